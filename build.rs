@@ -1,0 +1,78 @@
+//! Asks qmake where Qt is, compiles `cpp/` and the `cpp!` closures, and links QtCore and nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, exit};
+
+/// What `qmake -query` knows and we need.
+struct Qt {
+    headers: PathBuf,
+    libs: PathBuf,
+    version: String,
+}
+
+fn query(qmake: &str, property: &str) -> Option<String> {
+    let output = Command::new(qmake).args(["-query", property]).output().ok()?;
+    let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !value.is_empty() && !value.contains("Unknown")).then_some(value)
+}
+
+fn find() -> Option<Qt> {
+    let named = std::env::var("QMAKE").ok();
+    let candidates = named.as_deref().into_iter().chain(["qmake6", "qmake"]);
+    candidates
+        .filter_map(|qmake| {
+            Some(Qt {
+                headers: query(qmake, "QT_INSTALL_HEADERS")?.into(),
+                libs: query(qmake, "QT_INSTALL_LIBS")?.into(),
+                version: query(qmake, "QT_VERSION")?,
+            })
+        })
+        .find(|qt| qt.version.starts_with("6.") && qt.headers.join("QtCore").is_dir())
+}
+
+fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
+    build
+        .cpp(true)
+        .std("c++17")
+        .include(headers)
+        .include(headers.join("QtCore"))
+        .flag_if_supported("-fPIC")
+        .define("QT_NO_KEYWORDS", None)
+        .define("QT_DISABLE_DEPRECATED_BEFORE", "0x060400")
+}
+
+fn main() {
+    for changes in ["build.rs", "cpp", "src"] {
+        println!("cargo:rerun-if-changed={changes}");
+    }
+    for changes in ["QMAKE", "PATH"] {
+        println!("cargo:rerun-if-env-changed={changes}");
+    }
+    let Some(qt) = find() else {
+        eprintln!(
+            "qtloop needs the development files of Qt 6.4 or newer, and no qmake of such a Qt was found.\n\
+             Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
+             Arch: pacman -S qt6-base.\n\
+             A Qt elsewhere: set QMAKE to its qmake6."
+        );
+        exit(1);
+    };
+
+    flags(&mut cc::Build::new(), &qt.headers)
+        .file("cpp/host.cpp")
+        .warnings(true)
+        .extra_warnings(true)
+        .warnings_into_errors(std::env::var_os("CI").is_some())
+        .compile("qtloop_cpp");
+
+    let mut closures = cpp_build::Config::new();
+    closures
+        .include(&qt.headers)
+        .include(qt.headers.join("QtCore"))
+        .flag("-std=c++17")
+        .flag_if_supported("-fPIC");
+    closures.build("src/lib.rs");
+
+    println!("cargo:rustc-link-search=native={}", qt.libs.display());
+    println!("cargo:rustc-link-lib=dylib=Qt6Core");
+}

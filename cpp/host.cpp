@@ -1,0 +1,132 @@
+// One QSocketNotifier and one QTimer that call one function, and a QEventLoop that can be insisted on.
+#include "host.h"
+
+#include <QtCore/QAbstractEventDispatcher>
+#include <QtCore/QEventLoop>
+#include <QtCore/QObject>
+#include <QtCore/QSocketNotifier>
+#include <QtCore/QThread>
+#include <QtCore/QTimer>
+
+// Constructing a QEventLoop gives a thread that Qt did not start its dispatcher; without one, notifiers and timers
+// are refused. Hence a base class: it must happen before the members below.
+struct WithDispatcher
+{
+    WithDispatcher()
+    {
+        if (!QAbstractEventDispatcher::instance())
+            QEventLoop loop;
+    }
+};
+
+struct QtloopHost final : WithDispatcher, QObject
+{
+    QtloopHost(int fd, void (*turn)(void*), void* data)
+      : notifier(fd, QSocketNotifier::Read)
+      , turn(turn)
+      , data(data)
+    {
+        timer.setTimerType(Qt::PreciseTimer);
+        connect(&notifier, &QSocketNotifier::activated, this, [this] { fire(); });
+        connect(&timer, &QTimer::timeout, this, [this] { fire(); });
+    }
+
+    void fire()
+    {
+        if (!turn)
+            return;
+        ++depth;
+        turn(data);
+        --depth;
+    }
+
+    // Silent from here on, whatever Qt has still queued for the notifier or the timer.
+    void retire()
+    {
+        turn = nullptr;
+        notifier.setEnabled(false);
+        timer.stop();
+    }
+
+    QSocketNotifier notifier;
+    QTimer timer;
+    void (*turn)(void*);
+    void* data;
+    int depth = 0;
+};
+
+struct QtloopNest final
+{
+    QEventLoop loop;
+    bool left = false;
+    int code = 0;
+};
+
+extern "C" {
+
+QtloopHost* qtloop_host_new(int fd, void (*turn)(void*), void* data) noexcept
+{
+    return new QtloopHost(fd, turn, data);
+}
+
+void qtloop_host_free(QtloopHost* host) noexcept
+{
+    if (host->thread() != QThread::currentThread()) {
+        // Its thread may be inside fire(): only Qt can destroy it there.
+        host->turn = nullptr;
+        host->deleteLater();
+        return;
+    }
+    host->retire();
+    if (host->depth > 0)
+        host->deleteLater();
+    else
+        delete host;
+}
+
+void qtloop_host_arm(QtloopHost* host, int msec) noexcept
+{
+    if (msec < 0)
+        host->timer.stop();
+    else
+        host->timer.start(msec);
+}
+
+QtloopNest* qtloop_nest_new() noexcept
+{
+    return new QtloopNest;
+}
+
+void qtloop_nest_free(QtloopNest* nest) noexcept
+{
+    delete nest;
+}
+
+int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept
+{
+    if (nest->left)
+        return nest->code;
+    bool entered = false;
+    auto* dispatcher = QAbstractEventDispatcher::instance();
+    auto note = [&entered] { entered = true; };
+    // One of the two is the first thing a dispatcher says in each pass; which one differs between them.
+    auto awake = QObject::connect(dispatcher, &QAbstractEventDispatcher::awake, dispatcher, note);
+    auto block = QObject::connect(dispatcher, &QAbstractEventDispatcher::aboutToBlock, dispatcher, note);
+    int code = nest->loop.exec();
+    QObject::disconnect(awake);
+    QObject::disconnect(block);
+    while (!nest->left && (insist || !entered))
+        nest->loop.processEvents(QEventLoop::WaitForMoreEvents | QEventLoop::EventLoopExec);
+    return nest->left ? nest->code : code;
+}
+
+void qtloop_nest_exit(QtloopNest* nest, int code) noexcept
+{
+    nest->left = true;
+    nest->code = code;
+    nest->loop.exit(code);
+    // exit() wakes only a loop that is in exec(); the pass above may wait in processEvents().
+    nest->loop.wakeUp();
+}
+
+} // extern "C"

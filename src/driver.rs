@@ -1,0 +1,373 @@
+//! The trunk: a [`Host`] and a [`Reactor`] make *turns*, and a face runs the jobs of a turn.
+//!
+//! Qt calls the host because a descriptor is readable, the alarm has rung, or a job was queued while idle. The driver then
+//! gives the face a [`Turn`], an iterator over jobs: the face opens its scope once (Python: takes the GIL), runs and drops
+//! the jobs one by one inside it, and drops the turn. Within the turn, *batches* follow each other without a trip through
+//! Qt until nothing is ready or the time [budget](Driver::set_budget) is spent; a batch is what was ready when it began,
+//! and between two batches the reactor collects what has become due.
+//!
+//! A job may run a Qt event loop of its own (a modal dialog). The host is armed before the first job runs, so Qt calls it
+//! again from in there, and a turn inside the turn runs the other jobs. All state is in cells that are never borrowed
+//! while a job runs.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::qt::Host;
+use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
+
+/// How long a turn may go on before Qt sees to its own events. Nearly all of the gain of batching is there at a tenth of
+/// it, and a frame at 60 Hz has room for it eight times over.
+const BUDGET: Duration = Duration::from_millis(2);
+
+type Leave = Rc<dyn Fn()>;
+
+/// A loop without a face. It may be used before, between and after its times of being attached to Qt; jobs wait.
+pub struct Driver<J> {
+    reactor: RefCell<Reactor<J>>,
+    host: RefCell<Option<Host>>,
+    /// What ends the Qt loop that this driver lives in; called at the end of the turn that finds `stopping`.
+    leave: RefCell<Option<Leave>>,
+    budget: Cell<Duration>,
+    /// How many turns are under way, one inside the other.
+    depth: Cell<usize>,
+    /// The host comes again as soon as Qt has had its turn.
+    armed: Cell<bool>,
+    /// The next batch is the last.
+    stopping: Cell<bool>,
+    /// `leave` was called: no more turns until attached anew.
+    left: Cell<bool>,
+}
+
+impl<J: Recur + 'static> Driver<J> {
+    /// A driver that is not attached yet. Without `alarm`, or where the platform has none, timers go by a precise
+    /// `QTimer`, late by up to a millisecond.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn new(alarm: bool) -> io::Result<Rc<Driver<J>>> {
+        Ok(Rc::new(Driver {
+            reactor: RefCell::new(Reactor::new(alarm)?),
+            host: RefCell::new(None),
+            leave: RefCell::new(None),
+            budget: Cell::new(BUDGET),
+            depth: Cell::new(0),
+            armed: Cell::new(false),
+            stopping: Cell::new(false),
+            left: Cell::new(false),
+        }))
+    }
+
+    /// Hangs the driver on this thread's Qt loop. From the next time Qt runs events, `face` is given turns, and after
+    /// [`stop`](Driver::stop), `leave` is called at the end of the turn, to end the Qt loop it lives in.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn attach(
+        self: &Rc<Self>,
+        face: impl Fn(Turn<J>) + 'static,
+        leave: impl Fn() + 'static,
+    ) -> io::Result<()> {
+        let descriptor = self.reactor.borrow().descriptor().try_clone_to_owned()?;
+        let driver = Rc::downgrade(self);
+        let host = Host::new(descriptor, move || {
+            if let Some(driver) = driver.upgrade() {
+                face(Turn::new(driver));
+            }
+        });
+        self.leave.replace(Some(Rc::new(leave)));
+        self.left.set(false);
+        // The first turn comes in any case: somebody may have said `stop` before there was a loop to stop.
+        host.arm_now();
+        self.armed.set(true);
+        self.host.replace(Some(host));
+        Ok(())
+    }
+
+    /// Takes the driver off Qt. No turn begins after this; what is queued stays queued. Call on the thread of `attach`.
+    pub fn detach(&self) {
+        let host = self.host.take();
+        self.leave.take();
+        self.armed.set(false);
+        self.stopping.set(false);
+        drop(host);
+    }
+
+    /// Whether the driver hangs on a Qt loop.
+    #[must_use]
+    pub fn is_attached(&self) -> bool {
+        self.host.borrow().is_some()
+    }
+
+    /// Whether it was `stop`, and not Qt, that ended the loop it lived in.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left.get()
+    }
+
+    /// How deep turns are nested at this moment: 0 outside of any, 2 and more inside of a modal dialog.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth.get()
+    }
+
+    /// Sets how long a turn may last, a batch at the least. The default is 2 ms.
+    pub fn set_budget(&self, budget: Duration) {
+        self.budget.set(budget);
+    }
+
+    /// The present budget of a turn.
+    #[must_use]
+    pub fn budget(&self) -> Duration {
+        self.budget.get()
+    }
+
+    /// Queues a job, from this thread.
+    pub fn push(&self, job: J) {
+        self.reactor.borrow_mut().push(job);
+        self.arm_now();
+    }
+
+    /// Puts back a job that had to wait, to be the next.
+    pub fn push_front(&self, job: J) {
+        self.reactor.borrow_mut().push_front(job);
+        self.arm_now();
+    }
+
+    /// Queues a job for a moment. See [`Reactor::push_at`].
+    pub fn push_at(&self, when: Time, job: J) -> TimerKey {
+        let mut reactor = self.reactor.borrow_mut();
+        let earliest = reactor.next_deadline();
+        let key = reactor.push_at(when, job);
+        let is_earliest = earliest.is_none_or(|earliest| when < earliest);
+        drop(reactor);
+        // The end of a turn sets the alarm for all that the turn did. Outside of a turn, a later deadline than the one
+        // that is set needs nothing.
+        if is_earliest && !self.armed.get() {
+            self.settle();
+        }
+        key
+    }
+
+    /// Gives the job of a timer back. See [`Reactor::cancel`].
+    pub fn cancel(&self, key: TimerKey) -> Option<J> {
+        self.reactor.borrow_mut().cancel(key)
+    }
+
+    /// Queues a job whenever a descriptor is ready. See [`Reactor::watch`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch(&self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
+        self.reactor.borrow_mut().watch(fd, side, job)
+    }
+
+    /// Ends a watch. See [`Reactor::unwatch`].
+    pub fn unwatch(&self, fd: RawFd, side: Side) -> Option<J> {
+        self.reactor.borrow_mut().unwatch(fd, side)
+    }
+
+    /// The job of a watch has run. See [`Reactor::rearm`].
+    pub fn rearm(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
+        self.reactor.borrow_mut().rearm(fd, side, is_mine);
+    }
+
+    /// The way in from other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote<J> {
+        self.reactor.borrow().remote()
+    }
+
+    /// Ends the Qt loop this driver lives in, after the batch that is under way, or else after one more.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.arm_now();
+    }
+
+    /// Whether [`stop`](Driver::stop) was called and has not had its effect yet.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Takes back a [`stop`](Driver::stop) that has not had its effect yet.
+    pub fn unstop(&self) {
+        self.stopping.set(false);
+    }
+
+    /// A turn of one batch, without Qt and without collecting: what is ready now.
+    #[must_use]
+    pub fn batch(self: &Rc<Self>) -> Turn<J> {
+        self.depth.set(self.depth.get() + 1);
+        let left = self.reactor.borrow().ready();
+        Turn { driver: Rc::clone(self), begun: true, left, until: None }
+    }
+
+    /// Looks at all jobs that are held. `visit` must not use the driver. Returns false, without looking, if the driver is
+    /// in use further out.
+    pub fn visit(&self, mut visit: impl FnMut(&J)) -> bool {
+        self.reactor.try_borrow().is_ok_and(|reactor| {
+            reactor.jobs().for_each(&mut visit);
+            true
+        })
+    }
+
+    /// Starts afresh, and returns all that was held, for the caller to drop where jobs may be dropped.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left; nothing has changed then.
+    pub fn clear(&self, alarm: bool) -> io::Result<Reactor<J>> {
+        let fresh = Reactor::new(alarm)?;
+        Ok(self.reactor.replace(fresh))
+    }
+
+    fn collect(&self) -> Time {
+        let now = Time::now();
+        // The poller fails only if its descriptor was closed by somebody else; timers and the queue still work.
+        let _ = self.reactor.borrow_mut().collect(now);
+        now
+    }
+
+    fn arm_now(&self) {
+        if !self.armed.get()
+            && let Some(host) = &*self.host.borrow()
+        {
+            host.arm_now();
+            self.armed.set(true);
+        }
+    }
+
+    /// Arms the host, or the alarm, for what is to come next.
+    fn settle(&self) {
+        let host = self.host.borrow();
+        let Some(host) = &*host else { return };
+        let mut reactor = self.reactor.borrow_mut();
+        let deadline = reactor.next_deadline();
+        let now = if deadline.is_some() { Time::now() } else { Time::NEVER };
+        if reactor.ready() > 0 || self.stopping.get() || deadline.is_some_and(|when| when <= now) {
+            if !self.armed.replace(true) {
+                host.arm_now();
+            }
+            return;
+        }
+        if reactor.set_alarm() {
+            if self.armed.replace(false) {
+                host.arm(None);
+            }
+        } else {
+            self.armed.set(false);
+            host.arm(deadline.and_then(|when| when.after(now)));
+        }
+    }
+
+    fn finish(&self) {
+        if self.left.get() {
+            return;
+        }
+        if self.stopping.get() && self.is_attached() {
+            self.left.set(true);
+            self.stopping.set(false);
+            let leave = self.leave.borrow().clone();
+            if let Some(host) = &*self.host.borrow() {
+                host.arm(None);
+            }
+            if let Some(leave) = leave {
+                leave();
+            }
+        } else {
+            self.settle();
+        }
+    }
+}
+
+impl<J> fmt::Debug for Driver<J> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Driver")
+            .field("depth", &self.depth.get())
+            .field("armed", &self.armed.get())
+            .field("stopping", &self.stopping.get())
+            .field("left", &self.left.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The jobs of one turn, in order. Run and drop each before asking for the next; drop the turn inside the face's scope.
+///
+/// Stop asking to end the turn early: what was not handed out stays queued.
+#[derive(Debug)]
+#[must_use = "dropping a turn ends it"]
+pub struct Turn<J: Recur + 'static> {
+    driver: Rc<Driver<J>>,
+    begun: bool,
+    /// How many jobs of this batch have not been handed out.
+    left: usize,
+    /// When to give the thread back to Qt; `None` after this batch.
+    until: Option<Time>,
+}
+
+impl<J: Recur + 'static> Turn<J> {
+    fn new(driver: Rc<Driver<J>>) -> Turn<J> {
+        driver.depth.set(driver.depth.get() + 1);
+        Turn { driver, begun: false, left: 0, until: None }
+    }
+
+    /// How deep this turn is nested; the outermost is 1.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.driver.depth()
+    }
+
+    /// Collects what is due. False if there is nothing to do now.
+    fn begin_batch(&mut self) -> bool {
+        if self.driver.left.get() {
+            return false;
+        }
+        let now = self.driver.collect();
+        self.left = self.driver.reactor.borrow().ready();
+        if !self.begun {
+            self.begun = true;
+            self.until = Some(now + self.driver.budget());
+            if self.left > 0 {
+                // Before the first job: it may run a Qt loop, and the others must not wait for its end.
+                self.driver.arm_now();
+            }
+        } else if self.until.is_none_or(|until| now >= until) {
+            return false;
+        }
+        self.left > 0
+    }
+}
+
+impl<J: Recur + 'static> Iterator for Turn<J> {
+    type Item = J;
+
+    fn next(&mut self) -> Option<J> {
+        loop {
+            while self.left > 0 {
+                self.left -= 1;
+                let job = self.driver.reactor.borrow_mut().pop();
+                if job.is_some() {
+                    return job;
+                }
+                // A turn inside one of our jobs has run the rest.
+                self.left = 0;
+            }
+            let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
+            if is_last || !self.begin_batch() {
+                return None;
+            }
+        }
+    }
+}
+
+impl<J: Recur + 'static> Drop for Turn<J> {
+    fn drop(&mut self) {
+        self.driver.depth.set(self.driver.depth.get() - 1);
+        self.driver.finish();
+    }
+}

@@ -1,0 +1,109 @@
+//! One-line questions to `QCoreApplication` and `QThread`, as `cpp!` closures.
+
+use cpp::cpp;
+
+cpp! {{
+    #include <QtCore/QCoreApplication>
+    #include <QtCore/QEvent>
+    #include <QtCore/QThread>
+
+    // QThread::exec is protected; a member pointer taken by a subclass is the language's own way to it.
+    struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
+}}
+
+/// Whether there is an application object.
+#[must_use]
+pub fn exists() -> bool {
+    // SAFETY: reads a global.
+    unsafe { cpp!([] -> bool as "bool" { return QCoreApplication::instance() != nullptr; }) }
+}
+
+/// Makes a `QCoreApplication`, which lives as long as the process, unless there is an application already.
+/// Its thread is, for Qt, the main thread.
+pub fn ensure() {
+    // SAFETY: argc and argv must live as long as the application, and do: they are static. It is never deleted, because
+    // Qt objects of other owners may still be alive when the process ends.
+    unsafe {
+        cpp!([] {
+            static int argc = 1;
+            static char name[] = "qtloop";
+            static char* argv[] = { name, nullptr };
+            if (!QCoreApplication::instance())
+                new QCoreApplication(argc, argv);
+        });
+    }
+}
+
+/// Whether this is the thread of the application object.
+#[must_use]
+pub fn is_main_thread() -> bool {
+    // SAFETY: reads globals.
+    unsafe {
+        cpp!([] -> bool as "bool" {
+            auto* app = QCoreApplication::instance();
+            return app && app->thread() == QThread::currentThread();
+        })
+    }
+}
+
+/// How many Qt event loops run on this thread, one inside the other.
+#[must_use]
+pub fn level() -> i32 {
+    // SAFETY: asks the current thread about itself.
+    unsafe { cpp!([] -> i32 as "int" { return QThread::currentThread()->loopLevel(); }) }
+}
+
+/// `QCoreApplication::exec()`. Call on the main thread at level 0.
+#[must_use]
+pub fn exec() -> i32 {
+    // SAFETY: Qt checks its own preconditions, with a message and the code -1.
+    unsafe { cpp!([] -> i32 as "int" { return QCoreApplication::exec(); }) }
+}
+
+/// Ends all Qt loops of the main thread, `exec()` with the exit code.
+pub fn exit(code: i32) {
+    // SAFETY: may be called at any time.
+    unsafe { cpp!([code as "int"] { QCoreApplication::exit(code); }) }
+}
+
+/// Switches the application object's signals off, or on again; returns whether they were off.
+///
+/// `exec()` says `aboutToQuit` whenever it ends, and Qt has no other way of ending it. Between `exit()` and the end of
+/// `exec()`, silence makes the difference between "the loop has stopped" and "the application quits".
+pub fn block_signals(block: bool) -> bool {
+    // SAFETY: the pointer is checked; an application that is gone has no signals.
+    unsafe {
+        cpp!([block as "bool"] -> bool as "bool" {
+            auto* app = QCoreApplication::instance();
+            return app && app->blockSignals(block);
+        })
+    }
+}
+
+/// Forgets quit requests that are still queued, after the application has quit for an earlier one.
+pub fn forget_quit() {
+    // SAFETY: the pointer is checked.
+    unsafe {
+        cpp!([] {
+            if (auto* app = QCoreApplication::instance())
+                QCoreApplication::removePostedEvents(app, QEvent::Quit);
+        });
+    }
+}
+
+/// `exec()` of this thread's `QThread`; it works in a thread that Qt did not start, too.
+#[must_use]
+pub fn thread_exec() -> i32 {
+    // SAFETY: it is called on the thread that it runs.
+    unsafe {
+        cpp!([] -> i32 as "int" {
+            return (QThread::currentThread()->*QtloopThread::run_events)();
+        })
+    }
+}
+
+/// Ends all Qt loops of this thread.
+pub fn thread_exit(code: i32) {
+    // SAFETY: `QThread::exit` may be called at any time.
+    unsafe { cpp!([code as "int"] { QThread::currentThread()->exit(code); }) }
+}

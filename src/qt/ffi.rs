@@ -1,0 +1,26 @@
+//! `cpp/host.h`, item by item.
+
+use std::ffi::{c_int, c_void};
+use std::marker::{PhantomData, PhantomPinned};
+
+/// Qt's, behind a pointer; not to be moved or sent.
+#[repr(C)]
+pub(super) struct QtloopHost(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+
+/// Qt's, behind a pointer; not to be moved or sent.
+#[repr(C)]
+pub(super) struct QtloopNest(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+
+unsafe extern "C" {
+    pub(super) fn qtloop_host_new(
+        fd: c_int,
+        turn: extern "C" fn(*mut c_void),
+        data: *mut c_void,
+    ) -> *mut QtloopHost;
+    pub(super) fn qtloop_host_free(host: *mut QtloopHost);
+    pub(super) fn qtloop_host_arm(host: *mut QtloopHost, msec: c_int);
+    pub(super) fn qtloop_nest_new() -> *mut QtloopNest;
+    pub(super) fn qtloop_nest_free(nest: *mut QtloopNest);
+    pub(super) fn qtloop_nest_exec(nest: *mut QtloopNest, insist: bool) -> c_int;
+    pub(super) fn qtloop_nest_exit(nest: *mut QtloopNest, code: c_int);
+}

@@ -1,0 +1,75 @@
+//! A `QObject` that calls one closure on its thread, when a descriptor is readable or a time has come.
+
+use std::ffi::{c_int, c_void};
+use std::fmt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::ffi;
+
+type Turn = Rc<dyn Fn()>;
+
+/// See the [module](self). Qt needs an application object before there can be a host.
+pub struct Host {
+    host: NonNull<ffi::QtloopHost>,
+    // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
+    _turn: Box<Turn>,
+    _descriptor: OwnedFd,
+}
+
+impl Host {
+    /// A host on this thread. `turn` may do anything, also drop the host; a panic in it ends there, with its message
+    /// on standard error.
+    #[must_use]
+    pub fn new(descriptor: OwnedFd, turn: impl Fn() + 'static) -> Host {
+        let turn: Box<Turn> = Box::new(Rc::new(turn));
+        let data = std::ptr::from_ref::<Turn>(&turn).cast_mut().cast::<c_void>();
+        // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
+        let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
+        let host = NonNull::new(host).expect("new does not return null");
+        Host { host, _turn: turn, _descriptor: descriptor }
+    }
+
+    /// The next turn comes after Qt has seen to its own events, and again and again, until armed otherwise.
+    pub fn arm_now(&self) {
+        self.arm_msec(0);
+    }
+
+    /// The next turn comes when `delay` has passed, in whole milliseconds rounded up, at most 24 days from now;
+    /// with `None`, when the descriptor is readable and not before.
+    pub fn arm(&self, delay: Option<Duration>) {
+        self.arm_msec(delay.map_or(-1, |delay| {
+            // A timer must never be early, so a part of a millisecond counts whole.
+            c_int::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
+        }));
+    }
+
+    fn arm_msec(&self, msec: c_int) {
+        // SAFETY: the host is alive until drop, and `Host` is not `Send`, so this is its thread.
+        unsafe { ffi::qtloop_host_arm(self.host.as_ptr(), msec) }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // SAFETY: freed once, here. No call begins after it, and one that is under way holds its own share of the
+        // closure.
+        unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Host").field(&self.host).finish()
+    }
+}
+
+extern "C" fn trampoline(data: *mut c_void) {
+    // SAFETY: `data` is the closure of a host that is alive at this moment; the clone lives on if the turn drops it.
+    let turn = unsafe { Rc::clone(&*data.cast::<Turn>()) };
+    // The panic hook has printed the message; Qt's frames below must not be unwound.
+    let _ = catch_unwind(AssertUnwindSafe(|| turn()));
+}

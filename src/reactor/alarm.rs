@@ -1,0 +1,48 @@
+//! A timerfd in the poll set: the next deadline to the microsecond, where a `QTimer` knows only milliseconds.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use super::Time;
+use super::source::ALARM;
+
+/// Makes the poll descriptor readable when its time comes. Nothing reads it: setting it anew clears it, and the
+/// edge-triggered poller reports each expiry once.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    timer: std::os::fd::OwnedFd,
+    set: Option<Time>,
+}
+
+impl Alarm {
+    pub(super) fn new(registry: &Registry) -> io::Result<Alarm> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), ALARM, Interest::READABLE)?;
+        Ok(Alarm { timer, set: None })
+    }
+
+    /// Sets the alarm, or silences it. Costs a system call only if the time is another one.
+    pub(super) fn set(&mut self, when: Option<Time>) -> io::Result<()> {
+        if self.set == when {
+            return Ok(());
+        }
+        // A zero value would disarm the timer, so a time at or before the clock's zero is one nanosecond after it.
+        let nanoseconds = when.map_or(0, |when| when.as_nanos().max(1));
+        let value = Timespec {
+            tv_sec: nanoseconds / 1_000_000_000,
+            tv_nsec: nanoseconds % 1_000_000_000,
+        };
+        let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
+        self.set = when;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The time of the loop: nanoseconds of the monotonic clock, the one Python's `time.monotonic()` reads.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(i64);
+
+impl Time {
+    /// A moment that does not come: a timer set to it is kept and never due.
+    pub const NEVER: Time = Time(i64::MAX);
+
+    /// The present moment.
+    #[must_use]
+    pub fn now() -> Time {
+        let now = clock_gettime(ClockId::Monotonic);
+        Time(now.tv_sec * 1_000_000_000 + now.tv_nsec)
+    }
+
+    /// The moment `nanoseconds` after the clock's own zero.
+    #[must_use]
+    pub const fn from_nanos(nanoseconds: i64) -> Time {
+        Time(nanoseconds)
+    }
+
+    /// The moment `seconds` after the clock's own zero, rounded up: a timer must never be early.
+    /// Infinity, and what lies beyond 292 years, is [`Time::NEVER`]; NaN is no moment.
+    #[must_use]
+    pub fn from_secs_f64(seconds: f64) -> Option<Time> {
+        // The cast saturates, which is what both ends of the range want.
+        #[allow(clippy::cast_possible_truncation)]
+        (!seconds.is_nan()).then(|| Time((seconds * 1e9).ceil() as i64))
+    }
+
+    /// Seconds since the clock's own zero, rounded as Python rounds them.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Nanoseconds since the clock's own zero.
+    #[must_use]
+    pub const fn as_nanos(self) -> i64 {
+        self.0
+    }
+
+    /// How long it is from `now` until this moment; zero if it has come, `None` if it never will.
+    #[must_use]
+    pub fn after(self, now: Time) -> Option<Duration> {
+        let left = self.0.saturating_sub(now.0).max(0);
+        (self != Time::NEVER).then(|| Duration::from_nanos(left.unsigned_abs()))
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, duration: Duration) -> Time {
+        let nanoseconds = i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        Time(self.0.saturating_add(nanoseconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_up_to_the_next_nanosecond() {
+        assert_eq!(Time::from_secs_f64(1.0), Some(Time(1_000_000_000)));
+        assert_eq!(Time::from_secs_f64(1e-10), Some(Time(1)));
+    }
+
+    #[test]
+    fn infinity_is_never_and_nan_is_no_moment() {
+        assert_eq!(Time::from_secs_f64(f64::INFINITY), Some(Time::NEVER));
+        assert_eq!(Time::from_secs_f64(f64::NAN), None);
+        assert_eq!(Time::NEVER.after(Time::now()), None);
+    }
+
+    #[test]
+    fn the_past_is_zero_away() {
+        assert_eq!(Time(5).after(Time(9)), Some(Duration::ZERO));
+        assert_eq!(Time(9).after(Time(5)), Some(Duration::from_nanos(4)));
+    }
+
+    #[test]
+    fn adding_beyond_the_end_is_never() {
+        assert_eq!(Time::now() + Duration::MAX, Time::NEVER);
+    }
+}

@@ -1,0 +1,180 @@
+//! What is ready, what is timed, and who waits for which descriptor: jobs go in, and come out in order.
+//!
+//! A [`Reactor`] never blocks and never calls anybody. It is the oldest contract of an embeddable loop: a descriptor
+//! that becomes readable when there is something to [collect](Reactor::collect), a [deadline](Reactor::next_deadline)
+//! by which to look again, and a queue to [pop](Reactor::pop) from. It takes the time as an argument and any `J` as a
+//! job, so order, fairness and cancelling are tested with `Reactor<&str>`, without Qt and without sleeping.
+
+mod alarm;
+mod clock;
+mod remote;
+mod source;
+mod timers;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+
+pub use clock::Time;
+pub use remote::{Remote, Wake};
+pub use source::Side;
+pub use timers::{TimerKey, Timers};
+
+use alarm::Alarm;
+use source::{Sources, WAKER};
+
+/// A job that can wait for a descriptor, and so can be due more than once.
+pub trait Recur {
+    /// The same job for one more run.
+    #[must_use]
+    fn again(&self) -> Self;
+}
+
+impl Recur for &str {
+    fn again(&self) -> Self {
+        self
+    }
+}
+
+/// The jobs of one loop. See the [module](self).
+pub struct Reactor<J> {
+    ready: VecDeque<J>,
+    timers: Timers<J>,
+    sources: Sources<J>,
+    inbox: Remote<J>,
+    alarm: Option<Alarm>,
+}
+
+impl<J: Recur> Reactor<J> {
+    /// A reactor whose descriptor also becomes readable when the next deadline passes, if the platform can do that
+    /// (`alarm`, a Linux timerfd); otherwise the caller must look again by itself.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn new(alarm: bool) -> io::Result<Reactor<J>> {
+        let sources = Sources::new()?;
+        let waker = mio::Waker::new(sources.registry(), WAKER)?;
+        let alarm = if alarm { Some(Alarm::new(sources.registry())?) } else { None };
+        Ok(Reactor {
+            ready: VecDeque::new(),
+            timers: Timers::new(),
+            inbox: Remote::new(waker),
+            sources,
+            alarm,
+        })
+    }
+
+    /// The descriptor that is readable when there is something to collect.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.sources.as_fd()
+    }
+
+    /// The way in from other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote<J> {
+        self.inbox.clone()
+    }
+
+    /// Queues a job behind all that are ready.
+    pub fn push(&mut self, job: J) {
+        self.ready.push_back(job);
+    }
+
+    /// Puts a job before all that are ready, because its turn had come and it had to wait.
+    pub fn push_front(&mut self, job: J) {
+        self.ready.push_front(job);
+    }
+
+    /// The job that has been ready longest.
+    pub fn pop(&mut self) -> Option<J> {
+        self.ready.pop_front()
+    }
+
+    /// How many jobs are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Queues a job for a moment; never before it.
+    pub fn push_at(&mut self, when: Time, job: J) -> TimerKey {
+        self.timers.insert(when, job)
+    }
+
+    /// Gives the job of a timer back, unless it is ready already.
+    pub fn cancel(&mut self, key: TimerKey) -> Option<J> {
+        self.timers.cancel(key)
+    }
+
+    /// Makes `job` ready whenever that side of `fd` is, and returns the job that was so far. After each run of the
+    /// job, [`rearm`](Reactor::rearm) says that it may be due again.
+    ///
+    /// # Errors
+    /// `fd` is not open, or is of a kind that cannot be waited for, such as a regular file.
+    pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
+        self.sources.watch(fd, side, job)
+    }
+
+    /// Ends the watch of that side of `fd`, which may be closed, and returns its job.
+    pub fn unwatch(&mut self, fd: RawFd, side: Side) -> Option<J> {
+        self.sources.unwatch(fd, side)
+    }
+
+    /// The job of that side of `fd` has run, if `is_mine` knows it: look at the descriptor again.
+    pub fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
+        self.sources.rearm(fd, side, is_mine);
+    }
+
+    /// Makes ready what is due, without blocking: first the jobs of descriptors and of other threads, then timers.
+    ///
+    /// # Errors
+    /// The poller failed.
+    pub fn collect(&mut self, now: Time) -> io::Result<()> {
+        if self.sources.collect(&mut self.ready)? {
+            self.inbox.take(&mut self.ready);
+        }
+        while let Some(job) = self.timers.pop_due(now) {
+            self.ready.push_back(job);
+        }
+        Ok(())
+    }
+
+    /// When the earliest timer is due.
+    pub fn next_deadline(&mut self) -> Option<Time> {
+        self.timers.next_due()
+    }
+
+    /// Sets the alarm for the earliest timer. Returns false if this reactor has none.
+    pub fn set_alarm(&mut self) -> bool {
+        let next = self.timers.next_due();
+        self.alarm.as_mut().is_some_and(|alarm| alarm.set(next).is_ok())
+    }
+
+    /// Whether deadlines make the [descriptor](Reactor::descriptor) readable.
+    #[must_use]
+    pub fn has_alarm(&self) -> bool {
+        self.alarm.is_some()
+    }
+
+    /// All jobs that are held, in no order.
+    pub fn jobs(&self) -> impl Iterator<Item = &J> {
+        self.ready.iter().chain(self.timers.jobs()).chain(self.sources.jobs())
+    }
+
+    /// Ends the way in from other threads and returns the jobs that nobody took.
+    pub fn close(&self) -> Vec<J> {
+        self.inbox.close()
+    }
+}
+
+impl<J> fmt::Debug for Reactor<J> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Reactor")
+            .field("ready", &self.ready.len())
+            .field("alarm", &self.alarm)
+            .finish_non_exhaustive()
+    }
+}

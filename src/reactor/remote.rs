@@ -1,0 +1,226 @@
+//! The way in from other threads: queue a job, wake the loop once per batch.
+//!
+//! The flag `woken` lives under the lock that guards the queue, so there is no moment between "I queued" and "I woke"
+//! in which the loop could empty the queue and go to sleep unseen. The price is a lock per send and per batch taken,
+//! and for the first sender of a batch a system call under it.
+
+use std::fmt;
+use std::io;
+
+#[cfg(loom)]
+use loom::sync::{Arc, Mutex, MutexGuard};
+#[cfg(not(loom))]
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// What ends the loop's sleep, from any thread.
+pub trait Wake {
+    /// Makes the loop's next (or present) sleep end.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    fn wake(&self) -> io::Result<()>;
+}
+
+impl Wake for mio::Waker {
+    fn wake(&self) -> io::Result<()> {
+        mio::Waker::wake(self)
+    }
+}
+
+struct Inbox<J> {
+    jobs: Vec<J>,
+    /// A wake is on its way, and the loop has not emptied the queue since.
+    woken: bool,
+    /// The loop is gone; jobs are handed back.
+    closed: bool,
+}
+
+struct Shared<J, W> {
+    inbox: Mutex<Inbox<J>>,
+    waker: W,
+}
+
+/// Queues jobs for a loop on another thread. Cheap to clone.
+pub struct Remote<J, W = mio::Waker>(Arc<Shared<J, W>>);
+
+impl<J, W: Wake> Remote<J, W> {
+    pub(crate) fn new(waker: W) -> Remote<J, W> {
+        let inbox = Inbox { jobs: Vec::new(), woken: false, closed: false };
+        Remote(Arc::new(Shared { inbox: Mutex::new(inbox), waker }))
+    }
+
+    /// Queues `job`; the loop runs it on its own thread, in the order of sending.
+    /// Never blocks for longer than another send takes.
+    ///
+    /// # Errors
+    /// Gives the job back if the loop is gone, or if the operating system could not wake it.
+    pub fn send(&self, job: J) -> Result<(), J> {
+        let mut inbox = self.lock();
+        if inbox.closed {
+            return Err(job);
+        }
+        // The wake happens under the lock: if it fails, the job to hand back is still the only one.
+        if !inbox.woken && self.0.waker.wake().is_err() {
+            return Err(job);
+        }
+        inbox.woken = true;
+        inbox.jobs.push(job);
+        Ok(())
+    }
+
+    /// Moves what was sent to the end of `ready`.
+    pub(crate) fn take(&self, ready: &mut impl Extend<J>) {
+        let mut inbox = self.lock();
+        inbox.woken = false;
+        ready.extend(inbox.jobs.drain(..));
+    }
+
+    /// From here on every job is handed back; returns those that nobody ran.
+    pub(crate) fn close(&self) -> Vec<J> {
+        let mut inbox = self.lock();
+        inbox.closed = true;
+        std::mem::take(&mut inbox.jobs)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox<J>> {
+        // No foreign code runs under the lock, so a poisoned one guards a sound queue all the same.
+        self.0.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<J, W> Clone for Remote<J, W> {
+    fn clone(&self) -> Self {
+        Remote(Arc::clone(&self.0))
+    }
+}
+
+impl<J, W> fmt::Debug for Remote<J, W> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Remote").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod races {
+    use loom::sync::Condvar;
+    use loom::thread;
+
+    use super::*;
+
+    /// A sleeper that counts how often it was woken.
+    struct Bell {
+        rung: Mutex<usize>,
+        sleeper: Condvar,
+    }
+
+    impl Wake for Arc<Bell> {
+        fn wake(&self) -> io::Result<()> {
+            *self.rung.lock().expect("no panic under this lock") += 1;
+            self.sleeper.notify_one();
+            Ok(())
+        }
+    }
+
+    fn bell() -> Arc<Bell> {
+        Arc::new(Bell { rung: Mutex::new(0), sleeper: Condvar::new() })
+    }
+
+    #[test]
+    fn remote_sends_of_two_threads_reach_a_loop_that_only_looks_when_woken() {
+        loom::model(|| {
+            let bell = bell();
+            let remote = Remote::new(Arc::clone(&bell));
+            let threads: Vec<_> = (0..2)
+                .map(|job| {
+                    let remote = remote.clone();
+                    thread::spawn(move || remote.send(job).expect("the loop lives"))
+                })
+                .collect();
+            let mut seen = Vec::new();
+            let mut heard = 0;
+            while seen.len() < 2 {
+                {
+                    let mut rung = bell.rung.lock().expect("no panic under this lock");
+                    while *rung == heard {
+                        rung = bell.sleeper.wait(rung).expect("no panic under this lock");
+                    }
+                    heard = *rung;
+                }
+                remote.take(&mut seen);
+            }
+            for thread in threads {
+                thread.join().expect("no panic in a sender");
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1]);
+        });
+    }
+
+    #[test]
+    fn remote_close_loses_no_job_it_has_accepted() {
+        loom::model(|| {
+            let remote = Remote::new(bell());
+            let sender = {
+                let remote = remote.clone();
+                thread::spawn(move || remote.send(7).is_ok())
+            };
+            let left = remote.close();
+            let accepted = sender.join().expect("no panic in the sender");
+            assert_eq!(accepted, left == [7]);
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Arc<Count> {
+        fn wake(&self) -> io::Result<()> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    struct Deaf;
+
+    impl Wake for Deaf {
+        fn wake(&self) -> io::Result<()> {
+            Err(io::ErrorKind::Other.into())
+        }
+    }
+
+    #[test]
+    fn many_sends_before_a_turn_cost_one_wake() {
+        let count = Arc::new(Count::default());
+        let remote = Remote::new(Arc::clone(&count));
+        for job in 0..100 {
+            remote.send(job).expect("the loop lives");
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        let mut ready = Vec::new();
+        remote.take(&mut ready);
+        assert_eq!(ready, (0..100).collect::<Vec<_>>());
+        remote.send(100).expect("the loop lives");
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_closed_loop_hands_jobs_back() {
+        let remote = Remote::new(Arc::new(Count::default()));
+        remote.send("early").expect("the loop lives");
+        assert_eq!(remote.close(), ["early"]);
+        assert_eq!(remote.send("late"), Err("late"));
+    }
+
+    #[test]
+    fn a_job_whose_wake_failed_is_handed_back() {
+        let remote = Remote::new(Deaf);
+        assert_eq!(remote.send("job"), Err("job"));
+    }
+}

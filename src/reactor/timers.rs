@@ -1,0 +1,259 @@
+//! Jobs that wait for a moment, in the order (deadline, sequence); cancelling one gives it back at once.
+//!
+//! A binary heap orders the deadlines, a table of slots holds the jobs. A cancelled job leaves its heap entry behind,
+//! which is cheaper than finding it; the heap is rebuilt when more than half of it is such leavings. Sequence numbers
+//! are never used twice, so a stale entry or key cannot meet the next owner of its slot.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::Time;
+
+/// Below this many leavings a rebuild costs more than it frees.
+const LEAVINGS: usize = 64;
+
+/// Names a waiting job for [`Timers::cancel`]. A key whose job has run or was cancelled names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerKey {
+    slot: u32,
+    sequence: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    when: Time,
+    sequence: u64,
+    slot: u32,
+}
+
+#[derive(Debug)]
+struct Slot<J> {
+    sequence: u64,
+    job: Option<J>,
+}
+
+/// The timer heap; pure, it reads no clock.
+#[derive(Debug)]
+pub struct Timers<J> {
+    heap: BinaryHeap<Reverse<Entry>>,
+    slots: Vec<Slot<J>>,
+    free: Vec<u32>,
+    next_sequence: u64,
+}
+
+impl<J> Timers<J> {
+    /// No timers.
+    #[must_use]
+    pub fn new() -> Timers<J> {
+        Timers { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), next_sequence: 0 }
+    }
+
+    /// How many jobs wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether no job waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps `job` until `when`. Jobs of equal deadlines come out in the order they went in.
+    pub fn insert(&mut self, when: Time, job: J) -> TimerKey {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let filled = Slot { sequence, job: Some(job) };
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = filled;
+            slot
+        } else {
+            self.slots.push(filled);
+            u32::try_from(self.slots.len() - 1).expect("four thousand million timers")
+        };
+        self.heap.push(Reverse(Entry { when, sequence, slot }));
+        TimerKey { slot, sequence }
+    }
+
+    /// Gives the job back, unless it has come out already.
+    pub fn cancel(&mut self, key: TimerKey) -> Option<J> {
+        let job = self.take(key.slot, key.sequence)?;
+        let leavings = self.heap.len() - self.len();
+        if leavings > LEAVINGS && leavings > self.len() {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse(entry)| waits(slots, entry));
+        }
+        Some(job)
+    }
+
+    /// The earliest deadline; `None` if nothing is ever due.
+    pub fn next_due(&mut self) -> Option<Time> {
+        while let Some(Reverse(entry)) = self.heap.peek() {
+            if waits(&self.slots, entry) {
+                return (entry.when != Time::NEVER).then_some(entry.when);
+            }
+            self.heap.pop();
+        }
+        None
+    }
+
+    /// The next job whose deadline is `now` or earlier.
+    pub fn pop_due(&mut self, now: Time) -> Option<J> {
+        if self.next_due()? > now {
+            return None;
+        }
+        let Reverse(entry) = self.heap.pop()?;
+        self.take(entry.slot, entry.sequence)
+    }
+
+    /// The jobs that wait, in no order.
+    pub fn jobs(&self) -> impl Iterator<Item = &J> {
+        self.slots.iter().filter_map(|slot| slot.job.as_ref())
+    }
+
+    fn take(&mut self, slot: u32, sequence: u64) -> Option<J> {
+        let entry = self.slots.get_mut(slot as usize).filter(|entry| entry.sequence == sequence)?;
+        let job = entry.job.take()?;
+        self.free.push(slot);
+        Some(job)
+    }
+}
+
+impl<J> Default for Timers<J> {
+    fn default() -> Self {
+        Timers::new()
+    }
+}
+
+fn waits<J>(slots: &[Slot<J>], entry: &Entry) -> bool {
+    let slot = &slots[entry.slot as usize];
+    slot.sequence == entry.sequence && slot.job.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(nanoseconds: i64) -> Time {
+        Time::from_nanos(nanoseconds)
+    }
+
+    #[test]
+    fn jobs_come_out_by_deadline_and_then_by_age() {
+        let mut timers = Timers::new();
+        for (when, job) in [(3, "c"), (1, "a"), (1, "b"), (9, "d")] {
+            timers.insert(at(when), job);
+        }
+        let due: Vec<_> = std::iter::from_fn(|| timers.pop_due(at(3))).collect();
+        assert_eq!(due, ["a", "b", "c"]);
+        assert_eq!(timers.next_due(), Some(at(9)));
+    }
+
+    #[test]
+    fn a_job_is_not_due_a_nanosecond_early() {
+        let mut timers = Timers::new();
+        timers.insert(at(10), "job");
+        assert_eq!(timers.pop_due(at(9)), None);
+        assert_eq!(timers.pop_due(at(10)), Some("job"));
+    }
+
+    #[test]
+    fn a_cancelled_job_comes_back_once_and_never_out() {
+        let mut timers = Timers::new();
+        let key = timers.insert(at(1), "job");
+        assert_eq!(timers.cancel(key), Some("job"));
+        assert_eq!(timers.cancel(key), None);
+        assert_eq!(timers.pop_due(at(2)), None);
+        assert!(timers.is_empty());
+    }
+
+    #[test]
+    fn an_old_key_does_not_cancel_the_next_owner_of_its_slot() {
+        let mut timers = Timers::new();
+        let old = timers.insert(at(1), "old");
+        assert_eq!(timers.pop_due(at(1)), Some("old"));
+        timers.insert(at(1), "new");
+        assert_eq!(timers.cancel(old), None);
+        assert_eq!(timers.pop_due(at(1)), Some("new"));
+    }
+
+    #[test]
+    fn a_job_that_never_comes_due_is_kept_and_wakes_nobody() {
+        let mut timers = Timers::new();
+        let key = timers.insert(Time::NEVER, "never");
+        assert_eq!(timers.next_due(), None);
+        assert_eq!(timers.pop_due(at(i64::MAX - 1)), None);
+        assert_eq!(timers.cancel(key), Some("never"));
+    }
+
+    #[test]
+    fn cancelling_many_leaves_a_small_heap() {
+        let mut timers = Timers::new();
+        timers.insert(at(1), 0);
+        for job in 1..10_000 {
+            let key = timers.insert(at(1_000_000), job);
+            timers.cancel(key);
+        }
+        assert!(timers.heap.len() <= 2 * LEAVINGS + 2, "{} entries", timers.heap.len());
+        assert!(timers.slots.len() <= 2);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(i64),
+        Cancel(usize),
+        Advance(i64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0..50_i64).prop_map(Step::Insert),
+            any::<usize>().prop_map(Step::Cancel),
+            (0..20_i64).prop_map(Step::Advance),
+        ];
+        prop::collection::vec(step, 0..400)
+    }
+
+    proptest! {
+        /// The model is a list searched for its least element: slow, and obviously right.
+        #[test]
+        fn timers_agree_with_a_sorted_list(steps in steps()) {
+            let mut timers = Timers::new();
+            let mut model: Vec<(i64, usize)> = Vec::new();
+            let mut keys = Vec::new();
+            let mut now = 0;
+            for step in steps {
+                match step {
+                    Step::Insert(delay) => {
+                        let job = keys.len();
+                        keys.push(timers.insert(at(now + delay), job));
+                        model.push((now + delay, job));
+                    }
+                    Step::Cancel(any) if !keys.is_empty() => {
+                        let job = any % keys.len();
+                        let waited = model.iter().position(|&(_, other)| other == job);
+                        prop_assert_eq!(timers.cancel(keys[job]), waited.map(|_| job));
+                        if let Some(place) = waited {
+                            model.remove(place);
+                        }
+                    }
+                    Step::Cancel(_) => {}
+                    Step::Advance(by) => {
+                        now += by;
+                        model.sort_unstable();
+                        while let Some(job) = timers.pop_due(at(now)) {
+                            prop_assert!(model[0].0 <= now);
+                            prop_assert_eq!(model.remove(0).1, job);
+                        }
+                        prop_assert!(model.first().is_none_or(|&(when, _)| when > now));
+                    }
+                }
+                prop_assert_eq!(timers.len(), model.len());
+                prop_assert_eq!(timers.next_due(), model.iter().map(|&(when, _)| at(when)).min());
+            }
+        }
+    }
+}
