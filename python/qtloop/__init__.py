@@ -1,0 +1,44 @@
+"""One event loop for Qt and async code: a complete asyncio loop inside Qt's own.
+
+    import asyncio, sys
+    from PySide6.QtWidgets import QApplication
+    from qtloop import QEventLoop
+
+    app = QApplication(sys.argv)
+    asyncio.run(main(), loop_factory=QEventLoop)
+
+`QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
+`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code on QThreads.
+"""
+
+import sys as _sys
+
+from . import _binding
+
+_binding.preload(_binding.binding)
+with _binding.explain_missing_qt():
+    from . import _native
+
+from ._executor import QThreadExecutor
+from ._loop import QEventLoop, new_event_loop
+from ._run import attach, run
+from ._slots import asyncClose, asyncSlot, asyncWrap
+
+__version__ = _native.__version__
+
+__all__ = [
+    "QEventLoop",
+    "QThreadExecutor",
+    "asyncClose",
+    "asyncSlot",
+    "asyncWrap",
+    "attach",
+    "new_event_loop",
+    "run",
+]
+
+if _sys.version_info < (3, 16):
+    from ._policy import QEventLoopPolicy
+
+    DefaultQEventLoopPolicy = QEventLoopPolicy
+    __all__ += ["DefaultQEventLoopPolicy", "QEventLoopPolicy"]  # noqa: PLE0604

@@ -1,0 +1,168 @@
+"""Chooses the Qt binding and sees to it that its libQt6Core is the one our native module uses.
+
+The dynamic linker gives a module the libQt6Core that is already in the process. A binding that
+comes second gets ours, and does not load on a Qt older than its own. So the choice is made once,
+before the native module is loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+if sys.platform != "linux":
+    raise ImportError(
+        f"qtloop runs on Linux only for now, not on {sys.platform}; "
+        "docs/ARCHITECTURE.md says what macOS and Windows still need"
+    )
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A Qt binding; it is imported only when one of its modules is asked for."""
+
+    name: str
+
+    def module(self, sub: str) -> ModuleType:
+        """Import a module of the binding, for example `QtCore`."""
+        return importlib.import_module(f"{self.name}.{sub}")
+
+    @property
+    def QtCore(self) -> ModuleType:
+        """The binding's `QtCore`."""
+        return self.module("QtCore")
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the binding is installed; None if it is not."""
+        spec = importlib.util.find_spec(self.name)
+        # No origin: a folder that an uninstalled binding left behind, seen as a namespace package.
+        if spec is None or spec.origin is None:
+            return None
+        return Path(spec.origin).parent.resolve()
+
+    def has_imported(self, sub: str = "") -> bool:
+        """Whether the program has imported the binding, or one of its modules."""
+        return sys.modules.get(f"{self.name}.{sub}".rstrip(".")) is not None
+
+
+# In qasync's order, so that a program that moves to qtloop keeps its binding.
+_BINDINGS: Final = (Binding("PyQt6"), Binding("PySide6"))
+_QT_FOLDER: Final = {"PyQt6": "Qt6", "PySide6": "Qt"}
+_DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+
+
+def loaded_cores() -> list[Path]:
+    """Every libQt6Core that is mapped into this process."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libQt6Core.so" in line}
+    return sorted(Path(path) for path in paths)
+
+
+def choose() -> Binding | None:
+    """What `QT_API` names, else the imported one, else the first installed; None: the system's Qt.
+
+    Of two imported ones it is the one whose libQt6Core is loaded: the other runs on that as well.
+    """
+    wanted = os.environ.get("QT_API", "")
+    if wanted:
+        return _named(wanted)
+    imported = [binding for binding in _BINDINGS if binding.has_imported()]
+    if len(imported) > 1:
+        cores = loaded_cores()
+        imported.sort(key=lambda binding: not _owns_one_of(binding, cores))
+    if imported:
+        return imported[0]
+    return next((binding for binding in _BINDINGS if binding.folder), None)
+
+
+def _named(wanted: str) -> Binding:
+    binding = next((each for each in _BINDINGS if each.name.lower() == wanted.lower()), None)
+    if binding is None:
+        choices = ", ".join(each.name for each in _BINDINGS)
+        raise ImportError(f"QT_API={wanted!r} is not one of {choices}")
+    if binding.folder is None:
+        raise ImportError(
+            f"QT_API={wanted!r}, but {binding.name} is not installed: pip install {binding.name}"
+        )
+    if not binding.has_imported("QtCore"):
+        for other in _BINDINGS:
+            if other.has_imported("QtCore"):
+                raise ImportError(
+                    f"QT_API={wanted!r}, but the program has imported {other.name}, and one "
+                    f"process cannot hold both: unset QT_API, or import {binding.name} instead"
+                )
+    return binding
+
+
+def _owns_one_of(binding: Binding, cores: list[Path]) -> bool:
+    folder = binding.folder
+    return folder is not None and any(core.is_relative_to(folder) for core in cores)
+
+
+def preload(binding: Binding | None) -> None:
+    """Map the binding's own libQt6Core unless one is there: 7 ms, an import of the binding 200.
+
+    A distribution's package of a binding brings no Qt: it uses the system's, as we then do too.
+    """
+    folder = binding.folder if binding else None
+    if binding is None or folder is None or loaded_cores():
+        return
+    core = folder / _QT_FOLDER[binding.name] / "lib" / "libQt6Core.so.6"
+    if not core.exists():
+        return
+    try:
+        ctypes.CDLL(str(core))
+    except OSError as error:
+        raise ImportError(
+            f"the Qt that came with {binding.name} does not load ({error}): "
+            f"pip install --force-reinstall {binding.name}"
+        ) from error
+
+
+@contextmanager
+def explain_missing_qt() -> Iterator[None]:
+    """Around the import of the native module: say what to install when there is no Qt."""
+    try:
+        yield
+    except ImportError as error:
+        if "libQt6Core" not in str(error):
+            raise
+        raise ImportError(
+            "no Qt 6 found: `pip install PySide6` or `pip install PyQt6`, "
+            "or install Debian's libqt6core6"
+        ) from error
+
+
+binding: Final = choose()
+_application: Any = None
+
+
+def application() -> Any | None:
+    """The binding's wrapper of the application; None with no application or no binding."""
+    return binding and binding.QtCore.QCoreApplication.instance()
+
+
+def make_application() -> Any | None:
+    """An application of the binding, kept alive here; with no binding the native module makes one.
+
+    A QCoreApplication; but a QApplication if the program has imported QtWidgets and has a display,
+    for a widget without one aborts the process.
+    """
+    global _application
+    if binding is None:
+        return None
+    if binding.has_imported("QtWidgets") and any(map(os.environ.get, _DISPLAYS)):
+        _application = binding.module("QtWidgets").QApplication(sys.argv)
+    else:
+        _application = binding.QtCore.QCoreApplication(sys.argv)
+    return _application

@@ -1,0 +1,455 @@
+"""The asyncio loop that lives inside Qt's: the Python half of `QEventLoop`.
+
+What runs once per callback is in the native half. What runs once per connection, per process or per
+loop is inherited from asyncio's own selector loop; here is what joins the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import signal
+import sys
+import threading
+import weakref
+from asyncio import base_events, events, format_helpers, futures, runners, tasks
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import TracebackType
+from typing import Any, NoReturn
+
+from . import _binding, _excepthook, _native
+
+logger = logging.getLogger("asyncio")
+
+# How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
+# futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
+_LINKS = 16
+
+# Loops that hang on Qt: taken off it before the interpreter ends, for Qt may outlive it.
+_hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
+
+# Loops inside an exec() that somebody else calls; nobody else needs to keep them alive.
+_guests: set[QEventLoop] = set()
+
+
+@atexit.register
+def _let_go() -> None:
+    for loop in list(_hanging):
+        loop._detach()
+
+
+class _NoSelector:
+    """Stands where asyncio's loop has its selector: the native half watches descriptors."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"QEventLoop has no selector to ask for {name!r}: use add_reader() and add_writer()"
+        )
+
+
+class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
+    """A complete asyncio event loop that runs inside Qt's own.
+
+    `app` is the application object, or a `QThread` whose thread will run the loop; by default the
+    application that there is, or else a new `QCoreApplication`. The loop may be made anywhere and
+    runs on the thread that calls `run_forever()` or `run_until_complete()`; as in asyncio, only
+    `call_soon_threadsafe()` may be called from another thread.
+
+    With `already_running=True` the program calls `app.exec()` itself: the loop works whenever Qt's
+    does, until it is closed. `qtloop.attach()` is the same with an end.
+
+    `set_running_loop` and `qtparent` are accepted for programs that were written for qasync, and
+    have no effect.
+
+    Source: https://docs.python.org/3/library/asyncio-eventloop.html
+    """
+
+    quit_grace: float = 5.0
+    """Seconds for which `run_until_complete()` lets its future go on after the application has quit,
+    if the future reacts to the quit: if it waited for something that `aboutToQuit` brought about."""
+
+    _cancels_on_quit = False
+    _has_quit = False
+
+    def __init__(
+        self,
+        app: Any = None,
+        set_running_loop: bool = False,
+        already_running: bool = False,
+        qtparent: Any = None,
+    ) -> None:
+        self._app = _application_for(app)
+        self._files: dict[tuple[int, bool], Any] = {}
+        self._guest: ExitStack | None = None
+        super().__init__(_NoSelector())  # type: ignore[arg-type]
+        if already_running:
+            self._be_guest()
+
+    # Running
+
+    def run_forever(self) -> int:  # type: ignore[override]
+        """Run until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
+
+        On the main thread it calls the application's own `exec()`. `stop()` ends that without an
+        `aboutToQuit`: the loop has ended, not the application. Inside of a Qt loop that runs
+        already, for example in a slot, it runs a nested one.
+        """
+        with self._running():
+            code = self._run_qt(self._home())
+            self._raise_fatal()
+        return code
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until the future, or coroutine, is done, and return its result.
+
+        If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised, and
+        the loop can run again; but see `quit_grace`.
+        """
+        self._check_closed()
+        self._check_running()
+        is_new = not futures.isfuture(future)
+        future = tasks.ensure_future(future, loop=self)
+        if is_new:
+            # An exception on the way out must not complain of the task as well.
+            future._log_destroy_pending = False
+        done: Callable[[Any], object] = base_events._run_until_complete_cb  # type: ignore[attr-defined]
+        future.add_done_callback(done)
+        try:
+            with self._running():
+                self._run_qt(self._home())
+                self._raise_fatal()
+                if not (future.done() or self._has_left()):
+                    self._outlive_quit(future)
+        except BaseException:
+            if is_new and future.done() and not future.cancelled():
+                future.exception()
+            raise
+        finally:
+            future.remove_done_callback(done)
+        if not future.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return future.result()
+
+    def close(self) -> None:
+        """Close the loop. Idempotent; what is still queued is dropped. Not while it runs."""
+        self._leave_guest()
+        super().close()
+        self._files.clear()
+        self._raise_fatal()
+
+    def __enter__(self) -> QEventLoop:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End as `asyncio.run` does: cancel what is left, let it clean up, close."""
+        try:
+            self._wind_up()
+        finally:
+            self.close()
+
+    def _wind_up(self) -> None:
+        self._leave_guest()
+        if self.is_closed() or not _native.app_exists():
+            return
+        runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
+        self.run_until_complete(self.shutdown_asyncgens())
+        self.run_until_complete(self.shutdown_default_executor())
+
+    def _home(self) -> str:
+        """Which Qt loop to live in; the native half knows the words."""
+        if _native.level() > 0:
+            return "nest"
+        return "application" if _native.is_main_thread() else "thread"
+
+    def _run_qt(self, home: str) -> int:
+        """Run Qt's loop with this one in it."""
+        self._attach(home)
+        _hanging.add(self)
+        try:
+            if home != "application" or self._app is None:
+                return self._exec()
+            # The program's own, which it may have overridden.
+            code: int = self._app.exec()
+            return code
+        finally:
+            self._detach()
+            _hanging.discard(self)
+            if home == "application" and not self._has_left():
+                _native.forget_quit()
+
+    def _run_nested(self, future: asyncio.Future[Any]) -> None:
+        """Run Qt's events, and this loop's, until the future is done. The loop is running already."""
+        nest = _native.Nest()
+
+        def leave(_: object) -> None:
+            nest.leave()
+
+        future.add_done_callback(leave)
+        try:
+            if not future.done():
+                self._exec_nest(nest)
+        finally:
+            future.remove_done_callback(leave)
+        if not future.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+
+    def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
+        """Qt has quit while `main` waits: let it finish if it reacts to that."""
+        reacts = self._reacts(main)
+        self._has_quit = True
+        if self._cancels_on_quit:
+            if not reacts:
+                main.cancel()
+            if not main.done():
+                self._run_qt("nest")
+        elif reacts and not main.done():
+            grace = self.call_later(self.quit_grace, self.stop)
+            try:
+                self._run_qt("nest")
+            finally:
+                grace.cancel()
+        self._raise_fatal()
+
+    def _reacts(self, main: asyncio.Future[Any]) -> bool:
+        """Whether what `main` waited for has come, as a consequence of the quit alone.
+
+        Only callbacks that are ready are run here, no timers and no sockets: a main that merely
+        sleeps in a loop would otherwise seem to react.
+        """
+        waited = getattr(main, "_fut_waiter", None)
+        for _ in range(_LINKS):
+            self._run_batch()
+            self._raise_fatal()
+            if main.done() or (waited is not None and main._fut_waiter is not waited):  # type: ignore[attr-defined]
+                return True
+        return False
+
+    def _raise_fatal(self) -> None:
+        error = self._take_fatal()
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """All that is different while the loop runs."""
+        self._check_closed()
+        self._check_running()
+        with ExitStack() as undo:
+            undo.callback(self._set_coroutine_origin_tracking, False)  # type: ignore[attr-defined]
+            self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
+            undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
+                finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
+            )
+            undo.callback(events._set_running_loop, None)
+            events._set_running_loop(self)
+            undo.callback(self._forget_thread)
+            self._thread_id = threading.get_ident()
+            undo.enter_context(self._prompt_signals())
+            undo.enter_context(_excepthook.installed())
+            yield
+
+    def _forget_thread(self) -> None:
+        self._stopping = False
+        self._thread_id = None
+
+    # Somebody else calls exec()
+
+    def _be_guest(self) -> None:
+        """Work whenever Qt does, from now on."""
+        with ExitStack() as stack:
+            stack.enter_context(self._running())
+            self._attach("guest")
+            stack.callback(self._detach)
+            _hanging.add(self)
+            _guests.add(self)
+            self._guest = stack.pop_all()
+
+    def _leave_guest(self) -> None:
+        if self._guest is not None:
+            guest, self._guest = self._guest, None
+            guest.close()
+            _hanging.discard(self)
+            _guests.discard(self)
+
+    def _check_running(self) -> None:
+        # The exec() that a guest lived in has ended, and the loop is to run by itself.
+        if self._guest is not None and _native.level() == 0:
+            self._leave_guest()
+        super()._check_running()  # type: ignore[misc]
+
+    # What the native half calls
+
+    def _run_handle(self, handle: events.Handle) -> None:
+        """Run a handle in debug mode."""
+        outer = self._current_handle
+        self._current_handle = handle
+        try:
+            began = self.time()
+            handle._run()
+            took = self.time() - began
+            if took >= self.slow_callback_duration:
+                words = base_events._format_handle(handle)  # type: ignore[attr-defined]
+                logger.warning("Executing %s took %.3f seconds", words, took)
+        finally:
+            self._current_handle = outer
+
+    def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
+        """Report a callback's exception as asyncio does."""
+        source = format_helpers._format_callback_source(handle._callback, handle._args)  # type: ignore[attr-defined]
+        context = {
+            "message": f"Exception in callback {source}",
+            "exception": error,
+            "handle": handle,
+        }
+        if handle._source_traceback:  # type: ignore[attr-defined]
+            context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
+        self.call_exception_handler(context)
+
+    if sys.version_info >= (3, 12):
+
+        def _swap_current_task(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
+            """Make `task` asyncio's current one, and return the one that was."""
+            before: asyncio.Task[Any] | None = tasks._swap_current_task(self, task)  # type: ignore[attr-defined]
+            return before
+
+    else:
+
+        def _swap_current_task(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
+            """Make `task` asyncio's current one, and return the one that was."""
+            before = tasks.current_task(self)
+            if before is not None:
+                tasks._leave_task(self, before)
+            if task is not None:
+                tasks._enter_task(self, task)
+            return before
+
+    # Descriptors: asyncio's own methods of these names, without the selector
+
+    def _add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> events.Handle:
+        return self._add_watch(fd, False, callback, args)
+
+    def _add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> events.Handle:
+        return self._add_watch(fd, True, callback, args)
+
+    def _remove_reader(self, fd: Any) -> bool:
+        return self._remove_watch(fd, False)
+
+    def _remove_writer(self, fd: Any) -> bool:
+        return self._remove_watch(fd, True)
+
+    def _add_watch(
+        self, file: Any, writer: bool, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> events.Handle:
+        self._check_closed()
+        fd = _fileno(file)
+        handle = self._watch(fd, writer, callback, args)
+        if file is not fd:
+            # Kept alive while it is watched, and known again when it is closed.
+            self._files[fd, writer] = file
+        return handle
+
+    def _remove_watch(self, file: Any, writer: bool) -> bool:
+        if self.is_closed():
+            return False
+        try:
+            fd = _fileno(file)
+        except ValueError:
+            watched = (key for key, kept in self._files.items() if kept is file and key[1] == writer)
+            key = next(watched, None)
+            if key is None:
+                raise
+            fd = key[0]
+        self._files.pop((fd, writer), None)
+        return self._unwatch(fd, writer)
+
+    # Signals
+
+    @contextmanager
+    def _prompt_signals(self) -> Generator[None]:
+        """Let a signal end Qt's sleep, so that its Python handler runs at once and not with the next event."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = self._wake_on_signals()
+        try:
+            yield
+        finally:
+            # add_signal_handler() wants it to stay; it is undone by remove_signal_handler().
+            if not self._signal_handlers:  # type: ignore[attr-defined]
+                # Whoever it was, closed it meanwhile.
+                with suppress(ValueError, OSError):
+                    signal.set_wakeup_fd(before)
+
+    def _wake_on_signals(self) -> int:
+        descriptor: int = self._csock.fileno()  # type: ignore[attr-defined]
+        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Remove a handler of `add_signal_handler()`; returns whether there was one."""
+        removed = super().remove_signal_handler(sig)
+        if removed and self.is_running():
+            self._wake_on_signals()
+        return removed
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} running={self.is_running()} "
+            f"closed={self.is_closed()} debug={self.get_debug()}>"
+        )
+
+
+def _application_for(app: Any) -> Any:
+    """The application whose `exec()` the loop calls; None if it is the native half's."""
+    binding = _binding.binding
+    if app is not None:
+        classes = (binding.QtCore.QCoreApplication, binding.QtCore.QThread) if binding else ()
+        if not isinstance(app, classes):
+            of = f" of {binding.name}" if binding else "; there is no Qt binding, so leave it out"
+            raise TypeError(f"app must be a QCoreApplication or a QThread{of}, not {app!r}")
+        if binding and isinstance(app, binding.QtCore.QCoreApplication):
+            return app
+    elif not _native.app_exists():
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "there is no QCoreApplication: make one in the main thread "
+                "before the first QEventLoop of another thread"
+            )
+        if binding is None:
+            _native.ensure_app()
+        else:
+            return _binding.make_application()
+    return _binding.application()
+
+
+def _fileno(file: Any) -> int:
+    """The number of a descriptor or file object, by the rules of asyncio's selectors."""
+    if isinstance(file, int):
+        fd = file
+    else:
+        try:
+            fd = int(file.fileno())
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"Invalid file object: {file!r}") from None
+    if fd < 0:
+        raise ValueError(f"Invalid file descriptor: {fd}")
+    return fd
+
+
+def new_event_loop() -> QEventLoop:
+    """A loop for the application that there is; for `asyncio.run(main(), loop_factory=...)` and the like."""
+    return QEventLoop()

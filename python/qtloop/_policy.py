@@ -1,0 +1,30 @@
+"""An event loop policy, for as long as Python has policies."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from typing import Any
+
+from ._loop import QEventLoop
+
+if sys.version_info < (3, 16):
+    with warnings.catch_warnings():
+        # Naming the base class is what is deprecated. The user's own `set_event_loop_policy` still warns.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from asyncio import DefaultEventLoopPolicy as _Base
+
+    class QEventLoopPolicy(_Base):
+        """Makes every new loop a `QEventLoop`.
+
+        Policies are deprecated since Python 3.14 and gone in 3.16: prefer `asyncio.run(main(),
+        loop_factory=QEventLoop)` or `qtloop.run(main())`.
+        Source: https://docs.python.org/3/library/asyncio-policy.html
+        """
+
+        _loop_factory: Any = QEventLoop
+
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            """A new `QEventLoop`."""
+            return QEventLoop()

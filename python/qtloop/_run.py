@@ -1,0 +1,77 @@
+"""Ways in: `run()` a coroutine as a program, or `attach()` a loop to an `exec()` that is called elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from ._loop import QEventLoop
+
+_T = TypeVar("_T")
+
+
+def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | None:
+    """Run a program: `asyncio.run`, on a `QEventLoop`, whose end is the application's.
+
+    When the last window is closed, or the application quits otherwise, `main` is cancelled and may
+    clean up as long as it likes, awaits included. Then its result is returned, or None if the
+    cancellation ended it. Ctrl-C cancels it as under `asyncio.run`, and raises KeyboardInterrupt.
+    Tasks that are left are cancelled, and the loop is closed.
+    """
+    if not asyncio.iscoroutine(main):
+        raise ValueError(f"a coroutine was expected, got {main!r}")
+    loop = QEventLoop()
+    loop._cancels_on_quit = True
+    try:
+        return _runner(lambda: loop, debug, main)
+    except asyncio.CancelledError:
+        if loop._has_quit:
+            return None
+        raise
+
+
+if sys.version_info >= (3, 11):
+
+    def _runner(
+        factory: Callable[[], QEventLoop], debug: bool | None, main: Coroutine[Any, Any, _T]
+    ) -> _T:
+        with asyncio.Runner(debug=debug, loop_factory=factory) as runner:
+            return runner.run(main)
+
+else:
+
+    def _runner(
+        factory: Callable[[], QEventLoop], debug: bool | None, main: Coroutine[Any, Any, _T]
+    ) -> _T:
+        if asyncio._get_running_loop() is not None:
+            main.close()
+            raise RuntimeError("qtloop.run() cannot be called from a running event loop")
+        with factory() as loop:
+            asyncio.set_event_loop(loop)
+            if debug is not None:
+                loop.set_debug(debug)
+            try:
+                result: _T = loop.run_until_complete(main)
+                return result
+            finally:
+                asyncio.set_event_loop(None)
+
+
+@contextmanager
+def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop]:
+    """Have a loop in an `exec()` that the program, or somebody else, calls:
+
+        with qtloop.attach():
+            sys.exit(app.exec())
+
+    From here on `asyncio.get_running_loop()` is the loop, and tasks run whenever Qt does. At the end
+    of the block, tasks that are left are cancelled and may clean up, and the loop is closed.
+    An exception that stopped the loop, KeyboardInterrupt or SystemExit, is raised there.
+    """
+    with QEventLoop(app, already_running=True) as loop:
+        if debug is not None:
+            loop.set_debug(debug)
+        yield loop

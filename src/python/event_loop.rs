@@ -1,0 +1,667 @@
+//! The native half of `qtloop.QEventLoop`: what asyncio's loop does once per callback, over a [`Driver`].
+//!
+//! The state that this half reads lives here, under asyncio's own attribute names (`_debug`, `_closed`, `_thread_id`,
+//! `_stopping`), so that asyncio's Python code, which the other half inherits, reads and writes it unchanged.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::gil::{self, Guarded};
+use super::handle::{self, Call, Job, Kind};
+use super::method::{self, Arguments};
+use crate::driver::{Driver, Turn};
+use crate::qt::{Nest, app};
+use crate::reactor::{Side, Time, TimerKey};
+
+/// Which Qt loop an asyncio loop lives in, and so how the one ends the other.
+#[derive(Clone)]
+enum Home {
+    /// The application's `exec()`, called by `run_forever`; the application does not quit with the loop.
+    Application,
+    /// The application's `exec()`, called by somebody else.
+    Guest,
+    /// The `exec()` of this thread's `QThread`.
+    Thread,
+    /// A nested loop of our own.
+    Nest(Rc<Nest>),
+}
+
+struct State {
+    /// `None` once the loop is closed.
+    driver: RefCell<Option<Rc<Driver<Job>>>>,
+    home: RefCell<Option<Home>>,
+    /// The application's signals were off before we switched them off.
+    were_blocked: Cell<Option<bool>>,
+    debug: Cell<bool>,
+    thread_id: Cell<Option<u64>>,
+    /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
+    fatal: RefCell<Option<PyErr>>,
+    /// Nested loops that Python code waits in, which end with this loop.
+    nests: RefCell<Vec<Rc<Nest>>>,
+    /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
+    deferred: RefCell<Vec<(usize, Job)>>,
+}
+
+/// The native half of QEventLoop. Not for use by itself.
+#[pyclass(subclass, frozen, module = "qtloop._native")]
+pub(super) struct EventLoop(Guarded<Rc<State>>);
+
+impl EventLoop {
+    fn state(&self, py: Python<'_>) -> &Rc<State> {
+        self.0.get(py)
+    }
+
+    fn driver(&self, py: Python<'_>) -> PyResult<Rc<Driver<Job>>> {
+        self.state(py).driver()
+    }
+
+    /// The handle gives its timer up; the job that waited, for the caller to drop.
+    pub(super) fn cancel_timer(&self, py: Python<'_>, key: TimerKey) -> Option<Job> {
+        self.driver(py).ok()?.cancel(key)
+    }
+}
+
+impl State {
+    fn driver(&self) -> PyResult<Rc<Driver<Job>>> {
+        self.driver.borrow().clone().ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))
+    }
+
+    /// Runs one turn. `event_loop` is the whole object, both halves.
+    fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
+        let py = event_loop.py();
+        let depth = turn.depth();
+        // A job further out is inside a Qt loop. If it is a task's step, that task is asyncio's current one, and no other
+        // could be entered; so it steps aside for the time of this turn.
+        let swap = intern!(py, "_swap_current_task");
+        let outer = (depth > 1).then(|| event_loop.call_method1(swap, (py.None(),)));
+        let mut result = py.check_signals();
+        while result.is_ok() {
+            let Some(job) = turn.next() else { break };
+            result = self.run(event_loop, &job, depth);
+            self.bring_back(depth);
+        }
+        if let Err(error) = result {
+            // Kept for `run_forever` to raise; a second one, while the first unwinds, has nobody to go to.
+            let first = self.fatal.borrow().is_none();
+            if first {
+                self.fatal.replace(Some(error));
+            } else {
+                error.write_unraisable(py, Some(event_loop));
+            }
+            if let Ok(driver) = self.driver() {
+                driver.stop();
+            }
+        }
+        drop(turn);
+        match outer {
+            Some(Ok(task)) => {
+                if let Err(error) = event_loop.call_method1(swap, (task,)) {
+                    error.write_unraisable(py, Some(event_loop));
+                }
+            }
+            Some(Err(error)) => error.write_unraisable(py, Some(event_loop)),
+            None => {}
+        }
+    }
+
+    /// Runs one handle; the error is one that ends the loop.
+    fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
+        let py = event_loop.py();
+        let kind = job.kind(py);
+        if kind == Kind::Timer {
+            job.unschedule(py);
+        }
+        if job.is_cancelled(py) {
+            if let (Kind::Watch(fd, side), Ok(driver)) = (kind, self.driver()) {
+                // Cancelled by its handle, and not by `remove_reader`: it is still registered.
+                let mut mine = false;
+                driver.rearm(fd, side, |watched| {
+                    mine = watched.0.is(&job.0);
+                    false
+                });
+                if mine {
+                    drop(driver.unwatch(fd, side));
+                }
+            }
+            return Ok(());
+        }
+        if depth > 1 && !job.can_enter(py) {
+            self.deferred.borrow_mut().push((depth, Job(job.0.clone_ref(py))));
+            return Ok(());
+        }
+        let result = if self.debug.get() {
+            // asyncio's own `Handle._run`, timed.
+            event_loop.call_method1(intern!(py, "_run_handle"), (&job.0,)).map(drop)
+        } else {
+            job.call(py)
+        };
+        if let (Kind::Watch(fd, side), Ok(driver)) = (kind, self.driver()) {
+            driver.rearm(fd, side, |watched| watched.0.is(&job.0));
+        }
+        let Err(error) = result else { return Ok(()) };
+        if is_fatal(py, &error) {
+            return Err(error);
+        }
+        let report = intern!(py, "_handle_failed");
+        match event_loop.call_method1(report, (&job.0, error.into_value(py))) {
+            Err(error) if is_fatal(py, &error) => Err(error),
+            Err(error) => {
+                error.write_unraisable(py, Some(event_loop));
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// A job at this depth has returned: handles that waited for its context are next.
+    fn bring_back(&self, depth: usize) {
+        if self.deferred.borrow().is_empty() {
+            return;
+        }
+        let (back, stay) = self.deferred.take().into_iter().partition(|(deeper, _)| *deeper > depth);
+        self.deferred.replace(stay);
+        if let Ok(driver) = self.driver() {
+            let back: Vec<(usize, Job)> = back;
+            for (_, job) in back.into_iter().rev() {
+                driver.push_front(job);
+            }
+        }
+    }
+
+    /// Ends the Qt loop that this loop lives in.
+    fn leave(&self) {
+        for nest in &*self.nests.borrow() {
+            nest.leave(0);
+        }
+        match self.home.borrow().clone() {
+            Some(Home::Application) => {
+                self.were_blocked.set(Some(app::block_signals(true)));
+                app::exit(0);
+            }
+            Some(Home::Guest) => app::exit(0),
+            Some(Home::Thread) => app::thread_exit(0),
+            Some(Home::Nest(nest)) => nest.leave(0),
+            None => {}
+        }
+    }
+
+    /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
+    fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
+        let driver = self.driver()?;
+        let elsewhere = self.thread_id.get().is_some_and(|thread| thread != this_thread(py));
+        if elsewhere {
+            driver.remote().send(job).map_err(|_| PyRuntimeError::new_err("Event loop is closed"))
+        } else {
+            driver.push(job);
+            Ok(())
+        }
+    }
+}
+
+/// What `threading.get_ident()` says.
+fn this_thread(_py: Python<'_>) -> u64 {
+    // SAFETY: no preconditions.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
+}
+
+#[pymethods]
+impl EventLoop {
+    /// The arguments are for the Python half.
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<EventLoop> {
+        let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
+        let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
+        let state = State {
+            driver: RefCell::new(Some(driver)),
+            home: RefCell::new(None),
+            were_blocked: Cell::new(None),
+            debug: Cell::new(false),
+            thread_id: Cell::new(None),
+            fatal: RefCell::new(None),
+            nests: RefCell::new(Vec::new()),
+            deferred: RefCell::new(Vec::new()),
+        };
+        Ok(EventLoop(Guarded::new(Rc::new(state))))
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let state = self.0.get_in_traverse();
+        let mut result = Ok(());
+        // No cell is borrowed while Python code runs, and the collector runs only then.
+        if let Some(driver) = state.driver.try_borrow().ok().and_then(|driver| driver.clone()) {
+            driver.visit(|job| {
+                if result.is_ok() {
+                    result = visit.call(&job.0);
+                }
+            });
+        }
+        if let Ok(deferred) = state.deferred.try_borrow() {
+            for (_, job) in deferred.iter() {
+                visit.call(&job.0)?;
+            }
+        }
+        result
+    }
+
+    fn __clear__(&self) {
+        let state = self.0.get_in_traverse();
+        let driver = state.driver.take();
+        let deferred = state.deferred.take();
+        drop((driver, deferred));
+    }
+
+    /// asyncio's monotonic clock: time.monotonic().
+    #[allow(clippy::unused_self)]
+    fn time(&self) -> f64 {
+        Time::now().as_secs_f64()
+    }
+
+    fn get_debug(&self, py: Python<'_>) -> bool {
+        self.state(py).debug.get()
+    }
+
+    #[getter(_debug)]
+    fn debug_flag(&self, py: Python<'_>) -> bool {
+        self.state(py).debug.get()
+    }
+
+    #[setter(_debug)]
+    fn set_debug_flag(&self, py: Python<'_>, on: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.state(py).debug.set(on.is_truthy()?);
+        Ok(())
+    }
+
+    /// asyncio says True here to close the loop; it also says False, once, when it makes it.
+    #[getter(_closed)]
+    fn closed(&self, py: Python<'_>) -> bool {
+        self.state(py).driver.borrow().is_none()
+    }
+
+    #[setter(_closed)]
+    fn set_closed(&self, py: Python<'_>, closed: bool) {
+        if closed {
+            // Out of the cell first: what the handles let go of may run any code.
+            let driver = self.state(py).driver.take();
+            let deferred = self.state(py).deferred.take();
+            drop((driver, deferred));
+        }
+    }
+
+    #[getter(_thread_id)]
+    fn thread_id(&self, py: Python<'_>) -> Option<u64> {
+        self.state(py).thread_id.get()
+    }
+
+    #[setter(_thread_id)]
+    fn set_thread_id(&self, py: Python<'_>, thread: Option<u64>) {
+        self.state(py).thread_id.set(thread);
+    }
+
+    #[getter(_stopping)]
+    fn stopping(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.is_stopping() || (driver.is_attached() && driver.has_left()))
+    }
+
+    #[setter(_stopping)]
+    fn set_stopping(&self, py: Python<'_>, stopping: bool) {
+        if let Ok(driver) = self.driver(py) {
+            if stopping { driver.stop() } else { driver.unstop() }
+        }
+    }
+
+    /// How long, in seconds, callbacks may run before Qt sees to its own events. The default is 0.002: far below a frame
+    /// of the window, far above what a trip through Qt costs. A batch is always finished.
+    #[getter]
+    fn turn_budget(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.driver(py)?.budget().as_secs_f64())
+    }
+
+    #[setter]
+    fn set_turn_budget(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        let budget = Duration::try_from_secs_f64(seconds)
+            .map_err(|error| PyValueError::new_err(format!("turn_budget: {error}")))?;
+        self.driver(py)?.set_budget(budget);
+        Ok(())
+    }
+
+    /// Hang the loop on this thread's Qt loop, until _detach(). `home` says which that is: "application", "guest",
+    /// "thread" or "nest".
+    fn _attach(slf: &Bound<'_, Self>, home: &str) -> PyResult<()> {
+        let py = slf.py();
+        if !app::exists() {
+            return Err(PyRuntimeError::new_err(
+                "there is no QCoreApplication: make one before the loop runs, and keep it while it does",
+            ));
+        }
+        let home = match home {
+            "application" => Home::Application,
+            "guest" => Home::Guest,
+            "thread" => Home::Thread,
+            "nest" => Home::Nest(Rc::new(Nest::new())),
+            other => return Err(PyValueError::new_err(format!("no such home: {other}"))),
+        };
+        let state = slf.get().state(py);
+        let driver = state.driver()?;
+        if driver.is_attached() {
+            return Err(PyRuntimeError::new_err("This event loop is already running"));
+        }
+        state.home.replace(Some(home));
+        let (turning, leaving) = (Rc::downgrade(state), Rc::downgrade(state));
+        // Not a reference: the loop owns the driver, the driver owns this closure, and both go together.
+        let object = slf.as_ptr();
+        let face = move |turn: Turn<Job>| {
+            gil::enter(|py| {
+                if let Some(state) = turning.upgrade() {
+                    // SAFETY: the state is the loop's own, so the loop is alive; here it is held.
+                    let event_loop = unsafe { Bound::from_borrowed_ptr(py, object) };
+                    state.turn(&event_loop, turn);
+                }
+            });
+        };
+        let leave = move || {
+            if let Some(state) = leaving.upgrade() {
+                state.leave();
+            }
+        };
+        driver.attach(face, leave)?;
+        Ok(())
+    }
+
+    /// Take the loop off Qt. Handles wait for the next time.
+    fn _detach(&self, py: Python<'_>) {
+        let state = self.state(py);
+        if let Ok(driver) = state.driver() {
+            driver.detach();
+        }
+        state.home.take();
+        if let Some(blocked) = state.were_blocked.take() {
+            app::block_signals(blocked);
+        }
+    }
+
+    /// Run the Qt loop that _attach() named, and return its exit code.
+    fn _exec(&self, py: Python<'_>) -> PyResult<i32> {
+        let home = self.state(py).home.borrow().clone();
+        let home = home.ok_or_else(|| PyRuntimeError::new_err("_exec() before _attach()"))?;
+        Ok(gil::leave(py, || match home {
+            Home::Application | Home::Guest => app::exec(),
+            Home::Thread => app::thread_exec(),
+            Home::Nest(nest) => nest.exec(false),
+        }))
+    }
+
+    /// Wait in a nested loop, until it is left or this loop ends.
+    fn _exec_nest(&self, py: Python<'_>, nest: &Bound<'_, super::nest::Nest>) {
+        let state = self.state(py);
+        let nest = nest.borrow().share();
+        state.nests.borrow_mut().push(Rc::clone(&nest));
+        let _ = gil::leave(py, || nest.exec(true));
+        state.nests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &nest));
+    }
+
+    /// Run what is ready now, once, without Qt.
+    fn _run_batch(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let state = slf.get().state(slf.py());
+        let turn = state.driver()?.batch();
+        state.turn(slf.as_any(), turn);
+        Ok(())
+    }
+
+    /// Whether stop(), and not Qt, has ended the Qt loop.
+    fn _has_left(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.has_left())
+    }
+
+    /// The exception that has stopped the loop, once.
+    fn _take_fatal<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let fatal = self.state(py).fatal.take()?;
+        Some(fatal.into_value(py).into_bound(py).into_any())
+    }
+
+    /// Leave run_forever() by this exception.
+    fn _fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
+        let state = self.state(py);
+        let first = state.fatal.borrow().is_none();
+        if first {
+            state.fatal.replace(Some(PyErr::from_value(error.clone())));
+        }
+        if let Ok(driver) = state.driver() {
+            driver.stop();
+        }
+    }
+
+    /// Watch one side of a descriptor; cancels the handle that did so before, and returns the new one.
+    fn _watch<'py>(
+        slf: &Bound<'py, Self>,
+        fd: RawFd,
+        writer: bool,
+        callback: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let state = slf.get().state(py);
+        let driver = state.driver()?;
+        let side = if writer { Side::Write } else { Side::Read };
+        let debug = state.debug.get();
+        let call = Call { event_loop: slf.as_any(), callback, args, context: None, debug };
+        let handle = call.watch(fd, side)?;
+        if let Some(old) = driver.watch(fd, side, Job(handle.clone().unbind()))? {
+            old.0.call_method0(py, intern!(py, "cancel"))?;
+        }
+        Ok(handle)
+    }
+
+    /// End a watch, and cancel its handle. Returns whether there was one.
+    fn _unwatch(&self, py: Python<'_>, fd: RawFd, writer: bool) -> PyResult<bool> {
+        let Ok(driver) = self.driver(py) else { return Ok(false) };
+        let side = if writer { Side::Write } else { Side::Read };
+        let Some(old) = driver.unwatch(fd, side) else { return Ok(false) };
+        old.0.call_method0(py, intern!(py, "cancel"))?;
+        Ok(true)
+    }
+
+    /// asyncio's way of queueing a handle that it has made itself. Safe in signal handlers.
+    fn _add_callback(&self, py: Python<'_>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !handle::is_handle(handle)? {
+            return Err(PyTypeError::new_err("an asyncio.Handle is required"));
+        }
+        let job = Job(handle.clone().unbind());
+        if job.is_cancelled(py) { Ok(()) } else { self.state(py).push(py, job) }
+    }
+}
+
+/// The scheduling calls, in the fast calling convention.
+pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let class = module.py().get_type::<EventLoop>().into_any();
+    method::add(
+        &class,
+        c"call_soon",
+        c"call_soon($self, callback, *args, context=None)\n--\n\nCall callback(*args) as soon as possible, in the order of \
+          the calls. Not from another thread.",
+        call_soon,
+    )?;
+    method::add(
+        &class,
+        c"call_soon_threadsafe",
+        c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
+        call_soon_threadsafe,
+    )?;
+    method::add(
+        &class,
+        c"call_later",
+        c"call_later($self, delay, callback, *args, context=None)\n--\n\nCall callback(*args) when delay seconds have \
+          passed, and never before. Not from another thread.",
+        call_later,
+    )?;
+    method::add(
+        &class,
+        c"call_at",
+        c"call_at($self, when, callback, *args, context=None)\n--\n\nCall callback(*args) when time() has reached when, \
+          and never before. math.inf is legal. Not from another thread.",
+        call_at,
+    )
+}
+
+/// The loop a method was called on.
+///
+/// # Safety
+/// `slf` is an `EventLoop`: the method descriptor has checked it.
+unsafe fn this<'py>(py: Python<'py>, slf: *mut ffi::PyObject) -> Bound<'py, EventLoop> {
+    // SAFETY: the caller's promise.
+    unsafe { Bound::from_borrowed_ptr(py, slf).cast_into_unchecked() }
+}
+
+/// What asyncio checks in debug mode only.
+fn check(event_loop: &Bound<'_, EventLoop>, callback: &Bound<'_, PyAny>, function: &str, thread: bool) -> PyResult<()> {
+    if thread {
+        event_loop.call_method0("_check_thread")?;
+    }
+    event_loop.call_method1("_check_callback", (callback, function)).map(drop)
+}
+
+fn soon(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    function: &str,
+    threadsafe: bool,
+    arguments: Arguments<'_, 1>,
+) -> PyResult<Py<PyAny>> {
+    // SAFETY: the callers are methods of the class.
+    let event_loop = unsafe { this(py, slf) };
+    let state = event_loop.get().state(py);
+    let driver = state.driver()?;
+    let Arguments { named: [callback], rest, context } = arguments;
+    let debug = state.debug.get();
+    if debug {
+        check(&event_loop, &callback, function, !threadsafe)?;
+    }
+    let call = Call {
+        event_loop: event_loop.as_any(),
+        callback: &callback,
+        args: &rest,
+        context: context.as_ref(),
+        debug,
+    };
+    let handle = call.soon()?;
+    let job = Job(handle.clone().unbind());
+    if threadsafe {
+        state.push(py, job)?;
+    } else {
+        driver.push(job);
+    }
+    Ok(handle.unbind())
+}
+
+unsafe extern "C" fn call_soon(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
+        soon(py, slf, "call_soon", false, arguments)
+    })
+}
+
+unsafe extern "C" fn call_soon_threadsafe(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let function = "call_soon_threadsafe";
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
+        soon(py, slf, function, true, arguments)
+    })
+}
+
+fn at(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    function: &str,
+    when: &Bound<'_, PyAny>,
+    arguments: Arguments<'_, 2>,
+) -> PyResult<Py<PyAny>> {
+    // SAFETY: the callers are methods of the class.
+    let event_loop = unsafe { this(py, slf) };
+    let state = event_loop.get().state(py);
+    let driver = state.driver()?;
+    let Arguments { named: [_, callback], rest, context } = arguments;
+    let deadline = Time::from_secs_f64(when.extract()?)
+        .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
+    let debug = state.debug.get();
+    if debug {
+        check(&event_loop, &callback, function, true)?;
+    }
+    let call = Call {
+        event_loop: event_loop.as_any(),
+        callback: &callback,
+        args: &rest,
+        context: context.as_ref(),
+        debug,
+    };
+    let handle = call.timer(when)?;
+    let key = driver.push_at(deadline, Job(handle.clone().unbind()));
+    handle::set_scheduled(&handle, key);
+    Ok(handle.unbind())
+}
+
+unsafe extern "C" fn call_later(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let names = ["delay", "callback"];
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, "call_later", names, args, count, keywords)? };
+        let delay = &arguments.named[0];
+        if delay.is_none() {
+            return Err(PyTypeError::new_err("delay must not be None"));
+        }
+        let when = Time::now().as_secs_f64() + delay.extract::<f64>()?;
+        let when = when.into_pyobject(py)?.into_any();
+        at(py, slf, "call_later", &when, arguments)
+    })
+}
+
+unsafe extern "C" fn call_at(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let names = ["when", "callback"];
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, "call_at", names, args, count, keywords)? };
+        let when = arguments.named[0].clone();
+        if when.is_none() {
+            return Err(PyTypeError::new_err("when cannot be None"));
+        }
+        at(py, slf, "call_at", &when, arguments)
+    })
+}

@@ -1,0 +1,71 @@
+//! The Python face: the module `qtloop._native`.
+//!
+//! What runs once per callback is native and here; what runs once per connection or per loop is Python, in
+//! `python/qtloop`, on top of asyncio's own code. This folder's `unsafe` is CPython's: `gil` (the lock), `handle` (asyncio's
+//! slots) and `method` (the fast calling convention).
+
+#![allow(unsafe_code)]
+
+mod event_loop;
+mod gil;
+mod handle;
+mod method;
+mod nest;
+
+use pyo3::prelude::*;
+
+use crate::qt::app;
+
+/// What of Qt the Python half asks for without a binding.
+#[pymodule(gil_used = true)]
+mod _native {
+    use super::*;
+
+    #[pymodule_export]
+    use super::event_loop::EventLoop;
+    #[pymodule_export]
+    use super::nest::Nest;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::handle::init(module)?;
+        super::event_loop::init(module)
+    }
+
+    /// Whether there is an application object, whoever made it.
+    #[pyfunction]
+    fn app_exists() -> bool {
+        app::exists()
+    }
+
+    /// Make a QCoreApplication on this thread, unless there is an application already.
+    #[pyfunction]
+    fn ensure_app() {
+        app::ensure();
+    }
+
+    /// Whether this is the thread of the application object.
+    #[pyfunction]
+    fn is_main_thread() -> bool {
+        app::is_main_thread()
+    }
+
+    /// How many Qt event loops run on this thread, one inside the other.
+    #[pyfunction]
+    fn level() -> i32 {
+        app::level()
+    }
+
+    /// End all Qt loops of the main thread, exec() with the exit code.
+    #[pyfunction]
+    fn app_exit(code: i32) {
+        app::exit(code);
+    }
+
+    /// Forget quit requests that are still queued, after the application has quit for an earlier one.
+    #[pyfunction]
+    fn forget_quit() {
+        app::forget_quit();
+    }
+}
