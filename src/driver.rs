@@ -333,7 +333,9 @@ impl<J: Recur + 'static> Turn<J> {
             self.begun = true;
             self.until = Some(now + self.driver.budget());
             if self.left > 0 {
-                // Before the first job: it may run a Qt loop, and the others must not wait for its end.
+                // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
+                // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
+                self.driver.armed.set(false);
                 self.driver.arm_now();
             }
         } else if self.until.is_none_or(|until| now >= until) {

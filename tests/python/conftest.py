@@ -1,0 +1,100 @@
+"""What the tests share: an application of the chosen binding, a loop, and programs run as children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import qtloop
+from qtloop import _binding
+
+BINDING = _binding.binding.name if _binding.binding else None
+
+
+@pytest.fixture(scope="session")
+def app() -> Any:
+    """The one application object of the process: a QApplication, or qtloop's own without a binding."""
+    if _binding.binding is None:
+        asyncio.set_event_loop(None)
+        qtloop.QEventLoop().close()
+        return None
+    application = _binding.binding.module("QtWidgets").QApplication([])
+    # Tests open and close windows; only those that say so quit by it.
+    application.setQuitOnLastWindowClosed(False)
+    return application
+
+
+@pytest.fixture
+def loop(app: Any) -> Iterator[qtloop.QEventLoop]:
+    """A loop, closed at the end without a look at what is left in it."""
+    loop = qtloop.QEventLoop(app)
+    yield loop
+    loop.close()
+
+
+class Child(Protocol):
+    """Runs a program; see `child`."""
+
+    def __call__(
+        self, program: str, *, code: int | None = 0, seconds: float = 30, **environment: str
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+# What a child may import by these names, whichever binding it is.
+PREAMBLE = """
+import asyncio, os, signal, sys, threading, time
+import qtloop
+from qtloop import QEventLoop
+from qtloop._binding import binding
+if binding:
+    QtCore = binding.module("QtCore")
+    QtGui = binding.module("QtGui")
+    QtWidgets = binding.module("QtWidgets")
+"""
+
+
+def spawn(program: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a program as a child, its output piped."""
+    return subprocess.Popen(
+        [sys.executable, "-X", "faulthandler", "-c", PREAMBLE + textwrap.dedent(program)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+    )
+
+
+@pytest.fixture
+def child() -> Child:
+    """Run a program as a child until it ends by itself; a hang or another exit code fails the test."""
+
+    def run(
+        program: str, *, code: int | None = 0, seconds: float = 30, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        process = spawn(program, **environment)
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"the program hung\n{out}\n{err}")
+        if code is not None and process.returncode != code:
+            pytest.fail(f"exit code {process.returncode}, not {code}\n{out}\n{err}")
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return run
+
+
+needs_binding = pytest.mark.skipif(
+    BINDING is None, reason="windows and signals of Qt need a binding; this run has none installed"
+)
