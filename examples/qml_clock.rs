@@ -16,17 +16,19 @@ struct Clock {
     changed: qt_signal!(),
 }
 
-const FACE: &str = r#"
+const FACE: &str = r##"
     import QtQuick
     import QtQuick.Window
     Window {
         visible: true; width: 320; height: 120; color: "#20242c"; title: "qtloop clock"
         Text { anchors.centerIn: parent; color: "#e8eaee"; font.pixelSize: 44; text: clock.time }
     }
-"#;
+"##;
 
 fn since_epoch() -> Duration {
-    SystemTime::UNIX_EPOCH.elapsed().expect("the clock is past 1970")
+    SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("the clock is past 1970")
 }
 
 fn tick(driver: &Rc<Driver<Job>>, clock: &Rc<RefCell<Clock>>, left: Option<u64>) {
@@ -52,13 +54,19 @@ fn tick(driver: &Rc<Driver<Job>>, clock: &Rc<RefCell<Clock>>, left: Option<u64>)
 }
 
 fn main() -> std::io::Result<()> {
-    let seconds = std::env::args().skip_while(|word| word != "--seconds").nth(1);
+    let seconds = std::env::args()
+        .skip_while(|word| word != "--seconds")
+        .nth(1);
     let clock = Rc::new(RefCell::new(Clock::default()));
     let mut engine = QmlEngine::new();
     let driver = qml::drive(&engine)?;
     // SAFETY-like promise of qmetaobject: the object outlives the engine, which is dropped first.
     engine.set_object_property("clock".into(), unsafe { QObjectPinned::new(&clock) });
-    tick(&driver, &clock, seconds.and_then(|seconds| seconds.parse().ok()));
+    tick(
+        &driver,
+        &clock,
+        seconds.and_then(|seconds| seconds.parse().ok()),
+    );
     engine.load_data(FACE.into());
     engine.exec();
     Ok(())

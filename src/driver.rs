@@ -171,6 +171,12 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow_mut().unwatch(fd, side)
     }
 
+    /// Whether there is a watch. See [`Reactor::is_watched`].
+    #[must_use]
+    pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
+        self.reactor.borrow().is_watched(fd, side)
+    }
+
     /// The job of a watch has run. See [`Reactor::rearm`].
     pub fn rearm(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
         self.reactor.borrow_mut().rearm(fd, side, is_mine);
@@ -204,7 +210,12 @@ impl<J: Recur + 'static> Driver<J> {
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
         self.depth.set(self.depth.get() + 1);
         let left = self.reactor.borrow().ready();
-        Turn { driver: Rc::clone(self), begun: true, left, until: None }
+        Turn {
+            driver: Rc::clone(self),
+            begun: true,
+            left,
+            until: None,
+        }
     }
 
     /// Looks at all jobs that are held. `visit` must not use the driver. Returns false, without looking, if the driver is
@@ -247,7 +258,11 @@ impl<J: Recur + 'static> Driver<J> {
         let Some(host) = &*host else { return };
         let mut reactor = self.reactor.borrow_mut();
         let deadline = reactor.next_deadline();
-        let now = if deadline.is_some() { Time::now() } else { Time::NEVER };
+        let now = if deadline.is_some() {
+            Time::now()
+        } else {
+            Time::NEVER
+        };
         if reactor.ready() > 0 || self.stopping.get() || deadline.is_some_and(|when| when <= now) {
             if !self.armed.replace(true) {
                 host.arm_now();
@@ -313,7 +328,12 @@ pub struct Turn<J: Recur + 'static> {
 impl<J: Recur + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
-        Turn { driver, begun: false, left: 0, until: None }
+        Turn {
+            driver,
+            begun: false,
+            left: 0,
+            until: None,
+        }
     }
 
     /// How deep this turn is nested; the outermost is 1.

@@ -53,6 +53,9 @@ impl fmt::Debug for Job {
 /// The operating system has no descriptor left.
 pub fn drive(_engine: &QmlEngine) -> io::Result<Rc<Driver<Job>>> {
     let driver = Driver::new(true)?;
-    driver.attach(|turn: Turn<Job>| turn.for_each(|job| (job.0)()), || app::exit(0))?;
+    driver.attach(
+        |turn: Turn<Job>| turn.for_each(|job| (job.0)()),
+        || app::exit(0),
+    )?;
     Ok(driver)
 }

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
             std::env::set_var("QT_QPA_PLATFORM", "offscreen");
         }
     }
-    let arguments = libtest_mimic::Arguments { test_threads: Some(1), ..libtest_mimic::Arguments::from_args() };
+    let arguments = libtest_mimic::Arguments {
+        test_threads: Some(1),
+        ..libtest_mimic::Arguments::from_args()
+    };
     let test = libtest_mimic::Trial::test("a_timer_of_the_driver_ends_the_engines_exec", || {
         let engine = QmlEngine::new();
         let driver = drive(&engine).map_err(|error| error.to_string())?;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
+import selectors
 import signal
 import sys
 import threading
@@ -20,8 +20,6 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from . import _binding, _excepthook, _native
-
-logger = logging.getLogger("asyncio")
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
 # futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
@@ -40,8 +38,23 @@ def _let_go() -> None:
         loop._detach()
 
 
-class _NoSelector:
-    """Stands where asyncio's loop has its selector: the native half watches descriptors."""
+class _Watched:
+    """What stands where asyncio's loop has its selector: a view of what the native half watches.
+
+    The repr of asyncio's transports asks it. Registering goes by `add_reader()` and `add_writer()`.
+    """
+
+    def __init__(self, loop: QEventLoop) -> None:
+        self._loop = weakref.proxy(loop)
+
+    def get_key(self, file: Any) -> selectors.SelectorKey:
+        """Which sides of a descriptor are watched; KeyError if none is."""
+        fd = _fileno(file)
+        reads, writes = self._loop._is_watched(fd, False), self._loop._is_watched(fd, True)
+        if not (reads or writes):
+            raise KeyError(f"{file!r} is not registered")
+        mask = reads * selectors.EVENT_READ | writes * selectors.EVENT_WRITE
+        return selectors.SelectorKey(file, fd, mask, None)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -86,7 +99,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._app = _application_for(app)
         self._files: dict[tuple[int, bool], Any] = {}
         self._guest: ExitStack | None = None
-        super().__init__(_NoSelector())  # type: ignore[arg-type]
+        super().__init__(_Watched(self))  # type: ignore[arg-type]
         if already_running:
             self._be_guest()
 
@@ -304,9 +317,11 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             took = self.time() - began
             if took >= self.slow_callback_duration:
                 words = base_events._format_handle(handle)  # type: ignore[attr-defined]
-                logger.warning("Executing %s took %.3f seconds", words, took)
+                base_events.logger.warning("Executing %s took %.3f seconds", words, took)
         finally:
             self._current_handle = outer
+            # The traceback of a task's exception keeps this frame, and would keep the task with it.
+            del handle, outer
 
     def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
         """Report a callback's exception as asyncio does."""

@@ -8,7 +8,9 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
+};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -72,7 +74,10 @@ impl EventLoop {
 
 impl State {
     fn driver(&self) -> PyResult<Rc<Driver<Job>>> {
-        self.driver.borrow().clone().ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))
+        self.driver
+            .borrow()
+            .clone()
+            .ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))
     }
 
     /// Runs one turn. `event_loop` is the whole object, both halves.
@@ -135,12 +140,16 @@ impl State {
             return Ok(());
         }
         if depth > 1 && !job.can_enter(py) {
-            self.deferred.borrow_mut().push((depth, Job(job.0.clone_ref(py))));
+            self.deferred
+                .borrow_mut()
+                .push((depth, Job(job.0.clone_ref(py))));
             return Ok(());
         }
         let result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
-            event_loop.call_method1(intern!(py, "_run_handle"), (&job.0,)).map(drop)
+            event_loop
+                .call_method1(intern!(py, "_run_handle"), (&job.0,))
+                .map(drop)
         } else {
             job.call(py)
         };
@@ -167,7 +176,11 @@ impl State {
         if self.deferred.borrow().is_empty() {
             return;
         }
-        let (back, stay) = self.deferred.take().into_iter().partition(|(deeper, _)| *deeper > depth);
+        let (back, stay) = self
+            .deferred
+            .take()
+            .into_iter()
+            .partition(|(deeper, _)| *deeper > depth);
         self.deferred.replace(stay);
         if let Ok(driver) = self.driver() {
             let back: Vec<(usize, Job)> = back;
@@ -197,14 +210,24 @@ impl State {
     /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
     fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
         let driver = self.driver()?;
-        let elsewhere = self.thread_id.get().is_some_and(|thread| thread != this_thread(py));
+        let elsewhere = self
+            .thread_id
+            .get()
+            .is_some_and(|thread| thread != this_thread(py));
         if elsewhere {
-            driver.remote().send(job).map_err(|_| PyRuntimeError::new_err("Event loop is closed"))
+            driver
+                .remote()
+                .send(job)
+                .map_err(|_| PyRuntimeError::new_err("Event loop is closed"))
         } else {
             driver.push(job);
             Ok(())
         }
     }
+}
+
+fn side(writer: bool) -> Side {
+    if writer { Side::Write } else { Side::Read }
 }
 
 /// What `threading.get_ident()` says.
@@ -222,10 +245,7 @@ impl EventLoop {
     /// The arguments are for the Python half.
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(
-        _args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<EventLoop> {
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<EventLoop> {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
         let state = State {
@@ -246,7 +266,12 @@ impl EventLoop {
         let state = self.0.get_in_traverse();
         let mut result = Ok(());
         // No cell is borrowed while Python code runs, and the collector runs only then.
-        if let Some(driver) = state.driver.try_borrow().ok().and_then(|driver| driver.clone()) {
+        if let Some(driver) = state
+            .driver
+            .try_borrow()
+            .ok()
+            .and_then(|driver| driver.clone())
+        {
             driver.visit(|job| {
                 if result.is_ok() {
                     result = visit.call(&job.0);
@@ -317,13 +342,18 @@ impl EventLoop {
 
     #[getter(_stopping)]
     fn stopping(&self, py: Python<'_>) -> bool {
-        self.driver(py).is_ok_and(|driver| driver.is_stopping() || (driver.is_attached() && driver.has_left()))
+        self.driver(py)
+            .is_ok_and(|driver| driver.is_stopping() || (driver.is_attached() && driver.has_left()))
     }
 
     #[setter(_stopping)]
     fn set_stopping(&self, py: Python<'_>, stopping: bool) {
         if let Ok(driver) = self.driver(py) {
-            if stopping { driver.stop() } else { driver.unstop() }
+            if stopping {
+                driver.stop()
+            } else {
+                driver.unstop()
+            }
         }
     }
 
@@ -361,7 +391,9 @@ impl EventLoop {
         let state = slf.get().state(py);
         let driver = state.driver()?;
         if driver.is_attached() {
-            return Err(PyRuntimeError::new_err("This event loop is already running"));
+            return Err(PyRuntimeError::new_err(
+                "This event loop is already running",
+            ));
         }
         state.home.replace(Some(home));
         let (turning, leaving) = (Rc::downgrade(state), Rc::downgrade(state));
@@ -414,7 +446,10 @@ impl EventLoop {
         let nest = nest.borrow().share();
         state.nests.borrow_mut().push(Rc::clone(&nest));
         let _ = gil::leave(py, || nest.exec(true));
-        state.nests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &nest));
+        state
+            .nests
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, &nest));
     }
 
     /// Run what is ready now, once, without Qt.
@@ -459,9 +494,15 @@ impl EventLoop {
         let py = slf.py();
         let state = slf.get().state(py);
         let driver = state.driver()?;
-        let side = if writer { Side::Write } else { Side::Read };
+        let side = side(writer);
         let debug = state.debug.get();
-        let call = Call { event_loop: slf.as_any(), callback, args, context: None, debug };
+        let call = Call {
+            event_loop: slf.as_any(),
+            callback,
+            args,
+            context: None,
+            debug,
+        };
         let handle = call.watch(fd, side)?;
         if let Some(old) = driver.watch(fd, side, Job(handle.clone().unbind()))? {
             old.0.call_method0(py, intern!(py, "cancel"))?;
@@ -471,11 +512,21 @@ impl EventLoop {
 
     /// End a watch, and cancel its handle. Returns whether there was one.
     fn _unwatch(&self, py: Python<'_>, fd: RawFd, writer: bool) -> PyResult<bool> {
-        let Ok(driver) = self.driver(py) else { return Ok(false) };
-        let side = if writer { Side::Write } else { Side::Read };
-        let Some(old) = driver.unwatch(fd, side) else { return Ok(false) };
+        let Ok(driver) = self.driver(py) else {
+            return Ok(false);
+        };
+        let side = side(writer);
+        let Some(old) = driver.unwatch(fd, side) else {
+            return Ok(false);
+        };
         old.0.call_method0(py, intern!(py, "cancel"))?;
         Ok(true)
+    }
+
+    /// Whether one side of a descriptor is watched.
+    fn _is_watched(&self, py: Python<'_>, fd: RawFd, writer: bool) -> bool {
+        self.driver(py)
+            .is_ok_and(|driver| driver.is_watched(fd, side(writer)))
     }
 
     /// asyncio's way of queueing a handle that it has made itself. Safe in signal handlers.
@@ -484,7 +535,11 @@ impl EventLoop {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));
         }
         let job = Job(handle.clone().unbind());
-        if job.is_cancelled(py) { Ok(()) } else { self.state(py).push(py, job) }
+        if job.is_cancelled(py) {
+            Ok(())
+        } else {
+            self.state(py).push(py, job)
+        }
     }
 }
 
@@ -530,11 +585,18 @@ unsafe fn this<'py>(py: Python<'py>, slf: *mut ffi::PyObject) -> Bound<'py, Even
 }
 
 /// What asyncio checks in debug mode only.
-fn check(event_loop: &Bound<'_, EventLoop>, callback: &Bound<'_, PyAny>, function: &str, thread: bool) -> PyResult<()> {
+fn check(
+    event_loop: &Bound<'_, EventLoop>,
+    callback: &Bound<'_, PyAny>,
+    function: &str,
+    thread: bool,
+) -> PyResult<()> {
     if thread {
         event_loop.call_method0("_check_thread")?;
     }
-    event_loop.call_method1("_check_callback", (callback, function)).map(drop)
+    event_loop
+        .call_method1("_check_callback", (callback, function))
+        .map(drop)
 }
 
 fn soon(
@@ -548,7 +610,11 @@ fn soon(
     let event_loop = unsafe { this(py, slf) };
     let state = event_loop.get().state(py);
     let driver = state.driver()?;
-    let Arguments { named: [callback], rest, context } = arguments;
+    let Arguments {
+        named: [callback],
+        rest,
+        context,
+    } = arguments;
     let debug = state.debug.get();
     if debug {
         check(&event_loop, &callback, function, !threadsafe)?;
@@ -578,7 +644,8 @@ unsafe extern "C" fn call_soon(
 ) -> *mut ffi::PyObject {
     method::outcome(|py| {
         // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
+        let arguments =
+            unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
         soon(py, slf, "call_soon", false, arguments)
     })
 }
@@ -592,7 +659,8 @@ unsafe extern "C" fn call_soon_threadsafe(
     method::outcome(|py| {
         let function = "call_soon_threadsafe";
         // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
+        let arguments =
+            unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
         soon(py, slf, function, true, arguments)
     })
 }
@@ -608,7 +676,11 @@ fn at(
     let event_loop = unsafe { this(py, slf) };
     let state = event_loop.get().state(py);
     let driver = state.driver()?;
-    let Arguments { named: [_, callback], rest, context } = arguments;
+    let Arguments {
+        named: [_, callback],
+        rest,
+        context,
+    } = arguments;
     let deadline = Time::from_secs_f64(when.extract()?)
         .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();

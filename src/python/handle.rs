@@ -102,10 +102,16 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         when: offset(&timer, "_when")?,
     };
     let (plain, _) = subclass(&handle, c"qtloop._native.Handle", 0)?;
-    let (timed, timer_tail) =
-        subclass(&timer, c"qtloop._native.TimerHandle", size_of::<TimerTail>())?;
-    let (watch, watch_tail) =
-        subclass(&handle, c"qtloop._native.WatchHandle", size_of::<WatchTail>())?;
+    let (timed, timer_tail) = subclass(
+        &timer,
+        c"qtloop._native.TimerHandle",
+        size_of::<TimerTail>(),
+    )?;
+    let (watch, watch_tail) = subclass(
+        &handle,
+        c"qtloop._native.WatchHandle",
+        size_of::<WatchTail>(),
+    )?;
     module.add("Handle", &plain)?;
     module.add("TimerHandle", &timed)?;
     let types = Types {
@@ -147,20 +153,33 @@ fn subclass<'py>(
     let base_type = base.as_ptr().cast::<ffi::PyTypeObject>();
     // SAFETY: `base` is a class.
     let begin = unsafe { (*base_type).tp_basicsize };
-    let cancel = if tail == size_of::<TimerTail>() { cancel_timer } else { cancel_plain };
+    let cancel = if tail == size_of::<TimerTail>() {
+        cancel_timer
+    } else {
+        cancel_plain
+    };
     // Leaked once per class: the descriptors point into it.
     let methods = Box::leak(Box::new([
         ffi::PyMethodDef {
             ml_name: c"cancel".as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunction: cancel },
+            ml_meth: ffi::PyMethodDefPointer {
+                PyCFunction: cancel,
+            },
             ml_flags: ffi::METH_NOARGS,
-            ml_doc: c"Cancel the call, and let go of the callback and its arguments at once.".as_ptr(),
+            ml_doc: c"Cancel the call, and let go of the callback and its arguments at once."
+                .as_ptr(),
         },
         ffi::PyMethodDef::zeroed(),
     ]));
     let mut spec_slots = [
-        ffi::PyType_Slot { slot: ffi::Py_tp_methods, pfunc: methods.as_mut_ptr().cast::<c_void>() },
-        ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() },
+        ffi::PyType_Slot {
+            slot: ffi::Py_tp_methods,
+            pfunc: methods.as_mut_ptr().cast::<c_void>(),
+        },
+        ffi::PyType_Slot {
+            slot: 0,
+            pfunc: ptr::null_mut(),
+        },
     ];
     let size = begin as usize + tail.next_multiple_of(align_of::<usize>());
     let mut spec = ffi::PyType_Spec {
@@ -237,7 +256,13 @@ impl<'py> Call<'_, 'py> {
             let base = py.import("asyncio.events")?.getattr("Handle")?;
             base.call_method1(
                 "__init__",
-                (&made, self.callback, self.args, self.event_loop, self.context),
+                (
+                    &made,
+                    self.callback,
+                    self.args,
+                    self.event_loop,
+                    self.context,
+                ),
             )?;
             return Ok(made);
         }
@@ -284,7 +309,10 @@ impl<'py> Call<'_, 'py> {
     pub(super) fn watch(&self, fd: RawFd, side: Side) -> PyResult<Bound<'py, PyAny>> {
         let types = types(self.py());
         let made = self.make(&types.watch)?;
-        let tail = WatchTail { fd, is_writer: side == Side::Write };
+        let tail = WatchTail {
+            fd,
+            is_writer: side == Side::Write,
+        };
         // SAFETY: it is a watch handle of ours.
         unsafe { at::<WatchTail>(made.as_ptr(), types.watch_tail).write(tail) };
         Ok(made)
@@ -297,7 +325,10 @@ pub(super) fn set_scheduled(handle: &Bound<'_, PyAny>, key: TimerKey) {
     // SAFETY: the caller made it by `Call::timer`; the lock is held.
     unsafe {
         let tail = at::<TimerTail>(handle.as_ptr(), types.timer_tail);
-        tail.write(TimerTail { scheduled: true, key: MaybeUninit::new(key) });
+        tail.write(TimerTail {
+            scheduled: true,
+            key: MaybeUninit::new(key),
+        });
         set(handle.as_ptr(), types.slots.scheduled, ffi::Py_True());
     }
 }
@@ -331,7 +362,8 @@ impl Job {
             if class == types.timer.as_ptr() {
                 Kind::Timer
             } else if class == types.watch.as_ptr() {
-                let WatchTail { fd, is_writer } = at::<WatchTail>(self.0.as_ptr(), types.watch_tail).read();
+                let WatchTail { fd, is_writer } =
+                    at::<WatchTail>(self.0.as_ptr(), types.watch_tail).read();
                 Kind::Watch(fd, if is_writer { Side::Write } else { Side::Read })
             } else {
                 Kind::Plain
@@ -374,7 +406,9 @@ impl Job {
             let (Some(callback), Some(args), Some(context)) =
                 (held(slots.callback), held(slots.args), held(slots.context))
             else {
-                return Err(PyRuntimeError::new_err("a Handle that was never initialised"));
+                return Err(PyRuntimeError::new_err(
+                    "a Handle that was never initialised",
+                ));
             };
             // asyncio itself takes any sequence.
             let args = Bound::from_owned_ptr_or_err(py, ffi::PySequence_Tuple(args.as_ptr()))?;
@@ -405,14 +439,20 @@ fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResul
             return Ok(());
         }
         let Some(event_loop) = Bound::from_borrowed_ptr_or_opt(py, get(handle, slots.loop_)) else {
-            return Err(PyRuntimeError::new_err("a Handle that was never initialised"));
+            return Err(PyRuntimeError::new_err(
+                "a Handle that was never initialised",
+            ));
         };
         set(handle, slots.cancelled, ffi::Py_True());
         if event_loop.call_method0("get_debug")?.is_truthy()? {
             let repr = Bound::from_borrowed_ptr(py, handle).repr()?;
             set(handle, slots.repr, repr.as_ptr());
         }
-        let waiting = if is_timer { take_scheduled(py, handle) } else { None };
+        let waiting = if is_timer {
+            take_scheduled(py, handle)
+        } else {
+            None
+        };
         if let (Some(key), Ok(event_loop)) = (waiting, event_loop.cast::<EventLoop>()) {
             drop(event_loop.get().cancel_timer(py, key));
         }

@@ -17,8 +17,11 @@ use pyo3::types::{PyString, PyTuple};
 pub(super) fn outcome(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *mut ffi::PyObject {
     // SAFETY: CPython calls methods with the lock held.
     let py = unsafe { Python::assume_attached() };
-    let result = catch_unwind(AssertUnwindSafe(|| work(py)))
-        .unwrap_or_else(|_| Err(PyRuntimeError::new_err("qtloop: a bug, see the message above")));
+    let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
+        Err(PyRuntimeError::new_err(
+            "qtloop: a bug, see the message above",
+        ))
+    });
     match result {
         Ok(value) => value.into_ptr(),
         Err(error) => {
@@ -51,7 +54,8 @@ impl<'py, const N: usize> Arguments<'py, N> {
         // SAFETY: the caller's promise: `count` positional arguments are followed by one per keyword.
         let argument = |index: usize| unsafe { Bound::from_borrowed_ptr(py, *args.add(index)) };
         let count = count.unsigned_abs();
-        let mut named: [Option<Bound<'py, PyAny>>; N] = std::array::from_fn(|index| (index < count).then(|| argument(index)));
+        let mut named: [Option<Bound<'py, PyAny>>; N] =
+            std::array::from_fn(|index| (index < count).then(|| argument(index)));
         let mut context = None;
         // SAFETY: the caller's promise: null or a tuple of names.
         if let Some(keywords) = unsafe { Bound::from_borrowed_ptr_or_opt(py, keywords) } {
@@ -63,21 +67,34 @@ impl<'py, const N: usize> Arguments<'py, N> {
                     continue;
                 }
                 let keyword = keyword.cast::<PyString>()?.to_str()?;
-                let place = names.iter().position(|name| *name == keyword).ok_or_else(|| {
-                    PyTypeError::new_err(format!("{function}() got an unexpected keyword argument '{keyword}'"))
-                })?;
+                let place = names
+                    .iter()
+                    .position(|name| *name == keyword)
+                    .ok_or_else(|| {
+                        PyTypeError::new_err(format!(
+                            "{function}() got an unexpected keyword argument '{keyword}'"
+                        ))
+                    })?;
                 if named[place].replace(value).is_some() {
-                    return Err(PyTypeError::new_err(format!("{function}() got multiple values for argument '{keyword}'")));
+                    return Err(PyTypeError::new_err(format!(
+                        "{function}() got multiple values for argument '{keyword}'"
+                    )));
                 }
             }
         }
         for (name, value) in names.iter().zip(&named) {
             if value.is_none() {
-                return Err(PyTypeError::new_err(format!("{function}() missing required argument: '{name}'")));
+                return Err(PyTypeError::new_err(format!(
+                    "{function}() missing required argument: '{name}'"
+                )));
             }
         }
         let rest = PyTuple::new(py, (N.min(count)..count).map(argument).collect::<Vec<_>>())?;
-        Ok(Arguments { named: named.map(|value| value.expect("checked above")), rest, context })
+        Ok(Arguments {
+            named: named.map(|value| value.expect("checked above")),
+            rest,
+            context,
+        })
     }
 }
 
@@ -91,7 +108,9 @@ pub(super) fn add(
     // Leaked once per method: the descriptor points into it.
     let method = Box::leak(Box::new(ffi::PyMethodDef {
         ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: function,
+        },
         ml_flags: (ffi::METH_FASTCALL | ffi::METH_KEYWORDS) as c_int,
         ml_doc: doc.as_ptr(),
     }));

@@ -26,11 +26,17 @@ impl Host {
     #[must_use]
     pub fn new(descriptor: OwnedFd, turn: impl Fn() + 'static) -> Host {
         let turn: Box<Turn> = Box::new(Rc::new(turn));
-        let data = std::ptr::from_ref::<Turn>(&turn).cast_mut().cast::<c_void>();
+        let data = std::ptr::from_ref::<Turn>(&turn)
+            .cast_mut()
+            .cast::<c_void>();
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
         let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
         let host = NonNull::new(host).expect("new does not return null");
-        Host { host, _turn: turn, _descriptor: descriptor }
+        Host {
+            host,
+            _turn: turn,
+            _descriptor: descriptor,
+        }
     }
 
     /// The next turn comes after Qt has seen to its own events, and again and again, until armed otherwise.

@@ -40,7 +40,13 @@ impl Alarm {
             tv_sec: nanoseconds / 1_000_000_000,
             tv_nsec: nanoseconds % 1_000_000_000,
         };
-        let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+        let spec = Itimerspec {
+            it_interval: Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: value,
+        };
         timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
         self.set = when;
         Ok(())

@@ -9,6 +9,8 @@ mod alarm;
 mod clock;
 mod remote;
 mod source;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod timers;
 
 use std::collections::VecDeque;
@@ -55,7 +57,11 @@ impl<J: Recur> Reactor<J> {
     pub fn new(alarm: bool) -> io::Result<Reactor<J>> {
         let sources = Sources::new()?;
         let waker = mio::Waker::new(sources.registry(), WAKER)?;
-        let alarm = if alarm { Some(Alarm::new(sources.registry())?) } else { None };
+        let alarm = if alarm {
+            Some(Alarm::new(sources.registry())?)
+        } else {
+            None
+        };
         Ok(Reactor {
             ready: VecDeque::new(),
             timers: Timers::new(),
@@ -122,6 +128,12 @@ impl<J: Recur> Reactor<J> {
         self.sources.unwatch(fd, side)
     }
 
+    /// Whether that side of `fd` is watched.
+    #[must_use]
+    pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
+        self.sources.is_watched(fd, side)
+    }
+
     /// The job of that side of `fd` has run, if `is_mine` knows it: look at the descriptor again.
     pub fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
         self.sources.rearm(fd, side, is_mine);
@@ -149,7 +161,9 @@ impl<J: Recur> Reactor<J> {
     /// Sets the alarm for the earliest timer. Returns false if this reactor has none.
     pub fn set_alarm(&mut self) -> bool {
         let next = self.timers.next_due();
-        self.alarm.as_mut().is_some_and(|alarm| alarm.set(next).is_ok())
+        self.alarm
+            .as_mut()
+            .is_some_and(|alarm| alarm.set(next).is_ok())
     }
 
     /// Whether deadlines make the [descriptor](Reactor::descriptor) readable.
@@ -160,7 +174,10 @@ impl<J: Recur> Reactor<J> {
 
     /// All jobs that are held, in no order.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.ready.iter().chain(self.timers.jobs()).chain(self.sources.jobs())
+        self.ready
+            .iter()
+            .chain(self.timers.jobs())
+            .chain(self.sources.jobs())
     }
 
     /// Ends the way in from other threads and returns the jobs that nobody took.

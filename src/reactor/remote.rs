@@ -45,8 +45,15 @@ pub struct Remote<J, W = mio::Waker>(Arc<Shared<J, W>>);
 
 impl<J, W: Wake> Remote<J, W> {
     pub(crate) fn new(waker: W) -> Remote<J, W> {
-        let inbox = Inbox { jobs: Vec::new(), woken: false, closed: false };
-        Remote(Arc::new(Shared { inbox: Mutex::new(inbox), waker }))
+        let inbox = Inbox {
+            jobs: Vec::new(),
+            woken: false,
+            closed: false,
+        };
+        Remote(Arc::new(Shared {
+            inbox: Mutex::new(inbox),
+            waker,
+        }))
     }
 
     /// Queues `job`; the loop runs it on its own thread, in the order of sending.
@@ -84,7 +91,10 @@ impl<J, W: Wake> Remote<J, W> {
 
     fn lock(&self) -> MutexGuard<'_, Inbox<J>> {
         // No foreign code runs under the lock, so a poisoned one guards a sound queue all the same.
-        self.0.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0
+            .inbox
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -122,7 +132,10 @@ mod races {
     }
 
     fn bell() -> Arc<Bell> {
-        Arc::new(Bell { rung: Mutex::new(0), sleeper: Condvar::new() })
+        Arc::new(Bell {
+            rung: Mutex::new(0),
+            sleeper: Condvar::new(),
+        })
     }
 
     #[test]

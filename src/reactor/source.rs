@@ -64,7 +64,9 @@ struct Source<J> {
 
 impl<J> Source<J> {
     fn interest(&self) -> Option<Interest> {
-        let wanted = SIDES.into_iter().filter(|&side| self.waiters[side as usize].is_some());
+        let wanted = SIDES
+            .into_iter()
+            .filter(|&side| self.waiters[side as usize].is_some());
         wanted.map(Side::interest).reduce(|one, other| one | other)
     }
 
@@ -121,7 +123,11 @@ pub(super) struct Sources<J> {
 
 impl<J: Recur> Sources<J> {
     pub(super) fn new() -> io::Result<Sources<J>> {
-        Ok(Sources { poll: Poll::new()?, events: Events::with_capacity(1024), slots: Vec::new() })
+        Ok(Sources {
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            slots: Vec::new(),
+        })
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -137,7 +143,11 @@ impl<J: Recur> Sources<J> {
     pub(super) fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
         let index = usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc_ebadf()))?;
         while self.slots.len() <= index {
-            self.slots.push(Source { generation: 0, registered: false, waiters: [None, None] });
+            self.slots.push(Source {
+                generation: 0,
+                registered: false,
+                waiters: [None, None],
+            });
         }
         let source = &mut self.slots[index];
         let waiter = Waiter { job, armed: true };
@@ -160,12 +170,25 @@ impl<J: Recur> Sources<J> {
         Some(waiter.job)
     }
 
+    /// Whether one side of `fd` has a waiter.
+    pub(super) fn is_watched(&self, fd: RawFd, side: Side) -> bool {
+        let source = usize::try_from(fd)
+            .ok()
+            .and_then(|index| self.slots.get(index));
+        source.is_some_and(|source| source.waiters[side as usize].is_some())
+    }
+
     /// Puts the waiter back into service if it is the one for which `is_mine` says so.
     pub(super) fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        let Some(source) = usize::try_from(fd).ok().and_then(|index| self.slots.get_mut(index)) else {
+        let Some(source) = usize::try_from(fd)
+            .ok()
+            .and_then(|index| self.slots.get_mut(index))
+        else {
             return;
         };
-        let Some(waiter) = source.waiters[side as usize].as_mut() else { return };
+        let Some(waiter) = source.waiters[side as usize].as_mut() else {
+            return;
+        };
         if !waiter.armed && is_mine(&waiter.job) {
             waiter.armed = true;
             // A descriptor that its owner closed stays silent, as it does in asyncio.
@@ -186,12 +209,16 @@ impl<J: Recur> Sources<J> {
                 ALARM => {}
                 token => {
                     let (index, generation) = slot(token);
-                    let Some(source) = self.slots.get_mut(index) else { continue };
+                    let Some(source) = self.slots.get_mut(index) else {
+                        continue;
+                    };
                     if source.generation != generation {
                         continue;
                     }
                     for side in SIDES {
-                        let Some(waiter) = source.waiters[side as usize].as_mut() else { continue };
+                        let Some(waiter) = source.waiters[side as usize].as_mut() else {
+                            continue;
+                        };
                         if waiter.armed && side.is_ready(event) {
                             waiter.armed = false;
                             ready.extend(Some(waiter.job.again()));
@@ -204,7 +231,11 @@ impl<J: Recur> Sources<J> {
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.slots.iter().flat_map(|source| &source.waiters).flatten().map(|waiter| &waiter.job)
+        self.slots
+            .iter()
+            .flat_map(|source| &source.waiters)
+            .flatten()
+            .map(|waiter| &waiter.job)
     }
 }
 

@@ -45,7 +45,12 @@ impl<J> Timers<J> {
     /// No timers.
     #[must_use]
     pub fn new() -> Timers<J> {
-        Timers { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), next_sequence: 0 }
+        Timers {
+            heap: BinaryHeap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            next_sequence: 0,
+        }
     }
 
     /// How many jobs wait.
@@ -64,7 +69,10 @@ impl<J> Timers<J> {
     pub fn insert(&mut self, when: Time, job: J) -> TimerKey {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let filled = Slot { sequence, job: Some(job) };
+        let filled = Slot {
+            sequence,
+            job: Some(job),
+        };
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = filled;
             slot
@@ -72,7 +80,11 @@ impl<J> Timers<J> {
             self.slots.push(filled);
             u32::try_from(self.slots.len() - 1).expect("four thousand million timers")
         };
-        self.heap.push(Reverse(Entry { when, sequence, slot }));
+        self.heap.push(Reverse(Entry {
+            when,
+            sequence,
+            slot,
+        }));
         TimerKey { slot, sequence }
     }
 
@@ -113,7 +125,10 @@ impl<J> Timers<J> {
     }
 
     fn take(&mut self, slot: u32, sequence: u64) -> Option<J> {
-        let entry = self.slots.get_mut(slot as usize).filter(|entry| entry.sequence == sequence)?;
+        let entry = self
+            .slots
+            .get_mut(slot as usize)
+            .filter(|entry| entry.sequence == sequence)?;
         let job = entry.job.take()?;
         self.free.push(slot);
         Some(job)
@@ -197,7 +212,11 @@ mod tests {
             let key = timers.insert(at(1_000_000), job);
             timers.cancel(key);
         }
-        assert!(timers.heap.len() <= 2 * LEAVINGS + 2, "{} entries", timers.heap.len());
+        assert!(
+            timers.heap.len() <= 2 * LEAVINGS + 2,
+            "{} entries",
+            timers.heap.len()
+        );
         assert!(timers.slots.len() <= 2);
     }
 

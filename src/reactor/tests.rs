@@ -1,0 +1,287 @@
+//! The reactor's promises, with words for jobs: no Qt, no Python, no sleeping.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Words = Reactor<&'static str>;
+
+fn reactor() -> Words {
+    Reactor::new(true).expect("three descriptors")
+}
+
+fn at(nanoseconds: i64) -> Time {
+    Time::from_nanos(nanoseconds)
+}
+
+fn drain(reactor: &mut Words, now: Time) -> Vec<&'static str> {
+    reactor.collect(now).expect("a poller");
+    std::iter::from_fn(|| reactor.pop()).collect()
+}
+
+fn pair() -> (UnixStream, UnixStream) {
+    let (near, far) = UnixStream::pair().expect("a socket pair");
+    near.set_nonblocking(true).expect("non-blocking");
+    (near, far)
+}
+
+fn rearm(reactor: &mut Words, fd: RawFd, side: Side, word: &str) {
+    reactor.rearm(fd, side, |job| *job == word);
+}
+
+#[test]
+fn ready_jobs_come_before_io_and_io_before_timers() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    reactor
+        .watch(near.as_raw_fd(), Side::Read, "io")
+        .expect("watch");
+    far.write_all(b"x").expect("write");
+    reactor.push_at(at(1), "timer");
+    reactor.push("ready");
+    assert_eq!(drain(&mut reactor, at(2)), ["ready", "io", "timer"]);
+}
+
+#[test]
+fn a_job_put_to_the_front_is_next() {
+    let mut reactor = reactor();
+    reactor.push("second");
+    reactor.push_front("first");
+    assert_eq!(drain(&mut reactor, at(0)), ["first", "second"]);
+}
+
+#[test]
+fn a_cancelled_timer_is_given_back_and_a_ready_one_is_not() {
+    let mut reactor = reactor();
+    let (early, late) = (
+        reactor.push_at(at(1), "early"),
+        reactor.push_at(at(9), "late"),
+    );
+    reactor.collect(at(1)).expect("a poller");
+    assert_eq!(reactor.cancel(early), None);
+    assert_eq!(reactor.cancel(late), Some("late"));
+    assert_eq!(reactor.next_deadline(), None);
+}
+
+#[test]
+fn jobs_of_other_threads_arrive_in_order_and_make_the_descriptor_readable() {
+    let mut reactor = reactor();
+    let remote = reactor.remote();
+    std::thread::spawn(move || {
+        for word in ["one", "two", "three"] {
+            remote.send(word).expect("the loop lives");
+        }
+    })
+    .join()
+    .expect("no panic");
+    assert!(is_readable(&reactor));
+    assert_eq!(drain(&mut reactor, at(0)), ["one", "two", "three"]);
+    assert!(!is_readable(&reactor));
+}
+
+#[test]
+fn the_alarm_makes_the_descriptor_readable_when_the_deadline_has_passed() {
+    let mut reactor = reactor();
+    reactor.push_at(Time::now(), "due");
+    assert!(reactor.set_alarm());
+    assert!(is_readable(&reactor));
+    assert_eq!(drain(&mut reactor, Time::now()), ["due"]);
+}
+
+#[test]
+fn without_an_alarm_the_caller_must_look() {
+    let mut reactor: Words = Reactor::new(false).expect("two descriptors");
+    reactor.push_at(Time::now(), "due");
+    assert!(!reactor.set_alarm());
+    assert!(!is_readable(&reactor));
+}
+
+#[test]
+fn a_watch_is_level_triggered_once_its_job_has_run() {
+    let mut reactor = reactor();
+    let (mut near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch(fd, Side::Read, "read").expect("watch");
+    far.write_all(b"xy").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+    assert!(
+        drain(&mut reactor, at(0)).is_empty(),
+        "called again before it has run"
+    );
+    rearm(&mut reactor, fd, Side::Read, "read");
+    assert_eq!(
+        drain(&mut reactor, at(0)),
+        ["read"],
+        "one byte is still there"
+    );
+    let _ = near.read(&mut [0; 2]).expect("two bytes");
+    rearm(&mut reactor, fd, Side::Read, "read");
+    assert!(drain(&mut reactor, at(0)).is_empty());
+}
+
+#[test]
+fn both_sides_of_a_descriptor_are_watched_apart() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch(fd, Side::Read, "read").expect("watch");
+    reactor.watch(fd, Side::Write, "write").expect("watch");
+    assert_eq!(drain(&mut reactor, at(0)), ["write"]);
+    far.write_all(b"x").expect("write");
+    assert_eq!(
+        drain(&mut reactor, at(0)),
+        ["read"],
+        "the writer has not run"
+    );
+    assert_eq!(reactor.unwatch(fd, Side::Read), Some("read"));
+    rearm(&mut reactor, fd, Side::Write, "write");
+    assert_eq!(drain(&mut reactor, at(0)), ["write"]);
+}
+
+#[test]
+fn a_hang_up_is_news_to_reader_and_writer() {
+    let mut reactor = reactor();
+    let (near, far) = pair();
+    let fd = near.as_raw_fd();
+    drop(far);
+    reactor.watch(fd, Side::Read, "read").expect("watch");
+    reactor.watch(fd, Side::Write, "write").expect("watch");
+    assert_eq!(drain(&mut reactor, at(0)), ["read", "write"]);
+}
+
+#[test]
+fn a_replaced_job_is_given_back_and_its_return_does_not_arm_the_new_one() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch(fd, Side::Read, "old").expect("watch");
+    far.write_all(b"x").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["old"]);
+    assert_eq!(
+        reactor.watch(fd, Side::Read, "new").expect("watch"),
+        Some("old")
+    );
+    assert_eq!(drain(&mut reactor, at(0)), ["new"]);
+    rearm(&mut reactor, fd, Side::Read, "old");
+    assert!(
+        drain(&mut reactor, at(0)).is_empty(),
+        "the new job is still running"
+    );
+}
+
+/// The same file under the lowest free number from `number` on; other tests, which run meanwhile, stay below.
+fn renumbered(stream: &UnixStream, number: RawFd) -> OwnedFd {
+    rustix::io::fcntl_dupfd_cloexec(stream, number).expect("a free descriptor")
+}
+
+#[test]
+fn an_event_of_a_closed_descriptor_does_not_reach_the_next_owner_of_its_number() {
+    let mut reactor = reactor();
+    // `near` keeps the kernel's registration of the file alive past the close of its other descriptor.
+    let (near, mut far) = pair();
+    let closing = renumbered(&near, 700);
+    let fd = closing.as_raw_fd();
+    reactor.watch(fd, Side::Read, "old owner").expect("watch");
+    drop(closing);
+    assert_eq!(reactor.unwatch(fd, Side::Read), Some("old owner"));
+    let (next, _quiet) = pair();
+    let next = renumbered(&next, 700);
+    assert_eq!(next.as_raw_fd(), fd, "the number is given out again");
+    reactor.watch(fd, Side::Read, "next owner").expect("watch");
+    far.write_all(b"x").expect("write");
+    assert!(drain(&mut reactor, at(0)).is_empty());
+}
+
+#[test]
+fn a_number_that_was_closed_without_a_word_can_be_watched_anew() {
+    let mut reactor = reactor();
+    let closing = renumbered(&pair().0, 800);
+    let fd = closing.as_raw_fd();
+    reactor.watch(fd, Side::Read, "forgotten").expect("watch");
+    drop(closing);
+    let (next, mut peer) = pair();
+    let next = renumbered(&next, 800);
+    assert_eq!(next.as_raw_fd(), fd, "the number is given out again");
+    assert_eq!(
+        reactor.watch(fd, Side::Read, "new").expect("watch"),
+        Some("forgotten")
+    );
+    peer.write_all(b"x").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["new"]);
+}
+
+#[test]
+fn what_cannot_be_watched_is_an_error_and_changes_nothing() {
+    let mut reactor = reactor();
+    let file = std::fs::File::open("Cargo.toml").expect("a regular file");
+    let refused = reactor
+        .watch(file.as_raw_fd(), Side::Read, "file")
+        .expect_err("no readiness");
+    assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    let closed = file.as_raw_fd() + 1000;
+    assert!(reactor.watch(closed, Side::Read, "closed").is_err());
+    assert!(reactor.watch(-1, Side::Read, "negative").is_err());
+    assert_eq!(reactor.jobs().count(), 0);
+}
+
+#[test]
+fn every_job_is_visible_to_a_collector() {
+    let mut reactor = reactor();
+    let (near, _far) = pair();
+    reactor.push("ready");
+    reactor.push_at(at(5), "timed");
+    reactor
+        .watch(near.as_raw_fd(), Side::Read, "watching")
+        .expect("watch");
+    let mut jobs: Vec<_> = reactor.jobs().copied().collect();
+    jobs.sort_unstable();
+    assert_eq!(jobs, ["ready", "timed", "watching"]);
+}
+
+#[test]
+fn closing_gives_back_what_other_threads_have_sent() {
+    let reactor = reactor();
+    let remote = reactor.remote();
+    remote.send("unseen").expect("open");
+    assert_eq!(reactor.close(), ["unseen"]);
+    assert_eq!(remote.send("late"), Err("late"));
+}
+
+fn is_readable(reactor: &Words) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let descriptor = reactor.descriptor();
+    let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+    // A second is far above any delay of a deadline that has passed already.
+    let patience = Timespec {
+        tv_sec: i64::from(reactor.has_alarm()),
+        tv_nsec: 0,
+    };
+    poll(&mut polled, Some(&patience)).expect("poll") == 1
+}
+
+proptest! {
+    /// Pushes at both ends, pops, and due timers, against a plain list.
+    #[test]
+    fn the_queue_agrees_with_a_list(steps in prop::collection::vec((0..4_u8, 0..8_usize), 0..200)) {
+        const WORDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        let mut reactor = reactor();
+        let mut model = std::collections::VecDeque::new();
+        for (step, word) in steps {
+            match step {
+                0 => { reactor.push(WORDS[word]); model.push_back(WORDS[word]); }
+                1 => { reactor.push_front(WORDS[word]); model.push_front(WORDS[word]); }
+                2 => {
+                    reactor.push_at(at(0), WORDS[word]);
+                    reactor.collect(at(0)).expect("a poller");
+                    model.push_back(WORDS[word]);
+                }
+                _ => prop_assert_eq!(reactor.pop(), model.pop_front()),
+            }
+            prop_assert_eq!(reactor.ready(), model.len());
+        }
+    }
+}

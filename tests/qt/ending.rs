@@ -1,0 +1,152 @@
+//! How a loop ends, and that it can begin again.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use qtloop::driver::Driver;
+use qtloop::qt::{Nest, app};
+
+use crate::trials;
+use crate::world::{World, job};
+
+trials![
+    a_stop_before_the_run_runs_one_batch,
+    a_stop_ends_after_the_batch_it_was_called_in,
+    the_loop_runs_again_after_a_stop,
+    a_quit_of_the_application_is_not_a_stop,
+    the_exit_code_is_the_applications,
+    what_is_left_waits_for_the_next_run,
+    a_panic_in_a_job_ends_the_turn_and_not_the_process,
+    a_driver_that_is_detached_gets_no_turns,
+    a_driver_may_be_dropped_inside_of_its_own_turn,
+    a_batch_runs_without_qt,
+    a_wait_that_begins_while_qt_quits_still_gets_events,
+];
+
+fn a_stop_before_the_run_runs_one_batch() {
+    let world = World::new();
+    world.stop();
+    world.soon(|world| {
+        world.write("first");
+        world.soon(|world| world.write("second"));
+    });
+    world.run();
+    assert_eq!(world.read(), ["first"]);
+}
+
+fn a_stop_ends_after_the_batch_it_was_called_in() {
+    let world = World::new();
+    world.soon(|world| {
+        world.stop();
+        world.soon(|world| world.write("next batch"));
+    });
+    world.soon(|world| world.write("same batch"));
+    world.run();
+    assert_eq!(world.read(), ["same batch"]);
+    assert!(world.driver.has_left());
+}
+
+fn the_loop_runs_again_after_a_stop() {
+    let world = World::new();
+    for round in ["one", "two", "three"] {
+        world.soon(move |world| {
+            world.write(round);
+            world.stop();
+        });
+        world.run();
+    }
+    assert_eq!(world.read(), ["one", "two", "three"]);
+}
+
+fn a_quit_of_the_application_is_not_a_stop() {
+    let world = World::new();
+    world.soon(|_| app::exit(0));
+    world.run();
+    assert!(!world.driver.has_left());
+}
+
+fn the_exit_code_is_the_applications() {
+    let world = World::new();
+    world.soon(|_| app::exit(7));
+    assert_eq!(world.run(), 7);
+    world.soon(World::stop);
+    assert_eq!(world.run(), 0);
+}
+
+fn what_is_left_waits_for_the_next_run() {
+    let world = World::new();
+    world.after(Duration::from_millis(1), |world| {
+        world.write("later");
+        world.stop();
+    });
+    world.stop();
+    world.run();
+    assert!(world.read().is_empty());
+    world.run();
+    assert_eq!(world.read(), ["later"]);
+}
+
+fn a_panic_in_a_job_ends_the_turn_and_not_the_process() {
+    let world = World::new();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    world.soon(|_| panic!("on purpose"));
+    world.soon(World::stop);
+    world.run();
+    std::panic::set_hook(hook);
+}
+
+fn a_driver_that_is_detached_gets_no_turns() {
+    let world = World::new();
+    world.attach();
+    world.soon(|world| world.write("detached"));
+    world.driver.detach();
+    let other = World::new();
+    other.after(Duration::from_millis(5), World::stop);
+    other.run();
+    assert!(world.read().is_empty());
+}
+
+fn a_driver_may_be_dropped_inside_of_its_own_turn() {
+    let inner = World::new();
+    inner.attach();
+    let cell = Rc::new(Cell::new(Some(inner.clone())));
+    let taken = Rc::clone(&cell);
+    inner.soon(move |_| drop(taken.take()));
+    drop(inner);
+    let outer = World::new();
+    outer.after(Duration::from_millis(5), World::stop);
+    outer.run();
+    assert!(cell.take().is_none(), "the job has run");
+}
+
+fn a_batch_runs_without_qt() {
+    let driver: Rc<Driver<&str>> = Driver::new(false).expect("two descriptors");
+    driver.push("a");
+    driver.push("b");
+    let mut seen = Vec::new();
+    for word in driver.batch() {
+        driver.push("next batch");
+        seen.push(word);
+    }
+    assert_eq!(seen, ["a", "b"]);
+    assert_eq!(
+        driver.batch().collect::<Vec<_>>(),
+        ["next batch", "next batch"]
+    );
+}
+
+fn a_wait_that_begins_while_qt_quits_still_gets_events() {
+    let world = World::new();
+    world.soon(|world| {
+        // Qt has been told to quit, and refuses to enter a loop until it has.
+        app::exit(0);
+        let nest = Rc::new(Nest::new());
+        let left = Rc::clone(&nest);
+        world.driver.push(job(move |_| left.leave(3)));
+        world.write(nest.exec(false).to_string());
+    });
+    world.run();
+    assert_eq!(world.read(), ["3"]);
+}

@@ -1,0 +1,23 @@
+//! The core inside a real Qt loop. Qt wants the main thread, so this binary brings its own harness: one test after the other,
+//! each with a limit.
+
+mod ending;
+mod order;
+mod threads;
+mod turns;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qtloop::qt::app::ensure();
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let tests = [
+        order::tests(),
+        turns::tests(),
+        ending::tests(),
+        threads::tests(),
+    ];
+    libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
+}

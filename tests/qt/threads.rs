@@ -1,0 +1,109 @@
+//! Jobs from other threads arrive, wake the loop, and are not lost.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use qtloop::driver::{Driver, Turn};
+use qtloop::qt::app;
+use qtloop::reactor::Time;
+
+use crate::trials;
+
+trials![
+    jobs_of_eight_threads_all_arrive_each_threads_in_order,
+    a_job_of_another_thread_ends_the_sleep,
+    a_loop_lives_in_a_thread_that_qt_did_not_start,
+];
+
+fn alarm() -> bool {
+    std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer")
+}
+
+/// Words that begin with the number of their thread; the last one stops the loop.
+fn collecting(expected: usize) -> (Rc<Driver<&'static str>>, Rc<RefCell<Vec<&'static str>>>) {
+    let driver = Driver::new(alarm()).expect("three descriptors");
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (diary, stopping) = (Rc::clone(&seen), Rc::downgrade(&driver));
+    let face = move |turn: Turn<&'static str>| {
+        for word in turn {
+            diary.borrow_mut().push(word);
+            if diary.borrow().len() == expected
+                && let Some(driver) = stopping.upgrade()
+            {
+                driver.stop();
+            }
+        }
+    };
+    driver.attach(face, || app::exit(0)).expect("a descriptor");
+    (driver, seen)
+}
+
+fn jobs_of_eight_threads_all_arrive_each_threads_in_order() {
+    const EACH: usize = 2_000;
+    let (driver, seen) = collecting(8 * EACH);
+    let threads: Vec<_> = ["0", "1", "2", "3", "4", "5", "6", "7"]
+        .into_iter()
+        .map(|name| {
+            let remote = driver.remote();
+            std::thread::spawn(move || {
+                for turn in 0..EACH {
+                    // Leaked, a few bytes a word: the job type of this test is a static word.
+                    let word = format!("{name} {turn}").leak();
+                    remote.send(word).expect("the loop lives");
+                }
+            })
+        })
+        .collect();
+    assert_eq!(app::exec(), 0);
+    driver.detach();
+    for thread in threads {
+        thread.join().expect("no panic in a sender");
+    }
+    let mut next = [0; 8];
+    for word in seen.take() {
+        let (name, turn) = word.split_once(' ').expect("two words");
+        let name: usize = name.parse().expect("a number");
+        assert_eq!(turn.parse(), Ok(next[name]), "thread {name} out of order");
+        next[name] += 1;
+    }
+    assert_eq!(next, [EACH; 8]);
+}
+
+fn a_job_of_another_thread_ends_the_sleep() {
+    let (driver, seen) = collecting(1);
+    let remote = driver.remote();
+    let thread = std::thread::spawn(move || {
+        std::thread::park_timeout(Duration::from_millis(5));
+        remote.send("wake").expect("the loop lives");
+    });
+    assert_eq!(app::exec(), 0);
+    driver.detach();
+    thread.join().expect("no panic in the sender");
+    assert_eq!(seen.take(), ["wake"]);
+}
+
+fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
+    let (ended, end) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let driver: Rc<Driver<&str>> = Driver::new(alarm()).expect("three descriptors");
+        let stopping = Rc::downgrade(&driver);
+        let face = move |turn: Turn<&'static str>| {
+            for _ in turn {
+                if let Some(driver) = stopping.upgrade() {
+                    driver.stop();
+                }
+            }
+        };
+        driver
+            .attach(face, || app::thread_exit(0))
+            .expect("a descriptor");
+        driver.push_at(Time::now() + Duration::from_millis(1), "stop");
+        let code = app::thread_exec();
+        driver.detach();
+        ended.send(code).expect("the test waits");
+    });
+    assert_eq!(end.recv_timeout(Duration::from_secs(30)), Ok(0));
+    thread.join().expect("no panic in the thread");
+}

@@ -1,0 +1,195 @@
+//! Turns give Qt its share, and go on inside of Qt loops that jobs run.
+
+use std::cell::Cell;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use qtloop::qt::{Host, Nest};
+use qtloop::reactor::Time;
+
+use crate::trials;
+use crate::world::World;
+
+trials![
+    a_job_that_queues_itself_does_not_starve_qt,
+    a_turn_runs_many_batches,
+    a_budget_of_zero_runs_one_batch_a_turn,
+    jobs_go_on_inside_of_a_qt_loop_that_a_job_runs,
+    jobs_go_on_two_loops_deep,
+    a_job_queued_from_qt_inside_of_a_nested_loop_runs_there,
+    a_timer_goes_off_inside_of_a_nested_loop,
+    a_nested_loop_that_a_timer_opened_gets_turns,
+    a_nest_that_was_left_before_does_not_wait,
+];
+
+/// Queues itself for ever, counting.
+fn spin(world: &World, count: &Rc<Cell<u64>>) {
+    count.set(count.get() + 1);
+    let count = Rc::clone(count);
+    world.soon(move |world| spin(world, &count));
+}
+
+/// A Qt object of its own, besides the driver's: its timer calls `fired` with how often it has.
+fn qt_timer(delay: Duration, fired: impl Fn(u32) + 'static) -> (Host, UnixStream) {
+    // A host wants a descriptor; nothing is ever written to this one, as long as its peer is kept.
+    let (quiet, peer) = UnixStream::pair().expect("a socket pair");
+    let count = Cell::new(0);
+    let host = Host::new(quiet.into(), move || {
+        count.set(count.get() + 1);
+        fired(count.get());
+    });
+    host.arm(Some(delay));
+    (host, peer)
+}
+
+fn a_job_that_queues_itself_does_not_starve_qt() {
+    let world = World::new();
+    let spun = Rc::new(Cell::new(0));
+    spin(&world, &spun);
+    let driver = Rc::clone(&world.driver);
+    let _timer = qt_timer(Duration::from_millis(1), move |count| {
+        if count == 20 {
+            driver.stop();
+        }
+    });
+    world.run();
+    assert!(spun.get() > 20);
+}
+
+fn a_turn_runs_many_batches() {
+    let world = World::new();
+    world.driver.set_budget(Duration::from_secs(10));
+    chain(&world, 1000);
+    let fired = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&fired);
+    let _timer = qt_timer(Duration::ZERO, move |count| seen.set(count));
+    world.run();
+    assert!(
+        fired.get() <= 2,
+        "Qt's own 0 ms timer fired {} times",
+        fired.get()
+    );
+}
+
+fn a_budget_of_zero_runs_one_batch_a_turn() {
+    let world = World::new();
+    world.driver.set_budget(Duration::ZERO);
+    chain(&world, 200);
+    let fired = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&fired);
+    let _timer = qt_timer(Duration::ZERO, move |count| seen.set(count));
+    world.run();
+    assert!(
+        fired.get() >= 100,
+        "Qt's own 0 ms timer fired {} times",
+        fired.get()
+    );
+}
+
+/// A chain of batches, each of one job, that ends by stopping.
+fn chain(world: &World, links: u32) {
+    world.soon(move |world| match links {
+        0 => world.stop(),
+        _ => chain(world, links - 1),
+    });
+}
+
+/// Runs a Qt loop inside of the present job, until something leaves the nest.
+fn nested(world: &World, name: &'static str, leave_after: Duration) {
+    let nest = Rc::new(Nest::new());
+    let left = Rc::clone(&nest);
+    world.after(leave_after, move |_| left.leave(0));
+    world.write(format!("{name} opens"));
+    let _ = nest.exec(true);
+    world.write(format!("{name} closes"));
+}
+
+fn jobs_go_on_inside_of_a_qt_loop_that_a_job_runs() {
+    let world = World::new();
+    world.soon(|world| nested(world, "dialog", Duration::from_millis(2)));
+    world.soon(|world| world.write("another"));
+    world.after(Duration::from_millis(1), |world| world.write("timer"));
+    world.after(Duration::from_millis(20), World::stop);
+    world.run();
+    assert_eq!(
+        world.read(),
+        ["dialog opens", "another", "timer", "dialog closes"]
+    );
+}
+
+fn jobs_go_on_two_loops_deep() {
+    let world = World::new();
+    world.soon(|world| nested(world, "outer", Duration::from_millis(20)));
+    world.soon(|world| {
+        assert_eq!(world.driver.depth(), 2);
+        nested(world, "inner", Duration::from_millis(2));
+    });
+    world.soon(|world| {
+        assert_eq!(world.driver.depth(), 3);
+        world.write("innermost");
+    });
+    world.after(Duration::from_millis(40), World::stop);
+    world.run();
+    let expected = [
+        "outer opens",
+        "inner opens",
+        "innermost",
+        "inner closes",
+        "outer closes",
+    ];
+    assert_eq!(world.read(), expected);
+}
+
+fn a_job_queued_from_qt_inside_of_a_nested_loop_runs_there() {
+    let world = World::new();
+    let outside = world.clone();
+    // Qt calls this, not the driver: a slot, as it were.
+    let _slot = qt_timer(Duration::from_millis(2), move |count| {
+        if count == 1 {
+            outside.soon(|world| world.write("from a slot"));
+        }
+    });
+    world.soon(|world| nested(world, "dialog", Duration::from_millis(40)));
+    world.after(Duration::from_millis(60), World::stop);
+    world.run();
+    assert_eq!(
+        world.read(),
+        ["dialog opens", "from a slot", "dialog closes"]
+    );
+}
+
+fn a_timer_goes_off_inside_of_a_nested_loop() {
+    let world = World::new();
+    world.soon(|world| {
+        world.after(Duration::from_millis(1), |world| world.write("first"));
+        world.after(Duration::from_millis(3), |world| world.write("second"));
+        nested(world, "dialog", Duration::from_millis(6));
+        world.stop();
+    });
+    world.run();
+    assert_eq!(
+        world.read(),
+        ["dialog opens", "first", "second", "dialog closes"]
+    );
+}
+
+fn a_nested_loop_that_a_timer_opened_gets_turns() {
+    let world = World::new();
+    // The turn is called by the host's own timer here; Qt does not fire a timer inside of its own call.
+    world.after(Duration::from_millis(1), |world| {
+        world.soon(|world| world.write("inside"));
+        nested(world, "dialog", Duration::from_millis(2));
+        world.stop();
+    });
+    world.run();
+    assert_eq!(world.read(), ["dialog opens", "inside", "dialog closes"]);
+}
+
+fn a_nest_that_was_left_before_does_not_wait() {
+    let nest = Nest::new();
+    nest.leave(5);
+    let before = Time::now();
+    assert_eq!(nest.exec(true), 5);
+    assert!(Time::now() < before + Duration::from_secs(5));
+}

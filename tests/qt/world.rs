@@ -1,0 +1,118 @@
+//! The simplest face: jobs are closures in an `Rc`, a program is what runs until it says stop.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use qtloop::driver::{Driver, Turn};
+use qtloop::qt::app;
+use qtloop::reactor::{Recur, Time};
+
+/// Longer than anything here takes, valgrind included; a test that reaches it has hung.
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub(crate) struct Job(Rc<dyn Fn(&World)>);
+
+impl Recur for Job {
+    fn again(&self) -> Job {
+        self.clone()
+    }
+}
+
+/// A driver on the main thread, and a diary for jobs to write into.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) driver: Rc<Driver<Job>>,
+    diary: Rc<RefCell<Vec<String>>>,
+}
+
+pub(crate) fn job(run: impl Fn(&World) + 'static) -> Job {
+    Job(Rc::new(run))
+}
+
+impl World {
+    /// Timers by the alarm, or by the `QTimer` where the test run says so.
+    pub(crate) fn new() -> World {
+        let alarm = std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer");
+        World {
+            driver: Driver::new(alarm).expect("three descriptors"),
+            diary: Rc::default(),
+        }
+    }
+
+    /// Attaches the driver to the application's `exec()`, which its end ends.
+    pub(crate) fn attach(&self) {
+        let (diary, driver) = (Rc::clone(&self.diary), Rc::downgrade(&self.driver));
+        let face = move |turn: Turn<Job>| {
+            let Some(driver) = Weak::upgrade(&driver) else {
+                return;
+            };
+            let world = World {
+                driver,
+                diary: Rc::clone(&diary),
+            };
+            turn.for_each(|job| (job.0)(&world));
+        };
+        self.driver
+            .attach(face, || app::exit(0))
+            .expect("a descriptor");
+    }
+
+    /// Runs the application until a job says stop; fails if none ever does.
+    pub(crate) fn run(&self) -> i32 {
+        let limit = Time::now() + LIMIT;
+        let guard = self.driver.push_at(limit, job(|_| panic!("the test hung")));
+        self.attach();
+        let code = app::exec();
+        self.driver.detach();
+        drop(self.driver.cancel(guard));
+        code
+    }
+
+    pub(crate) fn soon(&self, run: impl Fn(&World) + 'static) {
+        self.driver.push(job(run));
+    }
+
+    pub(crate) fn after(&self, delay: Duration, run: impl Fn(&World) + 'static) {
+        self.driver.push_at(Time::now() + delay, job(run));
+    }
+
+    pub(crate) fn stop(&self) {
+        self.driver.stop();
+    }
+
+    pub(crate) fn write(&self, entry: impl Into<String>) {
+        self.diary.borrow_mut().push(entry.into());
+    }
+
+    /// What was written so far, taken out.
+    pub(crate) fn read(&self) -> Vec<String> {
+        self.diary.take()
+    }
+}
+
+/// A test by the name of its function; its panic is its failure.
+pub(crate) fn trial(name: &str, test: fn()) -> Trial {
+    Trial::test(name, move || {
+        catch_unwind(AssertUnwindSafe(test)).map_err(|panic| {
+            let words = panic.downcast_ref::<String>().cloned();
+            let words = words.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            words
+                .unwrap_or_else(|| "a panic without words".to_owned())
+                .into()
+        })
+    })
+}
+
+/// The tests of a module, each named as its function.
+#[macro_export]
+macro_rules! trials {
+    ($($test:ident),* $(,)?) => {
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$($crate::world::trial(stringify!($test), $test)),*]
+        }
+    };
+}
