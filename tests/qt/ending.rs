@@ -76,11 +76,13 @@ fn the_exit_code_is_the_applications() {
 
 fn what_is_left_waits_for_the_next_run() {
     let world = World::new();
-    world.after(Duration::from_millis(1), |world| {
-        world.write("later");
+    world.soon(|world| {
         world.stop();
+        world.soon(|world| {
+            world.write("later");
+            world.stop();
+        });
     });
-    world.stop();
     world.run();
     assert!(world.read().is_empty());
     world.run();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qtloop::driver::{Driver, Turn};
 use qtloop::qt::app;
-use qtloop::reactor::Time;
+use qtloop::reactor::{Recur, Time};
 
 use crate::trials;
 
@@ -21,14 +21,24 @@ fn alarm() -> bool {
     std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer")
 }
 
-/// Words that begin with the number of their thread; the last one stops the loop.
-fn collecting(expected: usize) -> (Rc<Driver<&'static str>>, Rc<RefCell<Vec<&'static str>>>) {
+/// The sending thread's number, and how many it had sent before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Note(usize, usize);
+
+impl Recur for Note {
+    fn again(&self) -> Note {
+        *self
+    }
+}
+
+/// A driver that writes its notes down, and stops at the last one.
+fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
     let driver = Driver::new(alarm()).expect("three descriptors");
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (diary, stopping) = (Rc::clone(&seen), Rc::downgrade(&driver));
-    let face = move |turn: Turn<&'static str>| {
-        for word in turn {
-            diary.borrow_mut().push(word);
+    let face = move |turn: Turn<Note>| {
+        for note in turn {
+            diary.borrow_mut().push(note);
             if diary.borrow().len() == expected
                 && let Some(driver) = stopping.upgrade()
             {
@@ -43,15 +53,12 @@ fn collecting(expected: usize) -> (Rc<Driver<&'static str>>, Rc<RefCell<Vec<&'st
 fn jobs_of_eight_threads_all_arrive_each_threads_in_order() {
     const EACH: usize = 2_000;
     let (driver, seen) = collecting(8 * EACH);
-    let threads: Vec<_> = ["0", "1", "2", "3", "4", "5", "6", "7"]
-        .into_iter()
-        .map(|name| {
+    let threads: Vec<_> = (0..8)
+        .map(|thread| {
             let remote = driver.remote();
             std::thread::spawn(move || {
-                for turn in 0..EACH {
-                    // Leaked, a few bytes a word: the job type of this test is a static word.
-                    let word = format!("{name} {turn}").leak();
-                    remote.send(word).expect("the loop lives");
+                for sent in 0..EACH {
+                    remote.send(Note(thread, sent)).expect("the loop lives");
                 }
             })
         })
@@ -62,11 +69,9 @@ fn jobs_of_eight_threads_all_arrive_each_threads_in_order() {
         thread.join().expect("no panic in a sender");
     }
     let mut next = [0; 8];
-    for word in seen.take() {
-        let (name, turn) = word.split_once(' ').expect("two words");
-        let name: usize = name.parse().expect("a number");
-        assert_eq!(turn.parse(), Ok(next[name]), "thread {name} out of order");
-        next[name] += 1;
+    for Note(thread, sent) in seen.take() {
+        assert_eq!(sent, next[thread], "thread {thread} out of order");
+        next[thread] += 1;
     }
     assert_eq!(next, [EACH; 8]);
 }
@@ -76,12 +81,12 @@ fn a_job_of_another_thread_ends_the_sleep() {
     let remote = driver.remote();
     let thread = std::thread::spawn(move || {
         std::thread::park_timeout(Duration::from_millis(5));
-        remote.send("wake").expect("the loop lives");
+        remote.send(Note(0, 0)).expect("the loop lives");
     });
     assert_eq!(app::exec(), 0);
     driver.detach();
     thread.join().expect("no panic in the sender");
-    assert_eq!(seen.take(), ["wake"]);
+    assert_eq!(seen.take(), [Note(0, 0)]);
 }
 
 fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
