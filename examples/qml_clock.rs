@@ -1,10 +1,9 @@
 //! A clock in QML whose hand is moved by a timer of the loop, on the second. Ends by itself after `--seconds N`.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use qmetaobject::prelude::*;
+use qmetaobject::{QObjectBox, prelude::*};
 use qtloop::driver::Driver;
 use qtloop::qml::{self, Job};
 use qtloop::reactor::Time;
@@ -31,10 +30,11 @@ fn since_epoch() -> Duration {
         .expect("the clock is past 1970")
 }
 
-fn tick(driver: &Rc<Driver<Job>>, clock: &Rc<RefCell<Clock>>, left: Option<u64>) {
+fn tick(driver: &Rc<Driver<Job>>, clock: &Rc<QObjectBox<Clock>>, left: Option<u64>) {
     let seconds = since_epoch().as_secs();
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
     {
+        let clock = clock.pinned();
         let mut clock = clock.borrow_mut();
         clock.time = format!("{hours:02}:{minutes:02}:{:02} UTC", seconds % 60).into();
         clock.changed();
@@ -57,11 +57,10 @@ fn main() -> std::io::Result<()> {
     let seconds = std::env::args()
         .skip_while(|word| word != "--seconds")
         .nth(1);
-    let clock = Rc::new(RefCell::new(Clock::default()));
+    let clock = Rc::new(QObjectBox::new(Clock::default()));
     let mut engine = QmlEngine::new();
     let driver = qml::drive(&engine)?;
-    // SAFETY-like promise of qmetaobject: the object outlives the engine, which is dropped first.
-    engine.set_object_property("clock".into(), unsafe { QObjectPinned::new(&clock) });
+    engine.set_object_property("clock".into(), clock.pinned());
     tick(
         &driver,
         &clock,

@@ -15,6 +15,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
@@ -39,8 +40,11 @@ pub struct Driver<J> {
     armed: Cell<bool>,
     /// The next batch is the last.
     stopping: Cell<bool>,
-    /// `leave` was called: no more turns until attached anew.
+    /// `leave` was called: no more outermost turns until attached anew.
     left: Cell<bool>,
+    /// Whose host it is. Rust keeps a driver on its thread, but the Python face orders its calls by a lock, and a
+    /// mistaken call from another thread must not touch Qt.
+    thread: Cell<Option<ThreadId>>,
 }
 
 impl<J: Recur + 'static> Driver<J> {
@@ -59,6 +63,7 @@ impl<J: Recur + 'static> Driver<J> {
             armed: Cell::new(false),
             stopping: Cell::new(false),
             left: Cell::new(false),
+            thread: Cell::new(None),
         }))
     }
 
@@ -81,6 +86,7 @@ impl<J: Recur + 'static> Driver<J> {
         });
         self.leave.replace(Some(Rc::new(leave)));
         self.left.set(false);
+        self.thread.set(Some(thread::current().id()));
         // The first turn comes in any case: somebody may have said `stop` before there was a loop to stop.
         host.arm_now();
         self.armed.set(true);
@@ -148,7 +154,11 @@ impl<J: Recur + 'static> Driver<J> {
         // The end of a turn sets the alarm for all that the turn did. Outside of a turn, a later deadline than the one
         // that is set needs nothing.
         if is_earliest && !self.armed.get() {
-            self.settle();
+            if self.is_here() {
+                self.settle()
+            } else {
+                self.arm_now()
+            }
         }
         key
     }
@@ -162,7 +172,7 @@ impl<J: Recur + 'static> Driver<J> {
     ///
     /// # Errors
     /// As [`Reactor::watch`].
-    pub fn watch(&self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
+    pub fn watch(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
         self.reactor.borrow_mut().watch(fd, side, job)
     }
 
@@ -206,7 +216,6 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     /// A turn of one batch, without Qt and without collecting: what is ready now.
-    #[must_use]
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
         self.depth.set(self.depth.get() + 1);
         let left = self.reactor.borrow().ready();
@@ -227,15 +236,6 @@ impl<J: Recur + 'static> Driver<J> {
         })
     }
 
-    /// Starts afresh, and returns all that was held, for the caller to drop where jobs may be dropped.
-    ///
-    /// # Errors
-    /// The operating system has no descriptor left; nothing has changed then.
-    pub fn clear(&self, alarm: bool) -> io::Result<Reactor<J>> {
-        let fresh = Reactor::new(alarm)?;
-        Ok(self.reactor.replace(fresh))
-    }
-
     fn collect(&self) -> Time {
         let now = Time::now();
         // The poller fails only if its descriptor was closed by somebody else; timers and the queue still work.
@@ -244,12 +244,22 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     fn arm_now(&self) {
-        if !self.armed.get()
-            && let Some(host) = &*self.host.borrow()
-        {
+        if self.armed.get() {
+            return;
+        }
+        let Some(host) = &*self.host.borrow() else {
+            return;
+        };
+        if self.is_here() {
             host.arm_now();
             self.armed.set(true);
+        } else {
+            self.reactor.borrow().ring();
         }
+    }
+
+    fn is_here(&self) -> bool {
+        self.thread.get() == Some(thread::current().id())
     }
 
     /// Arms the host, or the alarm, for what is to come next.
@@ -280,10 +290,11 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     fn finish(&self) {
-        if self.left.get() {
+        // Left, but for Qt loops further in, which only their owners end: those inside go on having turns.
+        if self.left.get() && self.depth.get() == 0 {
             return;
         }
-        if self.stopping.get() && self.is_attached() {
+        if self.stopping.get() && !self.left.get() && self.is_attached() {
             self.left.set(true);
             self.stopping.set(false);
             let leave = self.leave.borrow().clone();
@@ -344,7 +355,7 @@ impl<J: Recur + 'static> Turn<J> {
 
     /// Collects what is due. False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
-        if self.driver.left.get() {
+        if self.driver.left.get() && self.depth() == 1 {
             return false;
         }
         let now = self.driver.collect();
@@ -371,6 +382,10 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
     fn next(&mut self) -> Option<J> {
         loop {
             while self.left > 0 {
+                if self.until.is_some() && !self.driver.is_attached() {
+                    // A job has detached the driver: the rest waits for the next time.
+                    return None;
+                }
                 self.left -= 1;
                 let job = self.driver.reactor.borrow_mut().pop();
                 if job.is_some() {

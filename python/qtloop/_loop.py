@@ -32,10 +32,24 @@ _hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
 _guests: set[QEventLoop] = set()
 
 
+# How long the interpreter's end waits for loops of daemon threads, in seconds.
+_PATIENCE = 1.0
+
+
 @atexit.register
 def _let_go() -> None:
-    for loop in list(_hanging):
-        loop._detach()
+    here = threading.get_ident()
+    hanging = list(_hanging)
+    for loop in hanging:
+        if loop._thread_id == here:
+            loop._detach()
+        else:
+            # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
+            # does not survive. So the loop leaves Qt before.
+            loop._fail(SystemExit())
+    for loop in hanging:
+        if loop._thread_id != here:
+            loop._off_qt.wait(_PATIENCE)
 
 
 class _Watched:
@@ -96,12 +110,18 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         already_running: bool = False,
         qtparent: Any = None,
     ) -> None:
-        self._app = _application_for(app)
+        # asyncio's part first: whatever fails after it can close what is there.
+        super().__init__(_Watched(self))  # type: ignore[arg-type]
         self._files: dict[tuple[int, bool], Any] = {}
         self._guest: ExitStack | None = None
-        super().__init__(_Watched(self))  # type: ignore[arg-type]
-        if already_running:
-            self._be_guest()
+        self._off_qt = threading.Event()
+        try:
+            self._app = _application_for(app)
+            if already_running:
+                self._be_guest()
+        except BaseException:
+            self.close()
+            raise
 
     # Running
 
@@ -150,6 +170,8 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         """Close the loop. Idempotent; what is still queued is dropped. Not while it runs."""
+        if self._depth() > 0:
+            raise RuntimeError("Cannot close a running event loop")
         self._leave_guest()
         super().close()
         self._files.clear()
@@ -187,6 +209,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def _run_qt(self, home: str) -> int:
         """Run Qt's loop with this one in it."""
         self._attach(home)
+        self._off_qt.clear()
         _hanging.add(self)
         try:
             if home != "application" or self._app is None:
@@ -197,6 +220,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         finally:
             self._detach()
             _hanging.discard(self)
+            self._off_qt.set()
             if home == "application" and not self._has_left():
                 _native.forget_quit()
 

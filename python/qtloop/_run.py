@@ -23,6 +23,9 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
     """
     if not asyncio.iscoroutine(main):
         raise ValueError(f"a coroutine was expected, got {main!r}")
+    if asyncio._get_running_loop() is not None:
+        main.close()
+        raise RuntimeError("qtloop.run() cannot be called from a running event loop")
     loop = QEventLoop()
     loop._cancels_on_quit = True
     try:
@@ -46,9 +49,6 @@ else:
     def _runner(
         factory: Callable[[], QEventLoop], debug: bool | None, main: Coroutine[Any, Any, _T]
     ) -> _T:
-        if asyncio._get_running_loop() is not None:
-            main.close()
-            raise RuntimeError("qtloop.run() cannot be called from a running event loop")
         with factory() as loop:
             asyncio.set_event_loop(loop)
             if debug is not None:

@@ -460,6 +460,11 @@ impl EventLoop {
         Ok(())
     }
 
+    /// How many turns are under way, one inside the other.
+    fn _depth(&self, py: Python<'_>) -> usize {
+        self.driver(py).map_or(0, |driver| driver.depth())
+    }
+
     /// Whether stop(), and not Qt, has ended the Qt loop.
     fn _has_left(&self, py: Python<'_>) -> bool {
         self.driver(py).is_ok_and(|driver| driver.has_left())
@@ -504,7 +509,11 @@ impl EventLoop {
             debug,
         };
         let handle = call.watch(fd, side)?;
-        if let Some(old) = driver.watch(fd, side, Job(handle.clone().unbind()))? {
+        for old in driver
+            .watch(fd, side, Job(handle.clone().unbind()))?
+            .into_iter()
+            .flatten()
+        {
             old.0.call_method0(py, intern!(py, "cancel"))?;
         }
         Ok(handle)

@@ -107,11 +107,7 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         c"qtloop._native.TimerHandle",
         size_of::<TimerTail>(),
     )?;
-    let (watch, watch_tail) = subclass(
-        &handle,
-        c"qtloop._native.WatchHandle",
-        size_of::<WatchTail>(),
-    )?;
+    let (watch, watch_tail) = subclass(&handle, c"qtloop._native.Handle", size_of::<WatchTail>())?;
     module.add("Handle", &plain)?;
     module.add("TimerHandle", &timed)?;
     let types = Types {

@@ -2,10 +2,12 @@
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::ffi;
@@ -16,8 +18,9 @@ type Turn = Rc<dyn Fn()>;
 pub struct Host {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
-    _turn: Box<Turn>,
-    _descriptor: OwnedFd,
+    turn: ManuallyDrop<Box<Turn>>,
+    descriptor: ManuallyDrop<OwnedFd>,
+    thread: ThreadId,
 }
 
 impl Host {
@@ -34,8 +37,9 @@ impl Host {
         let host = NonNull::new(host).expect("new does not return null");
         Host {
             host,
-            _turn: turn,
-            _descriptor: descriptor,
+            turn: ManuallyDrop::new(turn),
+            descriptor: ManuallyDrop::new(descriptor),
+            thread: thread::current().id(),
         }
     }
 
@@ -64,6 +68,14 @@ impl Drop for Host {
         // SAFETY: freed once, here. No call begins after it, and one that is under way holds its own share of the
         // closure.
         unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
+        // On another thread than its own, Qt may be using them at this moment; there they are left as they are.
+        if self.thread == thread::current().id() {
+            // SAFETY: dropped once, here.
+            unsafe {
+                ManuallyDrop::drop(&mut self.turn);
+                ManuallyDrop::drop(&mut self.descriptor);
+            }
+        }
     }
 }
 

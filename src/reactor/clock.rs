@@ -29,9 +29,17 @@ impl Time {
     /// Infinity, and what lies beyond 292 years, is [`Time::NEVER`]; NaN is no moment.
     #[must_use]
     pub fn from_secs_f64(seconds: f64) -> Option<Time> {
+        if seconds.is_nan() {
+            return None;
+        }
         // The cast saturates, which is what both ends of the range want.
         #[allow(clippy::cast_possible_truncation)]
-        (!seconds.is_nan()).then(|| Time((seconds * 1e9).ceil() as i64))
+        let mut time = Time((seconds * 1e9).ceil() as i64);
+        // The product was rounded too, and may be a hair too small.
+        while time.as_secs_f64() < seconds && time < Time::NEVER {
+            time.0 += 1;
+        }
+        Some(time)
     }
 
     /// Seconds since the clock's own zero, rounded as Python rounds them.
@@ -72,6 +80,17 @@ mod tests {
     fn seconds_are_rounded_up_to_the_next_nanosecond() {
         assert_eq!(Time::from_secs_f64(1.0), Some(Time(1_000_000_000)));
         assert_eq!(Time::from_secs_f64(1e-10), Some(Time(1)));
+    }
+
+    #[test]
+    fn no_moment_reads_as_earlier_than_the_seconds_it_was_made_of() {
+        // After months of uptime, one in thirty deadlines would be a bit in the last place too early.
+        let mut seconds = 10_000_000.000_000_1_f64;
+        for _ in 0..100_000 {
+            let time = Time::from_secs_f64(seconds).expect("a number");
+            assert!(time.as_secs_f64() >= seconds);
+            seconds = f64::from_bits(seconds.to_bits() + 7);
+        }
     }
 
     #[test]

@@ -83,6 +83,11 @@ impl<J: Recur> Reactor<J> {
         self.inbox.clone()
     }
 
+    /// Makes the descriptor readable, so that whoever waits for it collects.
+    pub fn ring(&self) {
+        self.inbox.ring();
+    }
+
     /// Queues a job behind all that are ready.
     pub fn push(&mut self, job: J) {
         self.ready.push_back(job);
@@ -114,12 +119,13 @@ impl<J: Recur> Reactor<J> {
         self.timers.cancel(key)
     }
 
-    /// Makes `job` ready whenever that side of `fd` is, and returns the job that was so far. After each run of the
-    /// job, [`rearm`](Reactor::rearm) says that it may be due again.
+    /// Makes `job` ready whenever that side of `fd` is, and returns the jobs that it replaces: of that side, and of the
+    /// other if it waited for a file that has gone and whose number this one has got. After each run of the job,
+    /// [`rearm`](Reactor::rearm) says that it may be due again.
     ///
     /// # Errors
     /// `fd` is not open, or is of a kind that cannot be waited for, such as a regular file.
-    pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
+    pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
         self.sources.watch(fd, side, job)
     }
 
@@ -179,10 +185,12 @@ impl<J: Recur> Reactor<J> {
             .chain(self.timers.jobs())
             .chain(self.sources.jobs())
     }
+}
 
-    /// Ends the way in from other threads and returns the jobs that nobody took.
-    pub fn close(&self) -> Vec<J> {
-        self.inbox.close()
+impl<J> Drop for Reactor<J> {
+    fn drop(&mut self) {
+        // A remote may live on; what nobody took is dropped here, with the rest.
+        drop(self.inbox.close());
     }
 }
 

@@ -43,7 +43,7 @@ struct Shared<J, W> {
 /// Queues jobs for a loop on another thread. Cheap to clone.
 pub struct Remote<J, W = mio::Waker>(Arc<Shared<J, W>>);
 
-impl<J, W: Wake> Remote<J, W> {
+impl<J, W> Remote<J, W> {
     pub(crate) fn new(waker: W) -> Remote<J, W> {
         let inbox = Inbox {
             jobs: Vec::new(),
@@ -54,25 +54,6 @@ impl<J, W: Wake> Remote<J, W> {
             inbox: Mutex::new(inbox),
             waker,
         }))
-    }
-
-    /// Queues `job`; the loop runs it on its own thread, in the order of sending.
-    /// Never blocks for longer than another send takes.
-    ///
-    /// # Errors
-    /// Gives the job back if the loop is gone, or if the operating system could not wake it.
-    pub fn send(&self, job: J) -> Result<(), J> {
-        let mut inbox = self.lock();
-        if inbox.closed {
-            return Err(job);
-        }
-        // The wake happens under the lock: if it fails, the job to hand back is still the only one.
-        if !inbox.woken && self.0.waker.wake().is_err() {
-            return Err(job);
-        }
-        inbox.woken = true;
-        inbox.jobs.push(job);
-        Ok(())
     }
 
     /// Moves what was sent to the end of `ready`.
@@ -95,6 +76,35 @@ impl<J, W: Wake> Remote<J, W> {
             .inbox
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<J, W: Wake> Remote<J, W> {
+    /// Queues `job`; the loop runs it on its own thread, in the order of sending.
+    /// Never blocks for longer than another send takes.
+    ///
+    /// # Errors
+    /// Gives the job back if the loop is gone, or if the operating system could not wake it.
+    pub fn send(&self, job: J) -> Result<(), J> {
+        let mut inbox = self.lock();
+        if inbox.closed {
+            return Err(job);
+        }
+        // The wake happens under the lock: if it fails, the job to hand back is still the only one.
+        if !inbox.woken && self.0.waker.wake().is_err() {
+            return Err(job);
+        }
+        inbox.woken = true;
+        inbox.jobs.push(job);
+        Ok(())
+    }
+
+    /// Wakes the loop without a job, for one that went in by another way.
+    pub(crate) fn ring(&self) {
+        let mut inbox = self.lock();
+        if !inbox.woken && !inbox.closed {
+            inbox.woken = self.0.waker.wake().is_ok();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! the job has run; registering anew makes the kernel look again. That costs one system call per readiness event, and
 //! it buys that a job which waits in the queue, or is inside a modal dialog, is not called a second time.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -54,10 +55,11 @@ struct Waiter<J> {
     armed: bool,
 }
 
-/// A descriptor's slot. Its number is the descriptor's; its generation tells the owners of that number apart.
+/// A descriptor that is watched. Its generation tells the owners of one number apart.
 #[derive(Debug)]
 struct Source<J> {
     generation: u32,
+    /// The kernel knows it. It forgets a descriptor that is closed.
     registered: bool,
     waiters: [Option<Waiter<J>>; 2],
 }
@@ -70,35 +72,16 @@ impl<J> Source<J> {
         wanted.map(Side::interest).reduce(|one, other| one | other)
     }
 
-    /// Tells the kernel what is wanted now. It forgets a descriptor that was closed, and may remember one whose
-    /// number was given back, so a registration that is not as expected is made anew.
-    fn apply(&mut self, registry: &Registry, fd: RawFd) -> io::Result<()> {
-        let Some(interest) = self.interest() else {
-            if self.registered {
-                self.registered = false;
-                self.generation = self.generation.wrapping_add(1);
-                // The descriptor may be closed already, and then the kernel has forgotten it.
-                let _ = registry.deregister(&mut SourceFd(&fd));
-            }
-            return Ok(());
+    /// Has the kernel look again, at the same file. A file that is gone stays silent, as it does in asyncio: the number
+    /// may be somebody else's by now.
+    fn renew(&mut self, registry: &Registry, fd: RawFd) {
+        let Some(interest) = self.interest().filter(|_| self.registered) else {
+            return;
         };
-        if self.registered {
-            match registry.reregister(&mut SourceFd(&fd), token(fd, self.generation), interest) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.generation = self.generation.wrapping_add(1);
-                }
-                other => return other,
-            }
-        }
         let token = token(fd, self.generation);
-        match registry.register(&mut SourceFd(&fd), token, interest) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                registry.reregister(&mut SourceFd(&fd), token, interest)?;
-            }
-            other => other?,
-        }
-        self.registered = true;
-        Ok(())
+        self.registered = registry
+            .reregister(&mut SourceFd(&fd), token, interest)
+            .is_ok();
     }
 }
 
@@ -108,9 +91,9 @@ fn token(fd: RawFd, generation: u32) -> Token {
     Token((fd.unsigned_abs() as usize) << 32 | generation as usize)
 }
 
-#[allow(clippy::cast_possible_truncation)]
-fn slot(token: Token) -> (usize, u32) {
-    (token.0 >> 32, token.0 as u32)
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+fn parts(token: Token) -> (RawFd, u32) {
+    ((token.0 >> 32) as RawFd, token.0 as u32)
 }
 
 /// The descriptors of one loop.
@@ -118,7 +101,8 @@ fn slot(token: Token) -> (usize, u32) {
 pub(super) struct Sources<J> {
     poll: Poll,
     events: Events,
-    slots: Vec<Source<J>>,
+    sources: HashMap<RawFd, Source<J>>,
+    next_generation: u32,
 }
 
 impl<J: Recur> Sources<J> {
@@ -126,7 +110,8 @@ impl<J: Recur> Sources<J> {
         Ok(Sources {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            slots: Vec::new(),
+            sources: HashMap::new(),
+            next_generation: 0,
         })
     }
 
@@ -139,51 +124,75 @@ impl<J: Recur> Sources<J> {
         self.poll.registry().as_fd()
     }
 
-    /// Replaces the waiter of one side of `fd` and returns it.
-    pub(super) fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<Option<J>> {
-        let index = usize::try_from(fd).map_err(|_| io::Error::from_raw_os_error(libc_ebadf()))?;
-        while self.slots.len() <= index {
-            self.slots.push(Source {
-                generation: 0,
-                registered: false,
-                waiters: [None, None],
-            });
-        }
-        let source = &mut self.slots[index];
-        let waiter = Waiter { job, armed: true };
-        let replaced = source.waiters[side as usize].replace(waiter);
-        match source.apply(self.poll.registry(), fd) {
-            Ok(()) => Ok(replaced.map(|waiter| waiter.job)),
-            Err(error) => {
-                source.waiters[side as usize] = replaced;
-                Err(error)
+    /// Sets the waiter of one side of `fd`, and returns those it replaces: the one that was there, and one of the other
+    /// side if it waited for a file that has gone and whose number this one has got.
+    pub(super) fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+        let registry = self.poll.registry();
+        let known = self.sources.get(&fd);
+        let other = known.is_some_and(|source| source.waiters[1 - side as usize].is_some());
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Some(source) = known.filter(|source| source.registered) {
+            let interest = if other { both } else { side.interest() };
+            match registry.reregister(&mut SourceFd(&fd), token(fd, source.generation), interest) {
+                Ok(()) => return Ok([self.replace(fd, side, job), None]),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let token = token(fd, generation);
+        match registry.register(&mut SourceFd(&fd), token, side.interest()) {
+            // Closed, and the same file given the same number again.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                registry.reregister(&mut SourceFd(&fd), token, side.interest())?;
+            }
+            other => other?,
+        }
+        let fresh = Source {
+            generation,
+            registered: true,
+            waiters: [None, None],
+        };
+        let gone = self.sources.insert(fd, fresh).map(|source| source.waiters);
+        self.replace(fd, side, job);
+        Ok(gone
+            .unwrap_or_default()
+            .map(|waiter| waiter.map(|waiter| waiter.job)))
+    }
+
+    fn replace(&mut self, fd: RawFd, side: Side, job: J) -> Option<J> {
+        let waiter = &mut self.sources.get_mut(&fd)?.waiters[side as usize];
+        waiter
+            .replace(Waiter { job, armed: true })
+            .map(|waiter| waiter.job)
     }
 
     /// Removes the waiter of one side of `fd` and returns it. `fd` may be closed.
     pub(super) fn unwatch(&mut self, fd: RawFd, side: Side) -> Option<J> {
-        let source = self.slots.get_mut(usize::try_from(fd).ok()?)?;
+        let source = self.sources.get_mut(&fd)?;
         let waiter = source.waiters[side as usize].take()?;
-        // What is left of a closed descriptor cannot be registered, and needs not be.
-        let _ = source.apply(self.poll.registry(), fd);
+        if source.interest().is_some() {
+            source.renew(self.poll.registry(), fd);
+        } else if let Some(source) = self.sources.remove(&fd)
+            && source.registered
+        {
+            // The descriptor may be closed already, and then the kernel has forgotten it.
+            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+        }
         Some(waiter.job)
     }
 
     /// Whether one side of `fd` has a waiter.
     pub(super) fn is_watched(&self, fd: RawFd, side: Side) -> bool {
-        let source = usize::try_from(fd)
-            .ok()
-            .and_then(|index| self.slots.get(index));
-        source.is_some_and(|source| source.waiters[side as usize].is_some())
+        self.sources
+            .get(&fd)
+            .is_some_and(|source| source.waiters[side as usize].is_some())
     }
 
     /// Puts the waiter back into service if it is the one for which `is_mine` says so.
     pub(super) fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        let Some(source) = usize::try_from(fd)
-            .ok()
-            .and_then(|index| self.slots.get_mut(index))
-        else {
+        let Some(source) = self.sources.get_mut(&fd) else {
             return;
         };
         let Some(waiter) = source.waiters[side as usize].as_mut() else {
@@ -191,8 +200,7 @@ impl<J: Recur> Sources<J> {
         };
         if !waiter.armed && is_mine(&waiter.job) {
             waiter.armed = true;
-            // A descriptor that its owner closed stays silent, as it does in asyncio.
-            let _ = source.apply(self.poll.registry(), fd);
+            source.renew(self.poll.registry(), fd);
         }
     }
 
@@ -208,13 +216,12 @@ impl<J: Recur> Sources<J> {
                 WAKER => rung = true,
                 ALARM => {}
                 token => {
-                    let (index, generation) = slot(token);
-                    let Some(source) = self.slots.get_mut(index) else {
+                    let (fd, generation) = parts(token);
+                    let source = self.sources.get_mut(&fd);
+                    let Some(source) = source.filter(|source| source.generation == generation)
+                    else {
                         continue;
                     };
-                    if source.generation != generation {
-                        continue;
-                    }
                     for side in SIDES {
                         let Some(waiter) = source.waiters[side as usize].as_mut() else {
                             continue;
@@ -231,14 +238,10 @@ impl<J: Recur> Sources<J> {
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.slots
-            .iter()
+        self.sources
+            .values()
             .flat_map(|source| &source.waiters)
             .flatten()
             .map(|waiter| &waiter.job)
     }
-}
-
-fn libc_ebadf() -> i32 {
-    rustix::io::Errno::BADF.raw_os_error()
 }
