@@ -11,7 +11,10 @@ struct Qt {
 }
 
 fn query(qmake: &str, property: &str) -> Option<String> {
-    let output = Command::new(qmake).args(["-query", property]).output().ok()?;
+    let output = Command::new(qmake)
+        .args(["-query", property])
+        .output()
+        .ok()?;
     let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !value.is_empty() && !value.contains("Unknown")).then_some(value)
 }

@@ -12,17 +12,17 @@
 """
 
 import sys as _sys
+from typing import Any as _Any
 
 from . import _binding
 
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
-    from . import _native
-
-from ._executor import QThreadExecutor
-from ._loop import QEventLoop, new_event_loop
-from ._run import attach, run
-from ._slots import asyncClose, asyncSlot, asyncWrap
+    from . import _native as _native
+    from ._executor import QThreadExecutor
+    from ._loop import QEventLoop, new_event_loop
+    from ._run import attach, run
+    from ._slots import asyncClose, asyncSlot, asyncWrap
 
 __version__ = _native.__version__
 
@@ -41,4 +41,16 @@ if _sys.version_info < (3, 16):
     from ._policy import QEventLoopPolicy
 
     DefaultQEventLoopPolicy = QEventLoopPolicy
-    __all__ += ["DefaultQEventLoopPolicy", "QEventLoopPolicy"]  # noqa: PLE0604
+    __all__ += ["DefaultQEventLoopPolicy", "QEventLoopPolicy"]
+
+# Names that programs written for qasync and quamash import from there.
+QSelectorEventLoop = QEventLoop
+
+
+def __getattr__(name: str) -> _Any:
+    if _binding.binding is not None:
+        if name in {"QtCore", "QtGui", "QtWidgets"}:
+            return _binding.binding.module(name)
+        if name == "QApplication":
+            return _binding.binding.module("QtWidgets").QApplication
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -152,17 +152,21 @@ def application() -> Any | None:
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
-def make_application() -> Any | None:
-    """An application of the binding, kept alive here; with no binding the native module makes one.
+# From the richest to the plainest; each needs all that the next one does.
+_APPLICATIONS: Final = (("QtWidgets", "QApplication"), ("QtGui", "QGuiApplication"))
 
-    A QCoreApplication; but a QApplication if the program has imported QtWidgets and has a display,
-    for a widget without one aborts the process.
+
+def make_application() -> Any | None:
+    """An application of the binding, kept alive here; with no binding the native half makes one.
+
+    It is of the class whose module the program has imported: who has imported QtWidgets wants a
+    QApplication, and a widget without one would end the process. So would a QApplication without a
+    display; where there is none, and else, it is a QCoreApplication.
     """
     global _application
-    if binding is None:
-        return None
-    if binding.has_imported("QtWidgets") and any(map(os.environ.get, _DISPLAYS)):
-        _application = binding.module("QtWidgets").QApplication(sys.argv)
-    else:
-        _application = binding.QtCore.QCoreApplication(sys.argv)
+    if binding is not None:
+        shows = any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")))
+        choices = (each for each in _APPLICATIONS if shows and binding.has_imported(each[0]))
+        module, name = next(choices, ("QtCore", "QCoreApplication"))
+        _application = getattr(binding.module(module), name)(sys.argv)
     return _application

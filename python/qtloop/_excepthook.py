@@ -16,9 +16,7 @@ from types import TracebackType
 _running = 0
 
 
-def _hook(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     from ._loop import QEventLoop
 
     loop = events._get_running_loop()

@@ -83,7 +83,8 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     """A complete asyncio event loop that runs inside Qt's own.
 
     `app` is the application object, or a `QThread` whose thread will run the loop; by default the
-    application that there is, or else a new `QCoreApplication`. The loop may be made anywhere and
+    application that there is, or else a new `QCoreApplication` (a `QApplication` if the program has
+    imported QtWidgets and there is a display). The loop may be made anywhere and
     runs on the thread that calls `run_forever()` or `run_until_complete()`; as in asyncio, only
     `call_soon_threadsafe()` may be called from another thread.
 
@@ -97,8 +98,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     """
 
     quit_grace: float = 5.0
-    """Seconds for which `run_until_complete()` lets its future go on after the application has quit,
-    if the future reacts to the quit: if it waited for something that `aboutToQuit` brought about."""
+    """Seconds for which `run_until_complete()` lets its future go on after the application has
+    quit, if the future reacts to that: if it waited for something that `aboutToQuit` has brought
+    about."""
 
     _cancels_on_quit = False
     _has_quit = False
@@ -110,11 +112,11 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         already_running: bool = False,
         qtparent: Any = None,
     ) -> None:
-        # asyncio's part first: whatever fails after it can close what is there.
-        super().__init__(_Watched(self))  # type: ignore[arg-type]
         self._files: dict[tuple[int, bool], Any] = {}
         self._guest: ExitStack | None = None
         self._off_qt = threading.Event()
+        super().__init__(_Watched(self))  # type: ignore[arg-type]
+        # asyncio's part is there, so whatever fails from here on can close it.
         try:
             self._app = _application_for(app)
             if already_running:
@@ -140,10 +142,10 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def run_until_complete(self, future: Any) -> Any:
         """Run until the future, or coroutine, is done, and return its result.
 
-        If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised, and
-        the loop can run again; but see `quit_grace`.
+        If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
+        and the loop can run again; but see `quit_grace`.
         """
-        self._check_closed()
+        self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         is_new = not futures.isfuture(future)
         future = tasks.ensure_future(future, loop=self)
@@ -225,7 +227,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
                 _native.forget_quit()
 
     def _run_nested(self, future: asyncio.Future[Any]) -> None:
-        """Run Qt's events, and this loop's, until the future is done. The loop is running already."""
+        """Run Qt's events, and this running loop's, until the future is done."""
         nest = _native.Nest()
 
         def leave(_: object) -> None:
@@ -282,7 +284,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     @contextmanager
     def _running(self) -> Iterator[None]:
         """All that is different while the loop runs."""
-        self._check_closed()
+        self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         with ExitStack() as undo:
             undo.callback(self._set_coroutine_origin_tracking, False)  # type: ignore[attr-defined]
@@ -333,7 +335,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _run_handle(self, handle: events.Handle) -> None:
         """Run a handle in debug mode."""
-        outer = self._current_handle
+        outer = self._current_handle  # type: ignore[has-type]
         self._current_handle = handle
         try:
             began = self.time()
@@ -341,7 +343,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             took = self.time() - began
             if took >= self.slow_callback_duration:
                 words = base_events._format_handle(handle)  # type: ignore[attr-defined]
-                base_events.logger.warning("Executing %s took %.3f seconds", words, took)
+                base_events.logger.warning(  # type: ignore[attr-defined]
+                    "Executing %s took %.3f seconds", words, took
+                )
         finally:
             self._current_handle = outer
             # The traceback of a task's exception keeps this frame, and would keep the task with it.
@@ -394,7 +398,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def _add_watch(
         self, file: Any, writer: bool, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> events.Handle:
-        self._check_closed()
+        self._check_closed()  # type: ignore[attr-defined]
         fd = _fileno(file)
         handle = self._watch(fd, writer, callback, args)
         if file is not fd:
@@ -408,7 +412,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         try:
             fd = _fileno(file)
         except ValueError:
-            watched = (key for key, kept in self._files.items() if kept is file and key[1] == writer)
+            watched = (
+                key for key, kept in self._files.items() if kept is file and key[1] == writer
+            )
             key = next(watched, None)
             if key is None:
                 raise
@@ -420,7 +426,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     @contextmanager
     def _prompt_signals(self) -> Generator[None]:
-        """Let a signal end Qt's sleep, so that its Python handler runs at once and not with the next event."""
+        """Let a signal end Qt's sleep: its Python handler runs at once, not with the next event."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -490,5 +496,5 @@ def _fileno(file: Any) -> int:
 
 
 def new_event_loop() -> QEventLoop:
-    """A loop for the application that there is; for `asyncio.run(main(), loop_factory=...)` and the like."""
+    """A loop for the application that there is, for those who want a factory."""
     return QEventLoop()

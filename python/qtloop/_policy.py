@@ -11,7 +11,7 @@ from ._loop import QEventLoop
 
 if sys.version_info < (3, 16):
     with warnings.catch_warnings():
-        # Naming the base class is what is deprecated. The user's own `set_event_loop_policy` still warns.
+        # To name the base class is deprecated; the user's `set_event_loop_policy()` still warns.
         warnings.simplefilter("ignore", DeprecationWarning)
         from asyncio import DefaultEventLoopPolicy as _Base
 

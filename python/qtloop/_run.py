@@ -1,4 +1,4 @@
-"""Ways in: `run()` a coroutine as a program, or `attach()` a loop to an `exec()` that is called elsewhere."""
+"""Ways in: `run()` a coroutine as a program, or `attach()` a loop to somebody's `exec()`."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop
         with qtloop.attach():
             sys.exit(app.exec())
 
-    From here on `asyncio.get_running_loop()` is the loop, and tasks run whenever Qt does. At the end
-    of the block, tasks that are left are cancelled and may clean up, and the loop is closed.
+    From here on `asyncio.get_running_loop()` is the loop, and tasks run whenever Qt does. At the
+    end of the block, tasks that are left are cancelled and may clean up, and the loop is closed.
     An exception that stopped the loop, KeyboardInterrupt or SystemExit, is raised there.
     """
     with QEventLoop(app, already_running=True) as loop:

@@ -57,12 +57,6 @@ mod _native {
         app::level()
     }
 
-    /// End all Qt loops of the main thread, exec() with the exit code.
-    #[pyfunction]
-    fn app_exit(code: i32) {
-        app::exit(code);
-    }
-
     /// Forget quit requests that are still queued, after the application has quit for an earlier one.
     #[pyfunction]
     fn forget_quit() {

@@ -1,0 +1,27 @@
+# The tasks of this repository, one word each; the work is done by the scripts in tools/.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt bench doc wheel
+
+help:  ## list these tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo:  ## open the demo window; ARGS="URL ..." fetches those; without a display it saves target/demo.png
+	@tools/demo $(ARGS)
+
+test:  ## every check there is, quickest first; STEPS="lint qt ..." runs only those
+	@tools/test $(STEPS)
+
+lint:  ## formatters, linters, docs and types: what needs no test run
+	@tools/test format lint docs types
+
+fmt:  ## format Rust, C++ and Python in place
+	@tools/fmt
+
+bench:  ## measure speed with release builds
+	@tools/bench
+
+doc:  ## build the Rust documentation and say where it is
+	@tools/doc
+
+wheel:  ## build a wheel into dist/ and try it in a fresh virtual environment
+	@tools/wheel

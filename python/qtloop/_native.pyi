@@ -1,0 +1,123 @@
+"""The native half: the loop's hot path over Qt, and what of Qt is needed without a binding."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Final, final
+
+from typing_extensions import TypeVarTuple, Unpack, disjoint_base
+
+_Ts = TypeVarTuple("_Ts")
+
+__all__ = [
+    "EventLoop",
+    "Handle",
+    "Nest",
+    "TimerHandle",
+    "__version__",
+    "app_exists",
+    "ensure_app",
+    "forget_quit",
+    "is_main_thread",
+    "level",
+]
+
+__version__: Final[str]
+
+@final
+class Handle(asyncio.Handle):
+    """asyncio.Handle, made and cancelled natively."""
+
+@final
+@disjoint_base
+class TimerHandle(asyncio.TimerHandle):
+    """asyncio.TimerHandle, made and cancelled natively."""
+
+@final
+class Nest:
+    """A QEventLoop for one wait; see EventLoop._exec_nest(). Belongs to the thread that made it."""
+
+    def __new__(cls) -> Nest: ...
+    def leave(self) -> None:
+        """End the wait, also one that has not begun."""
+
+@disjoint_base
+class EventLoop:
+    """The native half of QEventLoop. Not for use by itself."""
+
+    turn_budget: float
+    """How long, in seconds, callbacks may run before Qt sees to its own events; 0.002 by default.
+
+    A batch is always finished. ValueError for what is no length of time.
+    """
+
+    _debug: bool
+    _closed: bool
+    _thread_id: int | None
+    _stopping: bool
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> EventLoop: ...
+    def time(self) -> float:
+        """time.monotonic(), in seconds."""
+    def get_debug(self) -> bool:
+        """Whether debug mode is on."""
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: Unpack[_Ts],
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Call callback(*args) as soon as possible, in the order of the calls."""
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: Unpack[_Ts],
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Like call_soon(), from any thread."""
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: Unpack[_Ts],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call callback(*args) when delay seconds have passed, and never before."""
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: Unpack[_Ts],
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call callback(*args) when time() has reached when; math.inf is legal."""
+    def _add_callback(self, handle: asyncio.Handle) -> None: ...
+    def _attach(self, home: str) -> None: ...
+    def _depth(self) -> int: ...
+    def _detach(self) -> None: ...
+    def _exec(self) -> int: ...
+    def _exec_nest(self, nest: Nest) -> None: ...
+    def _fail(self, error: BaseException) -> None: ...
+    def _has_left(self) -> bool: ...
+    def _is_watched(self, fd: int, writer: bool) -> bool: ...
+    def _run_batch(self) -> None: ...
+    def _take_fatal(self) -> BaseException | None: ...
+    def _unwatch(self, fd: int, writer: bool) -> bool: ...
+    def _watch(
+        self, fd: int, writer: bool, callback: Callable[..., object], args: tuple[Any, ...]
+    ) -> asyncio.Handle: ...
+
+def app_exists() -> bool:
+    """Whether there is an application object, whoever made it."""
+
+def ensure_app() -> None:
+    """Make a QCoreApplication on this thread, unless there is an application already."""
+
+def forget_quit() -> None:
+    """Forget quit requests that are still queued."""
+
+def is_main_thread() -> bool:
+    """Whether this is the thread of the application object."""
+
+def level() -> int:
+    """How many Qt event loops run on this thread, one inside the other."""

@@ -1,0 +1,29 @@
+"""Short words for what the tests do with a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+Errors = list[dict[str, Any]]
+
+
+def run_once(loop: asyncio.AbstractEventLoop) -> None:
+    """Run what is ready now and no more."""
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) -> None:
+    """Run until something has come about; the limit is the test's."""
+
+    async def watch() -> None:
+        while not is_done():
+            await asyncio.sleep(0.001)
+
+    loop.run_until_complete(watch())
+
+
+def nothing(*args: object) -> None:
+    """A callback for tests that look at the call and not at what is called."""

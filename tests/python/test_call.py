@@ -1,0 +1,545 @@
+"""Callbacks and handles: what call_soon, stop, run and close do, on this loop as on asyncio's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from conftest import needs_binding
+from running import nothing, run_once
+
+import qtloop
+from qtloop._binding import binding
+
+pytest_plugins = ["each_loop"]
+
+Loop = asyncio.SelectorEventLoop
+number: contextvars.ContextVar[int] = contextvars.ContextVar("number", default=0)
+
+
+async def answer() -> int:
+    await asyncio.sleep(0)
+    return 42
+
+
+def when_soon(loop: Loop) -> float:
+    return loop.time() + 0.001
+
+
+# Each way of scheduling a callback: what it is called, and how it is called with a context.
+WAYS: dict[str, Callable[..., asyncio.Handle]] = {
+    "call_soon": lambda loop, *args, **kwargs: loop.call_soon(*args, **kwargs),
+    "call_soon_threadsafe": lambda loop, *args, **kw: loop.call_soon_threadsafe(*args, **kw),
+    "call_later": lambda loop, *args, **kwargs: loop.call_later(0.001, *args, **kwargs),
+    "call_at": lambda loop, *args, **kwargs: loop.call_at(when_soon(loop), *args, **kwargs),
+}
+each_way = pytest.mark.parametrize("schedule", WAYS.values(), ids=WAYS.keys())
+
+
+# Order
+
+
+def test_callbacks_run_in_the_order_in_which_they_were_scheduled(each_loop: Loop) -> None:
+    seen: list[int] = []
+    for index in range(1000):
+        schedule = each_loop.call_soon_threadsafe if index % 3 else each_loop.call_soon
+        schedule(seen.append, index)
+    run_once(each_loop)
+    assert seen == list(range(1000))
+
+
+def test_callback_that_a_callback_schedules_comes_after_those_that_were_there(
+    each_loop: Loop,
+) -> None:
+    seen: list[str] = []
+    each_loop.call_soon(lambda: [seen.append("a"), each_loop.call_soon(seen.append, "c")])
+    each_loop.call_soon(seen.append, "b")
+    each_loop.call_soon(each_loop.call_soon, each_loop.call_soon, each_loop.stop)
+    each_loop.run_forever()
+    assert seen == ["a", "b", "c"]
+
+
+def test_tasks_take_turns(each_loop: Loop) -> None:
+    seen: list[int] = []
+
+    async def count(number: int) -> None:
+        for _ in range(3):
+            seen.append(number)
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.gather(*map(count, range(4)))
+
+    each_loop.run_until_complete(main())
+    assert seen == [0, 1, 2, 3] * 3
+
+
+# What the calls take and return
+
+
+@each_way
+def test_arguments_reach_the_callback(each_loop: Loop, schedule: Any) -> None:
+    seen: list[Any] = []
+    schedule(each_loop, lambda *args: [seen.append(args), each_loop.stop()], 1, "two", None, [3])
+    each_loop.run_forever()
+    assert seen == [(1, "two", None, [3])]
+
+
+@each_way
+def test_a_call_returns_one_of_asyncios_handles(each_loop: Loop, schedule: Any) -> None:
+    handle = schedule(each_loop, nothing)
+    assert isinstance(handle, asyncio.Handle)
+    assert handle.cancelled() is False
+    assert handle.cancel() is None
+    assert handle.cancelled() is True
+    handle.cancel()  # again is nothing
+    assert handle.cancelled() is True
+
+
+def test_named_parameters_may_be_given_by_name(each_loop: Loop) -> None:
+    loop: Any = each_loop
+    seen: list[int] = []
+    here = contextvars.copy_context()
+    here.run(number.set, 5)
+
+    def note() -> None:
+        seen.append(number.get())
+
+    loop.call_soon(callback=note, context=here)
+    loop.call_soon_threadsafe(context=here, callback=note)
+    loop.call_later(delay=0, callback=note, context=here)
+    loop.call_later(0, callback=note, context=here)
+    loop.call_at(callback=note, when=0, context=here)
+    loop.call_soon(note, context=None)
+    loop.call_later(0.002, loop.stop)
+    loop.run_forever()
+    assert sorted(seen) == [0, 5, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "kwargs"),
+    [
+        ("call_soon", (), {}),
+        ("call_soon", (nothing,), {"contxt": None}),
+        ("call_soon", (nothing,), {"callback": nothing}),
+        ("call_soon", (), {"context": None}),
+        ("call_soon_threadsafe", (), {}),
+        ("call_soon_threadsafe", (nothing,), {"args": ()}),
+        ("call_later", (1,), {}),
+        ("call_later", (), {"callback": nothing}),
+        ("call_later", (1, nothing), {"delay": 1}),
+        ("call_later", (None, nothing), {}),
+        ("call_later", ("1", nothing), {}),
+        ("call_at", (1, nothing), {"delay": 1}),
+        ("call_at", (None, nothing), {}),
+    ],
+)
+def test_wrong_arguments_are_type_errors(
+    each_loop: Loop, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError):
+        getattr(each_loop, method)(*args, **kwargs)
+    run_once(each_loop)
+
+
+def test_wrong_keywords_are_named_in_the_error(loop: Any) -> None:
+    with pytest.raises(TypeError, match=r"call_soon\(\) .*unexpected keyword argument 'contxt'"):
+        loop.call_soon(nothing, contxt=None)
+    with pytest.raises(TypeError, match=r"call_later\(\) missing .*'callback'"):
+        loop.call_later(1)
+
+
+# Handles
+
+
+@each_way
+@pytest.mark.parametrize("debug", [False, True])
+def test_repr_of_a_handle_is_asyncios(each_loop: Loop, schedule: Any, debug: bool) -> None:
+    each_loop.set_debug(debug)
+    kind: Any
+    # On one line: in debug mode the repr tells where the handle was made.
+    made = [(schedule(each_loop, nothing, 1, "x"), asyncio.Handle(nothing, (1, "x"), each_loop))]
+    for handle, model in made:
+        if isinstance(handle, asyncio.TimerHandle):
+            model = asyncio.TimerHandle(handle.when(), nothing, (1, "x"), each_loop)
+        wanted, got = repr(model), repr(handle)
+        assert got.split(" created at ")[0] == wanted.split(" created at ")[0]
+        assert (" created at " in got) is debug
+        for each in (handle, model):
+            each.cancel()
+        wanted, got = repr(model), repr(handle)
+        assert got.split(" created at ")[0] == wanted.split(" created at ")[0]
+
+
+def test_repr_of_a_readers_handle_is_asyncios(each_loop: Any) -> None:
+    reading, writing = os.pipe()
+    handle = each_loop._add_reader(reading, nothing, 1)
+    assert repr(handle) == repr(asyncio.Handle(nothing, (1,), each_loop))
+    each_loop.remove_reader(reading)
+    assert repr(handle) == "<Handle cancelled>"
+    os.close(reading)
+    os.close(writing)
+
+
+@each_way
+def test_debug_mode_remembers_the_line_of_the_call(each_loop: Loop, schedule: Any) -> None:
+    each_loop.set_debug(True)
+    handle: Any = schedule(each_loop, nothing)
+    frames = [frame for frame in handle._source_traceback if frame.filename == __file__]
+    assert handle._source_traceback[-1].filename == __file__
+    # The last line is the one in WAYS, which was called from here.
+    assert [frame.name for frame in frames[-2:]] == [
+        "test_debug_mode_remembers_the_line_of_the_call",
+        "<lambda>",
+    ]
+    each_loop.set_debug(False)
+    plain: Any = schedule(each_loop, nothing)
+    assert plain._source_traceback is None
+
+
+@each_way
+def test_cancelled_handle_does_not_run(each_loop: Loop, schedule: Any) -> None:
+    seen: list[int] = []
+    handles = [schedule(each_loop, seen.append, index) for index in range(10)]
+    for handle in handles[::2]:
+        handle.cancel()
+    each_loop.call_later(0.005, each_loop.stop)
+    each_loop.run_forever()
+    assert seen == [1, 3, 5, 7, 9]
+
+
+def test_handle_cancelled_earlier_in_the_same_batch_does_not_run(each_loop: Loop) -> None:
+    seen: list[str] = []
+    each_loop.call_soon(lambda: handle.cancel())
+    handle = each_loop.call_soon(seen.append, "cancelled")
+    each_loop.call_soon(seen.append, "last")
+    run_once(each_loop)
+    assert seen == ["last"]
+
+
+def test_handle_may_be_cancelled_by_its_own_callback(each_loop: Loop) -> None:
+    seen: list[str] = []
+    handle = each_loop.call_soon(lambda word: [handle.cancel(), seen.append(word)], "ran")
+    timer = each_loop.call_later(0, lambda word: [timer.cancel(), seen.append(word)], "rang")
+    each_loop.call_later(0.002, each_loop.stop)
+    each_loop.run_forever()
+    assert seen == ["ran", "rang"]
+
+
+def test_handle_runs_also_by_hand(each_loop: Loop) -> None:
+    seen: list[str] = []
+    handle: Any = each_loop.call_soon(seen.append, "ran")
+    handle._run()
+    run_once(each_loop)
+    assert seen == ["ran", "ran"]
+
+
+def test_plain_handle_of_asyncio_can_be_queued(each_loop: Any) -> None:
+    seen: list[str] = []
+    each_loop._add_callback(asyncio.Handle(seen.append, ("plain",), each_loop))
+    cancelled = asyncio.Handle(seen.append, ("cancelled",), each_loop)
+    cancelled.cancel()
+    each_loop._add_callback(cancelled)
+    run_once(each_loop)
+    assert seen == ["plain"]
+
+
+# Contexts
+
+
+@each_way
+def test_callback_runs_in_a_copy_of_the_callers_context(each_loop: Loop, schedule: Any) -> None:
+    seen: list[int] = []
+
+    def look_and_change() -> None:
+        seen.append(number.get())
+        number.set(99)
+        each_loop.stop()
+
+    token = number.set(7)
+    schedule(each_loop, look_and_change)
+    number.reset(token)
+    each_loop.run_forever()
+    assert seen == [7]
+    assert number.get() == 0
+
+
+@each_way
+def test_callback_runs_in_the_context_that_was_given(each_loop: Loop, schedule: Any) -> None:
+    context = contextvars.copy_context()
+    handle = schedule(each_loop, number.set, 8, context=context)
+    if sys.version_info >= (3, 12):
+        assert handle.get_context() is context
+    schedule(each_loop, each_loop.stop)
+    each_loop.run_forever()
+    assert context[number] == 8
+    assert number.get() == 0
+
+
+def test_reader_runs_in_a_copy_of_the_context_of_add_reader(each_loop: Loop) -> None:
+    seen: list[int] = []
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+    token = number.set(3)
+    each_loop.add_reader(reading, lambda: [seen.append(number.get()), each_loop.stop()])
+    number.reset(token)
+    each_loop.run_forever()
+    each_loop.remove_reader(reading)
+    os.close(reading)
+    os.close(writing)
+    assert seen == [3]
+
+
+def test_future_callbacks_and_tasks_run_in_their_contexts(each_loop: Loop) -> None:
+    seen: list[int] = []
+    context = contextvars.copy_context()
+    context.run(number.set, 4)
+
+    async def main() -> None:
+        future = each_loop.create_future()
+        future.add_done_callback(lambda _: seen.append(number.get()), context=context)
+        number.set(1)
+        future.add_done_callback(lambda _: seen.append(number.get()))
+        future.set_result(None)
+        await asyncio.sleep(0)
+        seen.append(number.get())
+
+    each_loop.run_until_complete(main())
+    assert seen == [4, 1, 1]
+
+
+def test_one_context_may_serve_callbacks_that_follow_each_other(each_loop: Loop) -> None:
+    context = contextvars.copy_context()
+    seen: list[int] = []
+
+    def count() -> None:
+        number.set(number.get() + 1)
+        seen.append(number.get())
+        each_loop.call_soon(count if len(seen) < 5 else each_loop.stop, context=context)
+
+    each_loop.call_soon(count, context=context)
+    each_loop.run_forever()
+    assert seen == [1, 2, 3, 4, 5]
+
+
+# Running and stopping
+
+
+def test_stop_before_run_runs_one_batch(each_loop: Loop) -> None:
+    seen: list[str] = []
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+    each_loop.add_reader(reading, seen.append, "reader")
+    each_loop.call_at(each_loop.time() - 1, seen.append, "timer")
+    each_loop.call_later(60, seen.append, "too late")
+    each_loop.call_soon(lambda: [seen.append("soon"), each_loop.call_soon(seen.append, "next")])
+    each_loop.stop()
+    each_loop.run_forever()
+    assert seen == ["soon", "reader", "timer"]
+    each_loop.remove_reader(reading)
+    run_once(each_loop)
+    assert seen == ["soon", "reader", "timer", "next"]
+    os.close(reading)
+    os.close(writing)
+
+
+def test_stop_ends_the_run_after_its_batch(each_loop: Loop) -> None:
+    seen: list[str] = []
+    each_loop.call_soon(lambda: [each_loop.stop(), each_loop.call_soon(seen.append, "left")])
+    each_loop.call_soon(seen.append, "same batch")
+    each_loop.call_soon(each_loop.stop)
+    each_loop.run_forever()
+    assert seen == ["same batch"]
+    assert not each_loop.is_running()
+    run_once(each_loop)
+    assert seen == ["same batch", "left"]
+
+
+def test_loop_runs_again_and_again(each_loop: Loop) -> None:
+    for _ in range(50):
+        run_once(each_loop)
+        assert each_loop.run_until_complete(answer()) == 42
+
+
+def test_stop_has_no_effect_on_a_later_run(each_loop: Loop) -> None:
+    each_loop.stop()
+    each_loop.run_forever()
+    assert each_loop.run_until_complete(answer()) == 42
+
+
+def test_run_until_complete_raises_what_the_coroutine_raised(each_loop: Loop) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("on purpose")
+
+    with pytest.raises(LookupError, match="on purpose"):
+        each_loop.run_until_complete(fail())
+
+
+def test_stop_during_run_until_complete_is_an_error(each_loop: Loop) -> None:
+    future = each_loop.create_future()
+    each_loop.call_soon(each_loop.stop)
+    with pytest.raises(RuntimeError, match=r"^Event loop stopped before Future completed\.$"):
+        each_loop.run_until_complete(future)
+    each_loop.call_soon(future.set_result, 5)
+    assert each_loop.run_until_complete(future) == 5
+
+
+def test_loop_is_running_in_every_callback(each_loop: Loop) -> None:
+    seen: dict[str, bool] = {}
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+
+    def note(where: str) -> None:
+        seen[where] = each_loop.is_running() and asyncio.get_running_loop() is each_loop
+
+    async def main() -> None:
+        note("task")
+        each_loop.call_soon(note, "soon")
+        each_loop.call_soon_threadsafe(note, "threadsafe")
+        each_loop.call_later(0, note, "timer")
+        each_loop.add_reader(reading, note, "reader")
+        each_loop.add_writer(writing, note, "writer")
+        each_loop.add_signal_handler(signal.SIGUSR1, note, "signal")
+        os.kill(os.getpid(), signal.SIGUSR1)
+        while len(seen) < 7:
+            await asyncio.sleep(0.001)
+        each_loop.remove_reader(reading)
+        each_loop.remove_writer(writing)
+        each_loop.remove_signal_handler(signal.SIGUSR1)
+
+    note("before")
+    assert seen.pop("before") is False
+    each_loop.run_until_complete(main())
+    assert seen == dict.fromkeys(
+        ["task", "soon", "threadsafe", "timer", "reader", "writer", "signal"], True
+    )
+    assert not each_loop.is_running()
+    os.close(reading)
+    os.close(writing)
+
+
+@needs_binding
+def test_loop_is_running_in_a_slot(loop: qtloop.QEventLoop) -> None:
+    assert binding
+    seen: list[bool] = []
+    binding.QtCore.QTimer.singleShot(
+        0, lambda: [seen.append(loop.is_running()), loop.call_soon(loop.stop)]
+    )
+    loop.run_forever()
+    assert seen == [True]
+
+
+def test_running_loop_refuses_to_run_again(loop: qtloop.QEventLoop) -> None:
+    # Not on asyncio's own: a refused run_forever leaves that of Python 3.13 without its thread.
+    async def main() -> None:
+        coroutine = answer()
+        with pytest.raises(RuntimeError, match=r"^This event loop is already running$"):
+            loop.run_forever()
+        with pytest.raises(RuntimeError, match=r"^This event loop is already running$"):
+            loop.run_until_complete(coroutine)
+        coroutine.close()
+        assert loop.is_running()
+        await asyncio.sleep(0.001)  # and goes on unharmed
+
+    loop.run_until_complete(main())
+
+
+def test_second_loop_does_not_run_inside_the_first(app: Any, loop: qtloop.QEventLoop) -> None:
+    second = qtloop.QEventLoop(app)
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="while another loop is running"):
+            second.run_forever()
+        assert asyncio.get_running_loop() is loop
+        await asyncio.sleep(0.001)
+
+    loop.run_until_complete(main())
+    assert second.run_until_complete(answer()) == 42
+    second.close()
+
+
+def test_run_until_complete_refuses_what_is_not_awaitable(each_loop: Loop) -> None:
+    wrong: Any
+    for wrong in (None, 5, nothing):
+        with pytest.raises(TypeError):
+            each_loop.run_until_complete(wrong)
+
+
+# Closing
+
+
+def test_close_may_be_called_twice(each_loop: Loop) -> None:
+    each_loop.close()
+    assert each_loop.is_closed()
+    each_loop.close()
+
+
+def test_running_loop_refuses_to_close(each_loop: Loop) -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match=r"^Cannot close a running event loop$"):
+            each_loop.close()
+        await asyncio.sleep(0)
+
+    each_loop.run_until_complete(main())
+    assert not each_loop.is_closed()
+
+
+CLOSED: dict[str, Callable[[Loop], object]] = {
+    "run_forever": lambda loop: loop.run_forever(),
+    "run_until_complete": lambda loop: loop.run_until_complete(refused()),
+    "call_soon": lambda loop: loop.call_soon(nothing),
+    "call_soon_threadsafe": lambda loop: loop.call_soon_threadsafe(nothing),
+    "call_later": lambda loop: loop.call_later(1, nothing),
+    "call_at": lambda loop: loop.call_at(1, nothing),
+    "add_reader": lambda loop: loop.add_reader(0, nothing),
+    "add_writer": lambda loop: loop.add_writer(1, nothing),
+    "add_signal_handler": lambda loop: loop.add_signal_handler(signal.SIGUSR2, nothing),
+    "run_in_executor": lambda loop: loop.run_in_executor(None, nothing),
+    "create_task": lambda loop: loop.create_task(refused()),
+}
+
+
+def refused() -> Coroutine[Any, Any, int]:
+    """A coroutine that nobody is expected to await."""
+    refusals.append(answer())
+    return refusals[-1]
+
+
+refusals: list[Coroutine[Any, Any, int]] = []
+
+
+@pytest.mark.parametrize("use", CLOSED.values(), ids=CLOSED.keys())
+def test_closed_loop_refuses_to_be_used(each_loop: Loop, use: Callable[[Loop], object]) -> None:
+    each_loop.close()
+    with pytest.raises(RuntimeError, match=r"^Event loop is closed$"):
+        use(each_loop)
+    while refusals:
+        refusals.pop().close()
+
+
+def test_closed_loop_still_answers_questions(each_loop: Loop) -> None:
+    each_loop.close()
+    assert each_loop.remove_reader(0) is False
+    assert each_loop.remove_writer(1) is False
+    assert each_loop.is_running() is False
+    assert each_loop.get_debug() in (True, False)
+    assert each_loop.time() > 0
+    assert "closed=True" in repr(each_loop)
+    each_loop.stop()
+
+
+def test_closing_drops_what_is_queued(each_loop: Loop) -> None:
+    seen: list[str] = []
+    handles = [schedule(each_loop, seen.append, "late") for schedule in WAYS.values()]
+    each_loop.close()
+    assert seen == []
+    for handle in handles:
+        handle.cancel()
+        assert handle.cancelled()

@@ -1,0 +1,417 @@
+"""call_soon_threadsafe: what other threads and signal handlers hand to a loop, and how it wakes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Child, needs_binding
+from running import nothing, run_once, run_until
+
+import qtloop
+from qtloop._binding import binding
+
+pytest_plugins = ["each_loop"]
+
+Loop = asyncio.SelectorEventLoop
+word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="")
+
+
+def in_thread(function: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
+# Nothing is lost
+
+
+def test_eight_threads_with_twenty_thousand_calls_each_lose_nothing(each_loop: Loop) -> None:
+    threads, calls = 8, 20_000
+    came: list[list[int]] = [[] for _ in range(threads)]
+    left = [threads]
+
+    def end() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            each_loop.stop()
+
+    def send(thread: int) -> None:
+        call, append = each_loop.call_soon_threadsafe, came[thread].append
+        for number in range(calls):
+            call(append, number)
+        call(end)
+
+    workers = [in_thread(lambda thread=thread: send(thread)) for thread in range(threads)]
+    each_loop.run_forever()
+    for worker in workers:
+        worker.join()
+    # All there, and each thread's in its order.
+    assert came == [list(range(calls))] * threads
+
+
+def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
+    # A wake-up that is lost leaves the loop asleep: each call waits for the one before it to be run.
+    def ping() -> None:
+        answered = threading.Event()
+        for _ in range(2000):
+            answered.clear()
+            each_loop.call_soon_threadsafe(answered.set)
+            assert answered.wait(20)
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    worker = in_thread(ping)
+    each_loop.run_forever()
+    worker.join()
+
+
+def test_calls_made_while_the_loop_does_not_run_wait_for_it(each_loop: Loop) -> None:
+    seen: list[int] = []
+
+    def send() -> None:
+        for number in range(100):
+            each_loop.call_soon_threadsafe(seen.append, number)
+
+    for _ in range(3):
+        in_thread(send).join()
+        run_once(each_loop)
+    assert seen == list(range(100)) * 3
+
+
+def test_calls_that_meet_the_end_of_a_run_come_with_the_next(each_loop: Loop) -> None:
+    seen: list[int] = []
+    done = threading.Event()
+
+    def send() -> None:
+        for number in range(5000):
+            each_loop.call_soon_threadsafe(seen.append, number)
+        done.set()
+
+    worker = in_thread(send)
+    while not done.is_set():
+        run_once(each_loop)
+    worker.join()
+    run_until(each_loop, lambda: len(seen) == 5000)
+    assert seen == list(range(5000))
+
+
+def test_calls_from_the_loops_own_thread_keep_their_order_with_call_soon(each_loop: Loop) -> None:
+    seen: list[int] = []
+
+    def schedule() -> None:
+        for number in range(10):
+            (each_loop.call_soon_threadsafe if number % 2 else each_loop.call_soon)(
+                seen.append, number
+            )
+        each_loop.call_soon(each_loop.stop)
+
+    each_loop.call_soon(schedule)
+    each_loop.run_forever()
+    assert seen == list(range(10))
+
+
+# Handles and contexts
+
+
+def test_call_from_a_thread_returns_a_handle_that_can_be_cancelled(each_loop: Loop) -> None:
+    seen: list[str] = []
+    handles: list[asyncio.Handle] = []
+
+    def send() -> None:
+        for name in ("kept", "cancelled", "kept"):
+            handles.append(each_loop.call_soon_threadsafe(seen.append, name))
+        handles[1].cancel()
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    each_loop.call_soon(lambda: in_thread(send).join())
+    each_loop.run_forever()
+    assert all(isinstance(handle, asyncio.Handle) for handle in handles)
+    assert [handle.cancelled() for handle in handles] == [False, True, False]
+    assert seen == ["kept", "kept"]
+
+
+def test_call_from_a_thread_runs_in_the_context_it_was_given(each_loop: Loop) -> None:
+    seen: list[str] = []
+    context = contextvars.copy_context()
+    context.run(word.set, "given")
+
+    def note() -> None:
+        seen.append(word.get())
+
+    def send() -> None:
+        word.set("the thread's")
+        each_loop.call_soon_threadsafe(note, context=context)
+        each_loop.call_soon_threadsafe(note)
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    worker = in_thread(send)
+    each_loop.run_forever()
+    worker.join()
+    assert seen == ["given", "the thread's"]
+
+
+def test_call_from_a_thread_frees_its_callback_in_any_case(each_loop: Loop) -> None:
+    import weakref
+
+    class Payload:
+        pass
+
+    def send(keep: Callable[[Any], object]) -> None:
+        payload = Payload()
+        refs.append(weakref.ref(payload))
+        keep(payload)
+
+    refs: list[weakref.ref[Payload]] = []
+    in_thread(lambda: send(lambda p: each_loop.call_soon_threadsafe(nothing, p))).join()
+    in_thread(lambda: send(lambda p: each_loop.call_soon_threadsafe(nothing, p).cancel())).join()
+    assert refs[1]() is None
+    run_once(each_loop)
+    assert refs[0]() is None
+
+
+def test_call_after_close_is_an_error_in_any_thread(each_loop: Loop) -> None:
+    failures: list[str] = []
+    go, ended = threading.Event(), threading.Event()
+
+    def send() -> None:
+        assert go.wait(20)
+        try:
+            each_loop.call_soon_threadsafe(nothing)
+        except RuntimeError as error:
+            failures.append(str(error))
+        ended.set()
+
+    worker = in_thread(send)
+    run_once(each_loop)
+    each_loop.close()
+    go.set()
+    worker.join()
+    assert failures == ["Event loop is closed"]
+
+
+def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
+    each_loop: Loop,
+) -> None:
+    failures: list[BaseException] = []
+
+    def send() -> None:
+        try:
+            while True:
+                each_loop.call_soon_threadsafe(nothing)
+                time.sleep(0)  # or four of them would be faster than the loop
+        except RuntimeError as error:
+            failures.append(error)
+
+    workers = [in_thread(send) for _ in range(4)]
+    for _ in range(20):
+        run_once(each_loop)
+    each_loop.close()
+    for worker in workers:
+        worker.join()
+    assert [str(failure) for failure in failures] == ["Event loop is closed"] * 4
+
+
+# Other ways in
+
+
+def test_signal_handler_may_call_the_loop(each_loop: Loop) -> None:
+    seen: list[str] = []
+
+    def handler(number: int, frame: object) -> None:
+        each_loop.call_soon_threadsafe(seen.append, "from the handler")
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        # The loop is idle when the signal comes.
+        timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        if isinstance(each_loop, qtloop.QEventLoop):
+            each_loop.run_forever()
+        else:
+            # asyncio's own wakes for a signal only with one of its own handlers in place.
+            each_loop.add_signal_handler(signal.SIGUSR2, nothing)
+            each_loop.run_forever()
+            each_loop.remove_signal_handler(signal.SIGUSR2)
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == ["from the handler"]
+
+
+def test_futures_of_threads_wake_the_tasks_that_wait(each_loop: Loop) -> None:
+    async def main() -> list[int]:
+        calls = (each_loop.run_in_executor(None, pow, number, 2) for number in range(200))
+        return await asyncio.gather(*calls)
+
+    assert each_loop.run_until_complete(main()) == [number**2 for number in range(200)]
+    each_loop.run_until_complete(each_loop.shutdown_default_executor())
+
+
+def test_run_coroutine_threadsafe_gives_its_result_to_the_thread(each_loop: Loop) -> None:
+    async def double(number: int) -> int:
+        await asyncio.sleep(0.001)
+        return number * 2
+
+    results: list[int] = []
+
+    def ask() -> None:
+        for number in range(20):
+            results.append(asyncio.run_coroutine_threadsafe(double(number), each_loop).result(20))
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    worker = in_thread(ask)
+    each_loop.run_forever()
+    worker.join()
+    assert results == [number * 2 for number in range(20)]
+
+
+def test_two_loops_in_two_threads_talk_to_each_other(app: Any, loop: qtloop.QEventLoop) -> None:
+    rounds: list[int] = []
+    ready = threading.Event()
+    others: list[qtloop.QEventLoop] = []
+
+    def run_other() -> None:
+        others.append(qtloop.QEventLoop())
+        others[0].call_soon(ready.set)
+        others[0].run_forever()
+        others[0].close()
+
+    def ping(number: int) -> None:
+        rounds.append(number)
+        others[0].call_soon_threadsafe(pong, number)
+
+    def pong(number: int) -> None:
+        if number < 500:
+            loop.call_soon_threadsafe(ping, number + 1)
+        else:
+            loop.call_soon_threadsafe(loop.stop)
+            others[0].stop()
+
+    worker = in_thread(run_other)
+    assert ready.wait(20)
+    loop.call_soon(ping, 0)
+    loop.run_forever()
+    worker.join()
+    assert rounds == list(range(501))
+
+
+@needs_binding
+def test_slot_of_the_loops_thread_may_use_it_as_well(loop: qtloop.QEventLoop) -> None:
+    assert binding
+    seen: list[str] = []
+    binding.QtCore.QTimer.singleShot(
+        10, lambda: loop.call_soon_threadsafe(lambda: [seen.append("ran"), loop.stop()])
+    )
+    loop.run_forever()
+    assert seen == ["ran"]
+
+
+# What a wake-up costs
+
+
+def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
+    program = """
+        loop = QEventLoop()
+        loop.call_later(0.05, loop.stop)
+        loop.run_forever()   # what is made on first use is made
+
+        def waits():
+            with open("/proc/self/task/%d/status" % threading.get_native_id()) as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("voluntary"))
+
+        seen = []
+        def send():
+            time.sleep(0.1)
+            # With the lock of the interpreter held all along: a thousand calls before the loop can look.
+            sys.setswitchinterval(60)
+            for number in range(1000):
+                loop.call_soon_threadsafe(seen.append, number)
+            loop.call_soon_threadsafe(loop.stop)
+            sys.setswitchinterval(0.005)
+
+        before = waits()
+        threading.Thread(target=send).start()
+        loop.run_forever()
+        print(len(seen), waits() - before)
+        loop.close()
+    """
+    calls, waits = map(int, child(program).stdout.split())
+    assert calls == 1000
+    # Sleeping, taking the lock, starting and ending: each may wait a few times.
+    assert waits < 50
+
+
+def test_idle_loop_answers_a_thread_at_once(each_loop: Loop) -> None:
+    delays: list[float] = []
+
+    def ask() -> None:
+        answered = threading.Event()
+        for _ in range(100):
+            time.sleep(0.001)  # so that the loop is asleep
+            answered.clear()
+            sent = time.perf_counter()
+            each_loop.call_soon_threadsafe(
+                lambda sent=sent: [delays.append(time.perf_counter() - sent), answered.set()]
+            )
+            assert answered.wait(20)
+        each_loop.call_soon_threadsafe(each_loop.stop)
+
+    worker = in_thread(ask)
+    each_loop.run_forever()
+    worker.join()
+    # It takes some tens of microseconds; the bound leaves room for a busy machine.
+    assert sorted(delays)[50] < 0.005
+
+
+@pytest.mark.parametrize("method", ["call_soon", "call_later", "call_at"])
+def test_call_from_the_wrong_thread_does_not_freeze_the_loop(
+    each_loop: Loop, method: str
+) -> None:
+    # Such a call may come late, as asyncio does not wake for it; but what follows comes in time.
+    seen: list[str] = []
+    arguments = {"call_soon": (), "call_later": (0.01,), "call_at": (each_loop.time(),)}[method]
+
+    def send() -> None:
+        getattr(each_loop, method)(*arguments, seen.append, "wrong thread")
+
+    async def main() -> None:
+        await asyncio.sleep(0.01)
+        in_thread(send).join()
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            await asyncio.sleep(0)
+        seen.append("end")
+
+    each_loop.run_until_complete(main())
+    assert seen == ["wrong thread", "end"]
+
+
+@needs_binding
+def test_call_from_the_wrong_thread_to_an_idle_loop_leaves_it_able_to_wake(child: Child) -> None:
+    program = """
+        app = QtCore.QCoreApplication([])
+        loop = QEventLoop(app)
+        seen = []
+        def send():
+            loop.call_soon(seen.append, "wrong thread")
+            loop.call_later(0.01, seen.append, "wrong thread")
+        QtCore.QTimer.singleShot(50, lambda: threading.Thread(target=send).start())
+        QtCore.QTimer.singleShot(150, lambda: loop.call_soon(seen.append, "slot"))
+        QtCore.QTimer.singleShot(200, lambda: loop.call_later(0.01, seen.append, "timer"))
+        QtCore.QTimer.singleShot(300, lambda: loop.call_soon_threadsafe(loop.stop))
+        QtCore.QTimer.singleShot(5000, app.quit)
+        loop.run_forever()
+        print(sorted(seen))
+        loop.close()
+    """
+    result = child(program)
+    assert result.stdout.strip() == "['slot', 'timer', 'wrong thread', 'wrong thread']"
+    assert result.stderr == ""
