@@ -36,6 +36,8 @@ pub struct Driver<J> {
     budget: Cell<Duration>,
     /// How many turns are under way, one inside the other.
     depth: Cell<usize>,
+    /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
+    popped: Cell<u64>,
     /// The host comes again as soon as Qt has had its turn.
     armed: Cell<bool>,
     /// The next batch is the last.
@@ -60,6 +62,7 @@ impl<J: Recur + 'static> Driver<J> {
             leave: RefCell::new(None),
             budget: Cell::new(BUDGET),
             depth: Cell::new(0),
+            popped: Cell::new(0),
             armed: Cell::new(false),
             stopping: Cell::new(false),
             left: Cell::new(false),
@@ -218,11 +221,10 @@ impl<J: Recur + 'static> Driver<J> {
     /// A turn of one batch, without Qt and without collecting: what is ready now.
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
         self.depth.set(self.depth.get() + 1);
-        let left = self.reactor.borrow().ready();
         Turn {
             driver: Rc::clone(self),
             begun: true,
-            left,
+            end: self.end_of_ready(),
             until: None,
         }
     }
@@ -241,6 +243,17 @@ impl<J: Recur + 'static> Driver<J> {
         // The poller fails only if its descriptor was closed by somebody else; timers and the queue still work.
         let _ = self.reactor.borrow_mut().collect(now);
         now
+    }
+
+    /// The number at which a batch that begins now will end.
+    fn end_of_ready(&self) -> u64 {
+        self.popped.get() + self.reactor.borrow().ready() as u64
+    }
+
+    fn pop(&self) -> Option<J> {
+        let job = self.reactor.borrow_mut().pop()?;
+        self.popped.set(self.popped.get() + 1);
+        Some(job)
     }
 
     fn arm_now(&self) {
@@ -280,32 +293,37 @@ impl<J: Recur + 'static> Driver<J> {
             return;
         }
         if reactor.set_alarm() {
-            if self.armed.replace(false) {
-                host.arm(None);
-            }
+            drop(reactor);
+            self.disarm();
         } else {
             self.armed.set(false);
             host.arm(deadline.and_then(|when| when.after(now)));
         }
     }
 
+    /// A turn has ended.
     fn finish(&self) {
-        // Left, but for Qt loops further in, which only their owners end: those inside go on having turns.
-        if self.left.get() && self.depth.get() == 0 {
-            return;
-        }
         if self.stopping.get() && !self.left.get() && self.is_attached() {
             self.left.set(true);
             self.stopping.set(false);
             let leave = self.leave.borrow().clone();
-            if let Some(host) = &*self.host.borrow() {
-                host.arm(None);
-            }
             if let Some(leave) = leave {
                 leave();
             }
+        }
+        if self.left.get() && self.depth.get() == 0 {
+            self.disarm();
         } else {
+            // Left or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
             self.settle();
+        }
+    }
+
+    fn disarm(&self) {
+        if self.armed.replace(false)
+            && let Some(host) = &*self.host.borrow()
+        {
+            host.arm(None);
         }
     }
 }
@@ -330,8 +348,8 @@ impl<J> fmt::Debug for Driver<J> {
 pub struct Turn<J: Recur + 'static> {
     driver: Rc<Driver<J>>,
     begun: bool,
-    /// How many jobs of this batch have not been handed out.
-    left: usize,
+    /// Where this batch ends, as a number of [`Driver::popped`].
+    end: u64,
     /// When to give the thread back to Qt; `None` after this batch.
     until: Option<Time>,
 }
@@ -342,7 +360,7 @@ impl<J: Recur + 'static> Turn<J> {
         Turn {
             driver,
             begun: false,
-            left: 0,
+            end: 0,
             until: None,
         }
     }
@@ -359,11 +377,12 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         let now = self.driver.collect();
-        self.left = self.driver.reactor.borrow().ready();
+        self.end = self.driver.end_of_ready();
+        let is_ready = self.end > self.driver.popped.get();
         if !self.begun {
             self.begun = true;
             self.until = Some(now + self.driver.budget());
-            if self.left > 0 {
+            if is_ready {
                 // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
                 // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
                 self.driver.armed.set(false);
@@ -372,7 +391,7 @@ impl<J: Recur + 'static> Turn<J> {
         } else if self.until.is_none_or(|until| now >= until) {
             return false;
         }
-        self.left > 0
+        is_ready
     }
 }
 
@@ -381,18 +400,14 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
 
     fn next(&mut self) -> Option<J> {
         loop {
-            while self.left > 0 {
-                if self.until.is_some() && !self.driver.is_attached() {
-                    // A job has detached the driver: the rest waits for the next time.
-                    return None;
-                }
-                self.left -= 1;
-                let job = self.driver.reactor.borrow_mut().pop();
-                if job.is_some() {
-                    return job;
-                }
-                // A turn inside one of our jobs has run the rest.
-                self.left = 0;
+            if self.until.is_some() && !self.driver.is_attached() {
+                // A job has detached the driver: the rest waits for the next time.
+                return None;
+            }
+            if self.driver.popped.get() < self.end
+                && let Some(job) = self.driver.pop()
+            {
+                return Some(job);
             }
             let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
             if is_last || !self.begin_batch() {

@@ -8,7 +8,7 @@
     asyncio.run(main(), loop_factory=QEventLoop)
 
 `QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
-`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code on QThreads.
+`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code in threads.
 """
 
 import sys as _sys

@@ -58,7 +58,6 @@ class Binding:
 # In qasync's order, so that a program that moves to qtloop keeps its binding.
 _BINDINGS: Final = (Binding("PyQt6"), Binding("PySide6"))
 _QT_FOLDER: Final = {"PyQt6": "Qt6", "PySide6": "Qt"}
-_DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def loaded_cores() -> list[Path]:

@@ -29,7 +29,6 @@ class Handle(asyncio.Handle):
     """asyncio.Handle, made and cancelled natively."""
 
 @final
-@disjoint_base
 class TimerHandle(asyncio.TimerHandle):
     """asyncio.TimerHandle, made and cancelled natively."""
 

@@ -90,7 +90,7 @@ def print_expected(runs: list[ModuleRun], entries: list[Expected]) -> None:
 
 def print_skipped(runs: list[ModuleRun]) -> None:
     """Count the skipped tests by the suite's own reasons."""
-    skips = [o.text for run in runs for o in run.outcomes if o.kind == "skipped"]
+    skips = [" ".join(o.text.split()) for run in runs for o in run.outcomes if o.kind == "skipped"]
     if skips:
         print(f"\n{len(skips)} skipped by the suite itself:")
     for reason, times in collections.Counter(skips).most_common():

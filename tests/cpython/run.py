@@ -63,10 +63,10 @@ class Child:
         self._output = place / "output"
         self._work = place / "work-æ"  # regrtest works in such a folder too
         self._work.mkdir(parents=True)
-        self._plan: list[str] = []
         self._current: int | None = None
         self._ended = False
         self._mark = 0
+        self.plan: list[str] = []
         self.next = 0
 
     async def run(self, skip: int) -> bool:
@@ -120,7 +120,7 @@ class Child:
     def _take(self, event: dict[str, Any]) -> None:
         kind = event.pop("event")
         if kind == "plan":
-            self._plan = event["tests"]
+            self.plan = event["tests"]
         elif kind == "start":
             self._current = event["index"]
             self.next = event["index"] + 1
@@ -144,16 +144,12 @@ class Child:
         if self._ended and not hung and status == 0:
             return True
         if self._current is not None:
-            test = self._plan[self._current]
+            test = self.plan[self._current]
         else:
             test = f"{self._run.name} ({'at exit' if self._ended else 'outside any test'})"
         why = f"hung: silent for {self._options.limit:g} s" if hung else f"died: {ending(status)}"
         self._run.outcomes.append(Outcome(test, "failed", f"{self._printed(self._mark)}\n{why}"))
         return self._ended
-
-    def rest(self) -> list[str]:
-        """The tests that this process did not reach."""
-        return self._plan[self.next :]
 
 
 def ending(status: int) -> str:
@@ -161,19 +157,30 @@ def ending(status: int) -> str:
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
+def missing(plan: list[str], outcomes: list[Outcome]) -> list[str]:
+    """The planned tests that have no outcome, nor a set-up which failed or skipped them all."""
+    told = {outcome.test for outcome in outcomes}
+
+    def fixtures(test: str) -> set[str]:
+        return {f"setUpClass ({test.rpartition('.')[0]})", f"setUpModule ({test.split('.')[0]})"}
+
+    return [test for test in plan if test not in told and not fixtures(test) & told]
+
+
 async def run_module(name: str, options: argparse.Namespace, place: Path) -> ModuleRun:
     """Run a module in one process, or in a few if some die on the way."""
     run, start, reached = ModuleRun(name), time.monotonic(), 0
+    plan: list[str] = []
+    why = f"not run: {LIVES} processes of this module hung or died"
     for life in range(LIVES):
         child = Child(options, run, place / f"{name}-{life}")
         finished = await child.run(reached)
-        stuck = child.next == reached  # it died before its first test, and would again
-        reached = child.next
-        if finished or stuck:
+        plan = child.plan or plan
+        if finished or child.next == reached:  # or it died before its first test, and would again
+            why = "not run, and nobody said why" if finished else "not run: the process died before"
             break
-    if not finished:
-        why = "not run: the process died before it" if stuck else f"not run: {LIVES} processes died"
-        run.outcomes += [Outcome(test, "failed", why) for test in child.rest()]
+        reached = child.next
+    run.outcomes += [Outcome(test, "failed", why) for test in missing(plan, run.outcomes)]
     run.seconds = time.monotonic() - start
     return run
 

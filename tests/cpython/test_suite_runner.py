@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -136,6 +137,25 @@ def test_broken_class_fixture_is_a_failure(tmp_path: Path) -> None:
     assert "broken class" in ran.output
 
 
+def test_class_may_skip_its_tests_in_its_fixture(tmp_path: Path) -> None:
+    fixture = "    @classmethod\n    def setUpClass(cls): raise unittest.SkipTest('not here')\n"
+    ran = Ran(tmp_path, case("pass") + fixture)
+    assert (ran.counts, ran.output.count("1 x not here")) == ((0, 0, 1), 1)
+
+
+def test_broken_module_fixture_is_a_failure(tmp_path: Path) -> None:
+    ran = Ran(tmp_path, "def setUpModule(): raise ValueError('broken set-up')\n" + case("pass"))
+    assert ran.counts == (0, 1, 0)
+    assert "broken set-up" in ran.output
+
+
+def test_planned_test_that_never_ran_is_a_failure(tmp_path: Path) -> None:
+    lost = "    def run(self, result=None): 'test_a' in self.id() or super().run(result)\n"
+    ran = Ran(tmp_path, case("pass") + lost)
+    assert ran.counts == (2, 1, 0)
+    assert ran.blames("C.test_a", "not run, and nobody said why")
+
+
 def test_module_that_always_dies_counts_every_test(tmp_path: Path) -> None:
     ran = Ran(
         tmp_path,
@@ -144,7 +164,7 @@ def test_module_that_always_dies_counts_every_test(tmp_path: Path) -> None:
         ),
     )
     assert ran.counts == (0, 12, 0)
-    assert ran.blames("C9.test", "not run: 10 processes died")
+    assert ran.blames("C9.test", "not run: 10 processes of this module hung or died")
 
 
 def test_exception_in_a_destructor_fails_the_test(tmp_path: Path) -> None:
@@ -160,6 +180,13 @@ def test_exception_in_a_thread_fails_the_test(tmp_path: Path) -> None:
     ran = Ran(tmp_path, bad + case(*lines))
     assert ran.counts == (2, 1, 0)
     assert ran.blames("C.test_b", "uncaught in a thread") and ran.blames("C.test_b", "lost")
+
+
+def test_left_over_thread_fails_the_test(tmp_path: Path) -> None:
+    # What regrtest's own checks for threads and processes do when they find one.
+    ran = Ran(tmp_path, case("import test.support", "test.support.environment_altered = True"))
+    assert ran.counts == (2, 1, 0)
+    assert ran.blames("C.test_b", "left threads or processes behind")
 
 
 def test_forked_child_reports_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
@@ -180,19 +207,15 @@ def test_forked_child_reports_nothing_and_holds_nobody_up(tmp_path: Path) -> Non
     ],
 )
 def test_every_way_to_make_a_loop_gives_the_one_under_test(tmp_path: Path, make: str) -> None:
-    name = re.findall(r"asyncio\.(\w+)", make)[0]
-    guard = f"if not hasattr(asyncio, {name!r}): return"
-    ran = Ran(
-        tmp_path,
-        case(
-            guard,
-            f"loop = {make}",
-            "loop.close()",
-            "print('made', type(loop))",
-            "self.assertIn('install.', repr(type(loop)) + type(loop).__init__.__qualname__)",
-        ),
+    name = make.split(".")[1].split("(")[0]
+    lines = (
+        f"if not hasattr(asyncio, {name!r}): self.skipTest('not in this Python')",
+        f"loop = {make}",
+        "self.addCleanup(loop.close)",
+        "self.assertIn('install', type(loop).__init__.__qualname__)",
     )
-    assert ran.counts == (3, 0, 0), ran.output
+    ran = Ran(tmp_path, case(*lines))
+    assert ran.counts == ((3, 0, 0) if hasattr(asyncio, name) else (2, 0, 1))
 
 
 def test_listed_failure_is_expected() -> None:
