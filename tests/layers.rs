@@ -1,0 +1,95 @@
+//! Who may know of whom: two leaves, one trunk, two faces. A new arrow fails here, and belongs into docs/ARCHITECTURE.md.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
+const TABLE: [(&str, &[&str], &[&str]); 5] = [
+    ("qt", &[], &["cpp"]),
+    ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
+    ("driver", &["qt", "reactor"], &[]),
+    ("python", &["driver", "qt", "reactor"], &["pyo3"]),
+    ("qml", &["driver", "qt", "reactor"], &["qmetaobject"]),
+];
+
+const OUTSIDE: [&str; 8] = [
+    "cpp",
+    "libc",
+    "loom",
+    "mio",
+    "proptest",
+    "pyo3",
+    "qmetaobject",
+    "rustix",
+];
+
+/// The `.rs` files of a module: `src/name.rs`, or all of `src/name/`.
+fn files(module: &str) -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let file = source.join(format!("{module}.rs"));
+    if file.exists() {
+        return vec![file];
+    }
+    let folder = fs::read_dir(source.join(module)).expect("a module is a file or a folder");
+    folder
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect()
+}
+
+/// The names that follow `before` in a line of code, up to the next that is no part of a name.
+fn names<'a>(code: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    code.split(before).skip(1).map(|rest| {
+        let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+fn arrows(module: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for file in files(module) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        for code in text
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default())
+        {
+            let place = file
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            for name in names(code, "crate::") {
+                found.push((format!("crate::{name}"), place.clone()));
+            }
+            for name in OUTSIDE {
+                if code.contains(&format!("{name}::")) {
+                    found.push((name.to_owned(), place.clone()));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_module_knows_more_than_the_table_says() {
+    for (module, inside, outside) in TABLE {
+        for (target, place) in arrows(module) {
+            let allowed = match target.strip_prefix("crate::") {
+                Some(name) => name == module || inside.contains(&name),
+                None => outside.contains(&target.as_str()),
+            };
+            assert!(allowed, "{module} ({place}) uses {target}");
+        }
+    }
+}
+
+#[test]
+fn the_table_knows_every_module() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(source).expect("src") {
+        let path = entry.expect("a readable folder").path();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        let known = name == "lib" || TABLE.iter().any(|(module, ..)| *module == name);
+        assert!(known, "src/{name} is not in the table");
+    }
+}
