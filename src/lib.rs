@@ -20,3 +20,8 @@ pub mod qt;
 pub mod reactor;
 
 pub use driver::{Driver, Turn};
+
+/// README's program is compiled with the documentation tests.
+#[cfg(all(doctest, feature = "qml"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from running import Errors
+from running import Errors, Pair, Pipe
 
 import qtloop
 
@@ -27,3 +30,25 @@ def errors(each_loop: asyncio.SelectorEventLoop) -> Errors:
     seen: Errors = []
     each_loop.set_exception_handler(lambda loop, context: seen.append(context))
     return seen
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Two connected sockets that do not block."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        other.setblocking(False)
+        yield one, other
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """The numbers of a pipe's two ends, which a test may close."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    yield reading, writing
+    for descriptor in (reading, writing):
+        with suppress(OSError):
+            os.close(descriptor)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
 Errors = list[dict[str, Any]]
+Pair = tuple[socket.socket, socket.socket]
+Pipe = tuple[int, int]
 
 
 def run_once(loop: asyncio.AbstractEventLoop) -> None:
     """Run what is ready now and no more."""
     loop.call_soon(loop.stop)
+    loop.run_forever()
+
+
+def run_for(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Give the loop some time, for tests that nothing happens in it."""
+    loop.call_later(seconds, loop.stop)
     loop.run_forever()
 
 

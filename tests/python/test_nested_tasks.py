@@ -1,4 +1,4 @@
-"""Around open dialogs each task stays itself, and what ends a task or the loop ends the right one."""
+"""Around open dialogs each task stays itself, and what ends a task or a loop ends the right one."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ def test_a_callback_in_the_context_of_the_dialog_can_be_cancelled_while_it_waits
     loop.call_soon(modal.exec, context=context)
     handle = loop.call_soon(called.append, "cancelled", context=context)
     loop.call_soon(called.append, "waits", context=context)
+    loop.call_soon(loop.stop, context=context)
     loop.call_later(0.001, close)
-    loop.call_later(0.002, loop.stop)
     loop.run_forever()
     assert called == ["waits"]
 

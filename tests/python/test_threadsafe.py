@@ -372,9 +372,7 @@ def test_idle_loop_answers_a_thread_at_once(each_loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("method", ["call_soon", "call_later", "call_at"])
-def test_call_from_the_wrong_thread_does_not_freeze_the_loop(
-    each_loop: Loop, method: str
-) -> None:
+def test_call_from_the_wrong_thread_does_not_freeze_the_loop(each_loop: Loop, method: str) -> None:
     # Such a call may come late, as asyncio does not wake for it; but what follows comes in time.
     seen: list[str] = []
     arguments = {"call_soon": (), "call_later": (0.01,), "call_at": (each_loop.time(),)}[method]

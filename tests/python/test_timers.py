@@ -257,9 +257,7 @@ def test_qtimers_take_the_place_of_the_timerfd_when_asked_to(child: Child) -> No
         print(early)
         loop.close()
     """
-    found = [
-        child(program, QTLOOP_TIMER=timer).stdout.split() for timer in ("qtimer", "timerfd")
-    ]
+    found = [child(program, QTLOOP_TIMER=timer).stdout.split() for timer in ("qtimer", "timerfd")]
     assert found == [["False", "[]"], ["True", "[]"]]
 
 

@@ -1,0 +1,32 @@
+"""A modal dialog inside of a coroutine: everything else goes on while it is open.
+
+Run it with PySide6 or PyQt6 installed; it ends when the question is answered.
+"""
+
+import asyncio
+import sys
+
+import qtloop
+from fetch.qt import QtWidgets
+
+app = QtWidgets.QApplication(sys.argv)
+
+
+async def count(ticks: list[int]) -> None:
+    while True:
+        ticks.append(len(ticks))
+        await asyncio.sleep(0.01)
+
+
+async def main() -> None:
+    ticks: list[int] = []
+    counter = asyncio.create_task(count(ticks))
+    # No await, no thread: the dialog's own exec(), which returns when it is answered.
+    box = QtWidgets.QMessageBox()
+    box.setText("Another task is counting. How far has it come?")
+    box.exec()
+    print(f"counted to {len(ticks)} while the question was open")
+    counter.cancel()
+
+
+qtloop.run(main())

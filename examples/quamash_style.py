@@ -1,0 +1,31 @@
+"""The application first, then a loop on it: run_forever() is the application's own exec().
+
+Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
+"""
+
+import asyncio
+import sys
+
+from fetch.qt import QtWidgets
+from qtloop import QEventLoop
+
+app = QtWidgets.QApplication(sys.argv)
+loop = QEventLoop(app)
+asyncio.set_event_loop(loop)
+
+bar = QtWidgets.QProgressBar()
+bar.setWindowTitle("quamash style")
+bar.show()
+
+
+async def fill() -> None:
+    for value in range(101):
+        bar.setValue(value)
+        await asyncio.sleep(0.02)
+    bar.setFormat("Done. Close the window.")
+
+
+with loop:
+    task = loop.create_task(fill())
+    code = loop.run_forever()
+sys.exit(code)
