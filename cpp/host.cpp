@@ -2,6 +2,7 @@
 #include "host.h"
 
 #include <QtCore/QAbstractEventDispatcher>
+#include <QtCore/QCoreApplication>
 #include <QtCore/QEventLoop>
 #include <QtCore/QObject>
 #include <QtCore/QSocketNotifier>
@@ -29,6 +30,9 @@ struct QtloopHost final : WithDispatcher, QObject
         timer.setTimerType(Qt::PreciseTimer);
         connect(&notifier, &QSocketNotifier::activated, this, [this] { fire(); });
         connect(&timer, &QTimer::timeout, this, [this] { fire(); });
+        auto* app = QCoreApplication::instance();
+        if (app && app->thread() == thread())
+            connect(app, &QCoreApplication::aboutToQuit, this, [this] { saw_quit = true; });
     }
 
     void fire()
@@ -53,6 +57,7 @@ struct QtloopHost final : WithDispatcher, QObject
     void (*turn)(void*);
     void* data;
     int depth = 0;
+    bool saw_quit = false;
 };
 
 struct QtloopNest final
@@ -90,6 +95,11 @@ void qtloop_host_arm(QtloopHost* host, int msec) noexcept
         host->timer.stop();
     else
         host->timer.start(msec);
+}
+
+bool qtloop_host_saw_quit(const QtloopHost* host) noexcept
+{
+    return host->saw_quit;
 }
 
 QtloopNest* qtloop_nest_new() noexcept

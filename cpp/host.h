@@ -18,6 +18,10 @@ void qtloop_host_free(QtloopHost* host) noexcept;
 // negative never. Replaces what was armed.
 void qtloop_host_arm(QtloopHost* host, int msec) noexcept;
 
+// Whether the application has said aboutToQuit since the host was made, on its own thread. It may say so long before
+// its exec() ends (Qt 6.11), or after (Qt 6.4).
+bool qtloop_host_saw_quit(const QtloopHost* host) noexcept;
+
 // A QEventLoop that is left by `exit`, and only by it if `insist`.
 QtloopNest* qtloop_nest_new() noexcept;
 void qtloop_nest_free(QtloopNest* nest) noexcept;

@@ -27,12 +27,22 @@ const BUDGET: Duration = Duration::from_millis(2);
 
 type Leave = Rc<dyn Fn()>;
 
+/// What the application's `aboutToQuit` means for the turns of a driver that is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quits {
+    /// The batch under way is the last: what the quit has brought about waits until the driver is attached anew.
+    End,
+    /// Nothing; for a driver in a Qt loop whose beginning and end are not its own affair.
+    GoOn,
+}
+
 /// A loop without a face. It may be used before, between and after its times of being attached to Qt; jobs wait.
 pub struct Driver<J> {
     reactor: RefCell<Reactor<J>>,
     host: RefCell<Option<Host>>,
     /// What ends the Qt loop that this driver lives in; called at the end of the turn that finds `stopping`.
     leave: RefCell<Option<Leave>>,
+    quits: Cell<Quits>,
     budget: Cell<Duration>,
     /// How many turns are under way, one inside the other.
     depth: Cell<usize>,
@@ -60,6 +70,7 @@ impl<J: Recur + 'static> Driver<J> {
             reactor: RefCell::new(Reactor::new(alarm)?),
             host: RefCell::new(None),
             leave: RefCell::new(None),
+            quits: Cell::new(Quits::GoOn),
             budget: Cell::new(BUDGET),
             depth: Cell::new(0),
             popped: Cell::new(0),
@@ -71,12 +82,14 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     /// Hangs the driver on this thread's Qt loop. From the next time Qt runs events, `face` is given turns, and after
-    /// [`stop`](Driver::stop), `leave` is called at the end of the turn, to end the Qt loop it lives in.
+    /// [`stop`](Driver::stop), `leave` is called at the end of the turn, to end the Qt loop it lives in. `quits` says what
+    /// the application's `aboutToQuit` means for turns.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
     pub fn attach(
         self: &Rc<Self>,
+        quits: Quits,
         face: impl Fn(Turn<J>) + 'static,
         leave: impl Fn() + 'static,
     ) -> io::Result<()> {
@@ -88,6 +101,7 @@ impl<J: Recur + 'static> Driver<J> {
             }
         });
         self.leave.replace(Some(Rc::new(leave)));
+        self.quits.set(quits);
         self.left.set(false);
         self.thread.set(Some(thread::current().id()));
         // The first turn comes in any case: somebody may have said `stop` before there was a loop to stop.
@@ -104,6 +118,19 @@ impl<J: Recur + 'static> Driver<J> {
         self.armed.set(false);
         self.stopping.set(false);
         drop(host);
+    }
+
+    /// Gives a forked child a poller of its own. See [`Reactor::after_fork`].
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn after_fork(&self) -> io::Result<()> {
+        let mut reactor = self.reactor.borrow_mut();
+        reactor.after_fork()?;
+        if let Some(host) = &mut *self.host.borrow_mut() {
+            host.redirect(reactor.descriptor())?;
+        }
+        Ok(())
     }
 
     /// Whether the driver hangs on a Qt loop.
@@ -301,6 +328,12 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
+    /// No outermost turn is to begin, nor a batch of it: the Qt loop around them is ending.
+    fn is_over(&self) -> bool {
+        let saw_quit = || self.host.borrow().as_ref().is_some_and(Host::saw_quit);
+        self.left.get() || (self.quits.get() == Quits::End && saw_quit())
+    }
+
     /// A turn has ended.
     fn finish(&self) {
         if self.stopping.get() && !self.left.get() && self.is_attached() {
@@ -311,7 +344,7 @@ impl<J: Recur + 'static> Driver<J> {
                 leave();
             }
         }
-        if self.left.get() && self.depth.get() == 0 {
+        if self.is_over() && self.depth.get() == 0 {
             self.disarm();
         } else {
             // Left or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
@@ -373,7 +406,7 @@ impl<J: Recur + 'static> Turn<J> {
 
     /// Collects what is due. False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
-        if self.driver.left.get() && self.depth() == 1 {
+        if self.depth() == 1 && self.driver.is_over() {
             return false;
         }
         let now = self.driver.collect();

@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use qmetaobject::QmlEngine;
 
-use crate::driver::{Driver, Turn};
+use crate::driver::{Driver, Quits, Turn};
 use crate::qt::app;
 use crate::reactor::Recur;
 
@@ -54,6 +54,7 @@ impl fmt::Debug for Job {
 pub fn drive(_engine: &QmlEngine) -> io::Result<Rc<Driver<Job>>> {
     let driver = Driver::new(true)?;
     driver.attach(
+        Quits::GoOn,
         |turn: Turn<Job>| turn.for_each(|job| (job.0)()),
         || app::exit(0),
     )?;

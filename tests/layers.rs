@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
 const TABLE: [(&str, &[&str], &[&str]); 5] = [
-    ("qt", &[], &["cpp"]),
+    ("qt", &[], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
     ("driver", &["qt", "reactor"], &[]),
     ("python", &["driver", "qt", "reactor"], &["pyo3"]),

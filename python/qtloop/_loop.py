@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import math
+import os
 import selectors
 import signal
 import sys
@@ -27,6 +29,9 @@ _LINKS = 16
 
 # Loops that hang on Qt: taken off it before the interpreter ends, for Qt may outlive it.
 _hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
+
+# All loops, for a forked child: it must not touch the pollers that it shares with its parent.
+_loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
 
 # Loops inside an exec() that somebody else calls; nobody else needs to keep them alive.
 _guests: set[QEventLoop] = set()
@@ -50,6 +55,14 @@ def _let_go() -> None:
     for loop in hanging:
         if loop._thread_id != here:
             loop._off_qt.wait(_PATIENCE)
+
+
+def _after_fork() -> None:
+    for loop in list(_loops):
+        loop._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Watched:
@@ -116,6 +129,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._guest: ExitStack | None = None
         self._off_qt = threading.Event()
         super().__init__(_Watched(self))  # type: ignore[arg-type]
+        _loops.add(self)
         # asyncio's part is there, so whatever fails from here on can close it.
         try:
             self._app = _application_for(app)
@@ -243,35 +257,56 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             raise RuntimeError("Event loop stopped before Future completed.")
 
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
-        """Qt has quit while `main` waits: let it finish if it reacts to that."""
-        reacts = self._reacts(main)
+        """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
         self._has_quit = True
+        waited = {task: _waits_for(task) for task in tasks.all_tasks(self)}
         if self._cancels_on_quit:
-            if not reacts:
+            self._settle(main)
+            if not (main.done() or _moved(main, waited)):
                 main.cancel()
-            if not main.done():
-                self._run_qt("nest")
-        elif reacts and not main.done():
-            grace = self.call_later(self.quit_grace, self.stop)
-            try:
-                self._run_qt("nest")
-            finally:
-                grace.cancel()
-        self._raise_fatal()
+            self._go_on({main}, None)
+            return
+        limit = self.time() + self.quit_grace
+        self._settle(main)
+        if not _moved(main, waited):
+            # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
+            self._go_on({task for task in waited if _moved(task, waited)}, limit)
+            self._settle(main)
+        if _moved(main, waited):
+            self._go_on({main}, limit)
 
-    def _reacts(self, main: asyncio.Future[Any]) -> bool:
-        """Whether what `main` waited for has come, as a consequence of the quit alone.
+    def _settle(self, main: asyncio.Future[Any]) -> None:
+        """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
 
-        Only callbacks that are ready are run here, no timers and no sockets: a main that merely
-        sleeps in a loop would otherwise seem to react.
+        With those, a main that merely sleeps in a loop would seem to react to a quit.
         """
-        waited = getattr(main, "_fut_waiter", None)
         for _ in range(_LINKS):
+            if main.done():
+                break
             self._run_batch()
             self._raise_fatal()
-            if main.done() or (waited is not None and main._fut_waiter is not waited):  # type: ignore[attr-defined]
-                return True
-        return False
+
+    def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
+        """Run in a Qt loop of our own until all these are done, or the time has come."""
+        left = {future for future in waited if not future.done()}
+        if not left:
+            return
+
+        def done(future: asyncio.Future[Any]) -> None:
+            left.discard(future)
+            if not left:
+                self.stop()
+
+        for future in left:
+            future.add_done_callback(done)
+        timer = self.call_at(math.inf if limit is None else limit, self.stop)
+        try:
+            self._run_qt("nest")
+        finally:
+            timer.cancel()
+            for future in waited:
+                future.remove_done_callback(done)
+        self._raise_fatal()
 
     def _raise_fatal(self) -> None:
         error = self._take_fatal()
@@ -479,6 +514,17 @@ def _application_for(app: Any) -> Any:
         else:
             return _binding.make_application()
     return _binding.application()
+
+
+def _waits_for(task: asyncio.Future[Any]) -> Any:
+    """What a task awaits; None if it is about to run."""
+    return getattr(task, "_fut_waiter", None)
+
+
+def _moved(task: asyncio.Future[Any], waited: dict[Any, Any]) -> bool:
+    """Whether a task has got what it waited for then. One that only yields does not wait."""
+    before = waited.get(task)
+    return task.done() or (before is not None and _waits_for(task) is not before)
 
 
 def _fileno(file: Any) -> int:

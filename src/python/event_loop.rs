@@ -20,9 +20,9 @@ use pyo3::types::{PyDict, PyTuple};
 use super::gil::{self, Guarded};
 use super::handle::{self, Call, Job, Kind};
 use super::method::{self, Arguments};
-use crate::driver::{Driver, Turn};
+use crate::driver::{Driver, Quits, Turn};
 use crate::qt::{Nest, app};
-use crate::reactor::{Side, Time, TimerKey};
+use crate::reactor::{Recur, Side, Time, TimerKey};
 
 /// Which Qt loop an asyncio loop lives in, and so how the one ends the other.
 #[derive(Clone)]
@@ -130,7 +130,7 @@ impl State {
                 // Cancelled by its handle, and not by `remove_reader`: it is still registered.
                 let mut mine = false;
                 driver.rearm(fd, side, |watched| {
-                    mine = watched.0.is(&job.0);
+                    mine = watched.0.is(&*job.0);
                     false
                 });
                 if mine {
@@ -140,28 +140,26 @@ impl State {
             return Ok(());
         }
         if depth > 1 && !job.can_enter(py) {
-            self.deferred
-                .borrow_mut()
-                .push((depth, Job(job.0.clone_ref(py))));
+            self.deferred.borrow_mut().push((depth, job.again()));
             return Ok(());
         }
         let result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
-                .call_method1(intern!(py, "_run_handle"), (&job.0,))
+                .call_method1(intern!(py, "_run_handle"), (&*job.0,))
                 .map(drop)
         } else {
             job.call(py)
         };
         if let (Kind::Watch(fd, side), Ok(driver)) = (kind, self.driver()) {
-            driver.rearm(fd, side, |watched| watched.0.is(&job.0));
+            driver.rearm(fd, side, |watched| watched.0.is(&*job.0));
         }
         let Err(error) = result else { return Ok(()) };
         if is_fatal(py, &error) {
             return Err(error);
         }
         let report = intern!(py, "_handle_failed");
-        match event_loop.call_method1(report, (&job.0, error.into_value(py))) {
+        match event_loop.call_method1(report, (&*job.0, error.into_value(py))) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
                 error.write_unraisable(py, Some(event_loop));
@@ -274,13 +272,13 @@ impl EventLoop {
         {
             driver.visit(|job| {
                 if result.is_ok() {
-                    result = visit.call(&job.0);
+                    result = visit.call(&*job.0);
                 }
             });
         }
         if let Ok(deferred) = state.deferred.try_borrow() {
             for (_, job) in deferred.iter() {
-                visit.call(&job.0)?;
+                visit.call(&*job.0)?;
             }
         }
         result
@@ -395,6 +393,11 @@ impl EventLoop {
                 "This event loop is already running",
             ));
         }
+        let quits = if matches!(home, Home::Guest) {
+            Quits::GoOn
+        } else {
+            Quits::End
+        };
         state.home.replace(Some(home));
         let (turning, leaving) = (Rc::downgrade(state), Rc::downgrade(state));
         // Not a reference: the loop owns the driver, the driver owns this closure, and both go together.
@@ -413,7 +416,7 @@ impl EventLoop {
                 state.leave();
             }
         };
-        driver.attach(face, leave)?;
+        driver.attach(quits, face, leave)?;
         Ok(())
     }
 
@@ -458,6 +461,14 @@ impl EventLoop {
         let turn = state.driver()?.batch();
         state.turn(slf.as_any(), turn);
         Ok(())
+    }
+
+    /// Give a forked child a poller of its own.
+    fn _after_fork(&self, py: Python<'_>) -> PyResult<()> {
+        match self.driver(py) {
+            Ok(driver) => Ok(driver.after_fork()?),
+            Err(_) => Ok(()),
+        }
     }
 
     /// How many turns are under way, one inside the other.
@@ -510,7 +521,7 @@ impl EventLoop {
         };
         let handle = call.watch(fd, side)?;
         for old in driver
-            .watch(fd, side, Job(handle.clone().unbind()))?
+            .watch(fd, side, Job::new(&handle))?
             .into_iter()
             .flatten()
         {
@@ -543,7 +554,7 @@ impl EventLoop {
         if !handle::is_handle(handle)? {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));
         }
-        let job = Job(handle.clone().unbind());
+        let job = Job::new(handle);
         if job.is_cancelled(py) {
             Ok(())
         } else {
@@ -636,7 +647,7 @@ fn soon(
         debug,
     };
     let handle = call.soon()?;
-    let job = Job(handle.clone().unbind());
+    let job = Job::new(&handle);
     if threadsafe {
         state.push(py, job)?;
     } else {
@@ -704,7 +715,7 @@ fn at(
         debug,
     };
     let handle = call.timer(when)?;
-    let key = driver.push_at(deadline, Job(handle.clone().unbind()));
+    let key = driver.push_at(deadline, Job::new(&handle));
     handle::set_scheduled(&handle, key);
     Ok(handle.unbind())
 }

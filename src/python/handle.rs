@@ -5,7 +5,7 @@
 //! fifth of the price of `Handle.__init__`. A plain `asyncio.Handle`, which asyncio's signal code makes, runs as well.
 
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -18,15 +18,30 @@ use pyo3::types::PyTuple;
 use super::event_loop::EventLoop;
 use crate::reactor::{Recur, Side, TimerKey};
 
-/// A handle that waits in the loop. Cloned and dropped with the interpreter's lock held.
+/// A handle that waits in the loop. Made, copied and dropped with the interpreter's lock held: turns collect and drop
+/// inside the face's scope, and all else happens in Python's own calls.
 #[derive(Debug)]
-pub(super) struct Job(pub(super) Py<PyAny>);
+pub(super) struct Job(pub(super) ManuallyDrop<Py<PyAny>>);
+
+impl Job {
+    pub(super) fn new(handle: &Bound<'_, PyAny>) -> Job {
+        Job(ManuallyDrop::new(handle.clone().unbind()))
+    }
+}
 
 impl Recur for Job {
     fn again(&self) -> Job {
-        // SAFETY: turns collect inside the face's scope, which holds the lock.
+        // SAFETY: the lock is held, see `Job`.
         let py = unsafe { Python::assume_attached() };
-        Job(self.0.clone_ref(py))
+        Job(ManuallyDrop::new(self.0.clone_ref(py)))
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // `Py` would look for its own count of attachments, find none in a native method, and put the drop off.
+        // SAFETY: the lock is held, see `Job`, and the reference is this job's own.
+        unsafe { ffi::Py_DECREF(self.0.as_ptr()) }
     }
 }
 

@@ -19,6 +19,7 @@ unsafe extern "C" {
     ) -> *mut QtloopHost;
     pub(super) fn qtloop_host_free(host: *mut QtloopHost);
     pub(super) fn qtloop_host_arm(host: *mut QtloopHost, msec: c_int);
+    pub(super) fn qtloop_host_saw_quit(host: *const QtloopHost) -> bool;
     pub(super) fn qtloop_nest_new() -> *mut QtloopNest;
     pub(super) fn qtloop_nest_free(nest: *mut QtloopNest);
     pub(super) fn qtloop_nest_exec(nest: *mut QtloopNest, insist: bool) -> c_int;

@@ -2,13 +2,16 @@
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
+use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+
+use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
 
@@ -55,6 +58,21 @@ impl Host {
             // A timer must never be early, so a part of a millisecond counts whole.
             c_int::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
         }));
+    }
+
+    /// Whether the application has said `aboutToQuit` since the host was made.
+    #[must_use]
+    pub fn saw_quit(&self) -> bool {
+        // SAFETY: as in `arm_msec`.
+        unsafe { ffi::qtloop_host_saw_quit(self.host.as_ptr()) }
+    }
+
+    /// Watches another file under the number of its descriptor; for a forked child, which must leave its parent's alone.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(dup3(descriptor, &mut self.descriptor, DupFlags::CLOEXEC)?)
     }
 
     fn arm_msec(&self, msec: c_int) {

@@ -71,6 +71,21 @@ impl<J: Recur> Reactor<J> {
         })
     }
 
+    /// Gives a forked child a poller of its own. The one it has inherited is its parent's too: what the child took from it
+    /// or changed in it would be missing there. Remotes of before the fork hand jobs back.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left; nothing has changed then.
+    pub fn after_fork(&mut self) -> io::Result<()> {
+        let mut fresh = Reactor::new(self.alarm.is_some())?;
+        fresh.sources.adopt(&mut self.sources);
+        std::mem::swap(&mut fresh.ready, &mut self.ready);
+        std::mem::swap(&mut fresh.timers, &mut self.timers);
+        fresh.ready.extend(self.inbox.close());
+        *self = fresh;
+        Ok(())
+    }
+
     /// The descriptor that is readable when there is something to collect.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {

@@ -119,6 +119,21 @@ impl<J: Recur> Sources<J> {
         self.poll.registry()
     }
 
+    /// Takes the waiters of another poller over. A descriptor that cannot be registered here stays silent.
+    pub(super) fn adopt(&mut self, other: &mut Sources<J>) {
+        self.next_generation = other.next_generation;
+        for (fd, mut source) in other.sources.drain() {
+            if let Some(interest) = source.interest() {
+                let token = token(fd, source.generation);
+                let registered = self
+                    .registry()
+                    .register(&mut SourceFd(&fd), token, interest);
+                source.registered = registered.is_ok();
+            }
+            self.sources.insert(fd, source);
+        }
+    }
+
     /// The descriptor that is readable while an event waits to be collected.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.poll.registry().as_fd()

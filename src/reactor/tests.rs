@@ -251,6 +251,30 @@ fn a_remote_of_a_reactor_that_is_gone_hands_jobs_back() {
     assert_eq!(remote.send("late"), Err("late"));
 }
 
+#[test]
+fn a_poller_of_its_own_has_all_that_the_inherited_one_had() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let inherited = reactor.descriptor().as_raw_fd();
+    reactor
+        .watch(near.as_raw_fd(), Side::Read, "watching")
+        .expect("watch");
+    reactor.push("ready");
+    reactor.push_at(at(1), "timed");
+    let stale = reactor.remote();
+    stale.send("sent").expect("the loop lives");
+    reactor.after_fork().expect("descriptors");
+    assert_ne!(reactor.descriptor().as_raw_fd(), inherited);
+    assert_eq!(stale.send("late"), Err("late"));
+    far.write_all(b"x").expect("write");
+    reactor.remote().send("new").expect("the loop lives");
+    assert_eq!(
+        drain(&mut reactor, at(1)),
+        ["ready", "sent", "watching", "new", "timed"]
+    );
+    assert!(reactor.set_alarm());
+}
+
 fn is_readable(reactor: &Words) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let descriptor = reactor.descriptor();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use qtloop::driver::{Driver, Turn};
+use qtloop::driver::{Driver, Quits, Turn};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -46,7 +46,9 @@ fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
             }
         }
     };
-    driver.attach(face, || app::exit(0)).expect("a descriptor");
+    driver
+        .attach(Quits::GoOn, face, || app::exit(0))
+        .expect("a descriptor");
     (driver, seen)
 }
 
@@ -102,7 +104,7 @@ fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
             }
         };
         driver
-            .attach(face, || app::thread_exit(0))
+            .attach(Quits::GoOn, face, || app::thread_exit(0))
             .expect("a descriptor");
         driver.push_at(Time::now() + Duration::from_millis(1), "stop");
         let code = app::thread_exec();

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use qtloop::driver::{Driver, Turn};
+use qtloop::driver::{Driver, Quits, Turn};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -57,7 +57,7 @@ impl World {
             turn.for_each(|job| (job.0)(&world));
         };
         self.driver
-            .attach(face, || app::exit(0))
+            .attach(Quits::GoOn, face, || app::exit(0))
             .expect("a descriptor");
     }
 
