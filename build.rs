@@ -48,9 +48,7 @@ fn main() {
     for changes in ["build.rs", "cpp", "src"] {
         println!("cargo:rerun-if-changed={changes}");
     }
-    for changes in ["QMAKE", "PATH"] {
-        println!("cargo:rerun-if-env-changed={changes}");
-    }
+    println!("cargo:rerun-if-env-changed=QMAKE");
     let Some(qt) = find() else {
         eprintln!(
             "qtloop needs the development files of Qt 6.4 or newer, and no qmake of such a Qt was found.\n\
@@ -65,7 +63,6 @@ fn main() {
         .file("cpp/host.cpp")
         .warnings(true)
         .extra_warnings(true)
-        .warnings_into_errors(std::env::var_os("CI").is_some())
         .compile("qtloop_cpp");
 
     let mut closures = cpp_build::Config::new();

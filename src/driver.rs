@@ -54,6 +54,9 @@ pub struct Driver<J> {
     stopping: Cell<bool>,
     /// `leave` was called: no more outermost turns until attached anew.
     left: Cell<bool>,
+    error: RefCell<Option<io::Error>>,
+    /// In a forked child, the depth at which it was forked: what it runs further in is not this loop.
+    forked_at: Cell<Option<usize>>,
     /// Whose host it is. Rust keeps a driver on its thread, but the Python face orders its calls by a lock, and a
     /// mistaken call from another thread must not touch Qt.
     thread: Cell<Option<ThreadId>>,
@@ -77,6 +80,8 @@ impl<J: Recur + 'static> Driver<J> {
             armed: Cell::new(false),
             stopping: Cell::new(false),
             left: Cell::new(false),
+            error: RefCell::new(None),
+            forked_at: Cell::new(None),
             thread: Cell::new(None),
         }))
     }
@@ -102,6 +107,7 @@ impl<J: Recur + 'static> Driver<J> {
         });
         self.leave.replace(Some(Rc::new(leave)));
         self.quits.set(quits);
+        self.forked_at.set(None);
         self.left.set(false);
         self.thread.set(Some(thread::current().id()));
         // The first turn comes in any case: somebody may have said `stop` before there was a loop to stop.
@@ -120,13 +126,14 @@ impl<J: Recur + 'static> Driver<J> {
         drop(host);
     }
 
-    /// Gives a forked child a poller of its own. See [`Reactor::after_fork`].
+    /// Gives a forked child a poller of its own; see [`Reactor::after_fork`]. No turns begin inside of the job that forked.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
     pub fn after_fork(&self) -> io::Result<()> {
         let mut reactor = self.reactor.borrow_mut();
         reactor.after_fork()?;
+        self.forked_at.set(Some(self.depth.get()));
         if let Some(host) = &mut *self.host.borrow_mut() {
             host.redirect(reactor.descriptor())?;
         }
@@ -267,9 +274,16 @@ impl<J: Recur + 'static> Driver<J> {
 
     fn collect(&self) -> Time {
         let now = Time::now();
-        // The poller fails only if its descriptor was closed by somebody else; timers and the queue still work.
-        let _ = self.reactor.borrow_mut().collect(now);
+        if let Err(error) = self.reactor.borrow_mut().collect(now) {
+            self.error.replace(Some(error));
+        }
         now
+    }
+
+    /// What the poller has failed by, once: somebody has closed its descriptor. Timers and the queue still work, but
+    /// nothing else wakes the loop any more.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.error.take()
     }
 
     /// The number at which a batch that begins now will end.
@@ -328,10 +342,15 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// No outermost turn is to begin, nor a batch of it: the Qt loop around them is ending.
-    fn is_over(&self) -> bool {
+    /// Whether no turn of this depth is to begin, nor a batch of it: because the Qt loop around the outermost one is ending,
+    /// or because a forked child runs a loop of its own inside of a job.
+    fn refuses(&self, depth: usize) -> bool {
         let saw_quit = || self.host.borrow().as_ref().is_some_and(Host::saw_quit);
-        self.left.get() || (self.quits.get() == Quits::End && saw_quit())
+        let is_over = || self.left.get() || (self.quits.get() == Quits::End && saw_quit());
+        self.forked_at
+            .get()
+            .is_some_and(|forked_at| depth > forked_at)
+            || (depth == 1 && is_over())
     }
 
     /// A turn has ended.
@@ -344,7 +363,7 @@ impl<J: Recur + 'static> Driver<J> {
                 leave();
             }
         }
-        if self.is_over() && self.depth.get() == 0 {
+        if self.refuses(self.depth.get() + 1) {
             self.disarm();
         } else {
             // Left or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
@@ -406,7 +425,7 @@ impl<J: Recur + 'static> Turn<J> {
 
     /// Collects what is due. False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
-        if self.depth() == 1 && self.driver.is_over() {
+        if self.driver.refuses(self.depth()) {
             return false;
         }
         let now = self.driver.collect();

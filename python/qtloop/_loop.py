@@ -260,6 +260,8 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
         self._has_quit = True
         waited = {task: _waits_for(task) for task in tasks.all_tasks(self)}
+        # Slots of aboutToQuit are among it, if another thread has said so.
+        _native.send_posted_events()
         if self._cancels_on_quit:
             self._settle(main)
             if not (main.done() or _moved(main, waited)):

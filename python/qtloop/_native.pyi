@@ -20,6 +20,7 @@ __all__ = [
     "forget_quit",
     "is_main_thread",
     "level",
+    "send_posted_events",
 ]
 
 __version__: Final[str]
@@ -121,3 +122,6 @@ def is_main_thread() -> bool:
 
 def level() -> int:
     """How many Qt event loops run on this thread, one inside the other."""
+
+def send_posted_events() -> None:
+    """Deliver what is posted to the objects of this thread, without a loop."""

@@ -4,12 +4,13 @@
 //! `_stopping`), so that asyncio's Python code, which the other half inherits, reads and writes it unchanged.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyKeyboardInterrupt, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
+    PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -93,6 +94,11 @@ impl State {
             let Some(job) = turn.next() else { break };
             result = self.run(event_loop, &job, depth);
             self.bring_back(depth);
+        }
+        if let Ok(driver) = self.driver()
+            && let Some(error) = driver.take_error()
+        {
+            result = result.and(Err(os_error(error)));
         }
         if let Err(error) = result {
             // Kept for `run_forever` to raise; a second one, while the first unwinds, has nobody to go to.
@@ -234,6 +240,18 @@ fn this_thread(_py: Python<'_>) -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
+/// asyncio's errors carry the number, and the class that goes with it.
+fn os_error(error: io::Error) -> PyErr {
+    match error.raw_os_error() {
+        Some(number) => {
+            let words = error.to_string();
+            let end = words.find(" (os error").unwrap_or(words.len());
+            PyOSError::new_err((number, words[..end].to_owned()))
+        }
+        None => error.into(),
+    }
+}
+
 fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
@@ -245,7 +263,7 @@ impl EventLoop {
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<EventLoop> {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
-        let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
+        let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer).map_err(os_error)?;
         let state = State {
             driver: RefCell::new(Some(driver)),
             home: RefCell::new(None),
@@ -416,7 +434,7 @@ impl EventLoop {
                 state.leave();
             }
         };
-        driver.attach(quits, face, leave)?;
+        driver.attach(quits, face, leave).map_err(os_error)?;
         Ok(())
     }
 
@@ -466,7 +484,7 @@ impl EventLoop {
     /// Give a forked child a poller of its own.
     fn _after_fork(&self, py: Python<'_>) -> PyResult<()> {
         match self.driver(py) {
-            Ok(driver) => Ok(driver.after_fork()?),
+            Ok(driver) => driver.after_fork().map_err(os_error),
             Err(_) => Ok(()),
         }
     }
@@ -521,7 +539,8 @@ impl EventLoop {
         };
         let handle = call.watch(fd, side)?;
         for old in driver
-            .watch(fd, side, Job::new(&handle))?
+            .watch(fd, side, Job::new(&handle))
+            .map_err(os_error)?
             .into_iter()
             .flatten()
         {

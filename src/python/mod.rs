@@ -45,6 +45,12 @@ mod _native {
         app::ensure();
     }
 
+    /// Deliver what is posted to the objects of this thread, without a loop.
+    #[pyfunction]
+    fn send_posted_events(py: Python<'_>) {
+        super::gil::leave(py, app::send_posted_events);
+    }
+
     /// Whether this is the thread of the application object.
     #[pyfunction]
     fn is_main_thread() -> bool {

@@ -91,6 +91,17 @@ pub fn forget_quit() {
     }
 }
 
+/// Delivers what is posted to the objects of this thread, without a loop.
+pub fn send_posted_events() {
+    // SAFETY: may be called at any time there is an application, which is checked.
+    unsafe {
+        cpp!([] {
+            if (QCoreApplication::instance())
+                QCoreApplication::sendPostedEvents();
+        });
+    }
+}
+
 /// `exec()` of this thread's `QThread`; it works in a thread that Qt did not start, too.
 #[must_use]
 pub fn thread_exec() -> i32 {

@@ -17,7 +17,7 @@ use super::ffi;
 
 type Turn = Rc<dyn Fn()>;
 
-/// See the [module](self). Qt needs an application object before there can be a host.
+/// See the module. Qt needs an application object before there can be a host.
 pub struct Host {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use super::ffi;
 
-/// See the [module](self). It is for one wait: once left, it stays left.
+/// See the module. It is for one wait: once left, it stays left.
 pub struct Nest(NonNull<ffi::QtloopNest>);
 
 impl Nest {

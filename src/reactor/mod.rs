@@ -39,7 +39,7 @@ impl Recur for &str {
     }
 }
 
-/// The jobs of one loop. See the [module](self).
+/// The jobs of one loop. See the module.
 pub struct Reactor<J> {
     ready: VecDeque<J>,
     timers: Timers<J>,

@@ -103,6 +103,7 @@ pub(super) struct Sources<J> {
     events: Events,
     sources: HashMap<RawFd, Source<J>>,
     next_generation: u32,
+    is_adopted: bool,
 }
 
 impl<J: Recur> Sources<J> {
@@ -112,6 +113,7 @@ impl<J: Recur> Sources<J> {
             events: Events::with_capacity(1024),
             sources: HashMap::new(),
             next_generation: 0,
+            is_adopted: false,
         })
     }
 
@@ -119,18 +121,26 @@ impl<J: Recur> Sources<J> {
         self.poll.registry()
     }
 
-    /// Takes the waiters of another poller over. A descriptor that cannot be registered here stays silent.
+    /// Takes the waiters of another poller over. They are registered with the next collecting: until then, what is ready
+    /// wakes nobody.
     pub(super) fn adopt(&mut self, other: &mut Sources<J>) {
         self.next_generation = other.next_generation;
-        for (fd, mut source) in other.sources.drain() {
-            if let Some(interest) = source.interest() {
-                let token = token(fd, source.generation);
-                let registered = self
-                    .registry()
-                    .register(&mut SourceFd(&fd), token, interest);
-                source.registered = registered.is_ok();
-            }
-            self.sources.insert(fd, source);
+        self.sources = std::mem::take(&mut other.sources);
+        self.is_adopted = true;
+    }
+
+    /// A descriptor that cannot be registered stays silent.
+    fn register_adopted(&mut self) {
+        for (&fd, source) in &mut self.sources {
+            let Some(interest) = source.interest() else {
+                continue;
+            };
+            let token = token(fd, source.generation);
+            let registered = self
+                .poll
+                .registry()
+                .register(&mut SourceFd(&fd), token, interest);
+            source.registered = registered.is_ok();
         }
     }
 
@@ -221,6 +231,9 @@ impl<J: Recur> Sources<J> {
 
     /// Moves the jobs of ready descriptors to the end of `ready`. Returns whether the waker was rung.
     pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<bool> {
+        if std::mem::take(&mut self.is_adopted) {
+            self.register_adopted();
+        }
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             other => other?,

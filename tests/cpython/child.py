@@ -264,7 +264,7 @@ def main() -> None:
     rest.run(result)
     gc.collect()  # what destructors have to say counts too
     reporter.send("end")
-    del application
+    del application  # it had to outlive the loops
 
 
 if __name__ == "__main__":

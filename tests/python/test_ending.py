@@ -310,7 +310,7 @@ def test_main_that_reacts_for_longer_than_the_grace_is_cut_short(
         await asyncio.sleep(60)
 
     loop.quit_grace = 0.05
-    loop.call_soon(app.quit)
+    loop.call_later(0.001, app.quit)
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=STOPPED):
         loop.run_until_complete(main())

@@ -1,4 +1,4 @@
-"""Under `qtloop.run` the application's end is main's: it is cancelled, cleans up, and run returns."""
+"""Under `qtloop.run` the application's end is main's: it is cancelled and cleans up in its time."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def window(app: Any) -> Iterator[Any]:
     window.close()
 
 
-@pytest.fixture(params=["last window", "quit", "exit", "quit from a thread"])
+@pytest.fixture(params=["last window", "quit", "exit", "exit from a thread"])
 def quit_soon(request: pytest.FixtureRequest, app: Any, window: Any) -> Callable[[], object]:
     """Each way of quitting the application, with some delay."""
 
     def quit_soon() -> None:
         loop = asyncio.get_running_loop()
-        if request.param == "quit from a thread":
-            loop.run_in_executor(None, app.quit)
+        if request.param == "exit from a thread":
+            loop.run_in_executor(None, app.exit, 0)
         elif request.param == "quit":
             loop.call_later(0.005, app.quit)
         elif request.param == "exit":

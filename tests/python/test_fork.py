@@ -1,0 +1,163 @@
+"""Forked processes: what a child does to the loop it has inherited, its parent's loop survives."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Child
+
+# A parent that forks in a callback, lets the child do something, and is busy meanwhile, so that the child is the
+# first to see what comes in. Then all ways into the parent's loop must work as before.
+PROGRAM = """
+    import socket
+    async def nap():
+        await asyncio.sleep(0.3)
+        return "slept"
+    def act(loop):
+        {action}
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        reading, writing = socket.socketpair()
+        reading.setblocking(False)
+        came = []
+        def read():
+            assert os.getpid() == parent, "the child reads what is its parent's"
+            came.append(reading.recv(1))
+        loop.add_reader(reading, read)
+        await asyncio.sleep(0.01)
+        child = os.fork()
+        if child == 0:
+            act(loop)
+            os._exit(0)
+        for number in range(10):
+            writing.send(b"x")
+            time.sleep(0.02)
+            await asyncio.sleep(0.005)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        writing.send(b"y")
+        while len(came) < 11:
+            await asyncio.sleep(0.001)
+        print(status, b"".join(came))
+        heard = asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, heard.set)
+        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        await asyncio.wait_for(heard.wait(), 5)
+        print(await asyncio.to_thread(lambda: "thread"), await nap())
+
+    parent = os.getpid()
+    qtloop.run(main())
+"""
+
+ACTIONS = {
+    "ends at once": "pass",
+    "runs asyncio's own loop": "assert asyncio.run(nap()) == 'slept'",
+    "runs a loop of its own": "own = QEventLoop(); own.run_until_complete(nap()); own.close()",
+    "uses the loop it has inherited": (
+        "loop.call_soon(print, 'x'); loop.call_soon_threadsafe(print, 'x');"
+        "loop.call_later(0.001, print, 'x'); time.sleep(0.1)"
+    ),
+    "forgets the loop and collects": (
+        "asyncio._set_running_loop(None); del loop; import gc; gc.collect()"
+    ),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
+def test_parent_goes_on_when_a_forked_child(child: Child, action: str) -> None:
+    result = child(PROGRAM.format(action=action))
+    assert result.stdout.splitlines() == ["0 b'xxxxxxxxxxy'", "thread slept"]
+    assert "the child reads" not in result.stderr
+
+
+def test_child_that_leaves_by_an_exit_leaves_its_parent_the_signals_and_the_readers(
+    child: Child,
+) -> None:
+    # The child's clean-up runs, and closes, the loop it has inherited. asyncio's own does not survive this, nor the
+    # next: parent and child share one set of watched descriptors.
+    program = """
+        import socket
+        async def main():
+            loop = asyncio.get_running_loop()
+            reading, writing = socket.socketpair()
+            came, heard = asyncio.Event(), asyncio.Event()
+            loop.add_reader(reading, came.set)
+            loop.add_signal_handler(signal.SIGUSR1, heard.set)
+            if os.fork() == 0:
+                sys.exit(5)
+            print(os.waitstatus_to_exitcode(os.wait()[1]))
+            writing.send(b"x")
+            await asyncio.wait_for(came.wait(), 5)
+            loop.remove_reader(reading)
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+            await asyncio.wait_for(heard.wait(), 5)
+            print("came", "heard")
+        qtloop.run(main())
+    """
+    assert child(program).stdout.split() == ["5", "came", "heard"]
+
+
+def test_child_that_removes_its_inherited_reader_leaves_the_parents(child: Child) -> None:
+    program = """
+        import socket
+        async def main():
+            loop = asyncio.get_running_loop()
+            reading, writing = socket.socketpair()
+            came = asyncio.Event()
+            loop.add_reader(reading, came.set)
+            if os.fork() == 0:
+                loop.remove_reader(reading)
+                os._exit(0)
+            os.wait()
+            writing.send(b"x")
+            await asyncio.wait_for(came.wait(), 5)
+            loop.remove_reader(reading)
+            print("came")
+        qtloop.run(main())
+    """
+    assert child(program).stdout.split() == ["came"]
+
+
+def test_loop_that_was_made_before_a_fork_runs_in_the_child(child: Child) -> None:
+    program = """
+        loop = QEventLoop()
+        loop.run_until_complete(asyncio.sleep(0.001))
+        if os.fork() == 0:
+            reading, writing = os.pipe()
+            came = []
+            loop.add_reader(reading, lambda: [came.append(os.read(reading, 9)), loop.stop()])
+            loop.call_later(0.02, os.write, writing, b"x")
+            threading.Timer(0.01, loop.call_soon_threadsafe, (came.append, "thread")).start()
+            loop.run_forever()
+            print(came, flush=True)
+            os._exit(0)
+        for _ in range(5):
+            loop.run_until_complete(asyncio.sleep(0.01))
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+        loop.close()
+    """
+    result = child(program)
+    assert result.stdout.splitlines() == ["['thread', b'x']", "0"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> None:
+    program = f"""
+        import concurrent.futures, multiprocessing
+        context = multiprocessing.get_context({method!r})
+        def use():
+            process = context.Process(target=os.getpid)
+            process.start()
+            process.join()
+            print(process.exitcode)
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.call_soon(use)
+            with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+                jobs = [loop.run_in_executor(pool, pow, number, 2) for number in range(10)]
+                print(await asyncio.gather(*jobs))
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+        qtloop.run(main())
+    """
+    result = child(program)
+    assert result.stdout.splitlines() == ["0", str([number**2 for number in range(10)])]
