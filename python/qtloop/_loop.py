@@ -166,7 +166,13 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         if is_new:
             # An exception on the way out must not complain of the task as well.
             future._log_destroy_pending = False
-        done: Callable[[Any], object] = base_events._run_until_complete_cb  # type: ignore[attr-defined]
+        awaited = {future}
+
+        def done(future: asyncio.Future[Any]) -> None:
+            # A quit may end the run between the future's end and this, which then comes in the next.
+            if future in awaited:
+                base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
+
         future.add_done_callback(done)
         try:
             with self._running():
@@ -179,6 +185,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
                 future.exception()
             raise
         finally:
+            awaited.clear()
             future.remove_done_callback(done)
         if not future.done():
             raise RuntimeError("Event loop stopped before Future completed.")
@@ -295,9 +302,10 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             return
 
         def done(future: asyncio.Future[Any]) -> None:
-            left.discard(future)
-            if not left:
-                self.stop()
+            if future in left:
+                left.discard(future)
+                if not left:
+                    self.stop()
 
         for future in left:
             future.add_done_callback(done)
@@ -306,6 +314,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             self._run_qt("nest")
         finally:
             timer.cancel()
+            left.clear()
             for future in waited:
                 future.remove_done_callback(done)
         self._raise_fatal()

@@ -1,0 +1,355 @@
+"""Signals: Ctrl-C is prompt while the window is idle, and the wake-up descriptor comes back after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import Child, needs_binding
+
+import qtloop
+from qtloop._binding import binding
+
+from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
+
+# A signal comes, from a thread of its own, when Qt has been idle for a while. How late its effect is.
+IDLE = 0.1
+LATE = 0.5  # tens of microseconds in fact; a busy machine may be slow to give us the processor
+
+
+@pytest.fixture
+def kill() -> Iterator[Callable[[int], list[float]]]:
+    """Send a signal to the process, soon; the list gets the moment."""
+    threads: list[threading.Thread] = []
+
+    def kill(number: int) -> list[float]:
+        moment: list[float] = []
+
+        def later() -> None:
+            time.sleep(IDLE)
+            moment.append(time.monotonic())
+            os.kill(os.getpid(), number)
+
+        threads.append(threading.Thread(target=later))
+        threads[-1].start()
+        return moment
+
+    yield kill
+    for thread in threads:
+        thread.join()
+
+
+def ways(loop: qtloop.QEventLoop, app: Any) -> dict[str, Callable[[], object]]:
+    """Every way to be in the loop, with nothing to do."""
+
+    def attached() -> None:
+        with qtloop.attach(app):
+            app.exec()
+
+    def runner() -> None:
+        with asyncio.Runner(loop_factory=qtloop.QEventLoop) as runner:
+            runner.run(asyncio.sleep(60))
+
+    return {
+        "run_forever": loop.run_forever,
+        "run_until_complete": lambda: loop.run_until_complete(asyncio.sleep(60)),
+        "run": lambda: qtloop.run(asyncio.sleep(60)),
+        "Runner": runner,
+        "attach": attached,
+    }
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "run_forever",
+        "run_until_complete",
+        "run",
+        pytest.param("Runner", marks=from_3_11),
+        pytest.param("attach", marks=needs_binding),
+    ],
+)
+def test_ctrl_c_while_idle_raises_at_once_under(
+    way: str,
+    loop: qtloop.QEventLoop,
+    app: Any,
+    kill: Callable[[int], list[float]],
+    record_property: Callable[[str, object], None],
+) -> None:
+    sent = kill(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        ways(loop, app)[way]()
+    late = time.monotonic() - sent[0]
+    record_property("milliseconds", late * 1000)
+    assert late < LATE
+
+
+def test_ctrl_c_while_tasks_spin_raises_at_once(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    async def spin() -> None:
+        while True:  # noqa: ASYNC110 - to spin is the point
+            await asyncio.sleep(0)
+
+    sent = kill(signal.SIGINT)
+    task = loop.create_task(spin())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert time.monotonic() - sent[0] < LATE
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+
+
+def test_loop_runs_again_after_ctrl_c(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    for number in range(3):
+        kill(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+        assert loop.run_until_complete(asyncio.sleep(0.001, number)) == number
+
+
+@pytest.mark.parametrize("way", ["run", pytest.param("Runner", marks=from_3_11)])
+def test_ctrl_c_cancels_main_which_cleans_up(
+    way: str, app: Any, kill: Callable[[int], list[float]]
+) -> None:
+    if way == "run" and sys.version_info < (3, 11):
+        pytest.skip("before 3.11 asyncio.run did not cancel main at Ctrl-C, and qtloop.run neither")
+    log: list[str] = []
+
+    async def main() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(log.append, "cancelled")
+            await asyncio.sleep(0.005)
+            log.append("cleaned up")
+            raise
+
+    kill(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        if way == "run":
+            qtloop.run(main())
+        else:
+            with asyncio.Runner(loop_factory=qtloop.QEventLoop) as runner:
+                runner.run(main())
+    assert log == ["cancelled", "cleaned up"]
+
+
+@from_3_11
+def test_second_ctrl_c_ends_the_clean_up(app: Any) -> None:
+    log: list[str] = []
+
+    async def main() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            log.append("cleaning up")
+            asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGINT)
+            try:
+                await asyncio.sleep(60)
+            finally:
+                log.append("cut short")
+
+    with pytest.raises(KeyboardInterrupt):
+        qtloop.run(main())
+    assert log == ["cleaning up", "cut short"]
+
+
+def test_ignored_signal_does_nothing(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        kill(signal.SIGINT)
+        assert loop.run_until_complete(asyncio.sleep(IDLE * 2, "goes on")) == "goes on"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_python_handler_runs_at_once_while_idle(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    ran: list[float] = []
+
+    def handler(number: int, frame: object) -> None:
+        ran.append(time.monotonic())
+        loop.stop()
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        sent = kill(signal.SIGUSR1)
+        loop.run_forever()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ran[0] - sent[0] < LATE
+
+
+# add_signal_handler
+
+
+def test_added_handler_is_called_in_the_loop_with_its_arguments(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    called: list[object] = []
+
+    def handler(*args: object) -> None:
+        called.extend((*args, asyncio.get_running_loop() is loop, time.monotonic()))
+        loop.stop()
+
+    loop.add_signal_handler(signal.SIGUSR1, handler, "argument")
+    sent = kill(signal.SIGUSR1)
+    loop.run_forever()
+    argument, in_loop, moment = called
+    assert (argument, in_loop) == ("argument", True)
+    assert isinstance(moment, float) and moment - sent[0] < LATE
+    assert loop.remove_signal_handler(signal.SIGUSR1) is True
+    assert loop.remove_signal_handler(signal.SIGUSR1) is False
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+def test_handler_may_be_added_and_removed_while_the_loop_runs_and_ctrl_c_still_works(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    async def main() -> None:
+        called = asyncio.Event()
+        loop.add_signal_handler(signal.SIGUSR1, called.set)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await called.wait()
+        loop.remove_signal_handler(signal.SIGUSR1)
+        sent.extend(kill_later(signal.SIGINT) for kill_later in [kill])
+        await asyncio.sleep(60)
+
+    sent: list[list[float]] = []
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+    assert time.monotonic() - sent[0][0] < LATE
+
+
+def test_handler_for_ctrl_c_takes_its_place(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, loop.stop)
+    kill(signal.SIGINT)
+    loop.run_forever()
+    loop.remove_signal_handler(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_handler_that_fails_is_reported_and_the_loop_goes_on(loop: qtloop.QEventLoop) -> None:
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    loop.add_signal_handler(signal.SIGUSR1, int, "no number")
+    loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.02))
+    loop.remove_signal_handler(signal.SIGUSR1)
+    assert [type(report["exception"]) for report in reports] == [ValueError]
+
+
+def test_handler_cannot_be_added_in_another_thread(app: Any) -> None:
+    refused: list[str] = []
+
+    async def main() -> None:
+        try:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+        except RuntimeError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=lambda: qtloop.run(main()))
+    thread.start()
+    thread.join()
+    assert len(refused) == 1
+
+
+def test_loop_of_another_thread_leaves_ctrl_c_to_the_main_thread(
+    loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    async def main() -> None:
+        done = asyncio.Event()
+        stop.append(lambda: running.call_soon_threadsafe(done.set))
+        running = asyncio.get_running_loop()
+        await done.wait()
+
+    stop: list[Callable[[], object]] = []
+    thread = threading.Thread(target=lambda: qtloop.run(main()))
+    thread.start()
+    sent = kill(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert time.monotonic() - sent[0] < LATE
+    stop[0]()
+    thread.join()
+
+
+# The wake-up descriptor
+
+
+def wakeup_descriptor() -> int:
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return descriptor
+
+
+@pytest.mark.parametrize("ending", ["result", "exception", "ctrl-c"])
+def test_wakeup_descriptor_is_restored(
+    ending: str, loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
+) -> None:
+    async def main() -> None:
+        assert wakeup_descriptor() not in (-1, ours.fileno())
+        if ending == "exception":
+            raise LookupError
+        if ending == "ctrl-c":
+            await asyncio.sleep(60)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        before = signal.set_wakeup_fd(ours.fileno())
+        if ending == "ctrl-c":
+            kill(signal.SIGINT)
+        try:
+            loop.run_until_complete(main())
+        except (LookupError, KeyboardInterrupt):
+            assert ending != "result"
+        assert signal.set_wakeup_fd(before) == ours.fileno()
+
+
+def test_wakeup_descriptor_that_was_closed_meanwhile_is_no_error(loop: qtloop.QEventLoop) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    before = signal.set_wakeup_fd(ours.fileno())
+
+    async def main() -> str:
+        ours.close()
+        theirs.close()
+        return "done"
+
+    assert loop.run_until_complete(main()) == "done"
+    signal.set_wakeup_fd(before)
+
+
+def test_wakeup_descriptor_is_left_to_a_handler_and_restored_after_it(
+    loop: qtloop.QEventLoop,
+) -> None:
+    """As in asyncio: a signal between two runs wakes the next one."""
+    called: list[str] = []
+    loop.add_signal_handler(signal.SIGUSR1, called.append, "called")
+    loop.run_until_complete(asyncio.sleep(0))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert called == ["called"]
+    loop.remove_signal_handler(signal.SIGUSR1)
+    loop.run_until_complete(asyncio.sleep(0))
+    assert wakeup_descriptor() == -1
