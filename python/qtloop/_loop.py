@@ -169,7 +169,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         awaited = {future}
 
         def done(future: asyncio.Future[Any]) -> None:
-            # A quit may end the run between the future's end and this, which then comes in the next.
+            # A quit may end the run between the future's end and this; then it comes in the next.
             if future in awaited:
                 base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import needs_binding
 from running import nothing, run_once
-
-import qtloop
-from qtloop._binding import binding
 
 pytest_plugins = ["each_loop"]
 
@@ -162,7 +157,6 @@ def test_wrong_keywords_are_named_in_the_error(loop: Any) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 def test_repr_of_a_handle_is_asyncios(each_loop: Loop, schedule: Any, debug: bool) -> None:
     each_loop.set_debug(debug)
-    kind: Any
     # On one line: in debug mode the repr tells where the handle was made.
     made = [(schedule(each_loop, nothing, 1, "x"), asyncio.Handle(nothing, (1, "x"), each_loop))]
     for handle, model in made:

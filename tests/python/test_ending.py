@@ -262,12 +262,12 @@ def test_main_that_reacts_to_the_quit_is_let_finish(
 
 
 async def sleeps_and_sleeps() -> None:
-    while True:  # noqa: ASYNC110 - as many programs do
+    while True:
         await asyncio.sleep(0.05)
 
 
 async def spins() -> None:
-    while True:  # noqa: ASYNC110
+    while True:
         await asyncio.sleep(0)
 
 

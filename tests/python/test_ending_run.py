@@ -134,7 +134,7 @@ def test_main_that_reacts_to_the_quit_is_not_cancelled(
 def test_main_that_spins_is_cancelled(quit_soon: Callable[[], object]) -> None:
     async def main() -> None:
         quit_soon()
-        while True:  # noqa: ASYNC110 - to spin is the point
+        while True:
             await asyncio.sleep(0)
 
     assert qtloop.run(main()) is None

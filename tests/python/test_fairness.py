@@ -49,7 +49,8 @@ def while_tasks_spin(loop: qtloop.QEventLoop, start: Callable[[], Any]) -> int:
             del keep
             return steps[0]
 
-    return loop.run_until_complete(main())
+    result: int = loop.run_until_complete(main())
+    return result
 
 
 class Count:

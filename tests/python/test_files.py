@@ -65,7 +65,7 @@ def test_number_that_is_given_to_another_file_does_not_call_the_old_reader(
 def test_reused_number_can_be_watched_after_the_old_reader_was_removed(
     each_loop: Loop, pipe: Pipe
 ) -> None:
-    reading, writing = pipe
+    reading, _ = pipe
     seen: list[str] = []
     for order in ("remove first", "close first"):
         each_loop.add_reader(reading, seen.append, "old")
@@ -168,6 +168,7 @@ def test_wrong_descriptors_are_refused_as_asyncio_refuses_them(each_loop: Loop, 
     closed = os.dup(pipe[0])
     os.close(closed)
     wrong: Any
+    kind: Any
     for wrong, kind in [
         (closed, OSError),
         (-1, ValueError),

@@ -105,7 +105,7 @@ def test_callback_that_has_run_is_free_with_its_handle(each_loop: Loop, no_colle
 
 
 def test_handles_themselves_go_when_they_have_run(each_loop: Loop, no_collector: None) -> None:
-    refs = [
+    refs: list[Any] = [
         weakref.ref(each_loop.call_soon(nothing)),
         weakref.ref(each_loop.call_soon_threadsafe(nothing)),
         weakref.ref(each_loop.call_later(0, nothing)),

@@ -121,14 +121,15 @@ def test_descriptor_objects_that_misbehave_are_refused(each_loop: Loop) -> None:
 
     for answer in (None, "x", -1, ValueError("odd"), TypeError("odd"), AttributeError("odd")):
         with pytest.raises(ValueError, match="Invalid file"):
-            each_loop.add_reader(Odd(answer), nothing)  # type: ignore[type-var]
+            each_loop.add_reader(Odd(answer), nothing)
     with pytest.raises(LookupError):
         each_loop.add_writer(Odd(LookupError("odd")), nothing)
 
 
 def test_handles_that_were_never_made_are_errors(loop: Any) -> None:
     for made in (loop.call_soon(nothing), loop.call_later(60, nothing)):
-        blank = type(made).__new__(type(made))
+        kind: Any = type(made)
+        blank = kind.__new__(kind)
         with pytest.raises((RuntimeError, AttributeError)):
             blank.cancel()
         with pytest.raises(AttributeError):

@@ -378,7 +378,7 @@ def test_a_protocol_that_opens_a_dialog_is_given_its_next_data_after_it(
 def test_qt_has_its_turn_under_a_dialog_while_tasks_spin(loop: qtloop.QEventLoop) -> None:
     async def spin(modal: Modal) -> None:
         await modal.opened.wait()
-        while modal.is_open:  # noqa: ASYNC110 - to spin is the point
+        while modal.is_open:
             await asyncio.sleep(0)
 
     async def main() -> None:

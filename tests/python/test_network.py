@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import multiprocessing
 import os
 import signal
 import socket
@@ -27,7 +28,8 @@ DATA = bytes(range(256)) * 1024
 
 
 def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
-    return loop.run_until_complete(asyncio.wait_for(main, 30))
+    result: T = loop.run_until_complete(asyncio.wait_for(main, 30))
+    return result
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,7 +132,7 @@ def test_reset_of_a_connection_is_told_to_both_ways_of_waiting(loop: qtloop.QEve
 def test_slow_reader_holds_the_writer_back(loop: qtloop.QEventLoop) -> None:
     async def main() -> tuple[bool, bytes]:
         one, other = socket.socketpair()
-        reader, _ = await asyncio.open_connection(sock=one)
+        reader, back = await asyncio.open_connection(sock=one)
         _, writer = await asyncio.open_connection(sock=other)
         writer.write(DATA * 8)
         drained = asyncio.create_task(writer.drain())
@@ -138,7 +140,7 @@ def test_slow_reader_holds_the_writer_back(loop: qtloop.QEventLoop) -> None:
         held_back = not drained.done()
         answer = await reader.readexactly(len(DATA) * 8)
         await drained
-        for end in (_, writer):
+        for end in (back, writer):
             end.close()
             await end.wait_closed()
         return held_back, answer
@@ -419,8 +421,6 @@ def test_names_are_looked_up(loop: qtloop.QEventLoop) -> None:
 
 
 def test_thread_and_process_executors_do_work(loop: qtloop.QEventLoop) -> None:
-    import multiprocessing
-
     async def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             jobs = (loop.run_in_executor(threads, pow, 2, number) for number in range(20))

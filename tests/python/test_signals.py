@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Child, needs_binding
+from conftest import needs_binding
 
 import qtloop
-from qtloop._binding import binding
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
@@ -96,7 +95,7 @@ def test_ctrl_c_while_tasks_spin_raises_at_once(
     loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
 ) -> None:
     async def spin() -> None:
-        while True:  # noqa: ASYNC110 - to spin is the point
+        while True:
             await asyncio.sleep(0)
 
     sent = kill(signal.SIGINT)

@@ -7,6 +7,7 @@ import math
 import os
 import random
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -208,7 +209,7 @@ def test_timer_set_by_another_timer_comes_in_time(each_loop: Loop) -> None:
 
     each_loop.call_soon(chain)
     each_loop.run_forever()
-    gaps = [after - before for before, after in zip(seen, seen[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(seen)]
     assert min(gaps) >= 0.002 - 1e-8
     assert sorted(gaps)[10] < 0.05
 
@@ -352,7 +353,7 @@ def test_timers_cancelled_in_any_order_leave_the_others_alone(each_loop: Loop) -
 def test_timer_that_cancels_others_which_are_due_as_well(each_loop: Loop) -> None:
     past = each_loop.time() - 1
     seen: list[int] = []
-    handles = []
+    handles: list[asyncio.TimerHandle] = []
 
     def ring(number: int) -> None:
         seen.append(number)
