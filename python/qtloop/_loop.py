@@ -40,21 +40,31 @@ _guests: set[QEventLoop] = set()
 # How long the interpreter's end waits for loops of daemon threads, in seconds.
 _PATIENCE = 1.0
 
+# The thread that ends the interpreter.
+_ending: int | None = None
+
 
 @atexit.register
 def _let_go() -> None:
-    here = threading.get_ident()
-    hanging = list(_hanging)
-    for loop in hanging:
-        if loop._thread_id == here:
+    """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
+    global _ending
+    _ending = threading.get_ident()
+    elsewhere = []
+    for loop in list(_hanging):
+        if loop._thread_id == _ending:
             loop._detach()
         else:
             # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
-            # does not survive. So the loop leaves Qt before.
-            loop._fail(SystemExit())
-    for loop in hanging:
-        if loop._thread_id != here:
-            loop._off_qt.wait(_PATIENCE)
+            # does not survive. So it leaves Qt before, and waits in peace.
+            loop.stop()
+            elsewhere.append(loop)
+    for loop in elsewhere:
+        loop._off_qt.wait(_PATIENCE)
+
+
+def _wait_for_the_end() -> None:
+    if _ending is not None and threading.get_ident() != _ending:
+        threading.Event().wait()
 
 
 def _after_fork() -> None:
@@ -231,6 +241,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _run_qt(self, home: str) -> int:
         """Run Qt's loop with this one in it."""
+        _wait_for_the_end()
         self._attach(home)
         self._off_qt.clear()
         _hanging.add(self)
@@ -244,6 +255,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             self._detach()
             _hanging.discard(self)
             self._off_qt.set()
+            _wait_for_the_end()
             if home == "application" and not self._has_left():
                 _native.forget_quit()
 
@@ -408,24 +420,6 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         if handle._source_traceback:  # type: ignore[attr-defined]
             context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
         self.call_exception_handler(context)
-
-    if sys.version_info >= (3, 12):
-
-        def _swap_current_task(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
-            """Make `task` asyncio's current one, and return the one that was."""
-            before: asyncio.Task[Any] | None = tasks._swap_current_task(self, task)  # type: ignore[attr-defined]
-            return before
-
-    else:
-
-        def _swap_current_task(self, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
-            """Make `task` asyncio's current one, and return the one that was."""
-            before = tasks.current_task(self)
-            if before is not None:
-                tasks._leave_task(self, before)
-            if task is not None:
-                tasks._enter_task(self, task)
-            return before
 
     # Descriptors: asyncio's own methods of these names, without the selector
 

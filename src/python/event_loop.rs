@@ -85,11 +85,16 @@ impl State {
     fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
         let py = event_loop.py();
         let depth = turn.depth();
+        let mut result = py.check_signals();
         // A job further out is inside a Qt loop. If it is a task's step, that task is asyncio's current one, and no other
         // could be entered; so it steps aside for the time of this turn.
-        let swap = intern!(py, "_swap_current_task");
-        let outer = (depth > 1).then(|| event_loop.call_method1(swap, (py.None(),)));
-        let mut result = py.check_signals();
+        let mut outer = None;
+        if depth > 1 {
+            match swap_current_task(event_loop, None) {
+                Ok(task) => outer = task,
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
         while result.is_ok() {
             let Some(job) = turn.next() else { break };
             result = self.run(event_loop, &job, depth);
@@ -113,14 +118,10 @@ impl State {
             }
         }
         drop(turn);
-        match outer {
-            Some(Ok(task)) => {
-                if let Err(error) = event_loop.call_method1(swap, (task,)) {
-                    error.write_unraisable(py, Some(event_loop));
-                }
-            }
-            Some(Err(error)) => error.write_unraisable(py, Some(event_loop)),
-            None => {}
+        if let Some(task) = outer
+            && let Err(error) = swap_current_task(event_loop, Some(task))
+        {
+            error.write_unraisable(py, Some(event_loop));
         }
     }
 
@@ -250,6 +251,35 @@ fn os_error(error: io::Error) -> PyErr {
         }
         None => error.into(),
     }
+}
+
+/// Makes `task` asyncio's current one, and returns the one that was. These are asyncio's C functions: no Python code runs,
+/// in which a signal handler could raise.
+fn swap_current_task<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    task: Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let tasks = event_loop
+        .py()
+        .import(intern!(event_loop.py(), "_asyncio"))?;
+    // From Python 3.12 on.
+    let before = if let Some(swap) = tasks.getattr_opt("_swap_current_task")? {
+        swap.call1((event_loop, task))?
+    } else {
+        let before = event_loop
+            .py()
+            .import("asyncio.tasks")?
+            .getattr("_current_tasks")?;
+        let before = before.call_method1("get", (event_loop,))?;
+        if !before.is_none() {
+            tasks.call_method1("_leave_task", (event_loop, &before))?;
+        }
+        if let Some(task) = task {
+            tasks.call_method1("_enter_task", (event_loop, task))?;
+        }
+        before
+    };
+    Ok(Some(before).filter(|before| !before.is_none()))
 }
 
 fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {

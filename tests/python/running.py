@@ -28,7 +28,7 @@ def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) ->
     """Run until something has come about; the limit is the test's."""
 
     async def watch() -> None:
-        while not is_done():  # noqa: ASYNC110 (there is nothing to wait for but time)
+        while not is_done():
             await asyncio.sleep(0.001)
 
     loop.run_until_complete(watch())

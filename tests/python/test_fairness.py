@@ -101,11 +101,11 @@ def test_qts_timer_keeps_its_rate_while_tasks_spin(loop: qtloop.QEventLoop) -> N
 @pytest.mark.parametrize("kind", ["single shots", "posted events", "zero timer"])
 def test_qts_queue_goes_on_while_tasks_spin(loop: qtloop.QEventLoop, kind: str) -> None:
     assert binding
-    core = binding.QtCore
+    core: Any = binding.QtCore
     count = Count()
     ended: list[bool] = []
 
-    class Receiver(core.QObject):  # type: ignore[misc, name-defined]
+    class Receiver(core.QObject):
         def post(self) -> None:
             core.QCoreApplication.postEvent(self, core.QEvent(core.QEvent.Type.User))
 
@@ -166,10 +166,10 @@ def test_input_reaches_a_widget_while_tasks_spin(loop: qtloop.QEventLoop) -> Non
 @needs_binding
 def test_widget_is_painted_while_tasks_spin(loop: qtloop.QEventLoop) -> None:
     assert binding
-    widgets = binding.module("QtWidgets")
+    widgets: Any = binding.module("QtWidgets")
     painted = Count()
 
-    class Canvas(widgets.QWidget):  # type: ignore[misc, name-defined]
+    class Canvas(widgets.QWidget):
         def paintEvent(self, event: Any) -> None:
             painted()
 

@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C is prompt while the window is idle, and the wake-up descriptor comes back after."""
+"""Signals: Ctrl-C is prompt while Qt is idle, and the wake-up descriptor comes back afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import qtloop
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
-# A signal comes, from a thread of its own, when Qt has been idle for a while. How late its effect is.
+# A signal comes from another thread when Qt has been idle for a while; how late may its effect be?
 IDLE = 0.1
 LATE = 0.5  # tens of microseconds in fact; a busy machine may be slow to give us the processor
 

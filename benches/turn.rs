@@ -1,0 +1,206 @@
+//! What the core costs inside a real Qt loop: a job, a timer, a job from another thread.
+//!
+//! A sample handles [`JOBS`] jobs, so its µs are ns per job, and Mitem/s are millions of jobs per second. Those that run
+//! in Qt include one `exec()`, from its beginning to its end, whose own price [`empty_exec`] tells.
+
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+use qtloop::qt::app;
+use qtloop::reactor::{Reactor, Recur, Remote, Time, Timers};
+use qtloop::{Driver, Quits, Turn};
+
+const JOBS: u32 = 1000;
+
+/// Longer than any sample, so a timer set to it is never due.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// A job without an allocation of its own, so that what is measured is the core. The numbers say how many are to follow.
+#[derive(Clone, Copy)]
+enum Job {
+    Nothing,
+    Soon(u32),
+    Timer(u32),
+    Remote(u32),
+    SetAndCancel(u32),
+    Stop,
+}
+
+impl Recur for Job {
+    fn again(&self) -> Job {
+        *self
+    }
+}
+
+type World = (Rc<Driver<Job>>, Remote<Job>);
+
+fn world(budget: Duration) -> World {
+    let driver = Driver::new(true).expect("three descriptors");
+    driver.set_budget(budget);
+    let remote = driver.remote();
+    (driver, remote)
+}
+
+fn run(job: Job, driver: &Driver<Job>, remote: &Remote<Job>) {
+    match job {
+        Job::Nothing => {}
+        Job::Soon(0) | Job::Timer(0) | Job::Remote(0) | Job::Stop => driver.stop(),
+        Job::Soon(left) => driver.push(Job::Soon(left - 1)),
+        Job::Timer(left) => {
+            driver.push_at(Time::now(), Job::Timer(left - 1));
+        }
+        Job::Remote(left) => assert!(remote.send(Job::Remote(left - 1)).is_ok()),
+        Job::SetAndCancel(times) => {
+            let when = Time::now() + FAR;
+            for _ in 0..times {
+                let key = driver.push_at(when, Job::Nothing);
+                assert!(driver.cancel(key).is_some());
+            }
+            driver.stop();
+        }
+    }
+}
+
+/// Runs Qt until a job stops it.
+fn exec((driver, remote): &World) {
+    let (driver_of_face, remote) = (Rc::downgrade(driver), remote.clone());
+    let face = move |turn: Turn<Job>| {
+        if let Some(driver) = Weak::upgrade(&driver_of_face) {
+            turn.for_each(|job| run(job, &driver, &remote));
+        }
+    };
+    driver
+        .attach(Quits::GoOn, face, || app::exit(0))
+        .expect("a descriptor");
+    assert_eq!(app::exec(), 0);
+    driver.detach();
+}
+
+/// Runs Qt for `first` and what follows from it, within as few turns as the default budget allows.
+fn bench_from(bencher: Bencher, first: Job) {
+    let world = world(Duration::from_millis(2));
+    bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+        world.0.push(first);
+        exec(&world);
+    });
+}
+
+#[divan::bench]
+fn empty_exec(bencher: Bencher) {
+    let world = world(Duration::ZERO);
+    bencher.bench_local(|| {
+        world.0.stop();
+        exec(&world);
+    });
+}
+
+mod job {
+    use super::*;
+
+    /// Each job queues the next, which is a batch of its own.
+    #[divan::bench]
+    fn batches_of_one(bencher: Bencher) {
+        bench_from(bencher, Job::Soon(JOBS));
+    }
+
+    /// The same without a budget: a trip through Qt for each.
+    #[divan::bench]
+    fn turns_of_one(bencher: Bencher) {
+        let world = world(Duration::ZERO);
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            world.0.push(Job::Soon(JOBS));
+            exec(&world);
+        });
+    }
+
+    #[divan::bench]
+    fn batch_of_1000(bencher: Bencher) {
+        let world = world(Duration::from_millis(2));
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            (1..JOBS).for_each(|_| world.0.push(Job::Nothing));
+            world.0.push(Job::Stop);
+            exec(&world);
+        });
+    }
+}
+
+mod timer {
+    use super::*;
+
+    /// Each timer's job sets the next, which is due at once.
+    #[divan::bench]
+    fn driver_set_and_fire(bencher: Bencher) {
+        bench_from(bencher, Job::Timer(JOBS));
+    }
+
+    #[divan::bench]
+    fn driver_set_and_cancel(bencher: Bencher) {
+        bench_from(bencher, Job::SetAndCancel(JOBS));
+    }
+
+    /// The heap alone, with so many others waiting in it.
+    #[divan::bench(args = [0, 1000])]
+    fn heap_set_and_fire(bencher: Bencher, others: i64) {
+        let mut timers = heap_of(others);
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for when in 0..i64::from(JOBS) {
+                let when = Time::from_nanos(when);
+                timers.insert(when, Job::Nothing);
+                assert!(timers.pop_due(black_box(when)).is_some());
+            }
+        });
+    }
+
+    #[divan::bench(args = [0, 1000])]
+    fn heap_set_and_cancel(bencher: Bencher, others: i64) {
+        let mut timers = heap_of(others);
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for when in 0..i64::from(JOBS) {
+                let key = timers.insert(Time::from_nanos(when), Job::Nothing);
+                assert!(timers.cancel(black_box(key)).is_some());
+            }
+        });
+    }
+
+    fn heap_of(others: i64) -> Timers<Job> {
+        let mut timers = Timers::new();
+        for other in 0..others {
+            timers.insert(Time::from_nanos(i64::from(JOBS) + other), Job::Nothing);
+        }
+        timers
+    }
+}
+
+mod remote {
+    use super::*;
+
+    /// Each job sends the next, so each costs a wake.
+    #[divan::bench]
+    fn driver_send_and_run(bencher: Bencher) {
+        bench_from(bencher, Job::Remote(JOBS));
+    }
+
+    /// Without Qt: so many sends between two looks.
+    #[divan::bench(args = [1, 1000])]
+    fn send_and_take(bencher: Bencher, sends: u32) {
+        let mut reactor = Reactor::new(true).expect("three descriptors");
+        let remote = reactor.remote();
+        let now = Time::now();
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for _ in 0..JOBS / sends {
+                (0..sends).for_each(|_| assert!(remote.send(Job::Nothing).is_ok()));
+                reactor.collect(now).expect("a sound poller");
+                while let Some(job) = reactor.pop() {
+                    black_box(job);
+                }
+            }
+        });
+    }
+}
+
+fn main() {
+    app::ensure();
+    divan::main();
+}
