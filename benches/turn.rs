@@ -14,6 +14,9 @@ use qtloop::{Driver, Quits, Turn};
 
 const JOBS: u32 = 1000;
 
+/// How long a turn may last: the driver's default.
+const BUDGET: Duration = Duration::from_millis(2);
+
 /// Longer than any sample, so a timer set to it is never due.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -78,18 +81,18 @@ fn exec((driver, remote): &World) {
     driver.detach();
 }
 
-/// Runs Qt for `first` and what follows from it, within as few turns as the default budget allows.
-fn bench_from(bencher: Bencher, first: Job) {
-    let world = world(Duration::from_millis(2));
+/// Runs Qt for what `queue` queues, and for what follows from that.
+fn bench_in_qt(bencher: Bencher, budget: Duration, queue: impl Fn(&Driver<Job>)) {
+    let world = world(budget);
     bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
-        world.0.push(first);
+        queue(&world.0);
         exec(&world);
     });
 }
 
 #[divan::bench]
 fn empty_exec(bencher: Bencher) {
-    let world = world(Duration::ZERO);
+    let world = world(BUDGET);
     bencher.bench_local(|| {
         world.0.stop();
         exec(&world);
@@ -102,26 +105,22 @@ mod job {
     /// Each job queues the next, which is a batch of its own.
     #[divan::bench]
     fn batches_of_one(bencher: Bencher) {
-        bench_from(bencher, Job::Soon(JOBS));
+        bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Soon(JOBS)));
     }
 
     /// The same without a budget: a trip through Qt for each.
     #[divan::bench]
     fn turns_of_one(bencher: Bencher) {
-        let world = world(Duration::ZERO);
-        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
-            world.0.push(Job::Soon(JOBS));
-            exec(&world);
+        bench_in_qt(bencher, Duration::ZERO, |driver| {
+            driver.push(Job::Soon(JOBS))
         });
     }
 
     #[divan::bench]
     fn batch_of_1000(bencher: Bencher) {
-        let world = world(Duration::from_millis(2));
-        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
-            (1..JOBS).for_each(|_| world.0.push(Job::Nothing));
-            world.0.push(Job::Stop);
-            exec(&world);
+        bench_in_qt(bencher, BUDGET, |driver| {
+            (1..JOBS).for_each(|_| driver.push(Job::Nothing));
+            driver.push(Job::Stop);
         });
     }
 }
@@ -132,12 +131,14 @@ mod timer {
     /// Each timer's job sets the next, which is due at once.
     #[divan::bench]
     fn driver_set_and_fire(bencher: Bencher) {
-        bench_from(bencher, Job::Timer(JOBS));
+        bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Timer(JOBS)));
     }
 
     #[divan::bench]
     fn driver_set_and_cancel(bencher: Bencher) {
-        bench_from(bencher, Job::SetAndCancel(JOBS));
+        bench_in_qt(bencher, BUDGET, |driver| {
+            driver.push(Job::SetAndCancel(JOBS));
+        });
     }
 
     /// The heap alone, with so many others waiting in it.
@@ -179,7 +180,7 @@ mod remote {
     /// Each job sends the next, so each costs a wake.
     #[divan::bench]
     fn driver_send_and_run(bencher: Bencher) {
-        bench_from(bencher, Job::Remote(JOBS));
+        bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Remote(JOBS)));
     }
 
     /// Without Qt: so many sends between two looks.

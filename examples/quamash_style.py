@@ -1,31 +1,39 @@
-"""The application first, then a loop on it: run_forever() is the application's own exec().
+"""The way in of quamash: a loop made for the application, and run for ever.
 
-Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
+    python examples/quamash_style.py
+
+A bar fills while the window stays alive. Closing the window ends the program, and so does the full bar.
+Written for PySide6; for PyQt6 change the name in the import.
 """
 
 import asyncio
 import sys
 
-from fetch.qt import QtWidgets
+from PySide6.QtWidgets import QApplication, QProgressBar
+
 from qtloop import QEventLoop
 
-app = QtWidgets.QApplication(sys.argv)
+
+async def fill(bar: QProgressBar) -> None:
+    try:
+        for percent in range(101):
+            bar.setValue(percent)
+            await asyncio.sleep(0.01)
+        bar.close()
+    finally:
+        print(f"filled to {bar.value()} %")
+
+
+app = QApplication(sys.argv)
 loop = QEventLoop(app)
 asyncio.set_event_loop(loop)
 
-bar = QtWidgets.QProgressBar()
-bar.setWindowTitle("quamash style")
+bar = QProgressBar()
 bar.show()
 
+with loop:  # at its end, tasks that are left are cancelled and clean up
+    task = loop.create_task(fill(bar))
+    code = loop.run_forever()  # this is app.exec(): the last window's closing ends it
 
-async def fill() -> None:
-    for value in range(101):
-        bar.setValue(value)
-        await asyncio.sleep(0.02)
-    bar.setFormat("Done. Close the window.")
-
-
-with loop:
-    task = loop.create_task(fill())
-    code = loop.run_forever()
+print("exit code", code)
 sys.exit(code)

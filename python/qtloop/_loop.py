@@ -182,6 +182,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             # A quit may end the run between the future's end and this; then it comes in the next.
             if future in awaited:
                 base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
+            elif not future.cancelled():
+                # It was raised where it was waited for.
+                future.exception()
 
         future.add_done_callback(done)
         try:
