@@ -391,6 +391,11 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         if self._guest is not None and _native.level() == 0:
             self._leave_guest()
         super()._check_running()  # type: ignore[misc]
+        if not _native.app_exists():
+            raise RuntimeError(
+                "there is no QCoreApplication: make one before the loop runs, "
+                "and keep it while it does"
+            )
 
     # What the native half calls
 

@@ -422,11 +422,6 @@ impl EventLoop {
     /// "thread" or "nest".
     fn _attach(slf: &Bound<'_, Self>, home: &str) -> PyResult<()> {
         let py = slf.py();
-        if !app::exists() {
-            return Err(PyRuntimeError::new_err(
-                "there is no QCoreApplication: make one before the loop runs, and keep it while it does",
-            ));
-        }
         let home = match home {
             "application" => Home::Application,
             "guest" => Home::Guest,

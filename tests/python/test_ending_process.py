@@ -181,18 +181,6 @@ print("end")
     assert lines(done.stderr) == []
 
 
-def test_interpreter_ends_beside_a_daemon_thread_whose_callback_blocks(child: Child) -> None:
-    program = """
-app = QtCore.QCoreApplication([]) if binding else QEventLoop().close()
-start(blocks)
-ready.acquire()
-print("end")
-"""
-    done = child(DAEMONS + program)
-    assert lines(done.stdout) == ["end"]
-    assert lines(done.stderr) == []
-
-
 def test_loop_can_run_while_the_interpreter_ends(child: Child) -> None:
     program = """
 import atexit
