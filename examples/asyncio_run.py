@@ -1,35 +1,36 @@
-"""The way in of asyncio: `asyncio.run` with a loop factory, or `qtloop.run` on every Python.
+"""asyncio's own way in: the loop is the factory's, and everything else is asyncio.run().
 
-    python examples/asyncio_run.py
-
-A label counts seconds until five, or until its window is closed, which cancels the coroutine.
-Written for PySide6; for PyQt6 change the name in the import.
+Run it with any binding or none; it fetches a page from a server of its own and ends by itself.
+`asyncio.Runner` takes a factory from Python 3.11 on, `asyncio.run` from 3.12 on; on 3.10 there is
+`qtloop.run(main())`.
 """
 
 import asyncio
 import sys
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLabel
-
 import qtloop
 
 
-async def main() -> str:
-    label = QLabel("0")
-    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    label.resize(300, 150)
-    label.show()
-    for second in range(1, 6):
-        await asyncio.sleep(0.2)  # short ones
-        label.setText(str(second))
-    return f"counted to {label.text()}"
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.0 200 OK\r\n\r\nHello from inside Qt's loop.\n")
+    await writer.drain()
+    writer.close()
 
 
-app = QApplication(sys.argv)
-print(qtloop.run(main()))
+async def main() -> None:
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        print((await reader.read()).decode().splitlines()[-1])
+        writer.close()
 
-# The same from Python 3.12 on with asyncio's own; closing the window is then an error, "Event loop
-# stopped before Future completed", for it is not known to `asyncio.run` as a way to end.
+
 if sys.version_info >= (3, 12):
-    print(asyncio.run(main(), loop_factory=qtloop.QEventLoop))
+    asyncio.run(main(), loop_factory=qtloop.QEventLoop)
+elif sys.version_info >= (3, 11):
+    with asyncio.Runner(loop_factory=qtloop.QEventLoop) as runner:
+        runner.run(main())
+else:
+    qtloop.run(main())

@@ -1,42 +1,32 @@
-"""A modal dialog in the middle of a coroutine: `exec()` waits, and everything else goes on.
+"""A modal dialog inside of a coroutine: everything else goes on while it is open.
 
-    python examples/dialog.py
-
-The question counts down by a task of the same loop, and answers itself in the end.
-Written for PySide6; for PyQt6 change the name in the import.
+Run it with PySide6 or PyQt6 installed; it ends when the question is answered.
 """
 
 import asyncio
 import sys
 
-from PySide6.QtWidgets import QApplication, QMessageBox
-
 import qtloop
+from fetch.qt import QtWidgets
 
-BUTTON = QMessageBox.StandardButton
+app = QtWidgets.QApplication(sys.argv)
 
 
-async def count_down(box: QMessageBox, seconds: float) -> None:
-    for left in range(5, 0, -1):
-        box.setInformativeText(f"I shall go on by myself in {left}.")
-        print("still open, and tasks run:", left)
-        await asyncio.sleep(seconds / 5)
-    box.button(BUTTON.Yes).click()
+async def count(ticks: list[int]) -> None:
+    while True:
+        ticks.append(len(ticks))
+        await asyncio.sleep(0.01)
 
 
 async def main() -> None:
-    box = QMessageBox(QMessageBox.Icon.Question, "A question", "Shall I go on?")
-    box.setStandardButtons(BUTTON.Yes | BUTTON.No)
-    clock = asyncio.create_task(count_down(box, seconds=1))
-    me = asyncio.current_task()
-
-    answer = box.exec()  # a Qt loop of its own, inside of this coroutine
-
-    assert asyncio.current_task() is me
-    clock.cancel()
-    print("answer:", BUTTON(answer).name)
+    ticks: list[int] = []
+    counter = asyncio.create_task(count(ticks))
+    # No await, no thread: the dialog's own exec(), which returns when it is answered.
+    box = QtWidgets.QMessageBox()
+    box.setText("Another task is counting. How far has it come?")
+    box.exec()
+    print(f"counted to {len(ticks)} while the question was open")
+    counter.cancel()
 
 
-app = QApplication(sys.argv)
-app.setQuitOnLastWindowClosed(False)  # the box is the only window, and not the end
 qtloop.run(main())

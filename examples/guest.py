@@ -1,42 +1,32 @@
-"""The way in for a program that calls `app.exec()` itself, or is called by one that does.
+"""The program calls exec() itself, as one that is not qtloop's does; the loop is a guest in it.
 
-    python examples/guest.py
-
-The button starts a coroutine; when that is done, the window closes and the program ends.
-Written for PySide6; for PyQt6 change the name in the import.
+Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 """
 
 import asyncio
 import sys
 
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication, QPushButton
-
 import qtloop
+from fetch.qt import QtWidgets
+
+app = QtWidgets.QApplication(sys.argv)
+label = QtWidgets.QLabel("…")
+label.setWindowTitle("guest")
+label.show()
 
 
-class Button(QPushButton):
-    def __init__(self) -> None:
-        super().__init__("Ask a process")
-        self.clicked.connect(self.ask)
-
-    @qtloop.asyncSlot()
-    async def ask(self) -> None:
-        self.setEnabled(False)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "print(6 * 7)", stdout=asyncio.subprocess.PIPE
-        )
-        answer, _ = await process.communicate()
-        print("the process says", answer.decode().strip())
-        self.close()
+async def count() -> None:
+    try:
+        for seconds in range(1000):
+            label.setText(f"Open for {seconds} s")
+            await asyncio.sleep(1)
+    finally:
+        # When exec() has returned, what is left is cancelled and may clean up, awaits included.
+        await asyncio.sleep(0)
+        print("cleaned up")
 
 
-app = QApplication(sys.argv)
-button = Button()
-button.show()
-QTimer.singleShot(200, button.click)  # in case nobody else clicks
-
-with qtloop.attach():  # from here on tasks run whenever Qt does
+with qtloop.attach() as loop:
+    task = loop.create_task(count())
     code = app.exec()
-
-print("exit code", code)
+sys.exit(code)

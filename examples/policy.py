@@ -1,24 +1,16 @@
-"""The way in by a policy: every loop that asyncio makes is one of Qt's.
+"""An event loop policy, for code that makes its loops by asyncio.new_event_loop() alone.
 
-    python examples/policy.py
-
-Good for code that calls `asyncio.run` where you cannot reach it. Python has deprecated policies in 3.14
-and has none from 3.16 on: prefer the other ways. Needs no window.
+Run it with any binding or none; it ends by itself. Policies are deprecated from Python 3.14 on, and
+Python says so here; where you can, give asyncio.run() a loop factory instead.
 """
 
 import asyncio
-import sys
 
 import qtloop
 
-if sys.version_info >= (3, 16):
-    sys.exit("this Python has no event loop policies: see examples/asyncio_run.py")
-
 
 async def main() -> None:
-    loop = asyncio.get_running_loop()
-    print("running on", type(loop).__name__)
-    print("in", await asyncio.to_thread(lambda: "a thread"), "too")
+    print(type(asyncio.get_running_loop()).__name__)
 
 
 asyncio.set_event_loop_policy(qtloop.QEventLoopPolicy())

@@ -1,39 +1,31 @@
-"""The way in of quamash: a loop made for the application, and run for ever.
+"""The application first, then a loop on it: run_forever() is the application's own exec().
 
-    python examples/quamash_style.py
-
-A bar fills while the window stays alive. Closing the window ends the program, and so does the full bar.
-Written for PySide6; for PyQt6 change the name in the import.
+Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 """
 
 import asyncio
 import sys
 
-from PySide6.QtWidgets import QApplication, QProgressBar
-
+from fetch.qt import QtWidgets
 from qtloop import QEventLoop
 
-
-async def fill(bar: QProgressBar) -> None:
-    try:
-        for percent in range(101):
-            bar.setValue(percent)
-            await asyncio.sleep(0.01)
-        bar.close()
-    finally:
-        print(f"filled to {bar.value()} %")
-
-
-app = QApplication(sys.argv)
+app = QtWidgets.QApplication(sys.argv)
 loop = QEventLoop(app)
 asyncio.set_event_loop(loop)
 
-bar = QProgressBar()
+bar = QtWidgets.QProgressBar()
+bar.setWindowTitle("quamash style")
 bar.show()
 
-with loop:  # at its end, tasks that are left are cancelled and clean up
-    task = loop.create_task(fill(bar))
-    code = loop.run_forever()  # this is app.exec(): the last window's closing ends it
 
-print("exit code", code)
+async def fill() -> None:
+    for value in range(101):
+        bar.setValue(value)
+        await asyncio.sleep(0.02)
+    bar.setFormat("Done. Close the window.")
+
+
+with loop:
+    task = loop.create_task(fill())
+    code = loop.run_forever()
 sys.exit(code)
