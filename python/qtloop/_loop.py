@@ -1,7 +1,8 @@
 """The asyncio loop that lives inside Qt's: the Python half of `QEventLoop`.
 
-It is one class, and so one file, a little longer than most. What runs once per callback is in the native half. What runs once per connection, per process or per
-loop is inherited from asyncio's own selector loop; here is what joins the two.
+What runs once per callback is in the native half. What runs once per connection, per process or per
+loop is inherited from asyncio's own selector loop; here is what joins the two. It is one class, and
+so one file, a little longer than most.
 """
 
 from __future__ import annotations
