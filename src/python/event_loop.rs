@@ -264,6 +264,10 @@ fn swap_current_task<'py>(
         .import(intern!(event_loop.py(), "_asyncio"))?;
     // From Python 3.12 on.
     let before = if let Some(swap) = tasks.getattr_opt("_swap_current_task")? {
+        // The first releases of 3.12 raise KeyError for taking away a task that is not there.
+        if task.is_none() && tasks.call_method1("current_task", (event_loop,))?.is_none() {
+            return Ok(None);
+        }
         swap.call1((event_loop, task))?
     } else {
         let before = event_loop
