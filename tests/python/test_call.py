@@ -132,7 +132,8 @@ def test_named_parameters_may_be_given_by_name(each_loop: Loop) -> None:
         ("call_later", (None, nothing), {}),
         ("call_later", ("1", nothing), {}),
         ("call_at", (1, nothing), {"delay": 1}),
-        ("call_at", (None, nothing), {}),
+        # asyncio's own checks this from Python 3.11 on.
+        *([("call_at", (None, nothing), {})] if sys.version_info >= (3, 11) else []),
     ],
 )
 def test_wrong_arguments_are_type_errors(
