@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -53,6 +54,29 @@ def test_stop_ends_the_run_after_its_batch(each_loop: Loop) -> None:
     assert not each_loop.is_running()
     run_once(each_loop)
     assert seen == ["same batch", "left"]
+
+
+def test_eager_tasks_run_at_once(each_loop: Loop) -> None:
+    if sys.version_info < (3, 12):
+        pytest.skip("asyncio has eager tasks since 3.12")
+    seen: list[str] = []
+
+    async def work(word: str) -> None:
+        seen.append(word)
+        assert asyncio.current_task() is not None
+        await asyncio.sleep(0.001)
+        seen.append(word + " later")
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        tasks = [asyncio.create_task(work(word)) for word in ("one", "two")]
+        seen.append("main")
+        assert asyncio.current_task() is task
+        await asyncio.gather(*tasks)
+
+    each_loop.set_task_factory(asyncio.eager_task_factory)
+    each_loop.run_until_complete(main())
+    assert seen == ["one", "two", "main", "one later", "two later"]
 
 
 def test_loop_runs_again_and_again(each_loop: Loop) -> None:

@@ -314,6 +314,15 @@ def test_slot_of_the_loops_thread_may_use_it_as_well(loop: qtloop.QEventLoop) ->
     assert seen == ["ran"]
 
 
+def test_stop_from_another_thread_ends_an_idle_run(loop: qtloop.QEventLoop) -> None:
+    # A common mistake, which asyncio's own loop notices only when something else wakes it.
+    timer = threading.Timer(0.05, loop.stop)
+    timer.start()
+    loop.run_forever()
+    timer.join()
+    run_once(loop)
+
+
 # What a wake-up costs
 
 
