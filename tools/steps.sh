@@ -63,7 +63,19 @@ broken() {
     grep -q $'\tFAILED\t' "$table"
 }
 
-# The table and the closing line.
+# The names of the tests that failed, by the logs: pytest's "FAILED name", cargo's and tests/cpython's "name ... FAILED".
+failures() {
+    local name result log
+    while IFS=$'\t' read -r name _ result _; do
+        [[ $result == FAILED ]] || continue
+        log=$logs/${name// /-}.log
+        echo
+        echo "$name:"
+        grep -m 20 -E '^(FAILED|ERROR) |^test .* FAILED$' "$log" | cut -c 1-200 || tail -n 5 "$log"
+    done <"$table"
+}
+
+# The table, what failed, and the closing line.
 summary() {
     awk -F '\t' -v total="$SECONDS" '
         BEGIN { printf "\n%-26s %8s  %-6s %7s %7s %7s\n", "step", "seconds", "result", "passed", "failed", "skipped" }
@@ -71,10 +83,10 @@ summary() {
             printf "%-26s %8s  %-6s", $1, $2, $3
             if ($4 + $5 + $6) printf " %7d %7d %7d", $4, $5, $6
             print ""
-            passed += $4
-            failed += $5
         }
-        END { printf "%-26s %8s\n\n%d passed, %d failed\n", "together", total ".0", passed, failed }
+        END { printf "%-26s %8s\n", "together", total ".0" }
     ' "$table"
+    failures
+    awk -F '\t' '{ passed += $4; failed += $5 } END { printf "\n%d passed, %d failed\n", passed, failed }' "$table"
     ! broken
 }

@@ -405,10 +405,11 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         outer = self._current_handle  # type: ignore[has-type]
         self._current_handle = handle
         try:
-            began = self.time()
+            began, turns = self.time(), self._nested_turns()
             handle._run()
             took = self.time() - began
-            if took >= self.slow_callback_duration:
+            # One that has had a dialog open did not hold the others up.
+            if took >= self.slow_callback_duration and turns == self._nested_turns():
                 words = base_events._format_handle(handle)  # type: ignore[attr-defined]
                 base_events.logger.warning(  # type: ignore[attr-defined]
                     "Executing %s took %.3f seconds", words, took

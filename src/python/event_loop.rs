@@ -50,6 +50,8 @@ struct State {
     fatal: RefCell<Option<PyErr>>,
     /// Nested loops that Python code waits in, which end with this loop.
     nests: RefCell<Vec<Rc<Nest>>>,
+    /// How many turns there were inside of jobs, ever.
+    nested_turns: Cell<u64>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
 }
@@ -90,6 +92,7 @@ impl State {
         // could be entered; so it steps aside for the time of this turn.
         let mut outer = None;
         if depth > 1 {
+            self.nested_turns.set(self.nested_turns.get() + 1);
             match swap_current_task(event_loop, None) {
                 Ok(task) => outer = task,
                 Err(error) => result = result.and(Err(error)),
@@ -306,6 +309,7 @@ impl EventLoop {
             thread_id: Cell::new(None),
             fatal: RefCell::new(None),
             nests: RefCell::new(Vec::new()),
+            nested_turns: Cell::new(0),
             deferred: RefCell::new(Vec::new()),
         };
         Ok(EventLoop(Guarded::new(Rc::new(state))))
@@ -521,6 +525,12 @@ impl EventLoop {
     /// How many turns are under way, one inside the other.
     fn _depth(&self, py: Python<'_>) -> usize {
         self.driver(py).map_or(0, |driver| driver.depth())
+    }
+
+    /// How many turns there were inside of handles, ever. There is one at least in any Qt loop that a handle runs: the
+    /// host is armed before.
+    fn _nested_turns(&self, py: Python<'_>) -> u64 {
+        self.state(py).nested_turns.get()
     }
 
     /// Whether stop(), and not Qt, has ended the Qt loop.
