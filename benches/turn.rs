@@ -10,7 +10,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use qtloop::qt::app;
 use qtloop::reactor::{Reactor, Recur, Remote, Time, Timers};
-use qtloop::{Driver, Quits, Turn};
+use qtloop::{Driver, Quits, Wakeup};
 
 const JOBS: u32 = 1000;
 
@@ -69,9 +69,11 @@ fn run(job: Job, driver: &Driver<Job>, remote: &Remote<Job>) {
 /// Runs Qt until a job stops it.
 fn exec((driver, remote): &World) {
     let (driver_of_face, remote) = (Rc::downgrade(driver), remote.clone());
-    let face = move |turn: Turn<Job>| {
+    let face = move |wakeup: Wakeup<'_, Job>| {
         if let Some(driver) = Weak::upgrade(&driver_of_face) {
-            turn.for_each(|job| run(job, &driver, &remote));
+            for job in wakeup.turn().into_iter().flatten() {
+                run(job, &driver, &remote);
+            }
         }
     };
     driver

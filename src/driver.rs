@@ -1,8 +1,8 @@
 //! The trunk: a [`Host`] and a [`Reactor`] make *turns*, and a face runs the jobs of a turn.
 //!
 //! Qt calls the host because a descriptor is readable, the alarm has rung, or a job was queued while idle. The driver then
-//! gives the face a [`Turn`], an iterator over jobs: the face opens its scope once (Python: takes the GIL), runs and drops
-//! the jobs one by one inside it, and drops the turn. Within the turn, *batches* follow each other without a trip through
+//! tells the face by a [`Wakeup`]: the face opens its scope once (Python: takes the GIL), asks for a [`Turn`], an iterator
+//! over jobs, runs and drops the jobs one by one, and drops the turn, all inside the scope. Within the turn, *batches* follow each other without a trip through
 //! Qt until nothing is ready or the time [budget](Driver::set_budget) is spent; a batch is what was ready when it began,
 //! and between two batches the reactor collects what has become due.
 //!
@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Driver<J> {
     stopping: Cell<bool>,
     /// `leave` was called: no more outermost turns until attached anew.
     left: Cell<bool>,
+    /// How many Qt loops wait for the effect of a job, whatever else has ended.
+    held: Cell<usize>,
     error: RefCell<Option<io::Error>>,
     /// In a forked child, the depth at which it was forked: what it runs further in is not this loop.
     forked_at: Cell<Option<usize>>,
@@ -80,13 +82,14 @@ impl<J: Recur + 'static> Driver<J> {
             armed: Cell::new(false),
             stopping: Cell::new(false),
             left: Cell::new(false),
+            held: Cell::new(0),
             error: RefCell::new(None),
             forked_at: Cell::new(None),
             thread: Cell::new(None),
         }))
     }
 
-    /// Hangs the driver on this thread's Qt loop. From the next time Qt runs events, `face` is given turns, and after
+    /// Hangs the driver on this thread's Qt loop. From the next time Qt runs events, `face` is woken for turns, and after
     /// [`stop`](Driver::stop), `leave` is called at the end of the turn, to end the Qt loop it lives in. `quits` says what
     /// the application's `aboutToQuit` means for turns.
     ///
@@ -95,16 +98,12 @@ impl<J: Recur + 'static> Driver<J> {
     pub fn attach(
         self: &Rc<Self>,
         quits: Quits,
-        face: impl Fn(Turn<J>) + 'static,
+        face: impl Fn(Wakeup<'_, J>) + 'static,
         leave: impl Fn() + 'static,
     ) -> io::Result<()> {
         let descriptor = self.reactor.borrow().descriptor().try_clone_to_owned()?;
         let driver = Rc::downgrade(self);
-        let host = Host::new(descriptor, move || {
-            if let Some(driver) = driver.upgrade() {
-                face(Turn::new(driver));
-            }
-        });
+        let host = Host::new(descriptor, move || face(Wakeup(&driver)));
         self.leave.replace(Some(Rc::new(leave)));
         self.quits.set(quits);
         self.forked_at.set(None);
@@ -150,6 +149,15 @@ impl<J: Recur + 'static> Driver<J> {
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.left.get()
+    }
+
+    /// Runs `wait`, a Qt loop that only a job can end. Turns go on in there, even if the driver's own Qt loop is ending.
+    pub fn hold<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.held.set(self.held.get() + 1);
+        self.arm_now();
+        let result = wait();
+        self.held.set(self.held.get() - 1);
+        result
     }
 
     /// How deep turns are nested at this moment: 0 outside of any, 2 and more inside of a modal dialog.
@@ -350,7 +358,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.forked_at
             .get()
             .is_some_and(|forked_at| depth > forked_at)
-            || (depth == 1 && is_over())
+            || (depth == 1 && self.held.get() == 0 && is_over())
     }
 
     /// A turn has ended.
@@ -389,6 +397,19 @@ impl<J> fmt::Debug for Driver<J> {
             .field("stopping", &self.stopping.get())
             .field("left", &self.left.get())
             .finish_non_exhaustive()
+    }
+}
+
+/// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
+/// face's scope.
+#[derive(Debug)]
+pub struct Wakeup<'a, J: Recur + 'static>(&'a Weak<Driver<J>>);
+
+impl<J: Recur + 'static> Wakeup<'_, J> {
+    /// The turn that is due; `None` if the driver is gone. Call it inside the face's scope.
+    #[must_use]
+    pub fn turn(self) -> Option<Turn<J>> {
+        self.0.upgrade().map(Turn::new)
     }
 }
 

@@ -19,7 +19,7 @@ pub mod qml;
 pub mod qt;
 pub mod reactor;
 
-pub use driver::{Driver, Quits, Turn};
+pub use driver::{Driver, Quits, Turn, Wakeup};
 
 /// README's program is compiled with the documentation tests.
 #[cfg(all(doctest, feature = "qml"))]

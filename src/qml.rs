@@ -18,7 +18,7 @@ use std::rc::Rc;
 
 use qmetaobject::QmlEngine;
 
-use crate::driver::{Driver, Quits, Turn};
+use crate::driver::{Driver, Quits, Wakeup};
 use crate::qt::app;
 use crate::reactor::Recur;
 
@@ -55,7 +55,13 @@ pub fn drive(_engine: &QmlEngine) -> io::Result<Rc<Driver<Job>>> {
     let driver = Driver::new(true)?;
     driver.attach(
         Quits::GoOn,
-        |turn: Turn<Job>| turn.for_each(|job| (job.0)()),
+        |wakeup: Wakeup<'_, Job>| {
+            wakeup
+                .turn()
+                .into_iter()
+                .flatten()
+                .for_each(|job| (job.0)())
+        },
         || app::exit(0),
     )?;
     Ok(driver)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ctypes
 import math
 import os
 import selectors
 import signal
 import sys
 import threading
+import time
 import weakref
 from asyncio import base_events, events, format_helpers, futures, runners, tasks
 from collections.abc import Callable, Generator, Iterator
@@ -59,8 +61,18 @@ def _let_go() -> None:
             # does not survive. So it leaves Qt before, and waits in peace.
             loop.stop()
             elsewhere.append(loop)
-    for loop in elsewhere:
-        loop._off_qt.wait(_PATIENCE)
+    if not _have_left(elsewhere):
+        for loop in elsewhere:
+            # A callback that holds its loop up; this has no effect on a thread that has none.
+            thread = ctypes.c_ulong(loop._thread_id or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
+        _have_left(elsewhere)
+
+
+def _have_left(loops: list[QEventLoop]) -> bool:
+    """Wait until these loops are off Qt, but not for long; whether they are."""
+    deadline = time.monotonic() + _PATIENCE
+    return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in loops)
 
 
 def _wait_for_the_end() -> None:
@@ -264,7 +276,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
                 _native.forget_quit()
 
     def _run_nested(self, future: asyncio.Future[Any]) -> None:
-        """Run Qt's events, and this running loop's, until the future is done."""
+        """Run Qt's events, and this running loop's, until the future is done or the loop ends."""
         nest = _native.Nest()
 
         def leave(_: object) -> None:
@@ -276,8 +288,6 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
                 self._exec_nest(nest)
         finally:
             future.remove_done_callback(leave)
-        if not future.done():
-            raise RuntimeError("Event loop stopped before Future completed.")
 
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
         """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""

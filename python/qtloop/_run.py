@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from ._loop import QEventLoop
@@ -49,15 +52,46 @@ else:
     def _runner(
         factory: Callable[[], QEventLoop], debug: bool | None, main: Coroutine[Any, Any, _T]
     ) -> _T:
+        """What `asyncio.Runner` does."""
         with factory() as loop:
             asyncio.set_event_loop(loop)
             if debug is not None:
                 loop.set_debug(debug)
             try:
-                result: _T = loop.run_until_complete(main)
-                return result
+                with _cancelling_on_sigint(loop.create_task(main)) as task:
+                    result: _T = loop.run_until_complete(task)
+                    return result
             finally:
                 asyncio.set_event_loop(None)
+
+    @contextmanager
+    def _cancelling_on_sigint(task: asyncio.Task[_T]) -> Iterator[asyncio.Task[_T]]:
+        """The first Ctrl-C cancels the task, and KeyboardInterrupt follows; a second raises it."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield task
+            return
+        was_interrupted = False
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            nonlocal was_interrupted
+            if was_interrupted or task.done():
+                raise KeyboardInterrupt
+            was_interrupted = True
+            task.cancel()
+            # The signal's own wake-up may have been handled before the handler came to run.
+            task.get_loop().call_soon_threadsafe(lambda: None)
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield task
+        except asyncio.CancelledError:
+            if was_interrupted:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            if signal.getsignal(signal.SIGINT) is interrupt:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def asyncClose(fn: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T | N
     """Make a coroutine function a plain one, for `closeEvent` and others that Qt waits for.
 
     It returns when the coroutine is done; tasks and windows go on meanwhile, in a nested Qt loop.
-    The result is the coroutine's, or None if that was cancelled.
+    The result is the coroutine's, or None if that was cancelled. If the loop is stopped meanwhile,
+    the result is None too, and the coroutine is one of the tasks that are left.
     """
     _require_async(fn, "asyncClose")
 
@@ -68,7 +69,7 @@ def asyncClose(fn: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T | N
                 loop._run_nested(task)
             else:
                 loop.run_until_complete(task)
-            return task.result()
+            return task.result() if task.done() else None
         except asyncio.CancelledError:
             return None
 

@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::gil::{self, Guarded};
 use super::handle::{self, Call, Job, Kind};
 use super::method::{self, Arguments};
-use crate::driver::{Driver, Quits, Turn};
+use crate::driver::{Driver, Quits, Turn, Wakeup};
 use crate::qt::{Nest, app};
 use crate::reactor::{Recur, Side, Time, TimerKey};
 
@@ -453,9 +453,11 @@ impl EventLoop {
         let (turning, leaving) = (Rc::downgrade(state), Rc::downgrade(state));
         // Not a reference: the loop owns the driver, the driver owns this closure, and both go together.
         let object = slf.as_ptr();
-        let face = move |turn: Turn<Job>| {
+        let face = move |wakeup: Wakeup<'_, Job>| {
             gil::enter(|py| {
-                if let Some(state) = turning.upgrade() {
+                if let Some(state) = turning.upgrade()
+                    && let Some(turn) = wakeup.turn()
+                {
                     // SAFETY: the state is the loop's own, so the loop is alive; here it is held.
                     let event_loop = unsafe { Bound::from_borrowed_ptr(py, object) };
                     state.turn(&event_loop, turn);
@@ -487,7 +489,8 @@ impl EventLoop {
     fn _exec(&self, py: Python<'_>) -> PyResult<i32> {
         let home = self.state(py).home.borrow().clone();
         let home = home.ok_or_else(|| PyRuntimeError::new_err("_exec() before _attach()"))?;
-        Ok(gil::leave(py, || match home {
+        // Borrowed: without the lock, nothing may be dropped that counts its owners.
+        Ok(gil::leave(py, || match &home {
             Home::Application | Home::Guest => app::exec(),
             Home::Thread => app::thread_exec(),
             Home::Nest(nest) => nest.exec(false),
@@ -499,7 +502,11 @@ impl EventLoop {
         let state = self.state(py);
         let nest = nest.borrow().share();
         state.nests.borrow_mut().push(Rc::clone(&nest));
-        let _ = gil::leave(py, || nest.exec(true));
+        let wait = || gil::leave(py, || nest.exec(true));
+        let _ = match state.driver() {
+            Ok(driver) => driver.hold(wait),
+            Err(_) => wait(),
+        };
         state
             .nests
             .borrow_mut()

@@ -183,6 +183,36 @@ def test_close_waits_without_using_the_processor(loop: qtloop.QEventLoop, call: 
     assert time.thread_time() - before < 0.2
 
 
+@pytest.mark.parametrize("way", ["quit", "stop"])
+def test_close_that_the_loops_end_overtakes_returns_none_and_raises_nothing(
+    loop: qtloop.QEventLoop, app: Any, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log: list[object] = []
+    ended = asyncio.Event()
+
+    @asyncClose
+    async def close() -> str:
+        try:
+            if way == "quit":
+                app.quit()
+            ended.set()
+            await asyncio.sleep(1000)
+        finally:
+            log.append("cleaned up")
+        return "done"
+
+    async def main() -> str:
+        soon(lambda: log.append(close()))
+        await ended.wait()
+        return "main"
+
+    with loop:
+        assert loop.run_until_complete(main()) == "main"
+        assert log == [None]
+    assert log == [None, "cleaned up"]
+    assert capsys.readouterr().err == ""
+
+
 def test_close_of_a_plain_function_is_refused() -> None:
     def plain() -> None: ...
 

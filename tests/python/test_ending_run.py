@@ -253,7 +253,8 @@ def test_run_in_a_slot_ends_itself_and_only_a_quit_ends_the_program(
 
     def slot() -> None:
         log.append(qtloop.run(main()))
-        QtCore.QTimer.singleShot(5, next_slot)
+        if not quits_too:
+            QtCore.QTimer.singleShot(5, next_slot)
 
     def next_slot() -> None:
         log.append("the program goes on")

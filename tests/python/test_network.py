@@ -267,12 +267,17 @@ def test_tls_can_begin_in_the_middle_of_a_connection(loop: qtloop.QEventLoop) ->
             else:
                 self.transport.write(data[::-1])
 
+        def connection_lost(self, error: Exception | None) -> None:
+            self.transport.close()
+            ended.release()
+
         async def upgrade(self) -> None:
             self.transport = await loop.start_tls(
                 self.transport, self, for_server, server_side=True
             )
 
     tasks: list[asyncio.Task[None]] = []
+    ended = asyncio.Semaphore(0)
 
     class Client(asyncio.Protocol):
         def __init__(self) -> None:
@@ -280,6 +285,9 @@ def test_tls_can_begin_in_the_middle_of_a_connection(loop: qtloop.QEventLoop) ->
 
         def data_received(self, data: bytes) -> None:
             self.came.put_nowait(data)
+
+        def connection_lost(self, error: Exception | None) -> None:
+            ended.release()
 
     async def main() -> bytes:
         server = await loop.create_server(Server, *HERE)
@@ -295,7 +303,8 @@ def test_tls_can_begin_in_the_middle_of_a_connection(loop: qtloop.QEventLoop) ->
         assert secure.get_extra_info("cipher")
         secure.close()
         server.close()
-        await asyncio.sleep(0.01)
+        for _ in ("client", "server"):
+            await ended.acquire()
         return answer
 
     assert run(loop, main()) == b"terces"

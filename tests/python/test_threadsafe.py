@@ -210,7 +210,7 @@ def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
             failures.append(error)
 
     workers = [in_thread(send) for _ in range(4)]
-    for _ in range(20):
+    for _ in range(200):
         run_once(each_loop)
     each_loop.close()
     for worker in workers:

@@ -22,6 +22,7 @@ trials![
     a_driver_may_be_dropped_inside_of_its_own_turn,
     a_batch_runs_without_qt,
     a_wait_that_begins_while_qt_quits_still_gets_events,
+    a_wait_that_is_held_gets_turns_after_a_quit,
 ];
 
 fn a_stop_before_the_run_runs_one_batch() {
@@ -150,5 +151,25 @@ fn a_wait_that_begins_while_qt_quits_still_gets_events() {
         world.write(nest.exec(false).to_string());
     });
     world.run();
+    assert_eq!(world.read(), ["3"]);
+}
+
+fn a_wait_that_is_held_gets_turns_after_a_quit() {
+    let world = World::new();
+    let other = World::new();
+    let nest = Rc::new(Nest::new());
+    let left = Rc::clone(&nest);
+    let waiting = world.clone();
+    // It is no turn of its own that waits, as when Qt calls a slot.
+    other.soon(move |_| {
+        app::exit(0);
+        let left = Rc::clone(&left);
+        waiting.soon(move |_| left.leave(3));
+        let code = waiting.driver.hold(|| nest.exec(true));
+        waiting.write(code.to_string());
+    });
+    other.attach();
+    world.run_until_quit();
+    other.driver.detach();
     assert_eq!(world.read(), ["3"]);
 }

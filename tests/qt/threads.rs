@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use qtloop::driver::{Driver, Quits, Turn};
+use qtloop::driver::{Driver, Quits, Wakeup};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -36,8 +36,8 @@ fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
     let driver = Driver::new(alarm()).expect("three descriptors");
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (diary, stopping) = (Rc::clone(&seen), Rc::downgrade(&driver));
-    let face = move |turn: Turn<Note>| {
-        for note in turn {
+    let face = move |wakeup: Wakeup<'_, Note>| {
+        for note in wakeup.turn().into_iter().flatten() {
             diary.borrow_mut().push(note);
             if diary.borrow().len() == expected
                 && let Some(driver) = stopping.upgrade()
@@ -96,8 +96,8 @@ fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
     let thread = std::thread::spawn(move || {
         let driver: Rc<Driver<&str>> = Driver::new(alarm()).expect("three descriptors");
         let stopping = Rc::downgrade(&driver);
-        let face = move |turn: Turn<&'static str>| {
-            for _ in turn {
+        let face = move |wakeup: Wakeup<'_, &'static str>| {
+            for _ in wakeup.turn().into_iter().flatten() {
                 if let Some(driver) = stopping.upgrade() {
                     driver.stop();
                 }

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use qtloop::driver::{Driver, Quits, Turn};
+use qtloop::driver::{Driver, Quits, Wakeup};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -45,8 +45,12 @@ impl World {
 
     /// Attaches the driver to the application's `exec()`, which its end ends.
     pub(crate) fn attach(&self) {
+        self.attach_until(Quits::GoOn);
+    }
+
+    fn attach_until(&self, quits: Quits) {
         let (diary, driver) = (Rc::clone(&self.diary), Rc::downgrade(&self.driver));
-        let face = move |turn: Turn<Job>| {
+        let face = move |wakeup: Wakeup<'_, Job>| {
             let Some(driver) = Weak::upgrade(&driver) else {
                 return;
             };
@@ -54,18 +58,29 @@ impl World {
                 driver,
                 diary: Rc::clone(&diary),
             };
-            turn.for_each(|job| (job.0)(&world));
+            for job in wakeup.turn().into_iter().flatten() {
+                (job.0)(&world);
+            }
         };
         self.driver
-            .attach(Quits::GoOn, face, || app::exit(0))
+            .attach(quits, face, || app::exit(0))
             .expect("a descriptor");
     }
 
     /// Runs the application until a job says stop; fails if none ever does.
     pub(crate) fn run(&self) -> i32 {
+        self.run_to(Quits::GoOn)
+    }
+
+    /// The same, for a driver that gets no turns when the application has said `aboutToQuit`.
+    pub(crate) fn run_until_quit(&self) -> i32 {
+        self.run_to(Quits::End)
+    }
+
+    fn run_to(&self, quits: Quits) -> i32 {
         let limit = Time::now() + LIMIT;
         let guard = self.driver.push_at(limit, job(|_| panic!("the test hung")));
-        self.attach();
+        self.attach_until(quits);
         let code = app::exec();
         self.driver.detach();
         drop(self.driver.cancel(guard));
