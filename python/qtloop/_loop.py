@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import ctypes
+import inspect
 import math
 import os
 import selectors
@@ -42,6 +43,9 @@ _guests: set[QEventLoop] = set()
 
 # How long the interpreter's end waits for loops of daemon threads, in seconds.
 _PATIENCE = 1.0
+
+# Coroutines that end by themselves, or with any Qt loop: no news of a quit comes by them.
+deaf = {asyncio.sleep.__code__}
 
 # The thread that ends the interpreter.
 _ending: int | None = None
@@ -136,7 +140,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     quit_grace: float = 5.0
     """Seconds for which `run_until_complete()` lets its future go on after the application has
     quit, if the future reacts to that: if it waited for something that `aboutToQuit` has brought
-    about."""
+    about. After that it is cut short; under `qtloop.run()` it is cancelled."""
 
     _cancels_on_quit = False
     _has_quit = False
@@ -292,23 +296,20 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
         """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
         self._has_quit = True
-        waited = {task: _waits_for(task) for task in tasks.all_tasks(self)}
+        heard = {task: _listens_to(task) for task in tasks.all_tasks(self)}
+        limit = self.time() + self.quit_grace
         # Slots of aboutToQuit are among it, if another thread has said so.
         _native.send_posted_events()
-        if self._cancels_on_quit:
-            self._settle(main)
-            if not (main.done() or _moved(main, waited)):
-                main.cancel()
-            self._go_on({main}, None)
-            return
-        limit = self.time() + self.quit_grace
         self._settle(main)
-        if not _moved(main, waited):
+        if not (self._cancels_on_quit or _moved(main, heard)):
             # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
-            self._go_on({task for task in waited if _moved(task, waited)}, limit)
+            self._go_on({task for task in heard if _moved(task, heard)}, limit)
             self._settle(main)
-        if _moved(main, waited):
+        if _moved(main, heard):
             self._go_on({main}, limit)
+        if self._cancels_on_quit and not main.done():
+            main.cancel()
+            self._go_on({main}, None)
 
     def _settle(self, main: asyncio.Future[Any]) -> None:
         """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
@@ -546,9 +547,18 @@ def _waits_for(task: asyncio.Future[Any]) -> Any:
     return getattr(task, "_fut_waiter", None)
 
 
-def _moved(task: asyncio.Future[Any], waited: dict[Any, Any]) -> bool:
-    """Whether a task has got what it waited for then. One that only yields does not wait."""
-    before = waited.get(task)
+def _listens_to(task: asyncio.Task[Any]) -> Any:
+    """What a task awaits, if that may be news of a quit; None for a task that only sleeps."""
+    innermost: Any = task.get_coro()
+    while inspect.iscoroutine(awaited := getattr(innermost, "cr_await", None)):
+        innermost = awaited
+    is_deaf = getattr(innermost, "cr_code", None) in deaf
+    return None if is_deaf else _waits_for(task)
+
+
+def _moved(task: asyncio.Future[Any], heard: dict[Any, Any]) -> bool:
+    """Whether a task has got what it listened to then. One that only yields does not listen."""
+    before = heard.get(task)
     return task.done() or (before is not None and _waits_for(task) is not before)
 
 

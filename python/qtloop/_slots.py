@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
 from . import _binding
-from ._loop import QEventLoop
+from ._loop import QEventLoop, deaf
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -103,6 +103,9 @@ async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
 
     loop.call_soon(call)
     return await outcome
+
+
+deaf.add(asyncWrap.__code__)  # a quit ends dialogs too, which is no sign that main knows of it
 
 
 def _starting_a_task(fn: _AsyncFunction[_T]) -> _Slot[_T]:

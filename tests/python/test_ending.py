@@ -310,6 +310,28 @@ def test_main_that_does_not_react_to_the_quit_ends_at_once(
     assert time.monotonic() - began[0] < 1
 
 
+def test_main_whose_sleep_ends_with_the_quit_does_not_react(
+    loop: qtloop.QEventLoop, app: Any
+) -> None:
+    began: list[float] = []
+
+    def quit() -> None:
+        time.sleep(
+            0.02
+        )  # the timers of main are due when this ends, and come with what is queued here
+        loop.call_soon(app.quit)
+        began.append(time.monotonic())
+
+    async def main() -> None:
+        loop.call_soon(quit)
+        while True:
+            await asyncio.sleep(0.01)
+
+    with pytest.raises(RuntimeError, match=STOPPED):
+        loop.run_until_complete(main())
+    assert time.monotonic() - began[0] < 2
+
+
 def test_main_that_reacts_for_longer_than_the_grace_is_cut_short(
     loop: qtloop.QEventLoop, app: Any, hears_quit: asyncio.Event
 ) -> None:

@@ -175,6 +175,44 @@ def test_clean_up_may_ask_in_a_dialog(window: Any) -> None:
     assert qtloop.run(main()) == 42
 
 
+def test_quit_under_a_wrapped_dialog_closes_it_and_cancels_its_main(app: Any) -> None:
+    log: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(0.01, app.quit)
+        log.append(await qtloop.asyncWrap(QtWidgets.QDialog().exec))
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+        finally:
+            log.append("cancelled")
+
+    began = time.monotonic()
+    assert qtloop.run(main()) is None
+    assert log == [0, "cancelled"]
+    assert time.monotonic() - began < 3
+
+
+def test_main_that_reacts_for_longer_than_the_grace_is_cancelled(
+    app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qtloop.QEventLoop, "quit_grace", 0.05)
+
+    async def main() -> str:
+        closed = asyncio.Event()
+        app.aboutToQuit.connect(closed.set)
+        asyncio.get_running_loop().call_later(0.01, app.quit)
+        await closed.wait()
+        app.aboutToQuit.disconnect(closed.set)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "cancelled"
+        return "slept"
+
+    assert qtloop.run(main()) == "cancelled"
+
+
 def test_quit_under_a_dialog_closes_it_and_cancels_its_main(app: Any) -> None:
     log: list[object] = []
 
