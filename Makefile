@@ -1,6 +1,6 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench doc wheel
+.PHONY: help demo test lint fmt bench probes doc wheel
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ fmt:  ## format Rust, C++ and Python in place
 
 bench:  ## measure speed with release builds
 	@tools/bench
+
+probes:  ## ask this and the other Qt loops the same questions: the table of the README
+	@tools/probes $(ARGS)
 
 doc:  ## build the Rust documentation and say where it is
 	@tools/doc

@@ -1,0 +1,90 @@
+"""How each Qt loop is started, as its own documentation has it; for `probes.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+
+class Peer:
+    """One loop: how to make it, to run a coroutine as a program, and to call what blocks in Qt."""
+
+    module: ClassVar[str]
+    binding: ClassVar = "PySide6"
+
+    def __init__(self) -> None:
+        os.environ["QT_API"] = self.binding
+        self.core = importlib.import_module(f"{self.binding}.QtCore")
+        self.widgets = importlib.import_module(f"{self.binding}.QtWidgets")
+        self.library = importlib.import_module(self.module)
+        self.app = self.widgets.QApplication([])
+        self.threads = len(os.listdir("/proc/self/task"))  # Qt has some, without any loop
+
+    def new_loop(self) -> Any:
+        return self.library.QEventLoop(self.app)
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        return self.library.run(main)
+
+    async def call_modal(self, function: Callable[[], Any]) -> Any:
+        raise NotImplementedError("there is no such wrapper")
+
+
+class Qtloop(Peer):
+    module = "qtloop"
+
+    async def call_modal(self, function: Callable[[], Any]) -> Any:
+        return await self.library.asyncWrap(function)
+
+
+class Quamash(Peer):
+    module, binding = "quamash", "PyQt5"  # the newest binding that it knows
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        loop = self.new_loop()
+        asyncio.set_event_loop(loop)
+        with loop:
+            return loop.run_until_complete(main)
+
+
+class Qasync(Qtloop):
+    module = "qasync"  # with the same names as qtloop, or rather the other way round
+
+
+class Qtinter(Peer):
+    module = "qtinter"
+
+    def new_loop(self) -> Any:
+        return self.library.new_event_loop()
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        with self.library.using_qt_from_asyncio():
+            return asyncio.run(main)
+
+    async def call_modal(self, function: Callable[[], Any]) -> Any:
+        return await self.library.modal(function)()
+
+
+class QtAsyncio(Peer):
+    module = "PySide6.QtAsyncio"
+
+    def new_loop(self) -> Any:
+        return self.library.QAsyncioEventLoop(self.app)
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        return self.library.run(main, keep_running=False, handle_sigint=True)
+
+
+class Asyncio(Peer):
+    module = "asyncio"
+
+    def new_loop(self) -> Any:
+        return asyncio.new_event_loop()
+
+
+PEERS: dict[str, type[Peer]] = {
+    peer.module: peer for peer in (Qtloop, Quamash, Qasync, Qtinter, QtAsyncio, Asyncio)
+}
