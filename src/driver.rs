@@ -145,7 +145,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.host.borrow().is_some()
     }
 
-    /// Whether it was `stop`, and not Qt, that ended the loop it lived in.
+    /// Whether it was `stop`, and not Qt, that ended the loop it lived in; of no interest where [`Quits::GoOn`].
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.left.get()
@@ -364,7 +364,8 @@ impl<J: Recur + 'static> Driver<J> {
     /// A turn has ended.
     fn finish(&self) {
         if self.stopping.get() && !self.left.get() && self.is_attached() {
-            self.left.set(true);
+            // Of a Qt loop that is not its own it cannot know when that has ended, and another begun.
+            self.left.set(self.quits.get() == Quits::End);
             self.stopping.set(false);
             let leave = self.leave.borrow().clone();
             if let Some(leave) = leave {

@@ -247,7 +247,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _wind_up(self) -> None:
         self._leave_guest()
-        if self.is_closed() or not _native.app_exists():
+        if self.is_closed() or not _native.app_exists() or asyncio._get_running_loop() is not None:
             return
         runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
         self.run_until_complete(self.shutdown_asyncgens())
@@ -360,6 +360,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         with ExitStack() as undo:
+            if self._guest is not None:
+                self._leave_guest()
+                undo.callback(self._be_guest_again)
             undo.callback(self._set_coroutine_origin_tracking, False)  # type: ignore[attr-defined]
             self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
             undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())
@@ -398,11 +401,14 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             _hanging.discard(self)
             _guests.discard(self)
 
+    def _be_guest_again(self) -> None:
+        if _native.app_exists():
+            self._be_guest()
+
     def _check_running(self) -> None:
-        # The exec() that a guest lived in has ended, and the loop is to run by itself.
-        if self._guest is not None and _native.level() == 0:
-            self._leave_guest()
-        super()._check_running()  # type: ignore[misc]
+        # A guest may run by itself where no exec() runs it.
+        if self._guest is None or _native.level() > 0:
+            super()._check_running()  # type: ignore[misc]
         if not _native.app_exists():
             raise RuntimeError(
                 "there is no QCoreApplication: make one before the loop runs, "

@@ -30,7 +30,7 @@ use crate::reactor::{Recur, Side, Time, TimerKey};
 enum Home {
     /// The application's `exec()`, called by `run_forever`; the application does not quit with the loop.
     Application,
-    /// The application's `exec()`, called by somebody else.
+    /// The `exec()` of the application or of this thread, called by somebody else.
     Guest,
     /// The `exec()` of this thread's `QThread`.
     Thread,
@@ -208,7 +208,8 @@ impl State {
                 self.were_blocked.set(Some(app::block_signals(true)));
                 app::exit(0);
             }
-            Some(Home::Guest) => app::exit(0),
+            Some(Home::Guest) if app::is_main_thread() => app::exit(0),
+            Some(Home::Guest) => app::thread_exit(0),
             Some(Home::Thread) => app::thread_exit(0),
             Some(Home::Nest(nest)) => nest.leave(0),
             None => {}

@@ -18,6 +18,7 @@ trials![
     the_exit_code_is_the_applications,
     what_is_left_waits_for_the_next_run,
     a_panic_in_a_job_ends_the_turn_and_not_the_process,
+    a_guest_stops_one_run_and_lives_in_the_next,
     a_driver_that_is_detached_gets_no_turns,
     a_driver_may_be_dropped_inside_of_its_own_turn,
     a_batch_runs_without_qt,
@@ -100,6 +101,21 @@ fn a_panic_in_a_job_ends_the_turn_and_not_the_process() {
     std::panic::set_hook(hook);
 }
 
+fn a_guest_stops_one_run_and_lives_in_the_next() {
+    let guest = World::new();
+    guest.attach();
+    let world = World::new();
+    for round in ["one", "two"] {
+        guest.soon(move |guest| {
+            guest.write(round);
+            guest.stop();
+        });
+        assert_eq!(world.run(), 0);
+        assert!(!world.driver.has_left());
+    }
+    assert_eq!(guest.read(), ["one", "two"]);
+}
+
 fn a_driver_that_is_detached_gets_no_turns() {
     let world = World::new();
     world.attach();
@@ -169,7 +185,7 @@ fn a_wait_that_is_held_gets_turns_after_a_quit() {
         waiting.write(code.to_string());
     });
     other.attach();
-    world.run_until_quit();
+    world.run();
     other.driver.detach();
     assert_eq!(world.read(), ["3"]);
 }

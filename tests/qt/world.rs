@@ -67,20 +67,11 @@ impl World {
             .expect("a descriptor");
     }
 
-    /// Runs the application until a job says stop; fails if none ever does.
+    /// Runs the application until a job says stop, or it quits; fails if neither ever happens.
     pub(crate) fn run(&self) -> i32 {
-        self.run_to(Quits::GoOn)
-    }
-
-    /// The same, for a driver that gets no turns when the application has said `aboutToQuit`.
-    pub(crate) fn run_until_quit(&self) -> i32 {
-        self.run_to(Quits::End)
-    }
-
-    fn run_to(&self, quits: Quits) -> i32 {
         let limit = Time::now() + LIMIT;
         let guard = self.driver.push_at(limit, job(|_| panic!("the test hung")));
-        self.attach_until(quits);
+        self.attach_until(Quits::End);
         let code = app::exec();
         self.driver.detach();
         drop(self.driver.cancel(guard));
