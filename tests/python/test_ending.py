@@ -17,36 +17,13 @@ if binding is None:
     pytest.skip("applications that quit need a Qt binding", allow_module_level=True)
 
 QtCore: Any = binding.QtCore
-QtWidgets: Any = binding.module("QtWidgets")
+
+pytest_plugins = ["quitting"]
 
 STOPPED = r"Event loop stopped before Future completed\."
 Quit = Callable[[], object]
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has this from 3.11 on")
-
-
-@pytest.fixture
-def quits(app: Any) -> Iterator[list[str]]:
-    """Grows by one with every `aboutToQuit`."""
-    quits: list[str] = []
-
-    def note() -> None:
-        quits.append("about to quit")
-
-    app.aboutToQuit.connect(note)
-    yield quits
-    app.aboutToQuit.disconnect(note)
-
-
-@pytest.fixture
-def window(app: Any) -> Iterator[Any]:
-    """The only window, whose closing quits the application."""
-    window = QtWidgets.QWidget()
-    window.show()
-    app.setQuitOnLastWindowClosed(True)
-    yield window
-    app.setQuitOnLastWindowClosed(False)
-    window.close()
 
 
 @pytest.fixture(params=["last window", "quit", "exit"])

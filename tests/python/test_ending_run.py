@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,28 +19,8 @@ QtCore: Any = binding.QtCore
 QtWidgets: Any = binding.module("QtWidgets")
 
 
-@pytest.fixture(autouse=True)
-def quits(app: Any) -> Iterator[list[str]]:
-    """Grows by one with every `aboutToQuit`."""
-    quits: list[str] = []
-
-    def note() -> None:
-        quits.append("about to quit")
-
-    app.aboutToQuit.connect(note)
-    yield quits
-    app.aboutToQuit.disconnect(note)
-
-
-@pytest.fixture
-def window(app: Any) -> Iterator[Any]:
-    """The only window, whose closing quits the application."""
-    window = QtWidgets.QWidget()
-    window.show()
-    app.setQuitOnLastWindowClosed(True)
-    yield window
-    app.setQuitOnLastWindowClosed(False)
-    window.close()
+pytest_plugins = ["quitting"]
+pytestmark = pytest.mark.usefixtures("app")
 
 
 @pytest.fixture(params=["last window", "quit", "exit", "exit from a thread"])
