@@ -1,0 +1,74 @@
+"""The names of PySide6.QtAsyncio, for programs that move: `import qtloop.QtAsyncio as QtAsyncio`.
+
+It works with any binding. What QtAsyncio leaves out, sockets, processes and signals, is there; the
+classes are asyncio's own and the loop is `qtloop.QEventLoop`. New programs have `qtloop.run()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ._loop import QEventLoop
+
+QAsyncioEventLoop = QEventLoop
+QAsyncioFuture = asyncio.Future
+QAsyncioHandle = asyncio.Handle
+QAsyncioTask = asyncio.Task
+QAsyncioTimerHandle = asyncio.TimerHandle
+
+__all__ = [
+    "QAsyncioEventLoop",
+    "QAsyncioFuture",
+    "QAsyncioHandle",
+    "QAsyncioTask",
+    "QAsyncioTimerHandle",
+    "run",
+]
+
+if sys.version_info < (3, 16):
+    from ._policy import QEventLoopPolicy
+
+    class QAsyncioEventLoopPolicy(QEventLoopPolicy):
+        """`qtloop.QEventLoopPolicy`; the arguments have no effect."""
+
+        def __init__(self, quit_qapp: bool = True, handle_sigint: bool = False) -> None:
+            super().__init__()
+
+    __all__ += ["QAsyncioEventLoopPolicy"]
+
+
+def run(
+    coro: Coroutine[Any, Any, Any] | None = None,
+    keep_running: bool = True,
+    quit_qapp: bool = True,
+    *,
+    handle_sigint: bool = False,
+    debug: bool | None = None,
+) -> Any:
+    """Run the loop: with `keep_running` until the application quits, else until `coro` is done.
+
+    Without `keep_running` the result is the coroutine's. At the end, tasks that are left are
+    cancelled and clean up, and the loop is closed. With `handle_sigint`, Ctrl-C ends the run
+    quietly; else it raises KeyboardInterrupt. `quit_qapp` has no effect: the application object may
+    be used again in any case.
+
+    Source: https://doc.qt.io/qtforpython-6/PySide6/QtAsyncio/index.html
+    """
+    if coro is None and not keep_running:
+        raise RuntimeError("without keep_running there must be a coroutine to run")
+    with suppress(*([KeyboardInterrupt] if handle_sigint else [])), QEventLoop() as loop:
+        if debug is not None:
+            loop.set_debug(debug)
+        asyncio.set_event_loop(loop)
+        try:
+            task = coro and loop.create_task(coro)
+            if task and not keep_running:
+                return loop.run_until_complete(task)
+            loop.run_forever()
+        finally:
+            asyncio.set_event_loop(None)
+    return None
