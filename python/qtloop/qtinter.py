@@ -1,0 +1,176 @@
+"""The names of qtinter, for programs that move: `import qtloop.qtinter as qtinter`.
+
+What differs: no thread waits for sockets, tasks go on while any dialog is open and not only inside
+of `modal`, and `app.quit()` ends `asyncio.run()` too. New programs have `qtloop.run()`,
+`qtloop.attach()`, `asyncSlot` and `asyncWrap`; to await a signal there is `asyncsignal` here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+from . import _binding, _slots
+from ._loop import QEventLoop, new_event_loop
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+QiDefaultEventLoop = QEventLoop
+
+__all__ = [
+    "QiDefaultEventLoop",
+    "asyncsignal",
+    "asyncsignalstream",
+    "asyncslot",
+    "modal",
+    "multisignal",
+    "new_event_loop",
+    "run_task",
+    "using_asyncio_from_qt",
+]
+
+if sys.version_info < (3, 16):
+    from ._policy import QEventLoopPolicy
+
+    QiDefaultEventLoopPolicy = QEventLoopPolicy
+
+    @contextmanager
+    def using_qt_from_asyncio() -> Iterator[None]:
+        """Have `asyncio.run()`, and all that makes loops, make a `QEventLoop` in this block."""
+        asyncio.set_event_loop_policy(QEventLoopPolicy())
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop_policy(None)
+
+    __all__ += ["QiDefaultEventLoopPolicy", "using_qt_from_asyncio"]
+
+
+@contextmanager
+def using_asyncio_from_qt(
+    *, debug: bool | None = None, loop_factory: Callable[[], QEventLoop] | None = None
+) -> Iterator[None]:
+    """`qtloop.attach()`: have a loop in an `exec()` that the program calls."""
+    with (loop_factory or new_event_loop)() as loop:
+        if debug is not None:
+            loop.set_debug(debug)
+        loop._be_guest()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
+
+
+def run_task(coro: Coroutine[Any, Any, _T], **kwargs: Any) -> asyncio.Task[_T]:
+    """Make a task that runs to its first wait at once: from Python 3.12 on; before, very soon."""
+    kwargs.pop("allow_task_nesting", None)
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coro, loop=loop, eager_start=True, **kwargs)
+    return loop.create_task(coro, **kwargs)
+
+
+def asyncslot(
+    fn: Callable[..., Coroutine[Any, Any, _T]],
+    *,
+    task_runner: Callable[[Coroutine[Any, Any, _T]], asyncio.Task[_T]] = run_task,
+) -> Callable[..., asyncio.Task[_T] | None]:
+    """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
+
+    A bound method's object is not kept alive by it; once that is gone, the slot does nothing.
+    As from any task, an exception is reported when nobody has asked for it.
+    """
+    if not callable(fn):
+        raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
+    fitting = _slots._trimmer(fn)
+    is_bound = getattr(fn, "__self__", None) is not None
+    target: Callable[[], Any] = weakref.WeakMethod(fn) if is_bound else lambda: fn
+
+    def slot(*args: Any) -> asyncio.Task[_T] | None:
+        function = target()
+        if function is None:
+            return None
+        task = task_runner(function(*fitting(args, {})))
+        _slots._tasks.add(task)
+        task.add_done_callback(_slots._tasks.discard)
+        return task
+
+    return slot
+
+
+def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
+    """A coroutine function that calls `fn`, which runs a Qt loop, by `asyncWrap`."""
+
+    @functools.wraps(fn)
+    async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return await _slots.asyncWrap(fn, *args, **kwargs)
+
+    return wrapper
+
+
+async def asyncsignal(signal: Any) -> tuple[Any, ...]:
+    """Wait for a signal to be emitted once; its arguments.
+
+    If the sender goes first, this waits until it is cancelled.
+    """
+    emitted: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
+
+    def slot(*args: Any) -> None:
+        if not emitted.done():
+            emitted.set_result(_copied(args))
+
+    connection = signal.connect(slot)
+    try:
+        return await emitted
+    finally:
+        _disconnect(connection)
+
+
+class asyncsignalstream:
+    """The arguments of each emission of a signal, from now on: `async for args in ...`."""
+
+    def __init__(self, signal: Any) -> None:
+        queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
+        self._queue = queue
+        connection = signal.connect(lambda *args: queue.put_nowait(_copied(args)))
+        weakref.finalize(self, _disconnect, connection).atexit = False
+
+    def __aiter__(self) -> asyncsignalstream:
+        return self
+
+    async def __anext__(self) -> tuple[Any, ...]:
+        return await self._queue.get()
+
+
+class multisignal:
+    """Several signals as one, which calls its slots with a signal's value and its arguments."""
+
+    def __init__(self, signal_map: Mapping[Any, Any]) -> None:
+        self.signal_map = signal_map
+
+    def connect(self, slot: Callable[..., object]) -> None:
+        """Have `slot(value, args)` called for each emission of each signal."""
+        for signal, value in self.signal_map.items():
+            signal.connect(lambda *args, value=value: slot(value, _copied(args)))
+
+
+def _copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A signal's arguments, to be kept: PyQt's are the sender's own, and may end with the call."""
+    core: Any = _binding.binding.QtCore if _binding.binding else None
+    if not hasattr(core, "QVariant"):
+        return args
+    return tuple(core.QVariant(each).value() for each in args)
+
+
+def _disconnect(connection: Any) -> None:
+    # By the connection, for that is no error if the sender is gone; the signal's own `disconnect`
+    # would end the process then, under PyQt.
+    assert _binding.binding is not None
+    _binding.binding.QtCore.QObject.disconnect(connection)

@@ -1,0 +1,249 @@
+"""Programs for qtinter run by a changed import line."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import weakref
+from typing import Any
+
+import pytest
+from conftest import BINDING, Child, needs_binding
+
+import qtloop
+from qtloop import qtinter
+from qtloop._binding import binding
+
+if binding is None:
+    pytest.skip("signals of Qt need a Qt binding", allow_module_level=True)
+
+QtCore: Any = binding.QtCore
+Signal: Any = getattr(QtCore, "Signal", None) or QtCore.pyqtSignal
+
+
+class Sender(QtCore.QObject):  # type: ignore[misc]
+    moved = Signal(int, str)
+    sized = Signal(QtCore.QSize)
+
+
+def is_connected(sender: Sender) -> bool:
+    gc.collect()
+    known = sender.metaObject()
+    signal = known.method(known.indexOfSignal("moved(int,QString)"))
+    return bool(sender.isSignalConnected(signal))
+
+
+def run(main: Any) -> Any:
+    return qtloop.run(main)
+
+
+@needs_binding
+def test_clock_of_the_readme_runs_inside_exec(child: Child) -> None:
+    """asyncio from Qt: a coroutine in a slot of a window, while the program calls exec()."""
+    program = f"""
+from {BINDING} import QtCore, QtWidgets
+import qtloop.qtinter as qtinter
+
+class Clock(QtWidgets.QWidget):
+    def __init__(self):
+        super().__init__()
+        self.button = QtWidgets.QPushButton(self)
+        self.button.clicked.connect(qtinter.asyncslot(self.tick))
+
+    async def tick(self):
+        for second in range(3):
+            print(second)
+            await asyncio.sleep(0.001)
+        self.close()
+
+app = QtWidgets.QApplication([])
+clock = Clock()
+clock.show()
+QtCore.QTimer.singleShot(0, clock.button.click)
+with qtinter.using_asyncio_from_qt():
+    app.exec()
+print("ended")
+"""
+    assert child(program).stdout.split() == ["0", "1", "2", "ended"]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="policies are deprecated since 3.14")
+def test_asyncio_run_in_the_block_is_on_qt(app: Any) -> None:
+    async def main() -> int:
+        assert isinstance(asyncio.get_running_loop(), qtloop.QEventLoop)
+        timer = QtCore.QTimer()
+        timer.setSingleShot(True)
+        timer.start(1)
+        await qtinter.asyncsignal(timer.timeout)
+        return 7
+
+    with qtinter.using_qt_from_asyncio():
+        assert asyncio.run(main()) == 7
+    loop = asyncio.new_event_loop()
+    assert not isinstance(loop, qtloop.QEventLoop)
+    loop.close()
+
+
+def test_guest_ends_with_its_block_and_its_tasks_clean_up(app: Any) -> None:
+    log: list[str] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def work() -> None:
+        try:
+            asyncio.get_running_loop().call_later(0.001, app.exit)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.001)
+            log.append("cleaned up")
+
+    with qtinter.using_asyncio_from_qt(debug=True, loop_factory=qtinter.new_event_loop):
+        assert asyncio.get_running_loop().get_debug()
+        tasks.append(qtinter.run_task(work()))
+        app.exec()
+    assert log == ["cleaned up"]
+
+
+def test_awaited_signal_gives_its_arguments_and_is_disconnected(app: Any) -> None:
+    sender = Sender()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(2):
+            loop.call_soon(sender.moved.emit, number, "here")
+            assert await qtinter.asyncsignal(sender.moved) == (number, "here")
+        loop.call_soon(sender.sized.emit, QtCore.QSize(3, 4))
+        (size,) = await qtinter.asyncsignal(sender.sized)
+        gc.collect()
+        assert (size.width(), size.height()) == (3, 4)
+
+    run(main())
+    assert not is_connected(sender)
+
+
+def test_wait_for_a_signal_can_be_cancelled(app: Any) -> None:
+    sender = Sender()
+
+    async def main() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(qtinter.asyncsignal(sender.moved), 0.001)
+        assert not is_connected(sender)
+
+    run(main())
+
+
+def test_sender_may_go_while_its_signal_is_awaited(app: Any) -> None:
+    async def main() -> None:
+        sender = Sender()
+        waiting = asyncio.create_task(qtinter.asyncsignal(sender.moved))
+        ended = asyncio.create_task(qtinter.asyncsignal(sender.destroyed))
+        await asyncio.sleep(0.001)
+        sender.deleteLater()
+        await ended
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    run(main())
+
+
+def test_stream_gives_every_emission(app: Any) -> None:
+    sender = Sender()
+
+    async def main() -> list[Any]:
+        seen = []
+        stream = qtinter.asyncsignalstream(sender.moved)
+        for number in range(3):
+            sender.moved.emit(number, "x")
+        async for number, _ in stream:
+            seen.append(number)
+            if number == 2:
+                break
+        assert is_connected(sender)
+        del stream
+        assert not is_connected(sender)
+        return seen
+
+    assert run(main()) == [0, 1, 2]
+
+
+def test_signals_as_one_tell_which_it_was(app: Any) -> None:
+    sender, seen = Sender(), list[Any]()
+    both = qtinter.multisignal({sender.moved: "moved", sender.sized: "sized"})
+    both.connect(lambda value, args: seen.append((value, len(args))))
+    sender.moved.emit(1, "x")
+    sender.sized.emit(QtCore.QSize(1, 1))
+    assert seen == [("moved", 2), ("sized", 1)]
+
+
+def test_slot_takes_as_many_arguments_as_its_function(app: Any) -> None:
+    sender, seen = Sender(), list[int]()
+
+    async def moved(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        sender.moved.connect(qtinter.asyncslot(moved))
+        sender.moved.connect(qtinter.asyncslot(moved, task_runner=asyncio.create_task))
+        sender.moved.emit(7, "dropped")
+        await asyncio.sleep(0.001)
+
+    run(main())
+    assert seen == [7, 7]
+
+
+def test_slot_keeps_no_object_alive_and_does_nothing_after_it(app: Any) -> None:
+    sender, seen = Sender(), list[int]()
+
+    class Receiver:
+        async def moved(self) -> None:
+            seen.append(1)
+
+    async def main() -> None:
+        receiver = Receiver()
+        gone = weakref.ref(receiver)
+        sender.moved.connect(qtinter.asyncslot(receiver.moved))
+        sender.moved.emit(1, "x")
+        await asyncio.sleep(0.001)
+        del receiver
+        gc.collect()
+        assert gone() is None
+        sender.moved.emit(2, "x")
+        await asyncio.sleep(0.001)
+
+    run(main())
+    assert seen == [1]
+
+
+def test_slot_of_no_function_is_refused() -> None:
+    not_callable: Any = 7
+    with pytest.raises(TypeError, match="takes a coroutine function"):
+        qtinter.asyncslot(not_callable)
+
+
+def test_task_runs_to_its_first_wait_at_once(app: Any) -> None:
+    if sys.version_info < (3, 12):
+        pytest.skip("asyncio starts tasks at once from 3.12 on")
+    seen: list[object] = []
+
+    async def work() -> str:
+        seen.append(asyncio.current_task())
+        return await asyncio.sleep(0.001, "done")
+
+    async def main() -> None:
+        outer = asyncio.current_task()
+        task = qtinter.run_task(work(), allow_task_nesting=True, name="inner")
+        assert seen == [task] and asyncio.current_task() is outer
+        assert await task == "done"
+
+    run(main())
+
+
+def test_modal_function_runs_while_tasks_go_on(app: Any) -> None:
+    async def main() -> int:
+        asyncio.get_running_loop().call_later(0.005, lambda: nest.exit(3))
+        result: int = await qtinter.modal(nest.exec)()
+        return result
+
+    nest = QtCore.QEventLoop()
+    assert run(main()) == 3
