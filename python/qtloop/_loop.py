@@ -1,122 +1,32 @@
 """The asyncio loop that lives inside Qt's: the Python half of `QEventLoop`.
 
 What runs once per callback is in the native half. What runs once per connection, per process or per
-loop is inherited from asyncio's own selector loop; here is what joins the two. It is one class, and
-so one file, a little longer than most.
+loop is inherited from asyncio's own selector loop; here is what joins the two.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import ctypes
-import inspect
 import math
-import os
-import selectors
 import signal
 import sys
 import threading
-import time
-import weakref
 from asyncio import base_events, events, format_helpers, futures, runners, tasks
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
-from . import _binding, _excepthook, _native
+from . import _binding, _end, _excepthook, _native
+from ._quit import listens_to, moved
+from ._watched import Watched, fileno
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
 # futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
 _LINKS = 16
 
-# Loops that hang on Qt: taken off it before the interpreter ends, for Qt may outlive it.
-_hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
-
-# All loops, for a forked child: it must not touch the pollers that it shares with its parent.
-_loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
-
 # Loops inside an exec() that somebody else calls; nobody else needs to keep them alive.
 _guests: set[QEventLoop] = set()
-
-
-# How long the interpreter's end waits for loops of daemon threads, in seconds.
-_PATIENCE = 1.0
-
-# Coroutines that end by themselves, or with any Qt loop: no news of a quit comes by them.
-deaf = {asyncio.sleep.__code__}
-
-# The thread that ends the interpreter.
-_ending: int | None = None
-
-
-@atexit.register
-def _let_go() -> None:
-    """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
-    global _ending
-    _ending = threading.get_ident()
-    elsewhere = []
-    for loop in list(_hanging):
-        if loop._thread_id == _ending:
-            loop._detach()
-        else:
-            # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
-            # does not survive. So it leaves Qt before, and waits in peace.
-            loop.stop()
-            elsewhere.append(loop)
-    if not _have_left(elsewhere):
-        for loop in elsewhere:
-            # A callback that holds its loop up; this has no effect on a thread that has none.
-            thread = ctypes.c_ulong(loop._thread_id or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
-        _have_left(elsewhere)
-
-
-def _have_left(loops: list[QEventLoop]) -> bool:
-    """Wait until these loops are off Qt, but not for long; whether they are."""
-    deadline = time.monotonic() + _PATIENCE
-    return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in loops)
-
-
-def _wait_for_the_end() -> None:
-    if _ending is not None and threading.get_ident() != _ending:
-        threading.Event().wait()
-
-
-def _after_fork() -> None:
-    for loop in list(_loops):
-        loop._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-class _Watched:
-    """What stands where asyncio's loop has its selector: a view of what the native half watches.
-
-    The repr of asyncio's transports asks it. Registering goes by `add_reader()` and `add_writer()`.
-    """
-
-    def __init__(self, loop: QEventLoop) -> None:
-        self._loop = weakref.proxy(loop)
-
-    def get_key(self, file: Any) -> selectors.SelectorKey:
-        """Which sides of a descriptor are watched; KeyError if none is."""
-        fd = _fileno(file)
-        reads, writes = self._loop._is_watched(fd, False), self._loop._is_watched(fd, True)
-        if not (reads or writes):
-            raise KeyError(f"{file!r} is not registered")
-        mask = reads * selectors.EVENT_READ | writes * selectors.EVENT_WRITE
-        return selectors.SelectorKey(file, fd, mask, None)
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(
-            f"QEventLoop has no selector to ask for {name!r}: use add_reader() and add_writer()"
-        )
 
 
 class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
@@ -155,8 +65,8 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._files: dict[tuple[int, bool], Any] = {}
         self._guest: ExitStack | None = None
         self._off_qt = threading.Event()
-        super().__init__(_Watched(self))  # type: ignore[arg-type]
-        _loops.add(self)
+        super().__init__(Watched(self))  # type: ignore[arg-type]
+        _end.loops.add(self)
         # asyncio's part is there, so whatever fails from here on can close it.
         try:
             self._app = _application_for(app)
@@ -261,10 +171,10 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _run_qt(self, home: str) -> int:
         """Run Qt's loop with this one in it."""
-        _wait_for_the_end()
+        _end.wait()
         self._attach(home)
         self._off_qt.clear()
-        _hanging.add(self)
+        _end.hanging.add(self)
         try:
             if home != "application" or self._app is None:
                 return self._exec()
@@ -273,9 +183,9 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             return code
         finally:
             self._detach()
-            _hanging.discard(self)
+            _end.hanging.discard(self)
             self._off_qt.set()
-            _wait_for_the_end()
+            _end.wait()
             if home == "application" and not self._has_left():
                 _native.forget_quit()
 
@@ -296,16 +206,16 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
         """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
         self._has_quit = True
-        heard = {task: _listens_to(task) for task in tasks.all_tasks(self)}
+        heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
         limit = self.time() + self.quit_grace
         # Slots of aboutToQuit are among it, if another thread has said so.
         _native.send_posted_events()
         self._settle(main)
-        if not (self._cancels_on_quit or _moved(main, heard)):
+        if not (self._cancels_on_quit or moved(main, heard)):
             # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
-            self._go_on({task for task in heard if _moved(task, heard)}, limit)
+            self._go_on({task for task in heard if moved(task, heard)}, limit)
             self._settle(main)
-        if _moved(main, heard):
+        if moved(main, heard):
             self._go_on({main}, limit)
         if self._cancels_on_quit and not main.done():
             main.cancel()
@@ -390,7 +300,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             stack.enter_context(self._running())
             self._attach("guest")
             stack.callback(self._detach)
-            _hanging.add(self)
+            _end.hanging.add(self)
             _guests.add(self)
             self._guest = stack.pop_all()
 
@@ -398,7 +308,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         if self._guest is not None:
             guest, self._guest = self._guest, None
             guest.close()
-            _hanging.discard(self)
+            _end.hanging.discard(self)
             _guests.discard(self)
 
     def _be_guest_again(self) -> None:
@@ -466,7 +376,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self, file: Any, writer: bool, callback: Callable[..., object], args: tuple[Any, ...]
     ) -> events.Handle:
         self._check_closed()  # type: ignore[attr-defined]
-        fd = _fileno(file)
+        fd = fileno(file)
         handle = self._watch(fd, writer, callback, args)
         if file is not fd:
             # Kept alive while it is watched, and known again when it is closed.
@@ -477,7 +387,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         if self.is_closed():
             return False
         try:
-            fd = _fileno(file)
+            fd = fileno(file)
         except ValueError:
             watched = (
                 key for key, kept in self._files.items() if kept is file and key[1] == writer
@@ -546,40 +456,6 @@ def _application_for(app: Any) -> Any:
         else:
             return _binding.make_application()
     return _binding.application()
-
-
-def _waits_for(task: asyncio.Future[Any]) -> Any:
-    """What a task awaits; None if it is about to run."""
-    return getattr(task, "_fut_waiter", None)
-
-
-def _listens_to(task: asyncio.Task[Any]) -> Any:
-    """What a task awaits, if that may be news of a quit; None for a task that only sleeps."""
-    innermost: Any = task.get_coro()
-    while inspect.iscoroutine(awaited := getattr(innermost, "cr_await", None)):
-        innermost = awaited
-    is_deaf = getattr(innermost, "cr_code", None) in deaf
-    return None if is_deaf else _waits_for(task)
-
-
-def _moved(task: asyncio.Future[Any], heard: dict[Any, Any]) -> bool:
-    """Whether a task has got what it listened to then. One that only yields does not listen."""
-    before = heard.get(task)
-    return task.done() or (before is not None and _waits_for(task) is not before)
-
-
-def _fileno(file: Any) -> int:
-    """The number of a descriptor or file object, by the rules of asyncio's selectors."""
-    if isinstance(file, int):
-        fd = file
-    else:
-        try:
-            fd = int(file.fileno())
-        except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"Invalid file object: {file!r}") from None
-    if fd < 0:
-        raise ValueError(f"Invalid file descriptor: {fd}")
-    return fd
 
 
 def new_event_loop() -> QEventLoop:

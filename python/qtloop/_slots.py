@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
 from . import _binding
-from ._loop import QEventLoop, deaf
+from ._loop import QEventLoop
+from ._quit import deaf
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -1,0 +1,68 @@
+"""What the end of the interpreter, and a fork, mean for loops."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._loop import QEventLoop
+
+# Loops that hang on Qt: taken off it before the interpreter ends, for Qt may outlive it.
+hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
+
+# All loops, for a forked child: it must not touch the pollers that it shares with its parent.
+loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
+
+# How long the interpreter's end waits for loops of daemon threads, in seconds.
+_PATIENCE = 1.0
+
+# The thread that ends the interpreter.
+_ending: int | None = None
+
+
+@atexit.register
+def _let_go() -> None:
+    """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
+    global _ending
+    _ending = threading.get_ident()
+    elsewhere = []
+    for loop in list(hanging):
+        if loop._thread_id == _ending:
+            loop._detach()
+        else:
+            # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
+            # does not survive. So it leaves Qt before, and waits in peace.
+            loop.stop()
+            elsewhere.append(loop)
+    if not _have_left(elsewhere):
+        for loop in elsewhere:
+            # A callback that holds its loop up; this has no effect on a thread that has none.
+            thread = ctypes.c_ulong(loop._thread_id or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
+        _have_left(elsewhere)
+
+
+def _have_left(elsewhere: list[QEventLoop]) -> bool:
+    """Wait until these loops are off Qt, but not for long; whether they are."""
+    deadline = time.monotonic() + _PATIENCE
+    return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in elsewhere)
+
+
+def wait() -> None:
+    """Stay here for ever, if the interpreter is ending and this is not the thread that ends it."""
+    if _ending is not None and threading.get_ident() != _ending:
+        threading.Event().wait()
+
+
+def _after_fork() -> None:
+    for loop in list(loops):
+        loop._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
