@@ -69,6 +69,10 @@ impl EventLoop {
         self.state(py).driver()
     }
 
+    pub(super) fn is_debug(&self, py: Python<'_>) -> bool {
+        self.state(py).debug.get()
+    }
+
     /// The handle gives its timer up; the job that waited, for the caller to drop.
     pub(super) fn cancel_timer(&self, py: Python<'_>, key: TimerKey) -> Option<Job> {
         self.driver(py).ok()?.cancel(key)

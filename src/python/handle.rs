@@ -455,7 +455,12 @@ fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResul
             ));
         };
         set(handle, slots.cancelled, ffi::Py_True());
-        if event_loop.call_method0("get_debug")?.is_truthy()? {
+        let native = event_loop.cast::<EventLoop>().ok();
+        let debug = match native {
+            Some(event_loop) => event_loop.get().is_debug(py),
+            None => event_loop.call_method0("get_debug")?.is_truthy()?,
+        };
+        if debug {
             let repr = Bound::from_borrowed_ptr(py, handle).repr()?;
             set(handle, slots.repr, repr.as_ptr());
         }
@@ -464,7 +469,7 @@ fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResul
         } else {
             None
         };
-        if let (Some(key), Ok(event_loop)) = (waiting, event_loop.cast::<EventLoop>()) {
+        if let (Some(key), Some(event_loop)) = (waiting, native) {
             drop(event_loop.get().cancel_timer(py, key));
         }
         set(handle, slots.callback, ffi::Py_None());

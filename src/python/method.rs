@@ -89,12 +89,34 @@ impl<'py, const N: usize> Arguments<'py, N> {
                 )));
             }
         }
-        let rest = PyTuple::new(py, (N.min(count)..count).map(argument).collect::<Vec<_>>())?;
+        // SAFETY: the caller's promise.
+        let rest = unsafe { tuple(py, args.add(N.min(count)), count.saturating_sub(N))? };
         Ok(Arguments {
             named: named.map(|value| value.expect("checked above")),
             rest,
             context,
         })
+    }
+}
+
+/// A tuple of `count` objects, filled in place.
+///
+/// # Safety
+/// There are `count` objects at `items`.
+unsafe fn tuple(
+    py: Python<'_>,
+    items: *const *mut ffi::PyObject,
+    count: usize,
+) -> PyResult<Bound<'_, PyTuple>> {
+    // SAFETY: the caller's promise; a new tuple has room for as many references, and each is owned.
+    unsafe {
+        let tuple = ffi::PyTuple_New(count.cast_signed());
+        let tuple = Bound::from_owned_ptr_or_err(py, tuple)?.cast_into_unchecked::<PyTuple>();
+        for index in 0..count {
+            let item = ffi::Py_NewRef(*items.add(index));
+            ffi::PyTuple_SET_ITEM(tuple.as_ptr(), index.cast_signed(), item);
+        }
+        Ok(tuple)
     }
 }
 
