@@ -377,7 +377,7 @@ async def wake_ups(peer: Peer) -> str:
     return f"{switches() - before}"
 
 
-@asks("a socket event beside 1,000 idle sockets, times one beside none")
+@asks("a socket event beside 1,000 idle sockets: how many times the time of one beside none")
 async def idle_sockets(peer: Peer) -> str:
     loop = asyncio.get_running_loop()
 
@@ -419,7 +419,7 @@ async def idle_sockets(peer: Peer) -> str:
     return f"{statistics.median(beside) / statistics.median(alone):.1f}"
 
 
-@asks("`sleep(0)`, times asyncio's own")
+@asks("`sleep(0)`: how many times asyncio's own time")
 def sleep_zero(peer: Peer) -> str:
     async def spin() -> float:
         start = time.perf_counter()

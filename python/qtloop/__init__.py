@@ -1,14 +1,15 @@
 """One event loop for Qt and async code: a complete asyncio loop inside Qt's own.
 
-    import asyncio, sys
+    import sys
     from PySide6.QtWidgets import QApplication
-    from qtloop import QEventLoop
+    import qtloop
 
     app = QApplication(sys.argv)
-    asyncio.run(main(), loop_factory=QEventLoop)
+    qtloop.run(main())
 
 `QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
-`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code in threads.
+`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code in threads. The modules
+`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys
