@@ -25,6 +25,10 @@ use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
 /// it, and a frame at 60 Hz has room for it eight times over.
 const BUDGET: Duration = Duration::from_millis(2);
 
+/// How often at the most a busy turn asks the system for more: a poll costs as much as a handful of jobs, and what it
+/// would find can wait as long as this.
+const POLL: Duration = Duration::from_micros(50);
+
 type Leave = Rc<dyn Fn()>;
 
 /// What the application's `aboutToQuit` means for the turns of a driver that is attached.
@@ -268,6 +272,7 @@ impl<J: Recur + 'static> Driver<J> {
             begun: true,
             end: self.end_of_ready(),
             until: None,
+            polled: Time::NEVER,
         }
     }
 
@@ -280,12 +285,10 @@ impl<J: Recur + 'static> Driver<J> {
         })
     }
 
-    fn collect(&self) -> Time {
-        let now = Time::now();
+    fn collect(&self, now: Time) {
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
             self.error.replace(Some(error));
         }
-        now
     }
 
     /// What the poller has failed by, once: somebody has closed its descriptor. Timers and the queue still work, but
@@ -426,6 +429,8 @@ pub struct Turn<J: Recur + 'static> {
     end: u64,
     /// When to give the thread back to Qt; `None` after this batch.
     until: Option<Time>,
+    /// When the poller was asked last.
+    polled: Time,
 }
 
 impl<J: Recur + 'static> Turn<J> {
@@ -436,6 +441,7 @@ impl<J: Recur + 'static> Turn<J> {
             begun: false,
             end: 0,
             until: None,
+            polled: Time::NEVER,
         }
     }
 
@@ -445,12 +451,19 @@ impl<J: Recur + 'static> Turn<J> {
         self.driver.depth()
     }
 
-    /// Collects what is due. False if there is nothing to do now.
+    /// Collects what is due; what descriptors and other threads have, not more often than [`POLL`] while jobs are ready.
+    /// False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
         if self.driver.refuses(self.depth()) {
             return false;
         }
-        let now = self.driver.collect();
+        let now = Time::now();
+        if !self.begun || now >= self.polled + POLL || self.driver.reactor.borrow().ready() == 0 {
+            self.polled = now;
+            self.driver.collect(now);
+        } else {
+            self.driver.reactor.borrow_mut().collect_timers(now);
+        }
         self.end = self.driver.end_of_ready();
         let is_ready = self.end > self.driver.popped.get();
         if !self.begun {

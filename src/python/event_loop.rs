@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::RawFd;
+use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,8 +20,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::gil::{self, Guarded};
-use super::handle::{self, Call, Job, Kind};
-use super::method::{self, Arguments};
+use super::handle::{self, Call, Job};
 use crate::driver::{Driver, Quits, Turn, Wakeup};
 use crate::qt::{Nest, app};
 use crate::reactor::{Recur, Side, Time, TimerKey};
@@ -38,14 +38,15 @@ enum Home {
     Nest(Rc<Nest>),
 }
 
-struct State {
+pub(super) struct State {
     /// `None` once the loop is closed.
     driver: RefCell<Option<Rc<Driver<Job>>>>,
     home: RefCell<Option<Home>>,
     /// The application's signals were off before we switched them off.
     were_blocked: Cell<Option<bool>>,
-    debug: Cell<bool>,
+    pub(super) debug: Cell<bool>,
     thread_id: Cell<Option<u64>>,
+    pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
     /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
     fatal: RefCell<Option<PyErr>>,
     /// Nested loops that Python code waits in, which end with this loop.
@@ -61,7 +62,7 @@ struct State {
 pub(super) struct EventLoop(Guarded<Rc<State>>);
 
 impl EventLoop {
-    fn state(&self, py: Python<'_>) -> &Rc<State> {
+    pub(super) fn state(&self, py: Python<'_>) -> &Rc<State> {
         self.0.get(py)
     }
 
@@ -80,11 +81,24 @@ impl EventLoop {
 }
 
 impl State {
-    fn driver(&self) -> PyResult<Rc<Driver<Job>>> {
-        self.driver
-            .borrow()
-            .clone()
-            .ok_or_else(|| PyRuntimeError::new_err("Event loop is closed"))
+    pub(super) fn driver(&self) -> PyResult<Rc<Driver<Job>>> {
+        self.driver.borrow().clone().ok_or_else(closed)
+    }
+
+    #[inline]
+    pub(super) fn check_closed(&self) -> PyResult<()> {
+        if self.driver.borrow().is_none() {
+            return Err(closed());
+        }
+        Ok(())
+    }
+
+    /// Queues a handle, on the loop's own thread.
+    #[inline]
+    pub(super) fn push_here(&self, job: Job) -> PyResult<()> {
+        // Queueing runs no foreign code, so the cell can stay borrowed.
+        self.driver.borrow().as_ref().ok_or_else(closed)?.push(job);
+        Ok(())
     }
 
     /// Runs one turn. `event_loop` is the whole object, both halves.
@@ -135,16 +149,13 @@ impl State {
     /// Runs one handle; the error is one that ends the loop.
     fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
         let py = event_loop.py();
-        let kind = job.kind(py);
-        if kind == Kind::Timer {
-            job.unschedule(py);
-        }
+        job.unschedule(py);
         if job.is_cancelled(py) {
-            if let (Kind::Watch(fd, side), Ok(driver)) = (kind, self.driver()) {
+            if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
                 // Cancelled by its handle, and not by `remove_reader`: it is still registered.
                 let mut mine = false;
                 driver.rearm(fd, side, |watched| {
-                    mine = watched.0.is(&*job.0);
+                    mine = watched.handle.is(&*job.handle);
                     false
                 });
                 if mine {
@@ -160,20 +171,20 @@ impl State {
         let result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
-                .call_method1(intern!(py, "_run_handle"), (&*job.0,))
+                .call_method1(intern!(py, "_run_handle"), (&*job.handle,))
                 .map(drop)
         } else {
             job.call(py)
         };
-        if let (Kind::Watch(fd, side), Ok(driver)) = (kind, self.driver()) {
-            driver.rearm(fd, side, |watched| watched.0.is(&*job.0));
+        if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
+            driver.rearm(fd, side, |watched| watched.handle.is(&*job.handle));
         }
         let Err(error) = result else { return Ok(()) };
         if is_fatal(py, &error) {
             return Err(error);
         }
         let report = intern!(py, "_handle_failed");
-        match event_loop.call_method1(report, (&*job.0, error.into_value(py))) {
+        match event_loop.call_method1(report, (&*job.handle, error.into_value(py))) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
                 error.write_unraisable(py, Some(event_loop));
@@ -221,22 +232,24 @@ impl State {
     }
 
     /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
-    fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
+    pub(super) fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
         let driver = self.driver()?;
         let elsewhere = self
             .thread_id
             .get()
             .is_some_and(|thread| thread != this_thread(py));
         if elsewhere {
-            driver
-                .remote()
-                .send(job)
-                .map_err(|_| PyRuntimeError::new_err("Event loop is closed"))
+            driver.remote().send(job).map_err(|_| closed())
         } else {
             driver.push(job);
             Ok(())
         }
     }
+}
+
+#[cold]
+fn closed() -> PyErr {
+    PyRuntimeError::new_err("Event loop is closed")
 }
 
 fn side(writer: bool) -> Side {
@@ -312,6 +325,7 @@ impl EventLoop {
             were_blocked: Cell::new(None),
             debug: Cell::new(false),
             thread_id: Cell::new(None),
+            task_factory: RefCell::new(None),
             fatal: RefCell::new(None),
             nests: RefCell::new(Vec::new()),
             nested_turns: Cell::new(0),
@@ -333,13 +347,18 @@ impl EventLoop {
         {
             driver.visit(|job| {
                 if result.is_ok() {
-                    result = visit.call(&*job.0);
+                    result = visit.call(&*job.handle);
                 }
             });
         }
+        if let Ok(factory) = state.task_factory.try_borrow()
+            && let Some(factory) = &*factory
+        {
+            visit.call(factory)?;
+        }
         if let Ok(deferred) = state.deferred.try_borrow() {
             for (_, job) in deferred.iter() {
-                visit.call(&*job.0)?;
+                visit.call(&*job.handle)?;
             }
         }
         result
@@ -349,7 +368,8 @@ impl EventLoop {
         let state = self.0.get_in_traverse();
         let driver = state.driver.take();
         let deferred = state.deferred.take();
-        drop((driver, deferred));
+        let factory = state.task_factory.take();
+        drop((driver, deferred, factory));
     }
 
     /// asyncio's monotonic clock: time.monotonic().
@@ -387,6 +407,24 @@ impl EventLoop {
             let deferred = self.state(py).deferred.take();
             drop((driver, deferred));
         }
+    }
+
+    /// Whether run_forever(), or an exec() that the loop is attached to, is under way.
+    fn is_running(&self, py: Python<'_>) -> bool {
+        self.state(py).thread_id.get().is_some()
+    }
+
+    #[getter(_task_factory)]
+    fn task_factory(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let factory = self.state(py).task_factory.borrow();
+        factory.as_ref().map(|factory| factory.clone_ref(py))
+    }
+
+    #[setter(_task_factory)]
+    fn set_task_factory_slot(&self, py: Python<'_>, factory: Option<Py<PyAny>>) {
+        // Out of the cell first: what it lets go of may run any code.
+        let before = self.state(py).task_factory.replace(factory);
+        drop(before);
     }
 
     #[getter(_thread_id)]
@@ -580,22 +618,24 @@ impl EventLoop {
         let state = slf.get().state(py);
         let driver = state.driver()?;
         let side = side(writer);
-        let debug = state.debug.get();
+        let args: Vec<*mut ffi::PyObject> =
+            args.iter_borrowed().map(|each| each.as_ptr()).collect();
         let call = Call {
-            event_loop: slf.as_any(),
-            callback,
-            args,
-            context: None,
-            debug,
+            event_loop: slf.as_ptr(),
+            callback: callback.as_ptr(),
+            args: &args,
+            context: ptr::null_mut(),
+            debug: state.debug.get(),
         };
-        let handle = call.watch(fd, side)?;
+        // SAFETY: all of it is held for the time of the call.
+        let (handle, job) = unsafe { call.watch(py, fd, side)? };
         for old in driver
-            .watch(fd, side, Job::new(&handle))
+            .watch(fd, side, job)
             .map_err(os_error)?
             .into_iter()
             .flatten()
         {
-            old.0.call_method0(py, intern!(py, "cancel"))?;
+            old.handle.call_method0(py, intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
@@ -609,7 +649,7 @@ impl EventLoop {
         let Some(old) = driver.unwatch(fd, side) else {
             return Ok(false);
         };
-        old.0.call_method0(py, intern!(py, "cancel"))?;
+        old.handle.call_method0(py, intern!(py, "cancel"))?;
         Ok(true)
     }
 
@@ -624,206 +664,11 @@ impl EventLoop {
         if !handle::is_handle(handle)? {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));
         }
-        let job = Job::new(handle);
+        let job = Job::plain(handle);
         if job.is_cancelled(py) {
             Ok(())
         } else {
             self.state(py).push(py, job)
         }
     }
-}
-
-/// The scheduling calls, in the fast calling convention.
-pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let class = module.py().get_type::<EventLoop>().into_any();
-    method::add(
-        &class,
-        c"call_soon",
-        c"call_soon($self, callback, *args, context=None)\n--\n\nCall callback(*args) as soon as possible, in the order of \
-          the calls. Not from another thread.",
-        call_soon,
-    )?;
-    method::add(
-        &class,
-        c"call_soon_threadsafe",
-        c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
-        call_soon_threadsafe,
-    )?;
-    method::add(
-        &class,
-        c"call_later",
-        c"call_later($self, delay, callback, *args, context=None)\n--\n\nCall callback(*args) when delay seconds have \
-          passed, and never before. Not from another thread.",
-        call_later,
-    )?;
-    method::add(
-        &class,
-        c"call_at",
-        c"call_at($self, when, callback, *args, context=None)\n--\n\nCall callback(*args) when time() has reached when, \
-          and never before. math.inf is legal. Not from another thread.",
-        call_at,
-    )
-}
-
-/// The loop a method was called on.
-///
-/// # Safety
-/// `slf` is an `EventLoop`: the method descriptor has checked it.
-unsafe fn this<'py>(py: Python<'py>, slf: *mut ffi::PyObject) -> Bound<'py, EventLoop> {
-    // SAFETY: the caller's promise.
-    unsafe { Bound::from_borrowed_ptr(py, slf).cast_into_unchecked() }
-}
-
-/// What asyncio checks in debug mode only.
-fn check(
-    event_loop: &Bound<'_, EventLoop>,
-    callback: &Bound<'_, PyAny>,
-    function: &str,
-    thread: bool,
-) -> PyResult<()> {
-    if thread {
-        event_loop.call_method0("_check_thread")?;
-    }
-    event_loop
-        .call_method1("_check_callback", (callback, function))
-        .map(drop)
-}
-
-fn soon(
-    py: Python<'_>,
-    slf: *mut ffi::PyObject,
-    function: &str,
-    threadsafe: bool,
-    arguments: Arguments<'_, 1>,
-) -> PyResult<Py<PyAny>> {
-    // SAFETY: the callers are methods of the class.
-    let event_loop = unsafe { this(py, slf) };
-    let state = event_loop.get().state(py);
-    let driver = state.driver()?;
-    let Arguments {
-        named: [callback],
-        rest,
-        context,
-    } = arguments;
-    let debug = state.debug.get();
-    if debug {
-        check(&event_loop, &callback, function, !threadsafe)?;
-    }
-    let call = Call {
-        event_loop: event_loop.as_any(),
-        callback: &callback,
-        args: &rest,
-        context: context.as_ref(),
-        debug,
-    };
-    let handle = call.soon()?;
-    let job = Job::new(&handle);
-    if threadsafe {
-        state.push(py, job)?;
-    } else {
-        driver.push(job);
-    }
-    Ok(handle.unbind())
-}
-
-unsafe extern "C" fn call_soon(
-    slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments =
-            unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
-        soon(py, slf, "call_soon", false, arguments)
-    })
-}
-
-unsafe extern "C" fn call_soon_threadsafe(
-    slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let function = "call_soon_threadsafe";
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments =
-            unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
-        soon(py, slf, function, true, arguments)
-    })
-}
-
-fn at(
-    py: Python<'_>,
-    slf: *mut ffi::PyObject,
-    function: &str,
-    when: &Bound<'_, PyAny>,
-    arguments: Arguments<'_, 2>,
-) -> PyResult<Py<PyAny>> {
-    // SAFETY: the callers are methods of the class.
-    let event_loop = unsafe { this(py, slf) };
-    let state = event_loop.get().state(py);
-    let driver = state.driver()?;
-    let Arguments {
-        named: [_, callback],
-        rest,
-        context,
-    } = arguments;
-    let deadline = Time::from_secs_f64(when.extract()?)
-        .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
-    let debug = state.debug.get();
-    if debug {
-        check(&event_loop, &callback, function, true)?;
-    }
-    let call = Call {
-        event_loop: event_loop.as_any(),
-        callback: &callback,
-        args: &rest,
-        context: context.as_ref(),
-        debug,
-    };
-    let handle = call.timer(when)?;
-    let key = driver.push_at(deadline, Job::new(&handle));
-    handle::set_scheduled(&handle, key);
-    Ok(handle.unbind())
-}
-
-unsafe extern "C" fn call_later(
-    slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let names = ["delay", "callback"];
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, "call_later", names, args, count, keywords)? };
-        let delay = &arguments.named[0];
-        if delay.is_none() {
-            return Err(PyTypeError::new_err("delay must not be None"));
-        }
-        let when = Time::now().as_secs_f64() + delay.extract::<f64>()?;
-        let when = when.into_pyobject(py)?.into_any();
-        at(py, slf, "call_later", &when, arguments)
-    })
-}
-
-unsafe extern "C" fn call_at(
-    slf: *mut ffi::PyObject,
-    args: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let names = ["when", "callback"];
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, "call_at", names, args, count, keywords)? };
-        let when = arguments.named[0].clone();
-        if when.is_none() {
-            return Err(PyTypeError::new_err("when cannot be None"));
-        }
-        at(py, slf, "call_at", &when, arguments)
-    })
 }

@@ -31,79 +31,105 @@ pub(super) fn outcome(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *
     }
 }
 
-/// The arguments of a scheduling call: named positional ones, then the callback's own, and `context`.
-pub(super) struct Arguments<'py, const N: usize> {
-    pub(super) named: [Bound<'py, PyAny>; N],
-    pub(super) rest: Bound<'py, PyTuple>,
-    pub(super) context: Option<Bound<'py, PyAny>>,
+/// The arguments of a scheduling call, borrowed: named positional ones, then the callback's own, and `context`, which may
+/// be null.
+pub(super) struct Arguments<'a, const N: usize> {
+    pub(super) named: [*mut ffi::PyObject; N],
+    pub(super) rest: &'a [*mut ffi::PyObject],
+    pub(super) context: *mut ffi::PyObject,
 }
 
-impl<'py, const N: usize> Arguments<'py, N> {
+impl<'a, const N: usize> Arguments<'a, N> {
     /// Reads what CPython passed.
     ///
     /// # Safety
-    /// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call.
+    /// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call, and of one that goes on for `'a`.
+    #[inline]
     pub(super) unsafe fn read(
-        py: Python<'py>,
+        py: Python<'_>,
         function: &str,
         names: [&str; N],
         args: *const *mut ffi::PyObject,
         count: ffi::Py_ssize_t,
         keywords: *mut ffi::PyObject,
     ) -> PyResult<Self> {
-        // SAFETY: the caller's promise: `count` positional arguments are followed by one per keyword.
-        let argument = |index: usize| unsafe { Bound::from_borrowed_ptr(py, *args.add(index)) };
         let count = count.unsigned_abs();
-        let mut named: [Option<Bound<'py, PyAny>>; N] =
-            std::array::from_fn(|index| (index < count).then(|| argument(index)));
-        let mut context = None;
-        // SAFETY: the caller's promise: null or a tuple of names.
-        if let Some(keywords) = unsafe { Bound::from_borrowed_ptr_or_opt(py, keywords) } {
-            for (index, keyword) in keywords.cast::<PyTuple>()?.iter().enumerate() {
-                let value = argument(count + index);
-                // asyncio's C code passes the interned word, so a look at the pointer is nearly always enough.
-                if keyword.is(intern!(py, "context")) || keyword.eq("context")? {
-                    context = Some(value).filter(|value| !value.is_none());
-                    continue;
-                }
+        // SAFETY: the caller's promise: `count` positional arguments are followed by one per keyword; `args` may be null
+        // if there are none.
+        let given: &'a [*mut ffi::PyObject] = unsafe {
+            let keywords = if keywords.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(keywords)
+            };
+            match count + keywords.unsigned_abs() {
+                0 => &[],
+                all => std::slice::from_raw_parts(args, all),
+            }
+        };
+        let (positional, by_keyword) = given.split_at(count);
+        let mut named = [ptr::null_mut(); N];
+        for (name, value) in named.iter_mut().zip(positional) {
+            *name = *value;
+        }
+        let mut context = ptr::null_mut();
+        for (index, &value) in by_keyword.iter().enumerate() {
+            // SAFETY: the caller's promise: there is a name for each.
+            let keyword = unsafe { ffi::PyTuple_GET_ITEM(keywords, index.cast_signed()) };
+            // asyncio's C code passes the interned word, so a look at the pointer is nearly always enough.
+            if keyword == intern!(py, "context").as_ptr() {
+                context = value;
+            } else {
+                // SAFETY: as above.
+                let keyword = unsafe { Bound::from_borrowed_ptr(py, keyword) };
                 let keyword = keyword.cast::<PyString>()?.to_str()?;
-                let place = names
-                    .iter()
-                    .position(|name| *name == keyword)
-                    .ok_or_else(|| {
-                        PyTypeError::new_err(format!(
-                            "{function}() got an unexpected keyword argument '{keyword}'"
-                        ))
-                    })?;
-                if named[place].replace(value).is_some() {
-                    return Err(PyTypeError::new_err(format!(
-                        "{function}() got multiple values for argument '{keyword}'"
-                    )));
+                if keyword == "context" {
+                    context = value;
+                } else {
+                    let place = place(function, names, keyword)?;
+                    if !std::mem::replace(&mut named[place], value).is_null() {
+                        return Err(PyTypeError::new_err(format!(
+                            "{function}() got multiple values for argument '{keyword}'"
+                        )));
+                    }
                 }
             }
         }
-        for (name, value) in names.iter().zip(&named) {
-            if value.is_none() {
-                return Err(PyTypeError::new_err(format!(
-                    "{function}() missing required argument: '{name}'"
-                )));
-            }
+        if let Some(missing) = named.iter().position(|value| value.is_null()) {
+            return Err(PyTypeError::new_err(format!(
+                "{function}() missing required argument: '{}'",
+                names[missing]
+            )));
         }
-        // SAFETY: the caller's promise.
-        let rest = unsafe { tuple(py, args.add(N.min(count)), count.saturating_sub(N))? };
+        // SAFETY: the lock is held.
+        if context == unsafe { ffi::Py_None() } {
+            context = ptr::null_mut();
+        }
         Ok(Arguments {
-            named: named.map(|value| value.expect("checked above")),
-            rest,
+            named,
+            rest: &positional[N.min(count)..],
             context,
         })
     }
+}
+
+#[cold]
+fn place<const N: usize>(function: &str, names: [&str; N], keyword: &str) -> PyResult<usize> {
+    names
+        .iter()
+        .position(|name| *name == keyword)
+        .ok_or_else(|| {
+            PyTypeError::new_err(format!(
+                "{function}() got an unexpected keyword argument '{keyword}'"
+            ))
+        })
 }
 
 /// A tuple of `count` objects, filled in place.
 ///
 /// # Safety
 /// There are `count` objects at `items`.
-unsafe fn tuple(
+pub(super) unsafe fn tuple(
     py: Python<'_>,
     items: *const *mut ffi::PyObject,
     count: usize,

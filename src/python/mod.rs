@@ -11,6 +11,7 @@ mod gil;
 mod handle;
 mod method;
 mod nest;
+mod schedule;
 
 use pyo3::prelude::*;
 
@@ -30,7 +31,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         super::handle::init(module)?;
-        super::event_loop::init(module)
+        super::schedule::init(module)
     }
 
     /// Whether there is an application object, whoever made it.

@@ -168,10 +168,15 @@ impl<J: Recur> Reactor<J> {
         if self.sources.collect(&mut self.ready)? {
             self.inbox.take(&mut self.ready);
         }
+        self.collect_timers(now);
+        Ok(())
+    }
+
+    /// Makes ready what is due of the timers alone, which costs no system call.
+    pub fn collect_timers(&mut self, now: Time) {
         while let Some(job) = self.timers.pop_due(now) {
             self.ready.push_back(job);
         }
-        Ok(())
     }
 
     /// When the earliest timer is due.

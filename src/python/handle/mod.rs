@@ -1,0 +1,424 @@
+//! asyncio's own `Handle` and `TimerHandle`, made, cancelled and run natively.
+//!
+//! Our handles are subclasses of asyncio's: the same attributes, the same repr, the same `isinstance`. What differs is
+//! who fills them: native code writes the slots where the [`class`] keeps them, and up to three arguments lie in the
+//! handle itself, from where they go to the callback without a tuple. A plain `asyncio.Handle`, which asyncio's signal code
+//! makes, runs as well.
+
+mod class;
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::os::fd::RawFd;
+use std::ptr;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use self::class::{
+    Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_inline, fill, get, set, types,
+};
+use super::event_loop::EventLoop;
+use super::method;
+use crate::reactor::{Recur, Side, TimerKey};
+
+pub(super) use self::class::init;
+
+/// What a job is to the loop that runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Timer,
+    Watch,
+}
+
+/// A handle that waits in the loop. Made, copied and dropped with the interpreter's lock held: turns collect and drop
+/// inside the face's scope, and all else happens in Python's own calls.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) handle: ManuallyDrop<Py<PyAny>>,
+    kind: Kind,
+}
+
+impl Job {
+    fn new(handle: &Bound<'_, PyAny>, kind: Kind) -> Job {
+        Job {
+            handle: ManuallyDrop::new(handle.clone().unbind()),
+            kind,
+        }
+    }
+
+    /// The job of any `asyncio.Handle` that is to run once.
+    pub(super) fn plain(handle: &Bound<'_, PyAny>) -> Job {
+        Job::new(handle, Kind::Plain)
+    }
+}
+
+impl Recur for Job {
+    fn again(&self) -> Job {
+        // SAFETY: the lock is held, see `Job`.
+        let py = unsafe { Python::assume_attached() };
+        Job {
+            handle: ManuallyDrop::new(self.handle.clone_ref(py)),
+            kind: self.kind,
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // `Py` would look for its own count of attachments, find none in a native method, and put the drop off.
+        // SAFETY: the lock is held, see `Job`, and the reference is this job's own.
+        unsafe { ffi::Py_DECREF(self.handle.as_ptr()) }
+    }
+}
+
+/// What a call is made of, borrowed from the caller. `context` may be null, for a copy of the current one.
+pub(super) struct Call<'a> {
+    pub(super) event_loop: *mut ffi::PyObject,
+    pub(super) callback: *mut ffi::PyObject,
+    pub(super) args: &'a [*mut ffi::PyObject],
+    pub(super) context: *mut ffi::PyObject,
+    /// In debug mode a handle remembers where it was made, and asyncio's own constructor sees to that.
+    pub(super) debug: bool,
+}
+
+impl Call<'_> {
+    /// A handle of `class`, as `asyncio.Handle(callback, args, loop, context)` makes it.
+    ///
+    /// # Safety
+    /// The pointers are what they say, and alive.
+    #[inline]
+    unsafe fn make<'py>(
+        &self,
+        py: Python<'py>,
+        class: &Class,
+        slots: &Slots,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.debug {
+            // SAFETY: the caller's promise.
+            return unsafe { self.make_in_debug_mode(py, class) };
+        }
+        // SAFETY: the slots of a fresh handle are empty, and each gets a reference of its own. What fails leaves a
+        // handle behind that is complete for its own end.
+        unsafe {
+            let made = class.make(py)?;
+            let owned = Bound::from_owned_ptr(py, made);
+            let context = if self.context.is_null() {
+                ffi::PyContext_CopyCurrent()
+            } else {
+                ffi::Py_NewRef(self.context)
+            };
+            if context.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            fill(made, slots.context, context);
+            fill(made, slots.loop_, ffi::Py_NewRef(self.event_loop));
+            fill(made, slots.callback, ffi::Py_NewRef(self.callback));
+            if self.args.len() <= INLINE {
+                let tail = at::<Tail>(made, class.tail);
+                for (index, &argument) in self.args.iter().enumerate() {
+                    (*tail).args[index] = ffi::Py_NewRef(argument);
+                }
+                (*tail).count = self.args.len();
+            } else {
+                let args = method::tuple(py, self.args.as_ptr(), self.args.len())?;
+                fill(made, slots.args, args.into_ptr());
+            }
+            ffi::PyObject_GC_Track(made.cast());
+            Ok(owned)
+        }
+    }
+
+    #[cold]
+    unsafe fn make_in_debug_mode<'py>(
+        &self,
+        py: Python<'py>,
+        class: &Class,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let made = class
+                .class
+                .bind(py)
+                .call_method1("__new__", (&class.class,))?;
+            let base = py.import("asyncio.events")?.getattr("Handle")?;
+            base.call_method1(
+                "__init__",
+                (
+                    &made,
+                    Bound::from_borrowed_ptr(py, self.callback),
+                    method::tuple(py, self.args.as_ptr(), self.args.len())?,
+                    Bound::from_borrowed_ptr(py, self.event_loop),
+                    Bound::from_borrowed_ptr_or_opt(py, self.context),
+                ),
+            )?;
+            Ok(made)
+        }
+    }
+
+    /// A handle for `call_soon`, and its job.
+    ///
+    /// # Safety
+    /// The pointers are what they say, and alive.
+    #[inline]
+    pub(super) unsafe fn soon<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Job)> {
+        let types = types(py);
+        // SAFETY: the caller's promise.
+        let made = unsafe { self.make(py, &types.handle, &types.slots)? };
+        let job = Job::new(&made, Kind::Plain);
+        Ok((made, job))
+    }
+
+    /// A handle for `call_at`, not scheduled yet, and its job. `given` is what the caller has named the moment by; it may
+    /// be null, for a float of that value.
+    ///
+    /// # Safety
+    /// The pointers are what they say, and alive.
+    #[inline]
+    pub(super) unsafe fn timer<'py>(
+        &self,
+        py: Python<'py>,
+        when: f64,
+        given: *mut ffi::PyObject,
+    ) -> PyResult<(Bound<'py, PyAny>, Job)> {
+        let types = types(py);
+        // SAFETY: the caller's promise, and it is a timer handle of ours.
+        unsafe {
+            let made = self.make(py, &types.timer, &types.slots)?;
+            set(made.as_ptr(), types.slots.when, given);
+            (*at::<TimerTail>(made.as_ptr(), types.timer.tail)).when = when;
+            let job = Job::new(&made, Kind::Timer);
+            Ok((made, job))
+        }
+    }
+
+    /// A handle for `add_reader` or `add_writer`, and its job.
+    ///
+    /// # Safety
+    /// The pointers are what they say, and alive.
+    pub(super) unsafe fn watch<'py>(
+        &self,
+        py: Python<'py>,
+        fd: RawFd,
+        side: Side,
+    ) -> PyResult<(Bound<'py, PyAny>, Job)> {
+        let types = types(py);
+        // SAFETY: the caller's promise, and it is a watch handle of ours.
+        unsafe {
+            let made = self.make(py, &types.watch, &types.slots)?;
+            let tail = at::<WatchTail>(made.as_ptr(), types.watch.tail);
+            (*tail).fd = fd;
+            (*tail).is_writer = side == Side::Write;
+            let job = Job::new(&made, Kind::Watch);
+            Ok((made, job))
+        }
+    }
+}
+
+/// Notes under which key a timer handle waits in the loop.
+#[inline]
+pub(super) fn set_scheduled(handle: &Bound<'_, PyAny>, key: TimerKey) {
+    let types = types(handle.py());
+    // SAFETY: the caller made it by `Call::timer`.
+    unsafe {
+        let tail = at::<TimerTail>(handle.as_ptr(), types.timer.tail);
+        (*tail).scheduled = true;
+        (*tail).key = MaybeUninit::new(key);
+    }
+}
+
+/// Ends a timer's being scheduled, and returns its key if it was.
+///
+/// # Safety
+/// It is a timer handle of ours.
+#[inline]
+unsafe fn take_scheduled(py: Python<'_>, handle: *mut ffi::PyObject) -> Option<TimerKey> {
+    let types = types(py);
+    // SAFETY: the caller's promise.
+    unsafe {
+        let tail = at::<TimerTail>(handle, types.timer.tail);
+        let was = std::mem::replace(&mut (*tail).scheduled, false);
+        was.then(|| (*tail).key.assume_init())
+    }
+}
+
+/// Whether `value` is an `asyncio.Handle`, and so can be a [`Job`].
+pub(super) fn is_handle(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.is_instance(&value.py().import("asyncio.events")?.getattr("Handle")?)
+}
+
+/// What a handle's call needs, held while it runs: the callback may cancel the handle, which empties its slots.
+struct Held([*mut ffi::PyObject; 3 + INLINE], usize);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for &object in &self.0[..self.1] {
+            // SAFETY: the lock is held, and the references are ours.
+            unsafe { ffi::Py_DECREF(object) }
+        }
+    }
+}
+
+impl Job {
+    /// A timer that has come due is not scheduled any more.
+    #[inline]
+    pub(super) fn unschedule(&self, py: Python<'_>) {
+        if self.kind == Kind::Timer {
+            // SAFETY: only `Call::timer` makes jobs of this kind.
+            unsafe { take_scheduled(py, self.handle.as_ptr()) };
+        }
+    }
+
+    /// Which side of which descriptor it waits for.
+    #[inline]
+    pub(super) fn watched(&self, py: Python<'_>) -> Option<(RawFd, Side)> {
+        if self.kind != Kind::Watch {
+            return None;
+        }
+        // SAFETY: only `Call::watch` makes jobs of this kind.
+        let tail = unsafe { &*at::<WatchTail>(self.handle.as_ptr(), types(py).watch.tail) };
+        Some((
+            tail.fd,
+            if tail.is_writer {
+                Side::Write
+            } else {
+                Side::Read
+            },
+        ))
+    }
+
+    #[inline]
+    pub(super) fn is_cancelled(&self, py: Python<'_>) -> bool {
+        // SAFETY: the job is a handle.
+        unsafe { get(self.handle.as_ptr(), types(py).slots.cancelled) == ffi::Py_True() }
+    }
+
+    /// Whether the handle's context can be entered now, or is in use further out on this thread's stack.
+    pub(super) fn can_enter(&self, py: Python<'_>) -> bool {
+        // SAFETY: the slot holds a context, kept alive by the handle; the lock is held.
+        unsafe {
+            let context = get(self.handle.as_ptr(), types(py).slots.context);
+            if ffi::PyContext_Enter(context) < 0 {
+                ffi::PyErr_Clear();
+                return false;
+            }
+            ffi::PyContext_Exit(context);
+        }
+        true
+    }
+
+    /// Calls the callback in the handle's context. The error is the callback's.
+    #[inline]
+    pub(super) fn call(&self, py: Python<'_>) -> PyResult<()> {
+        let types = types(py);
+        let slots = &types.slots;
+        let handle = self.handle.as_ptr();
+        // SAFETY: the slots hold what asyncio keeps in them, or null; the lock is held.
+        unsafe {
+            let callback = get(handle, slots.callback);
+            let context = get(handle, slots.context);
+            let args = get(handle, slots.args);
+            if callback.is_null() || context.is_null() {
+                return Err(never_initialised());
+            }
+            // The first place is for a method to put its `self` in.
+            let mut call = [ptr::null_mut(); 1 + INLINE];
+            let mut held = Held([ptr::null_mut(); 3 + INLINE], 0);
+            let mut hold = |object| {
+                held.0[held.1] = ffi::Py_NewRef(object);
+                held.1 += 1;
+            };
+            hold(callback);
+            hold(context);
+            let (first, count) = if args.is_null() && types.is_ours(handle) {
+                let tail = types.tail(handle);
+                let count = (*tail).count;
+                for index in 0..count {
+                    call[1 + index] = (*tail).args[index];
+                    hold(call[1 + index]);
+                }
+                (
+                    call.as_mut_ptr().add(1),
+                    count | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
+                )
+            } else if args.is_null() {
+                return Err(never_initialised());
+            } else {
+                // asyncio itself takes any sequence.
+                let args = Bound::from_owned_ptr_or_err(py, ffi::PySequence_Tuple(args))?;
+                hold(args.as_ptr());
+                let items = args.as_ptr().cast::<ffi::PyTupleObject>();
+                let items = (&raw mut (*items).ob_item).cast::<*mut ffi::PyObject>();
+                (items, ffi::PyTuple_GET_SIZE(args.as_ptr()).unsigned_abs())
+            };
+            if ffi::PyContext_Enter(context) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+            let result = ffi::PyObject_Vectorcall(callback, first, count, ptr::null_mut());
+            let left = ffi::PyContext_Exit(context);
+            if result.is_null() || left < 0 {
+                ffi::Py_XDECREF(result);
+                return Err(PyErr::fetch(py));
+            }
+            ffi::Py_DECREF(result);
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn never_initialised() -> PyErr {
+    PyRuntimeError::new_err("a Handle that was never initialised")
+}
+
+/// `Handle.cancel`, and `TimerHandle.cancel` after it: asyncio's, step by step.
+fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResult<()> {
+    let types = types(py);
+    let slots = &types.slots;
+    // SAFETY: the method descriptor has checked the class; the lock is held.
+    unsafe {
+        if get(handle, slots.cancelled) == ffi::Py_True() {
+            return Ok(());
+        }
+        let Some(event_loop) = Bound::from_borrowed_ptr_or_opt(py, get(handle, slots.loop_)) else {
+            return Err(never_initialised());
+        };
+        set(handle, slots.cancelled, ffi::Py_True());
+        let native = event_loop.cast::<EventLoop>().ok();
+        let debug = match native {
+            Some(event_loop) => event_loop.get().is_debug(py),
+            None => event_loop.call_method0("get_debug")?.is_truthy()?,
+        };
+        if debug {
+            let repr = Bound::from_borrowed_ptr(py, handle).repr()?;
+            set(handle, slots.repr, repr.as_ptr());
+        }
+        let waiting = if is_timer {
+            take_scheduled(py, handle)
+        } else {
+            None
+        };
+        if let (Some(key), Some(event_loop)) = (waiting, native) {
+            drop(event_loop.get().cancel_timer(py, key));
+        }
+        set(handle, slots.callback, ffi::Py_None());
+        set(handle, slots.args, ffi::Py_None());
+        drop_inline(handle, types);
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn cancel_plain(
+    handle: *mut ffi::PyObject,
+    _: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| cancel(py, handle, false).map(|()| py.None()))
+}
+
+unsafe extern "C" fn cancel_timer(
+    handle: *mut ffi::PyObject,
+    _: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| cancel(py, handle, true).map(|()| py.None()))
+}

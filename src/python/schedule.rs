@@ -1,0 +1,362 @@
+//! The calls that make work: `call_soon` and its kin, `create_future`, `create_task`.
+//!
+//! They run once per callback or per task, so they are methods in the fast calling convention, and what they make is filled
+//! in natively. In debug mode asyncio's own Python code makes it, with all its checks.
+
+use std::ptr;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyTuple};
+
+use super::event_loop::EventLoop;
+use super::handle::{self, Call};
+use super::method::{self, Arguments};
+use crate::reactor::Time;
+
+/// The scheduling calls, in the fast calling convention.
+pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let class = module.py().get_type::<EventLoop>().into_any();
+    method::add(
+        &class,
+        c"call_soon",
+        c"call_soon($self, callback, *args, context=None)\n--\n\nCall callback(*args) as soon as possible, in the order of \
+          the calls. Not from another thread.",
+        call_soon,
+    )?;
+    method::add(
+        &class,
+        c"call_soon_threadsafe",
+        c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
+        call_soon_threadsafe,
+    )?;
+    method::add(
+        &class,
+        c"call_later",
+        c"call_later($self, delay, callback, *args, context=None)\n--\n\nCall callback(*args) when delay seconds have \
+          passed, and never before. Not from another thread.",
+        call_later,
+    )?;
+    method::add(
+        &class,
+        c"call_at",
+        c"call_at($self, when, callback, *args, context=None)\n--\n\nCall callback(*args) when time() has reached when, \
+          and never before. math.inf is legal. Not from another thread.",
+        call_at,
+    )?;
+    method::add(
+        &class,
+        c"create_future",
+        c"create_future($self)\n--\n\nA Future of this loop.",
+        create_future,
+    )?;
+    method::add(
+        &class,
+        c"create_task",
+        c"create_task($self, coro, *, name=None, context=None)\n--\n\nRun a coroutine as a Task of this loop, made by the \
+          task factory if there is one.",
+        create_task,
+    )?;
+    let _ = MADE.set(module.py(), Made::find(module.py())?);
+    Ok(())
+}
+
+/// What `create_future` and `create_task` make things by.
+struct Made {
+    future: Py<PyAny>,
+    task: Py<PyAny>,
+    /// asyncio's own method, for debug mode, task factories and what else is rare.
+    create_task: Py<PyAny>,
+    /// The one keyword of `Future(loop=...)`.
+    loop_: Py<PyTuple>,
+}
+
+static MADE: PyOnceLock<Made> = PyOnceLock::new();
+
+impl Made {
+    fn find(py: Python<'_>) -> PyResult<Made> {
+        let base = py.import("asyncio.base_events")?.getattr("BaseEventLoop")?;
+        Ok(Made {
+            future: py.import("asyncio.futures")?.getattr("Future")?.unbind(),
+            task: py.import("asyncio.tasks")?.getattr("Task")?.unbind(),
+            create_task: base.getattr("create_task")?.unbind(),
+            loop_: PyTuple::new(py, [intern!(py, "loop")])?.unbind(),
+        })
+    }
+}
+
+/// The loop a method was called on.
+///
+/// # Safety
+/// `slf` is an `EventLoop`, held for `'a`: the method descriptor has checked it.
+#[inline]
+unsafe fn this<'a, 'py>(py: Python<'py>, slf: &'a *mut ffi::PyObject) -> &'a Bound<'py, EventLoop> {
+    // SAFETY: the caller's promise.
+    unsafe { Bound::ref_from_ptr(py, slf).cast_unchecked() }
+}
+
+/// What asyncio checks in debug mode only.
+#[cold]
+fn check_debug(
+    event_loop: &Bound<'_, EventLoop>,
+    callback: *mut ffi::PyObject,
+    function: &str,
+    thread: bool,
+) -> PyResult<()> {
+    if thread {
+        event_loop.call_method0("_check_thread")?;
+    }
+    // SAFETY: it is held by the caller of the method.
+    let callback = unsafe { Bound::from_borrowed_ptr(event_loop.py(), callback) };
+    event_loop
+        .call_method1("_check_callback", (callback, function))
+        .map(drop)
+}
+
+#[inline]
+fn soon(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    function: &str,
+    threadsafe: bool,
+    arguments: &Arguments<'_, 1>,
+) -> PyResult<Py<PyAny>> {
+    // SAFETY: the callers are methods of the class.
+    let event_loop = unsafe { this(py, &slf) };
+    let state = event_loop.get().state(py);
+    state.check_closed()?;
+    let debug = state.debug.get();
+    if debug {
+        check_debug(event_loop, arguments.named[0], function, !threadsafe)?;
+    }
+    let call = Call {
+        event_loop: slf,
+        callback: arguments.named[0],
+        args: arguments.rest,
+        context: arguments.context,
+        debug,
+    };
+    // SAFETY: all of it is held by the caller of the method.
+    let (handle, job) = unsafe { call.soon(py)? };
+    if threadsafe {
+        state.push(py, job)?;
+    } else {
+        state.push_here(job)?;
+    }
+    Ok(handle.unbind())
+}
+
+unsafe extern "C" fn call_soon(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments =
+            unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
+        soon(py, slf, "call_soon", false, &arguments)
+    })
+}
+
+unsafe extern "C" fn call_soon_threadsafe(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let function = "call_soon_threadsafe";
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments =
+            unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
+        soon(py, slf, function, true, &arguments)
+    })
+}
+
+/// `given` is what the caller has named the moment by, or null.
+#[inline]
+fn at(
+    py: Python<'_>,
+    slf: *mut ffi::PyObject,
+    function: &str,
+    when: f64,
+    given: *mut ffi::PyObject,
+    arguments: &Arguments<'_, 2>,
+) -> PyResult<Py<PyAny>> {
+    // SAFETY: the callers are methods of the class.
+    let event_loop = unsafe { this(py, &slf) };
+    let state = event_loop.get().state(py);
+    state.check_closed()?;
+    let deadline = Time::from_secs_f64(when)
+        .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
+    let debug = state.debug.get();
+    if debug {
+        check_debug(event_loop, arguments.named[1], function, true)?;
+    }
+    let call = Call {
+        event_loop: slf,
+        callback: arguments.named[1],
+        args: arguments.rest,
+        context: arguments.context,
+        debug,
+    };
+    // SAFETY: all of it is held by the caller of the method.
+    let (handle, job) = unsafe { call.timer(py, when, given)? };
+    let key = state.driver()?.push_at(deadline, job);
+    handle::set_scheduled(&handle, key);
+    Ok(handle.unbind())
+}
+
+/// A number of seconds; `words` is what to say of None.
+#[inline]
+fn seconds(py: Python<'_>, value: *mut ffi::PyObject, words: &'static str) -> PyResult<f64> {
+    // SAFETY: the value is held by the caller of the method.
+    unsafe {
+        if value == ffi::Py_None() {
+            return Err(PyTypeError::new_err(words));
+        }
+        let seconds = ffi::PyFloat_AsDouble(value);
+        #[allow(clippy::float_cmp)] // CPython's mark for "see whether there was an error"
+        if seconds == -1.0 && !ffi::PyErr_Occurred().is_null() {
+            return Err(PyErr::fetch(py));
+        }
+        Ok(seconds)
+    }
+}
+
+unsafe extern "C" fn call_later(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let names = ["delay", "callback"];
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, "call_later", names, args, count, keywords)? };
+        let delay = seconds(py, arguments.named[0], "delay must not be None")?;
+        let when = Time::now().as_secs_f64() + delay;
+        at(py, slf, "call_later", when, ptr::null_mut(), &arguments)
+    })
+}
+
+unsafe extern "C" fn call_at(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let names = ["when", "callback"];
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let arguments = unsafe { Arguments::read(py, "call_at", names, args, count, keywords)? };
+        let given = arguments.named[0];
+        let when = seconds(py, given, "when cannot be None")?;
+        at(py, slf, "call_at", when, given, &arguments)
+    })
+}
+
+/// Calls `callable(*args)`, the last of which are the `keywords`.
+///
+/// # Safety
+/// All of it is alive, and there are as many arguments.
+unsafe fn call(
+    py: Python<'_>,
+    callable: &Py<PyAny>,
+    args: &[*mut ffi::PyObject],
+    keywords: *mut ffi::PyObject,
+) -> PyResult<Py<PyAny>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let named = if keywords.is_null() {
+            0
+        } else {
+            ffi::PyTuple_GET_SIZE(keywords).unsigned_abs()
+        };
+        let count = args.len() - named;
+        let made = ffi::PyObject_Vectorcall(callable.as_ptr(), args.as_ptr(), count, keywords);
+        Ok(Bound::from_owned_ptr_or_err(py, made)?.unbind())
+    }
+}
+
+unsafe extern "C" fn create_future(
+    slf: *mut ffi::PyObject,
+    _: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        if count != 0 || !keywords.is_null() {
+            return Err(PyTypeError::new_err("create_future() takes no arguments"));
+        }
+        let made = MADE.get(py).expect("found when the module was made");
+        // SAFETY: the loop is held by the caller of the method.
+        unsafe { call(py, &made.future, &[slf], made.loop_.as_ptr()) }
+    })
+}
+
+unsafe extern "C" fn create_task(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    method::outcome(|py| {
+        let made = MADE.get(py).expect("found when the module was made");
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method: there is one argument more per keyword.
+        let (event_loop, keywords, args) = unsafe {
+            let keywords = Bound::from_borrowed_ptr_or_opt(py, keywords)
+                .map(|keywords| keywords.cast_into_unchecked::<PyTuple>());
+            let named = keywords.as_ref().map_or(0, PyTupleMethods::len);
+            let args = match count.unsigned_abs() + named {
+                0 => &[],
+                all => std::slice::from_raw_parts(args, all),
+            };
+            (this(py, &slf), keywords, args)
+        };
+        let state = event_loop.get().state(py);
+        let is_known = |keyword: &Bound<'_, PyAny>| {
+            keyword.is(intern!(py, "name")) || keyword.is(intern!(py, "context"))
+        };
+        let is_simple = count == 1
+            && args.len() <= 3
+            && keywords
+                .as_ref()
+                .is_none_or(|all| all.iter().all(|each| is_known(&each)))
+            && !state.debug.get()
+            && state.task_factory.borrow().is_none();
+        if !is_simple {
+            let all: Vec<*mut ffi::PyObject> =
+                [slf].into_iter().chain(args.iter().copied()).collect();
+            let keywords = keywords
+                .as_ref()
+                .map_or(ptr::null_mut(), |all| all.as_ptr());
+            // SAFETY: all of it is held by the caller of the method.
+            return unsafe { call(py, &made.create_task, &all, keywords) };
+        }
+        state.check_closed()?;
+        let mut call_args = [args[0], slf, ptr::null_mut(), ptr::null_mut()];
+        call_args[2..1 + args.len()].copy_from_slice(&args[1..]);
+        let names = match &keywords {
+            None => made.loop_.bind(py).clone(),
+            Some(keywords) => {
+                let all = keywords.iter().map(|each| each.cast_into::<PyString>());
+                let all = all.collect::<Result<Vec<_>, _>>()?;
+                PyTuple::new(
+                    py,
+                    [intern!(py, "loop").clone()]
+                        .into_iter()
+                        .chain(all)
+                        .collect::<Vec<_>>(),
+                )?
+            }
+        };
+        // SAFETY: all of it is held, by the caller of the method or here.
+        unsafe { call(py, &made.task, &call_args[..1 + args.len()], names.as_ptr()) }
+    })
+}
