@@ -225,6 +225,14 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow_mut().watch(fd, side, job)
     }
 
+    /// Queues a job whenever something has happened to a descriptor. See [`Reactor::watch_edges`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch_edges(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_edges(fd, side, job)
+    }
+
     /// Ends a watch. See [`Reactor::unwatch`].
     pub fn unwatch(&self, fd: RawFd, side: Side) -> Option<J> {
         self.reactor.borrow_mut().unwatch(fd, side)
@@ -234,6 +242,12 @@ impl<J: Recur + 'static> Driver<J> {
     #[must_use]
     pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
         self.reactor.borrow().is_watched(fd, side)
+    }
+
+    /// Whether the other end of a descriptor has gone. See [`Reactor::is_hung_up`].
+    #[must_use]
+    pub fn is_hung_up(&self, fd: RawFd) -> bool {
+        self.reactor.borrow().is_hung_up(fd)
     }
 
     /// The job of a watch has run. See [`Reactor::rearm`].

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
+import socket
 import sys
 import threading
-from asyncio import base_events, events, format_helpers, futures, runners, tasks
+from asyncio import base_events, events, format_helpers, futures, runners, sslproto, tasks
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
@@ -19,6 +20,7 @@ from typing import Any
 
 from . import _binding, _end, _excepthook, _native
 from ._quit import listens_to, moved
+from ._transports import SocketTransport
 from ._watched import Watched, fileno
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
@@ -398,6 +400,44 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
             fd = key[0]
         self._files.pop((fd, writer), None)
         return self._unwatch(fd, writer)
+
+    # Transports: asyncio's hooks by which its own methods make them
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> SocketTransport:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: Any,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        **options: Any,
+    ) -> asyncio.Transport:
+        self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
+        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **options)  # type: ignore[attr-defined]
+        SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        transport: asyncio.Transport = tls._app_transport
+        return transport
+
+    def _run_transport(
+        self, transport: SocketTransport, stream: _native.Stream, writer: bool
+    ) -> None:
+        """Run one side of a transport in debug mode."""
+        ready = transport._write_ready if writer else transport._read_ready
+        self._run_handle(events.Handle(ready, (), self, stream.context))
 
     # Signals
 

@@ -13,6 +13,7 @@ __all__ = [
     "EventLoop",
     "Handle",
     "Nest",
+    "Stream",
     "TimerHandle",
     "__version__",
     "app_exists",
@@ -41,6 +42,58 @@ class Nest:
     def leave(self) -> None:
         """End the wait, also one that has not begun."""
 
+@final
+class Stream:
+    """The bytes of one connection, for the transport that owns it; see _transports."""
+
+    closing: bool
+    eof: bool
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def context(self) -> Context: ...
+    lent: bool
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        transport: Any,
+        fd: int,
+        medium: str,
+        protocol: Any,
+    ) -> Stream: ...
+    def set_protocol(self, protocol: Any, buffered: bool) -> None:
+        """Have another protocol called from now on."""
+    def start(self) -> None:
+        """Begin to read, unless it was paused."""
+    def stop(self) -> None:
+        """Read no more, for ever."""
+    def is_watched(self) -> bool:
+        """Whether the reader waits in the poller."""
+    def is_reading(self) -> bool: ...
+    def pause(self) -> bool:
+        """Returns whether it read."""
+    def resume(self) -> bool:
+        """Returns whether it was paused."""
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the bytes at once, or as soon as there is room for them."""
+    def writelines(self, list: Any) -> None:
+        """Send all these, in one call to the system where that is possible."""
+    def buffered(self) -> int:
+        """How many bytes wait."""
+    def discard(self) -> None:
+        """Forget what waits."""
+    def limits(self) -> tuple[int, int]:
+        """(low, high): the protocol is paused above high, and goes on at low or below."""
+    def set_limits(self, high: int, low: int) -> None: ...
+    def has_paused_protocol(self) -> bool:
+        """Whether pause_writing() was called, and resume_writing() was not."""
+    def lose(self) -> None:
+        """connection_lost() is certain from now on: writes are dropped."""
+    def detach(self) -> None:
+        """Let go of transport and protocol."""
+    def ready(self, writer: bool) -> None:
+        """Do what one side is ready for."""
+
 @disjoint_base
 class EventLoop:
     """The native half of QEventLoop. Not for use by itself."""
@@ -55,12 +108,21 @@ class EventLoop:
     _closed: bool
     _thread_id: int | None
     _stopping: bool
+    _task_factory: Any
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> EventLoop: ...
     def time(self) -> float:
         """time.monotonic(), in seconds."""
     def get_debug(self) -> bool:
         """Whether debug mode is on."""
+    def is_running(self) -> bool:
+        """Whether run_forever(), or an exec() that the loop is attached to, is under way."""
+    def create_future(self) -> asyncio.Future[Any]:
+        """A Future of this loop."""
+    def create_task(
+        self, coro: Any, *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[Any]:
+        """Run a coroutine as a Task of this loop."""
     def call_soon(
         self,
         callback: Callable[[Unpack[_Ts]], object],

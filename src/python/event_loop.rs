@@ -19,8 +19,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::buffer::Buffer;
 use super::gil::{self, Guarded};
-use super::handle::{self, Call, Job};
+use super::handle::{self, Call};
+use super::job::{Job, Kind};
+use super::stream::Stream;
 use crate::driver::{Driver, Quits, Turn, Wakeup};
 use crate::qt::{Nest, app};
 use crate::reactor::{Recur, Side, Time, TimerKey};
@@ -53,6 +56,8 @@ pub(super) struct State {
     nests: RefCell<Vec<Rc<Nest>>>,
     /// How many turns there were inside of jobs, ever.
     nested_turns: Cell<u64>,
+    /// What transports read into.
+    pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
 }
@@ -149,13 +154,16 @@ impl State {
     /// Runs one handle; the error is one that ends the loop.
     fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
         let py = event_loop.py();
+        if let Kind::Stream(side) = job.kind {
+            return self.run_stream(event_loop, job, side);
+        }
         job.unschedule(py);
         if job.is_cancelled(py) {
             if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
                 // Cancelled by its handle, and not by `remove_reader`: it is still registered.
                 let mut mine = false;
                 driver.rearm(fd, side, |watched| {
-                    mine = watched.handle.is(&*job.handle);
+                    mine = watched.object.is(&*job.object);
                     false
                 });
                 if mine {
@@ -171,26 +179,51 @@ impl State {
         let result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
-                .call_method1(intern!(py, "_run_handle"), (&*job.handle,))
+                .call_method1(intern!(py, "_run_handle"), (&*job.object,))
                 .map(drop)
         } else {
             job.call(py)
         };
         if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
-            driver.rearm(fd, side, |watched| watched.handle.is(&*job.handle));
+            driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
         }
         let Err(error) = result else { return Ok(()) };
         if is_fatal(py, &error) {
             return Err(error);
         }
         let report = intern!(py, "_handle_failed");
-        match event_loop.call_method1(report, (&*job.handle, error.into_value(py))) {
+        match event_loop.call_method1(report, (&*job.object, error.into_value(py))) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
                 error.write_unraisable(py, Some(event_loop));
                 Ok(())
             }
             Ok(_) => Ok(()),
+        }
+    }
+
+    /// Runs one side of a transport; the error is one that ends the loop.
+    fn run_stream(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
+        let py = event_loop.py();
+        // SAFETY: jobs of this kind are made of streams.
+        let stream = unsafe { job.object.bind(py).cast_unchecked::<Stream>() };
+        let result = if self.debug.get() {
+            let Some(transport) = stream.get().transport(py) else {
+                return Ok(());
+            };
+            let writer = side == Side::Write;
+            event_loop
+                .call_method1(intern!(py, "_run_transport"), (transport, stream, writer))
+                .map(drop)
+        } else {
+            Stream::run(stream, side)
+        };
+        match result {
+            Err(error) if !is_fatal(py, &error) => {
+                error.write_unraisable(py, Some(event_loop));
+                Ok(())
+            }
+            other => other,
         }
     }
 
@@ -263,7 +296,7 @@ fn this_thread(_py: Python<'_>) -> u64 {
 }
 
 /// asyncio's errors carry the number, and the class that goes with it.
-fn os_error(error: io::Error) -> PyErr {
+pub(super) fn os_error(error: io::Error) -> PyErr {
     match error.raw_os_error() {
         Some(number) => {
             let words = error.to_string();
@@ -307,7 +340,7 @@ fn swap_current_task<'py>(
     Ok(Some(before).filter(|before| !before.is_none()))
 }
 
-fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
+pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
 
@@ -329,6 +362,7 @@ impl EventLoop {
             fatal: RefCell::new(None),
             nests: RefCell::new(Vec::new()),
             nested_turns: Cell::new(0),
+            buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
         };
         Ok(EventLoop(Guarded::new(Rc::new(state))))
@@ -347,7 +381,7 @@ impl EventLoop {
         {
             driver.visit(|job| {
                 if result.is_ok() {
-                    result = visit.call(&*job.handle);
+                    result = visit.call(&*job.object);
                 }
             });
         }
@@ -358,7 +392,7 @@ impl EventLoop {
         }
         if let Ok(deferred) = state.deferred.try_borrow() {
             for (_, job) in deferred.iter() {
-                visit.call(&*job.handle)?;
+                visit.call(&*job.object)?;
             }
         }
         result
@@ -635,7 +669,7 @@ impl EventLoop {
             .into_iter()
             .flatten()
         {
-            old.handle.call_method0(py, intern!(py, "cancel"))?;
+            old.object.call_method0(py, intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
@@ -649,7 +683,7 @@ impl EventLoop {
         let Some(old) = driver.unwatch(fd, side) else {
             return Ok(false);
         };
-        old.handle.call_method0(py, intern!(py, "cancel"))?;
+        old.object.call_method0(py, intern!(py, "cancel"))?;
         Ok(true)
     }
 
@@ -664,7 +698,7 @@ impl EventLoop {
         if !handle::is_handle(handle)? {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));
         }
-        let job = Job::plain(handle);
+        let job = Job::new(handle, Kind::Plain);
         if job.is_cancelled(py) {
             Ok(())
         } else {

@@ -6,12 +6,15 @@
 
 #![allow(unsafe_code)]
 
+mod buffer;
 mod event_loop;
 mod gil;
 mod handle;
+mod job;
 mod method;
 mod nest;
 mod schedule;
+mod stream;
 
 use pyo3::prelude::*;
 
@@ -26,6 +29,8 @@ mod _native {
     use super::event_loop::EventLoop;
     #[pymodule_export]
     use super::nest::Nest;
+    #[pymodule_export]
+    use super::stream::Stream;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -24,7 +24,7 @@ pub use source::Side;
 pub use timers::{TimerKey, Timers};
 
 use alarm::Alarm;
-use source::{Sources, WAKER};
+use source::{Collected, Sources, Trigger, WAKER};
 
 /// A job that can wait for a descriptor, and so can be due more than once.
 pub trait Recur {
@@ -46,6 +46,8 @@ pub struct Reactor<J> {
     sources: Sources<J>,
     inbox: Remote<J>,
     alarm: Option<Alarm>,
+    /// Descriptors were ready since the last `take_active`.
+    active: bool,
 }
 
 impl<J: Recur> Reactor<J> {
@@ -68,6 +70,7 @@ impl<J: Recur> Reactor<J> {
             inbox: Remote::new(waker),
             sources,
             alarm,
+            active: false,
         })
     }
 
@@ -141,7 +144,17 @@ impl<J: Recur> Reactor<J> {
     /// # Errors
     /// `fd` is not open, or is of a kind that cannot be waited for, such as a regular file.
     pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, side, job)
+        self.sources.watch(fd, side, Trigger::Level, job)
+    }
+
+    /// As [`watch`](Reactor::watch), for a job that goes on until the system says that there is no more: after it has run
+    /// it is due when something has happened to `fd` since it was handed out, and not before. That saves a system call per
+    /// run.
+    ///
+    /// # Errors
+    /// As `watch`.
+    pub fn watch_edges(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+        self.sources.watch(fd, side, Trigger::Edge, job)
     }
 
     /// Ends the watch of that side of `fd`, which may be closed, and returns its job.
@@ -155,9 +168,15 @@ impl<J: Recur> Reactor<J> {
         self.sources.is_watched(fd, side)
     }
 
+    /// Whether the other end of `fd` has gone, or there was an error, since it is watched.
+    #[must_use]
+    pub fn is_hung_up(&self, fd: RawFd) -> bool {
+        self.sources.is_hung_up(fd)
+    }
+
     /// The job of that side of `fd` has run, if `is_mine` knows it: look at the descriptor again.
     pub fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        self.sources.rearm(fd, side, is_mine);
+        self.ready.extend(self.sources.rearm(fd, side, is_mine));
     }
 
     /// Makes ready what is due, without blocking: first the jobs of descriptors and of other threads, then timers.
@@ -165,7 +184,9 @@ impl<J: Recur> Reactor<J> {
     /// # Errors
     /// The poller failed.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
-        if self.sources.collect(&mut self.ready)? {
+        let Collected { rung, active } = self.sources.collect(&mut self.ready)?;
+        self.active |= active;
+        if rung {
             self.inbox.take(&mut self.ready);
         }
         self.collect_timers(now);
@@ -177,6 +198,11 @@ impl<J: Recur> Reactor<J> {
         while let Some(job) = self.timers.pop_due(now) {
             self.ready.push_back(job);
         }
+    }
+
+    /// Whether descriptors were ready since this was asked last: then more may be about to come.
+    pub fn take_active(&mut self) -> bool {
+        std::mem::take(&mut self.active)
     }
 
     /// When the earliest timer is due.

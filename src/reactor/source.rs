@@ -4,6 +4,9 @@
 //! to read. So a waiter is taken out of service when its job is handed out and put back by [`Sources::rearm`], after
 //! the job has run; registering anew makes the kernel look again. That costs one system call per readiness event, and
 //! it buys that a job which waits in the queue, or is inside a modal dialog, is not called a second time.
+//!
+//! Our own transports read until there is no more, and save that call by waiting for [`Trigger::Edge`]: what happens to
+//! the descriptor while their job is out of service is remembered, and the job is due again at once.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,6 +26,16 @@ pub enum Side {
     Read,
     /// Room to write, or an error.
     Write,
+}
+
+/// When a waiter whose job has run is due again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trigger {
+    /// As long as the descriptor is ready.
+    Level,
+    /// When something has happened to the descriptor since the job was handed out last. For a job that goes on until the
+    /// system says that there is no more.
+    Edge,
 }
 
 const SIDES: [Side; 2] = [Side::Read, Side::Write];
@@ -51,8 +64,11 @@ pub(super) const ALARM: Token = Token(usize::MAX - 1);
 #[derive(Debug)]
 struct Waiter<J> {
     job: J,
+    trigger: Trigger,
     /// False from the moment the job is handed out until `rearm`.
     armed: bool,
+    /// There was an event meanwhile.
+    missed: bool,
 }
 
 /// A descriptor that is watched. Its generation tells the owners of one number apart.
@@ -61,6 +77,8 @@ struct Source<J> {
     generation: u32,
     /// The kernel knows it. It forgets a descriptor that is closed.
     registered: bool,
+    /// The other end has gone, or there was an error: after what is left to read, there is more to be told.
+    hung_up: bool,
     waiters: [Option<Waiter<J>>; 2],
 }
 
@@ -94,6 +112,15 @@ fn token(fd: RawFd, generation: u32) -> Token {
 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
 fn parts(token: Token) -> (RawFd, u32) {
     ((token.0 >> 32) as RawFd, token.0 as u32)
+}
+
+/// What a poll has found, apart from jobs.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    /// The waker was rung.
+    pub(super) rung: bool,
+    /// A descriptor was ready.
+    pub(super) active: bool,
 }
 
 /// The descriptors of one loop.
@@ -151,7 +178,13 @@ impl<J: Recur> Sources<J> {
 
     /// Sets the waiter of one side of `fd`, and returns those it replaces: the one that was there, and one of the other
     /// side if it waited for a file that has gone and whose number this one has got.
-    pub(super) fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+    pub(super) fn watch(
+        &mut self,
+        fd: RawFd,
+        side: Side,
+        trigger: Trigger,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
         let registry = self.poll.registry();
         let known = self.sources.get(&fd);
         let other = known.is_some_and(|source| source.waiters[1 - side as usize].is_some());
@@ -159,7 +192,7 @@ impl<J: Recur> Sources<J> {
         if let Some(source) = known.filter(|source| source.registered) {
             let interest = if other { both } else { side.interest() };
             match registry.reregister(&mut SourceFd(&fd), token(fd, source.generation), interest) {
-                Ok(()) => return Ok([self.replace(fd, side, job), None]),
+                Ok(()) => return Ok([self.replace(fd, side, trigger, job), None]),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -177,20 +210,25 @@ impl<J: Recur> Sources<J> {
         let fresh = Source {
             generation,
             registered: true,
+            hung_up: false,
             waiters: [None, None],
         };
         let gone = self.sources.insert(fd, fresh).map(|source| source.waiters);
-        self.replace(fd, side, job);
+        self.replace(fd, side, trigger, job);
         Ok(gone
             .unwrap_or_default()
             .map(|waiter| waiter.map(|waiter| waiter.job)))
     }
 
-    fn replace(&mut self, fd: RawFd, side: Side, job: J) -> Option<J> {
+    fn replace(&mut self, fd: RawFd, side: Side, trigger: Trigger, job: J) -> Option<J> {
         let waiter = &mut self.sources.get_mut(&fd)?.waiters[side as usize];
-        waiter
-            .replace(Waiter { job, armed: true })
-            .map(|waiter| waiter.job)
+        let fresh = Waiter {
+            job,
+            trigger,
+            armed: true,
+            missed: false,
+        };
+        waiter.replace(fresh).map(|waiter| waiter.job)
     }
 
     /// Removes the waiter of one side of `fd` and returns it. `fd` may be closed.
@@ -215,33 +253,49 @@ impl<J: Recur> Sources<J> {
             .is_some_and(|source| source.waiters[side as usize].is_some())
     }
 
-    /// Puts the waiter back into service if it is the one for which `is_mine` says so.
-    pub(super) fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        let Some(source) = self.sources.get_mut(&fd) else {
-            return;
-        };
-        let Some(waiter) = source.waiters[side as usize].as_mut() else {
-            return;
-        };
-        if !waiter.armed && is_mine(&waiter.job) {
-            waiter.armed = true;
-            source.renew(self.poll.registry(), fd);
-        }
+    /// Whether the other end of `fd` has gone, or there was an error, since it is watched.
+    pub(super) fn is_hung_up(&self, fd: RawFd) -> bool {
+        self.sources.get(&fd).is_some_and(|source| source.hung_up)
     }
 
-    /// Moves the jobs of ready descriptors to the end of `ready`. Returns whether the waker was rung.
-    pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<bool> {
+    /// Puts the waiter back into service if it is the one for which `is_mine` says so. Returns its job if it is due
+    /// already.
+    pub(super) fn rearm(
+        &mut self,
+        fd: RawFd,
+        side: Side,
+        is_mine: impl FnOnce(&J) -> bool,
+    ) -> Option<J> {
+        let source = self.sources.get_mut(&fd)?;
+        let waiter = source.waiters[side as usize].as_mut()?;
+        if waiter.armed || !is_mine(&waiter.job) {
+            return None;
+        }
+        if std::mem::take(&mut waiter.missed) {
+            return Some(waiter.job.again());
+        }
+        waiter.armed = true;
+        if waiter.trigger == Trigger::Level {
+            source.renew(self.poll.registry(), fd);
+        }
+        None
+    }
+
+    /// Moves the jobs of ready descriptors to the end of `ready`.
+    pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<Collected> {
         if std::mem::take(&mut self.is_adopted) {
             self.register_adopted();
         }
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                return Ok(Collected::default());
+            }
             other => other?,
         }
-        let mut rung = false;
+        let mut collected = Collected::default();
         for event in &self.events {
             match event.token() {
-                WAKER => rung = true,
+                WAKER => collected.rung = true,
                 ALARM => {}
                 token => {
                     let (fd, generation) = parts(token);
@@ -250,19 +304,24 @@ impl<J: Recur> Sources<J> {
                     else {
                         continue;
                     };
+                    collected.active = true;
+                    source.hung_up |= event.is_read_closed() || event.is_error();
                     for side in SIDES {
-                        let Some(waiter) = source.waiters[side as usize].as_mut() else {
+                        let waiter = source.waiters[side as usize].as_mut();
+                        let Some(waiter) = waiter.filter(|_| side.is_ready(event)) else {
                             continue;
                         };
-                        if waiter.armed && side.is_ready(event) {
+                        if waiter.armed {
                             waiter.armed = false;
                             ready.extend(Some(waiter.job.again()));
+                        } else {
+                            waiter.missed = waiter.trigger == Trigger::Edge;
                         }
                     }
                 }
             }
         }
-        Ok(rung)
+        Ok(collected)
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = &J> {

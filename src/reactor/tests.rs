@@ -124,6 +124,56 @@ fn a_watch_is_level_triggered_once_its_job_has_run() {
 }
 
 #[test]
+fn a_watch_for_edges_is_due_again_only_after_news() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    far.write_all(b"x").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+    rearm(&mut reactor, fd, Side::Read, "read");
+    assert!(
+        drain(&mut reactor, at(0)).is_empty(),
+        "the byte that was left is no news"
+    );
+    far.write_all(b"y").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+}
+
+#[test]
+fn news_for_edges_while_the_job_runs_make_it_due_again_once() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    far.write_all(b"x").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+    far.write_all(b"y").expect("write");
+    assert!(
+        drain(&mut reactor, at(0)).is_empty(),
+        "called before its return"
+    );
+    rearm(&mut reactor, fd, Side::Read, "read");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+    rearm(&mut reactor, fd, Side::Read, "read");
+    assert!(drain(&mut reactor, at(0)).is_empty());
+}
+
+#[test]
+fn a_hang_up_is_remembered() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    far.write_all(b"x").expect("write");
+    assert_eq!(drain(&mut reactor, at(0)), ["read"]);
+    assert!(!reactor.is_hung_up(fd));
+    drop(far);
+    drain(&mut reactor, at(0));
+    assert!(reactor.is_hung_up(fd));
+}
+
+#[test]
 fn both_sides_of_a_descriptor_are_watched_apart() {
     let mut reactor = reactor();
     let (near, mut far) = pair();

@@ -7,7 +7,7 @@
 
 mod class;
 
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -19,59 +19,11 @@ use self::class::{
     Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_inline, fill, get, set, types,
 };
 use super::event_loop::EventLoop;
+use super::job::{Job, Kind};
 use super::method;
-use crate::reactor::{Recur, Side, TimerKey};
+use crate::reactor::{Side, TimerKey};
 
 pub(super) use self::class::init;
-
-/// What a job is to the loop that runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Plain,
-    Timer,
-    Watch,
-}
-
-/// A handle that waits in the loop. Made, copied and dropped with the interpreter's lock held: turns collect and drop
-/// inside the face's scope, and all else happens in Python's own calls.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) handle: ManuallyDrop<Py<PyAny>>,
-    kind: Kind,
-}
-
-impl Job {
-    fn new(handle: &Bound<'_, PyAny>, kind: Kind) -> Job {
-        Job {
-            handle: ManuallyDrop::new(handle.clone().unbind()),
-            kind,
-        }
-    }
-
-    /// The job of any `asyncio.Handle` that is to run once.
-    pub(super) fn plain(handle: &Bound<'_, PyAny>) -> Job {
-        Job::new(handle, Kind::Plain)
-    }
-}
-
-impl Recur for Job {
-    fn again(&self) -> Job {
-        // SAFETY: the lock is held, see `Job`.
-        let py = unsafe { Python::assume_attached() };
-        Job {
-            handle: ManuallyDrop::new(self.handle.clone_ref(py)),
-            kind: self.kind,
-        }
-    }
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        // `Py` would look for its own count of attachments, find none in a native method, and put the drop off.
-        // SAFETY: the lock is held, see `Job`, and the reference is this job's own.
-        unsafe { ffi::Py_DECREF(self.handle.as_ptr()) }
-    }
-}
 
 /// What a call is made of, borrowed from the caller. `context` may be null, for a copy of the current one.
 pub(super) struct Call<'a> {
@@ -260,13 +212,14 @@ impl Drop for Held {
     }
 }
 
+/// What a job that is a handle can do.
 impl Job {
     /// A timer that has come due is not scheduled any more.
     #[inline]
     pub(super) fn unschedule(&self, py: Python<'_>) {
         if self.kind == Kind::Timer {
             // SAFETY: only `Call::timer` makes jobs of this kind.
-            unsafe { take_scheduled(py, self.handle.as_ptr()) };
+            unsafe { take_scheduled(py, self.object.as_ptr()) };
         }
     }
 
@@ -277,7 +230,7 @@ impl Job {
             return None;
         }
         // SAFETY: only `Call::watch` makes jobs of this kind.
-        let tail = unsafe { &*at::<WatchTail>(self.handle.as_ptr(), types(py).watch.tail) };
+        let tail = unsafe { &*at::<WatchTail>(self.object.as_ptr(), types(py).watch.tail) };
         Some((
             tail.fd,
             if tail.is_writer {
@@ -291,14 +244,14 @@ impl Job {
     #[inline]
     pub(super) fn is_cancelled(&self, py: Python<'_>) -> bool {
         // SAFETY: the job is a handle.
-        unsafe { get(self.handle.as_ptr(), types(py).slots.cancelled) == ffi::Py_True() }
+        unsafe { get(self.object.as_ptr(), types(py).slots.cancelled) == ffi::Py_True() }
     }
 
     /// Whether the handle's context can be entered now, or is in use further out on this thread's stack.
     pub(super) fn can_enter(&self, py: Python<'_>) -> bool {
         // SAFETY: the slot holds a context, kept alive by the handle; the lock is held.
         unsafe {
-            let context = get(self.handle.as_ptr(), types(py).slots.context);
+            let context = get(self.object.as_ptr(), types(py).slots.context);
             if ffi::PyContext_Enter(context) < 0 {
                 ffi::PyErr_Clear();
                 return false;
@@ -313,7 +266,7 @@ impl Job {
     pub(super) fn call(&self, py: Python<'_>) -> PyResult<()> {
         let types = types(py);
         let slots = &types.slots;
-        let handle = self.handle.as_ptr();
+        let handle = self.object.as_ptr();
         // SAFETY: the slots hold what asyncio keeps in them, or null; the lock is held.
         unsafe {
             let callback = get(handle, slots.callback);

@@ -1,0 +1,362 @@
+"""The transports of sockets and pipes: what happens once per connection.
+
+What happens once per packet is in the native `Stream` that each of them has. The names and the order
+of events are asyncio's, because its own code calls some of them: `Server`, `start_tls`, `sendfile`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import warnings
+from asyncio import base_events, constants, futures, protocols, transports, trsock
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+
+if TYPE_CHECKING:
+    from ._loop import QEventLoop
+
+
+# The fields of a transport; only the classes at the end of the line have them, or they could not have
+# more than one base. Nobody pays for the dictionary who does not set attributes of his own.
+_FIELDS = (
+    "__dict__",
+    "__weakref__",
+    "_loop",
+    "_protocol",
+    "_server",
+    "_sock",
+    "_sock_fd",
+    "_stream",
+)
+
+
+class _Transport(asyncio.BaseTransport):
+    """What all of them share: who they work for, and how they end."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _extra: dict[str, Any]
+        _loop: QEventLoop
+        _protocol: Any
+        _server: Any
+        _sock: Any  # the socket or file; None once it is closed
+        _sock_fd: int
+        _stream: _native.Stream
+
+    def __init__(
+        self,
+        loop: QEventLoop,
+        sock: Any,
+        medium: str,
+        protocol: asyncio.BaseProtocol,
+        extra: dict[str, Any] | None,
+        server: Any = None,
+    ) -> None:
+        self._extra = {} if extra is None else extra
+        self._loop = loop
+        self._sock = sock
+        self._sock_fd = sock.fileno()
+        self._server = server
+        self._stream = _native.Stream(loop, self, self._sock_fd, medium, protocol)
+        self.set_protocol(protocol)
+        loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
+
+    def _begin(self, waiter: asyncio.Future[None] | None) -> None:
+        """Have the protocol told, then read, and then let the one go on who asked for it all."""
+        loop = self._loop
+        loop.call_soon(self._protocol.connection_made, self)
+        loop.call_soon(self._stream.start)
+        if waiter is not None:
+            loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol called from now on."""
+        self._protocol = protocol
+        self._stream.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """The present protocol; None once the connection is lost."""
+        protocol: asyncio.BaseProtocol = self._protocol
+        return protocol
+
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._stream.closing
+
+    def close(self) -> None:
+        """Read no more, write what waits, and then lose the connection."""
+        stream = self._stream
+        if stream.closing:
+            return
+        stream.closing = True
+        stream.stop()
+        if not stream.buffered():
+            stream.lose()
+            self._loop.call_soon(self._call_connection_lost, None)
+
+    def abort(self) -> None:
+        """Lose the connection at once; what waits to be written is forgotten."""
+        self._force_close(None)
+
+    def _fatal_error(
+        self, error: BaseException, message: str = "Fatal error on transport"
+    ) -> None:
+        if isinstance(error, OSError):
+            if self._loop.get_debug():
+                logger.debug("%r: %s", self, message, exc_info=error)
+        else:
+            self._report(error, message)
+        self._force_close(error)
+
+    def _report(self, error: BaseException, message: str) -> None:
+        self._loop.call_exception_handler(
+            {
+                "message": message,
+                "exception": error,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+
+    def _force_close(self, error: BaseException | None) -> None:
+        stream = self._stream
+        if stream.lost:
+            return
+        stream.discard()
+        if not stream.closing:
+            stream.closing = True
+            stream.stop()
+        stream.lose()
+        self._loop.call_soon(self._call_connection_lost, error)
+
+    def _call_connection_lost(self, error: BaseException | None) -> None:
+        try:
+            self._protocol.connection_lost(error)
+        finally:
+            self._sock.close()
+            self._sock = None
+            self._stream.detach()
+            self._protocol = None
+            self._loop = None  # type: ignore[assignment]
+            server, self._server = self._server, None
+            if server is not None:
+                _detach(server, self)
+
+    # What the stream calls
+
+    def _on_eof(self) -> None:
+        raise NotImplementedError
+
+    def _on_flushed(self) -> None:
+        """All that waited has been written."""
+        if self._stream.closing:
+            self._stream.lose()
+            self._call_connection_lost(None)
+
+    # In debug mode these are the callbacks that are timed
+
+    def _read_ready(self) -> None:
+        self._stream.ready(False)
+
+    def _write_ready(self) -> None:
+        self._stream.ready(True)
+
+    def __repr__(self) -> str:
+        info = [type(self).__name__]
+        if self._sock is None:
+            info.append("closed")
+        elif self._stream.closing:
+            info.append("closing")
+        info.append(f"fd={self._sock_fd}")
+        if self._loop is not None and not self._loop.is_closed():
+            waiting = self._stream.buffered()
+            info.append(f"read={'polling' if self._stream.is_watched() else 'idle'}")
+            info.append(f"write=<{'polling' if waiting else 'idle'}, bufsize={waiting}>")
+        return f"<{' '.join(info)}>"
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        # What fails in the constructor leaves no such name behind.
+        if getattr(self, "_sock", None) is not None:
+            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
+            self._sock.close()
+            if self._server is not None:
+                _detach(self._server, self)
+
+
+class _Reading(_Transport, asyncio.ReadTransport):
+    """The side that reads."""
+
+    __slots__ = ()
+
+    def is_reading(self) -> bool:
+        """Whether the protocol gets what comes."""
+        return self._stream.is_reading()
+
+    def pause_reading(self) -> None:
+        """Leave what comes where it is, until `resume_reading()`."""
+        if self._stream.pause() and self._loop.get_debug():
+            logger.debug("%r pauses reading", self)
+
+    def resume_reading(self) -> None:
+        """Go on after `pause_reading()`."""
+        if self._stream.resume() and self._loop.get_debug():
+            logger.debug("%r resumes reading", self)
+
+
+class _Writing(_Transport, asyncio.WriteTransport):
+    """The side that writes."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
+        self._stream.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        """How many bytes wait to be sent."""
+        return self._stream.buffered()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        """(low, high), in bytes: writing is paused above high, and goes on at low or below."""
+        return self._stream.limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set them; by default high is 64 KiB, or four times low, and low a quarter of high."""
+        if high is None:
+            high = 64 * 1024 if low is None else 4 * low
+        if low is None:
+            low = high // 4
+        if not high >= low >= 0:
+            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
+        self._stream.set_limits(high, low)
+
+    @property
+    def _protocol_paused(self) -> bool:
+        """For loop.sendfile()."""
+        return self._stream.has_paused_protocol()
+
+
+class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc, name-defined]
+    """A connection over TCP or a Unix socket."""
+
+    __slots__ = (*_FIELDS, "_empty_waiter")
+
+    _start_tls_compatible = True
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE  # type: ignore[attr-defined]
+
+    def __init__(
+        self,
+        loop: QEventLoop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> None:
+        medium = "unix" if sock.family == socket.AF_UNIX else "socket"
+        super().__init__(loop, sock, medium, protocol, _known(sock, extra), server)
+        self._empty_waiter: asyncio.Future[None] | None = None
+        if server is not None:
+            _attach(server, self)
+        base_events._set_nodelay(sock)  # type: ignore[attr-defined]
+        self._begin(waiter)
+
+    def writelines(self, list_of_data: Any) -> None:
+        """Send all these, in one call to the system where that is possible."""
+        self._stream.writelines(list_of_data)
+
+    def can_write_eof(self) -> bool:
+        """True."""
+        return True
+
+    def write_eof(self) -> None:
+        """Tell the other end that there will be no more, once all is sent; reading goes on."""
+        stream = self._stream
+        if stream.closing or stream.eof:
+            return
+        stream.eof = True
+        if not stream.buffered():
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def _on_eof(self) -> None:
+        if self._loop.get_debug():
+            logger.debug("%r received EOF", self)
+        try:
+            keep_open = self._protocol.eof_received()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
+            return
+        if keep_open:
+            self._stream.stop()
+        else:
+            self.close()
+
+    def _on_flushed(self) -> None:
+        if self._empty_waiter is not None and not self._empty_waiter.done():
+            self._empty_waiter.set_result(None)
+        if self._stream.eof and not self._stream.closing:
+            self._sock.shutdown(socket.SHUT_WR)
+        super()._on_flushed()
+
+    def _call_connection_lost(self, error: BaseException | None) -> None:
+        try:
+            super()._call_connection_lost(error)
+        finally:
+            if self._empty_waiter is not None and not self._empty_waiter.done():
+                self._empty_waiter.set_exception(
+                    error or ConnectionError("Connection is closed by peer")
+                )
+
+    # For loop.sendfile(), which writes to the socket itself
+
+    def _make_empty_waiter(self) -> asyncio.Future[None]:
+        if self._empty_waiter is not None:
+            raise RuntimeError("Empty waiter is already set")
+        self._empty_waiter = self._loop.create_future()
+        if not self._stream.buffered():
+            self._empty_waiter.set_result(None)
+        self._stream.lent = True
+        return self._empty_waiter
+
+    def _reset_empty_waiter(self) -> None:
+        self._empty_waiter = None
+        self._stream.lent = False
+
+
+def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
+    """What `get_extra_info()` knows; it must survive the socket."""
+    known = dict(extra or ())
+    known["socket"] = trsock.TransportSocket(sock)  # type: ignore[attr-defined]
+    try:
+        known["sockname"] = sock.getsockname()
+    except OSError:
+        known["sockname"] = None
+    if "peername" not in known:
+        try:
+            known["peername"] = sock.getpeername()
+        except OSError:
+            known["peername"] = None
+    return known
+
+
+if sys.version_info >= (3, 13):
+
+    def _attach(server: Any, transport: _Transport) -> None:
+        server._attach(transport)
+
+    def _detach(server: Any, transport: _Transport) -> None:
+        server._detach(transport)
+else:
+
+    def _attach(server: Any, transport: _Transport) -> None:
+        server._attach()
+
+    def _detach(server: Any, transport: _Transport) -> None:
+        server._detach()

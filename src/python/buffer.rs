@@ -1,0 +1,105 @@
+//! Memory to read into: the loop's own, and that of Python objects.
+
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
+
+use super::stream::CHUNK;
+
+/// What all streams of a loop read into, one after the other. A fresh object for each read would have to be of the full
+/// size, which costs the system calls of a large allocation; so the bytes are copied out, as many as there are.
+#[derive(Debug, Default)]
+pub(super) struct Buffer(Vec<u8>);
+
+impl Buffer {
+    /// All of it. What is in there is left from reads before.
+    pub(super) fn whole(&mut self) -> &mut [u8] {
+        if self.0.is_empty() {
+            self.0 = vec![0; CHUNK];
+        }
+        &mut self.0
+    }
+
+    pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        let (count, _) = rustix::net::recv(fd, buffer, RecvFlags::empty())?;
+        Ok(count)
+    }
+
+    /// Returns also whether the read was cut short by something that is not bytes.
+    pub(super) fn recv_unix(
+        fd: BorrowedFd<'_>,
+        buffer: &mut [u8],
+    ) -> rustix::io::Result<(usize, bool)> {
+        let message = rustix::net::recvmsg(
+            fd,
+            &mut [IoSliceMut::new(buffer)],
+            &mut RecvAncillaryBuffer::default(),
+            RecvFlags::empty(),
+        )?;
+        Ok((message.bytes, message.flags.contains(ReturnFlags::CTRUNC)))
+    }
+}
+
+/// The memory of an object, for as long as this is alive.
+pub(super) struct View(ffi::Py_buffer);
+
+impl View {
+    /// `None` if the memory is not in one piece.
+    pub(super) fn read(object: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
+        let view = View::new(object, ffi::PyBUF_FULL_RO)?;
+        // SAFETY: the view is filled.
+        let contiguous = unsafe { ffi::PyBuffer_IsContiguous(&raw const view.0, b'C' as _) == 1 };
+        Ok(contiguous.then_some(view))
+    }
+
+    pub(super) fn write(object: &Bound<'_, PyAny>) -> PyResult<View> {
+        View::new(object, ffi::PyBUF_WRITABLE)
+    }
+
+    fn new(object: &Bound<'_, PyAny>, flags: std::ffi::c_int) -> PyResult<View> {
+        let mut view = MaybeUninit::zeroed();
+        // SAFETY: the object is alive, the lock is held, and the view is filled unless it fails.
+        unsafe {
+            if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) < 0 {
+                return Err(PyErr::fetch(object.py()));
+            }
+            Ok(View(view.assume_init()))
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.parts(|memory, length| {
+            // SAFETY: the exporter keeps the memory where it is until the release, and the lock keeps Python code from
+            // changing it for as long as no Python code runs.
+            unsafe { std::slice::from_raw_parts(memory, length) }
+        })
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.parts(|memory, length| {
+            // SAFETY: as above; it was asked for as writable.
+            unsafe { std::slice::from_raw_parts_mut(memory, length) }
+        })
+    }
+
+    fn parts<R>(&self, make: impl FnOnce(*mut u8, usize) -> R) -> R {
+        let memory = self.0.buf.cast::<u8>();
+        // An empty buffer may have no address.
+        if self.0.len == 0 {
+            make(std::ptr::NonNull::dangling().as_ptr(), 0)
+        } else {
+            make(memory, self.0.len.unsigned_abs())
+        }
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: filled by `new`, and released once; the lock is held wherever views are used.
+        unsafe { ffi::PyBuffer_Release(&raw mut self.0) }
+    }
+}
