@@ -4,7 +4,8 @@
 //! tells the face by a [`Wakeup`]: the face opens its scope once (Python: takes the GIL), asks for a [`Turn`], an iterator
 //! over jobs, runs and drops the jobs one by one, and drops the turn, all inside the scope. Within the turn, *batches* follow each other without a trip through
 //! Qt until nothing is ready or the time [budget](Driver::set_budget) is spent; a batch is what was ready when it began,
-//! and between two batches the reactor collects what has become due.
+//! and between two batches the reactor collects what has become due. After a batch in which descriptors were ready, a face
+//! may [linger](Turn::linger) for the next request before the thread goes back to Qt.
 //!
 //! A job may run a Qt event loop of its own (a modal dialog). The host is armed before the first job runs, so Qt calls it
 //! again from in there, and a turn inside the turn runs the other jobs. All state is in cells that are never borrowed
@@ -13,10 +14,13 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::qt::Host;
 use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
@@ -28,6 +32,10 @@ const BUDGET: Duration = Duration::from_millis(2);
 /// How often at the most a busy turn asks the system for more: a poll costs as much as a handful of jobs, and what it
 /// would find can wait as long as this.
 const POLL: Duration = Duration::from_micros(50);
+
+/// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
+/// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
+const LINGER: Duration = Duration::from_micros(100);
 
 type Leave = Rc<dyn Fn()>;
 
@@ -48,6 +56,7 @@ pub struct Driver<J> {
     leave: RefCell<Option<Leave>>,
     quits: Cell<Quits>,
     budget: Cell<Duration>,
+    linger: Cell<Duration>,
     /// How many turns are under way, one inside the other.
     depth: Cell<usize>,
     /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
@@ -81,6 +90,7 @@ impl<J: Recur + 'static> Driver<J> {
             leave: RefCell::new(None),
             quits: Cell::new(Quits::GoOn),
             budget: Cell::new(BUDGET),
+            linger: Cell::new(LINGER),
             depth: Cell::new(0),
             popped: Cell::new(0),
             armed: Cell::new(false),
@@ -179,6 +189,17 @@ impl<J: Recur + 'static> Driver<J> {
     #[must_use]
     pub fn budget(&self) -> Duration {
         self.budget.get()
+    }
+
+    /// Sets how long a turn may wait for more of what descriptors had for it. The default is 0.1 ms; zero is never.
+    pub fn set_linger(&self, linger: Duration) {
+        self.linger.set(linger);
+    }
+
+    /// The present length of [`Linger`].
+    #[must_use]
+    pub fn linger(&self) -> Duration {
+        self.linger.get()
     }
 
     /// Queues a job, from this thread.
@@ -287,6 +308,7 @@ impl<J: Recur + 'static> Driver<J> {
             end: self.end_of_ready(),
             until: None,
             polled: Time::NEVER,
+            lingers: false,
         }
     }
 
@@ -445,6 +467,8 @@ pub struct Turn<J: Recur + 'static> {
     until: Option<Time>,
     /// When the poller was asked last.
     polled: Time,
+    /// Descriptors were ready, and the poller is to be asked only after a wait.
+    lingers: bool,
 }
 
 impl<J: Recur + 'static> Turn<J> {
@@ -456,6 +480,7 @@ impl<J: Recur + 'static> Turn<J> {
             end: 0,
             until: None,
             polled: Time::NEVER,
+            lingers: false,
         }
     }
 
@@ -472,7 +497,15 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         let now = Time::now();
-        if !self.begun || now >= self.polled + POLL || self.driver.reactor.borrow().ready() == 0 {
+        let is_idle = self.driver.reactor.borrow().ready() == 0;
+        if self.begun && is_idle && self.driver.reactor.borrow_mut().take_active() {
+            // Most likely there is nothing yet. Whoever does not care to wait hears of it by the next turn.
+            self.lingers = !self.driver.linger().is_zero();
+            if self.lingers {
+                return false;
+            }
+        }
+        if !self.begun || now >= self.polled + POLL || is_idle {
             self.polled = now;
             self.driver.collect(now);
         } else {
@@ -493,6 +526,50 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         is_ready
+    }
+}
+
+impl<J: Recur + 'static> Turn<J> {
+    /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
+    /// it: nothing came from descriptors, or the time is up.
+    ///
+    /// The wait is apart from the turn because a face may have to leave its scope for it.
+    pub fn linger(&mut self) -> Option<Linger> {
+        if !std::mem::take(&mut self.lingers) || self.driver.stopping.get() {
+            return None;
+        }
+        let now = Time::now();
+        let deadline = self.driver.reactor.borrow_mut().next_deadline();
+        let until = [self.until, deadline].into_iter().flatten().min()?;
+        let timeout = until.after(now)?.min(self.driver.linger());
+        let host = self.driver.host.borrow();
+        let descriptor = host.as_ref()?.descriptor();
+        (!timeout.is_zero()).then_some(Linger {
+            descriptor,
+            timeout,
+        })
+    }
+}
+
+/// A short wait for descriptors and other threads. Touches nothing of the driver.
+#[derive(Debug)]
+pub struct Linger {
+    descriptor: Arc<OwnedFd>,
+    timeout: Duration,
+}
+
+impl Linger {
+    /// Waits until something is ready, or the time is over.
+    pub fn wait(&self) {
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: self.timeout.subsec_nanos().into(),
+        };
+        // Whatever ends it, the next poll says what there is.
+        let _ = poll(
+            &mut [PollFd::new(&*self.descriptor, PollFlags::IN)],
+            Some(&timeout),
+        );
     }
 }
 

@@ -104,6 +104,13 @@ class EventLoop:
     A batch is always finished. ValueError for what is no length of time.
     """
 
+    linger: float
+    """How long, in seconds, a busy loop waits for the next request before the thread goes back to Qt.
+
+    0.0001 by default, within the turn_budget; an idle loop does not wait. Zero switches it off.
+    ValueError for what is no length of time.
+    """
+
     _debug: bool
     _closed: bool
     _thread_id: int | None

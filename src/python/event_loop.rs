@@ -122,7 +122,11 @@ impl State {
             }
         }
         while result.is_ok() {
-            let Some(job) = turn.next() else { break };
+            let Some(job) = turn.next() else {
+                let Some(linger) = turn.linger() else { break };
+                gil::leave(py, || linger.wait());
+                continue;
+            };
             result = self.run(event_loop, &job, depth);
             self.bring_back(depth);
         }
@@ -500,6 +504,21 @@ impl EventLoop {
         let budget = Duration::try_from_secs_f64(seconds)
             .map_err(|error| PyValueError::new_err(format!("turn_budget: {error}")))?;
         self.driver(py)?.set_budget(budget);
+        Ok(())
+    }
+
+    /// How long, in seconds, a busy loop waits for the next request before the thread goes back to Qt. The default is
+    /// 0.0001, which no eye sees; the wait is within the turn_budget, and an idle loop has none. Zero switches it off.
+    #[getter]
+    fn linger(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.driver(py)?.linger().as_secs_f64())
+    }
+
+    #[setter]
+    fn set_linger(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        let linger = Duration::try_from_secs_f64(seconds)
+            .map_err(|error| PyValueError::new_err(format!("linger: {error}")))?;
+        self.driver(py)?.set_linger(linger);
         Ok(())
     }
 

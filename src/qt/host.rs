@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct Host {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
     turn: ManuallyDrop<Box<Turn>>,
-    descriptor: ManuallyDrop<OwnedFd>,
+    descriptor: ManuallyDrop<Arc<OwnedFd>>,
     thread: ThreadId,
 }
 
@@ -41,7 +42,7 @@ impl Host {
         Host {
             host,
             turn: ManuallyDrop::new(turn),
-            descriptor: ManuallyDrop::new(descriptor),
+            descriptor: ManuallyDrop::new(Arc::new(descriptor)),
             thread: thread::current().id(),
         }
     }
@@ -72,7 +73,15 @@ impl Host {
     /// # Errors
     /// Whatever the operating system says.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(dup3(descriptor, &mut self.descriptor, DupFlags::CLOEXEC)?)
+        // Shared only for the time of a wait, in which nobody forks.
+        let own = Arc::get_mut(&mut self.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
+        Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
+    }
+
+    /// What the host watches.
+    #[must_use]
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.descriptor)
     }
 
     fn arm_msec(&self, msec: c_int) {
