@@ -20,7 +20,12 @@ from typing import Any
 
 from . import _binding, _end, _excepthook, _native
 from ._quit import listens_to, moved
-from ._transports import SocketTransport
+from ._transports import (
+    DatagramTransport,
+    ReadPipeTransport,
+    SocketTransport,
+    WritePipeTransport,
+)
 from ._watched import Watched, fileno
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
@@ -432,12 +437,38 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         transport: asyncio.Transport = tls._app_transport
         return transport
 
-    def _run_transport(
-        self, transport: SocketTransport, stream: _native.Stream, writer: bool
-    ) -> None:
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> DatagramTransport:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(self, *args: Any, **kwargs: Any) -> ReadPipeTransport:
+        return ReadPipeTransport(self, *args, **kwargs)
+
+    def _make_write_pipe_transport(self, *args: Any, **kwargs: Any) -> WritePipeTransport:
+        return WritePipeTransport(self, *args, **kwargs)
+
+    def _run_transport(self, transport: Any, writer: bool) -> None:
         """Run one side of a transport in debug mode."""
         ready = transport._write_ready if writer else transport._read_ready
-        self._run_handle(events.Handle(ready, (), self, stream.context))
+        self._run_handle(events.Handle(ready, (), self, transport._io.context))
+
+    def _transport_failed(self, transport: Any, writer: bool, error: BaseException) -> None:
+        """Report what asyncio's transports leave to the handle that has called them."""
+        side = "_write_ready" if writer else "_read_ready"
+        self.call_exception_handler(
+            {
+                "message": f"Exception in callback {type(transport).__name__}.{side}()",
+                "exception": error,
+                "transport": transport,
+            }
+        )
 
     # Signals
 

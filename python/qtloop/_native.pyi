@@ -10,6 +10,8 @@ from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 _Ts = TypeVarTuple("_Ts")
 
 __all__ = [
+    "Datagrams",
+    "Endpoint",
     "EventLoop",
     "Handle",
     "Nest",
@@ -42,25 +44,13 @@ class Nest:
     def leave(self) -> None:
         """End the wait, also one that has not begun."""
 
-@final
-class Stream:
-    """The bytes of one connection, for the transport that owns it; see _transports."""
+class Endpoint:
+    """What a transport's streams and datagrams share. Not for use by itself."""
 
     closing: bool
-    eof: bool
-    @property
-    def lost(self) -> bool: ...
+    lost: bool
     @property
     def context(self) -> Context: ...
-    lent: bool
-    def __new__(
-        cls,
-        event_loop: EventLoop,
-        transport: Any,
-        fd: int,
-        medium: str,
-        protocol: Any,
-    ) -> Stream: ...
     def set_protocol(self, protocol: Any, buffered: bool) -> None:
         """Have another protocol called from now on."""
     def start(self) -> None:
@@ -69,28 +59,59 @@ class Stream:
         """Read no more, for ever."""
     def is_watched(self) -> bool:
         """Whether the reader waits in the poller."""
-    def is_reading(self) -> bool: ...
+    def is_reading(self) -> bool:
+        """Whether the protocol gets what comes."""
     def pause(self) -> bool:
         """Returns whether it read."""
     def resume(self) -> bool:
         """Returns whether it was paused."""
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes at once, or as soon as there is room for them."""
-    def writelines(self, list: Any) -> None:
-        """Send all these, in one call to the system where that is possible."""
     def buffered(self) -> int:
-        """How many bytes wait."""
-    def discard(self) -> None:
-        """Forget what waits."""
+        """How many bytes wait to be written."""
     def limits(self) -> tuple[int, int]:
         """(low, high): the protocol is paused above high, and goes on at low or below."""
     def set_limits(self, high: int, low: int) -> None: ...
     def has_paused_protocol(self) -> bool:
         """Whether pause_writing() was called, and resume_writing() was not."""
-    def lose(self) -> None:
-        """connection_lost() is certain from now on: writes are dropped."""
     def detach(self) -> None:
         """Let go of transport and protocol."""
+
+@final
+class Stream(Endpoint):
+    """One connection's bytes; see _transports."""
+
+    eof: bool
+    def __new__(
+        cls, event_loop: EventLoop, transport: Any, fd: int, protocol: Any, medium: str
+    ) -> Stream: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the bytes at once, or as soon as there is room for them."""
+    def writelines(self, list: Any) -> None:
+        """Send all these, in one call to the system where that is possible."""
+    def discard(self) -> None:
+        """Forget what waits to be written."""
+    def lend(self, lent: bool) -> None:
+        """Say whether somebody else writes to the descriptor: sendfile()."""
+    def ready(self, writer: bool) -> None:
+        """Do what one side is ready for."""
+
+@final
+class Datagrams(Endpoint):
+    """One socket's packets; see _transports."""
+
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        transport: Any,
+        fd: int,
+        protocol: Any,
+        remote: Any,
+        connected: bool,
+        v6: bool,
+    ) -> Datagrams: ...
+    def sendto(self, data: bytes | bytearray | memoryview, address: Any) -> None:
+        """Send a packet at once, or as soon as there is room for it."""
+    def discard(self) -> None:
+        """Forget what waits to be sent."""
     def ready(self, writer: bool) -> None:
         """Do what one side is ready for."""
 
@@ -105,7 +126,7 @@ class EventLoop:
     """
 
     linger: float
-    """How long, in seconds, a busy loop waits for the next request before the thread goes back to Qt.
+    """How long, in seconds, a busy loop waits for the next request before it goes back to Qt.
 
     0.0001 by default, within the turn_budget; an idle loop does not wait. Zero switches it off.
     ValueError for what is no length of time.

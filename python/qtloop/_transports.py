@@ -1,13 +1,16 @@
 """The transports of sockets and pipes: what happens once per connection.
 
-What happens once per packet is in the native `Stream` that each of them has. The names and the order
-of events are asyncio's, because its own code calls some of them: `Server`, `start_tls`, `sendfile`.
+What happens once per packet is in the native half, the `_io` of each. The names and the order of
+events are asyncio's, because its own code calls some of them: `Server`, `start_tls`, `sendfile`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
+import stat
 import sys
 import warnings
 from asyncio import base_events, constants, futures, protocols, transports, trsock
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from ._loop import QEventLoop
 
 
-# The fields of a transport; only the classes at the end of the line have them, or they could not have
-# more than one base. Nobody pays for the dictionary who does not set attributes of his own.
+# The fields of a transport. Only the classes at the end of the line have them, or they could not
+# have more than one base. Who sets no attributes of his own pays nothing for the dictionary.
 _FIELDS = (
     "__dict__",
     "__weakref__",
@@ -30,7 +33,7 @@ _FIELDS = (
     "_server",
     "_sock",
     "_sock_fd",
-    "_stream",
+    "_io",
 )
 
 
@@ -46,38 +49,39 @@ class _Transport(asyncio.BaseTransport):
         _server: Any
         _sock: Any  # the socket or file; None once it is closed
         _sock_fd: int
-        _stream: _native.Stream
+        _io: _native.Stream | _native.Datagrams
 
     def __init__(
         self,
         loop: QEventLoop,
         sock: Any,
-        medium: str,
+        io: _native.Stream | _native.Datagrams,
         protocol: asyncio.BaseProtocol,
-        extra: dict[str, Any] | None,
+        extra: dict[str, Any],
         server: Any = None,
     ) -> None:
-        self._extra = {} if extra is None else extra
+        self._extra = extra
         self._loop = loop
         self._sock = sock
         self._sock_fd = sock.fileno()
         self._server = server
-        self._stream = _native.Stream(loop, self, self._sock_fd, medium, protocol)
+        self._io = io
         self.set_protocol(protocol)
-        loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
 
-    def _begin(self, waiter: asyncio.Future[None] | None) -> None:
+    def _begin(self, waiter: asyncio.Future[None] | None, reads: bool = True) -> None:
         """Have the protocol told, then read, and then let the one go on who asked for it all."""
         loop = self._loop
+        loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
         loop.call_soon(self._protocol.connection_made, self)
-        loop.call_soon(self._stream.start)
+        if reads:
+            loop.call_soon(self._io.start)
         if waiter is not None:
             loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have another protocol called from now on."""
         self._protocol = protocol
-        self._stream.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
+        self._io.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The present protocol; None once the connection is lost."""
@@ -86,32 +90,34 @@ class _Transport(asyncio.BaseTransport):
 
     def is_closing(self) -> bool:
         """Whether it is closed, or about to be."""
-        return self._stream.closing
+        return self._io.closing
 
     def close(self) -> None:
         """Read no more, write what waits, and then lose the connection."""
-        stream = self._stream
-        if stream.closing:
+        io = self._io
+        if io.closing:
             return
-        stream.closing = True
-        stream.stop()
-        if not stream.buffered():
-            stream.lose()
+        io.closing = True
+        io.stop()
+        if not io.buffered():
+            io.lost = True
             self._loop.call_soon(self._call_connection_lost, None)
 
     def abort(self) -> None:
         """Lose the connection at once; what waits to be written is forgotten."""
         self._force_close(None)
 
-    def _fatal_error(
-        self, error: BaseException, message: str = "Fatal error on transport"
-    ) -> None:
-        if isinstance(error, OSError):
+    def _fatal_error(self, error: BaseException, message: str = "Fatal error on transport") -> None:
+        if self._is_usual(error):
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=error)
         else:
             self._report(error, message)
         self._force_close(error)
+
+    def _is_usual(self, error: BaseException) -> bool:
+        """Whether it is an error of the connection, and not of the program."""
+        return isinstance(error, OSError)
 
     def _report(self, error: BaseException, message: str) -> None:
         self._loop.call_exception_handler(
@@ -124,14 +130,14 @@ class _Transport(asyncio.BaseTransport):
         )
 
     def _force_close(self, error: BaseException | None) -> None:
-        stream = self._stream
-        if stream.lost:
+        io = self._io
+        if io.lost:
             return
-        stream.discard()
-        if not stream.closing:
-            stream.closing = True
-            stream.stop()
-        stream.lose()
+        io.discard()
+        if not io.closing:
+            io.closing = True
+            io.stop()
+        io.lost = True
         self._loop.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
@@ -140,7 +146,7 @@ class _Transport(asyncio.BaseTransport):
         finally:
             self._sock.close()
             self._sock = None
-            self._stream.detach()
+            self._io.detach()
             self._protocol = None
             self._loop = None  # type: ignore[assignment]
             server, self._server = self._server, None
@@ -154,30 +160,36 @@ class _Transport(asyncio.BaseTransport):
 
     def _on_flushed(self) -> None:
         """All that waited has been written."""
-        if self._stream.closing:
-            self._stream.lose()
+        if self._io.closing:
+            self._io.lost = True
             self._call_connection_lost(None)
 
     # In debug mode these are the callbacks that are timed
 
     def _read_ready(self) -> None:
-        self._stream.ready(False)
+        self._io.ready(False)
 
     def _write_ready(self) -> None:
-        self._stream.ready(True)
+        self._io.ready(True)
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
         if self._sock is None:
             info.append("closed")
-        elif self._stream.closing:
+        elif self._io.closing:
             info.append("closing")
         info.append(f"fd={self._sock_fd}")
         if self._loop is not None and not self._loop.is_closed():
-            waiting = self._stream.buffered()
-            info.append(f"read={'polling' if self._stream.is_watched() else 'idle'}")
-            info.append(f"write=<{'polling' if waiting else 'idle'}, bufsize={waiting}>")
+            info += self._sides()
         return f"<{' '.join(info)}>"
+
+    def _sides(self) -> list[str]:
+        """What the repr says of them."""
+        waiting = self._io.buffered()
+        return [
+            f"read={'polling' if self._io.is_watched() else 'idle'}",
+            f"write=<{'polling' if waiting else 'idle'}, bufsize={waiting}>",
+        ]
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         # What fails in the constructor leaves no such name behind.
@@ -195,16 +207,16 @@ class _Reading(_Transport, asyncio.ReadTransport):
 
     def is_reading(self) -> bool:
         """Whether the protocol gets what comes."""
-        return self._stream.is_reading()
+        return self._io.is_reading()
 
     def pause_reading(self) -> None:
         """Leave what comes where it is, until `resume_reading()`."""
-        if self._stream.pause() and self._loop.get_debug():
+        if self._io.pause() and self._loop.get_debug():
             logger.debug("%r pauses reading", self)
 
     def resume_reading(self) -> None:
         """Go on after `pause_reading()`."""
-        if self._stream.resume() and self._loop.get_debug():
+        if self._io.resume() and self._loop.get_debug():
             logger.debug("%r resumes reading", self)
 
 
@@ -213,17 +225,13 @@ class _Writing(_Transport, asyncio.WriteTransport):
 
     __slots__ = ()
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
-        self._stream.write(data)
-
     def get_write_buffer_size(self) -> int:
         """How many bytes wait to be sent."""
-        return self._stream.buffered()
+        return self._io.buffered()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """(low, high), in bytes: writing is paused above high, and goes on at low or below."""
-        return self._stream.limits()
+        return self._io.limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set them; by default high is 64 KiB, or four times low, and low a quarter of high."""
@@ -233,18 +241,21 @@ class _Writing(_Transport, asyncio.WriteTransport):
             low = high // 4
         if not high >= low >= 0:
             raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._stream.set_limits(high, low)
+        self._io.set_limits(high, low)
 
     @property
     def _protocol_paused(self) -> bool:
         """For loop.sendfile()."""
-        return self._stream.has_paused_protocol()
+        return self._io.has_paused_protocol()
 
 
 class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc, name-defined]
     """A connection over TCP or a Unix socket."""
 
     __slots__ = (*_FIELDS, "_empty_waiter")
+
+    if TYPE_CHECKING:
+        _io: _native.Stream
 
     _start_tls_compatible = True
     _sendfile_compatible = constants._SendfileMode.TRY_NATIVE  # type: ignore[attr-defined]
@@ -259,16 +270,21 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         server: Any = None,
     ) -> None:
         medium = "unix" if sock.family == socket.AF_UNIX else "socket"
-        super().__init__(loop, sock, medium, protocol, _known(sock, extra), server)
+        io = _native.Stream(loop, self, sock.fileno(), protocol, medium)
+        super().__init__(loop, sock, io, protocol, _known(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
             _attach(server, self)
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
         self._begin(waiter)
 
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
+        self._io.write(data)
+
     def writelines(self, list_of_data: Any) -> None:
         """Send all these, in one call to the system where that is possible."""
-        self._stream.writelines(list_of_data)
+        self._io.writelines(list_of_data)
 
     def can_write_eof(self) -> bool:
         """True."""
@@ -276,11 +292,11 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
 
     def write_eof(self) -> None:
         """Tell the other end that there will be no more, once all is sent; reading goes on."""
-        stream = self._stream
-        if stream.closing or stream.eof:
+        io = self._io
+        if io.closing or io.eof:
             return
-        stream.eof = True
-        if not stream.buffered():
+        io.eof = True
+        if not io.buffered():
             self._sock.shutdown(socket.SHUT_WR)
 
     def _on_eof(self) -> None:
@@ -294,14 +310,14 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
             self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
             return
         if keep_open:
-            self._stream.stop()
+            self._io.stop()
         else:
             self.close()
 
     def _on_flushed(self) -> None:
         if self._empty_waiter is not None and not self._empty_waiter.done():
             self._empty_waiter.set_result(None)
-        if self._stream.eof and not self._stream.closing:
+        if self._io.eof and not self._io.closing:
             self._sock.shutdown(socket.SHUT_WR)
         super()._on_flushed()
 
@@ -320,14 +336,171 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         if self._empty_waiter is not None:
             raise RuntimeError("Empty waiter is already set")
         self._empty_waiter = self._loop.create_future()
-        if not self._stream.buffered():
+        if not self._io.buffered():
             self._empty_waiter.set_result(None)
-        self._stream.lent = True
+        self._io.lend(True)
         return self._empty_waiter
 
     def _reset_empty_waiter(self) -> None:
         self._empty_waiter = None
-        self._stream.lent = False
+        self._io.lend(False)
+
+
+class DatagramTransport(
+    _Reading,
+    _Writing,
+    transports._FlowControlMixin,
+    asyncio.DatagramTransport,  # type: ignore[misc, name-defined]
+):
+    """The packets of a UDP or Unix socket."""
+
+    __slots__ = _FIELDS
+
+    if TYPE_CHECKING:
+        _io: _native.Datagrams
+
+    def __init__(
+        self,
+        loop: QEventLoop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        known = _known(sock, extra)
+        io = _native.Datagrams(
+            loop,
+            self,
+            sock.fileno(),
+            protocol,
+            address or None,
+            bool(known["peername"]),
+            sock.family == socket.AF_INET6,
+        )
+        super().__init__(loop, sock, io, protocol, known)
+        self._begin(waiter)
+
+    def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
+        """Send a packet to that address; without one, to the one that the socket was made for."""
+        self._io.sendto(data, addr)
+
+    def _send_by_socket(self, data: bytes, addr: Any) -> None:
+        """Send to a name that has to be looked up, and report addresses that are none."""
+        self._sock.sendto(data, addr)
+
+
+class ReadPipeTransport(_Reading):
+    """The end of a pipe, socket or character device that is read."""
+
+    __slots__ = _FIELDS
+
+    if TYPE_CHECKING:
+        _io: _native.Stream
+
+    def __init__(
+        self,
+        loop: QEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        _check_pipe(pipe, "Pipe transport is for pipes/sockets only.")
+        io = _native.Stream(loop, self, pipe.fileno(), protocol, "source")
+        super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
+        self._begin(waiter)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol called from now on; asyncio's pipes know no BufferedProtocol."""
+        self._protocol = protocol
+        self._io.set_protocol(protocol, False)
+
+    def _on_eof(self) -> None:
+        if self._loop.get_debug():
+            logger.info("%r was closed by peer", self)
+        io = self._io
+        io.closing = io.lost = True
+        io.stop()
+        self._loop.call_soon(self._protocol.eof_received)
+        self._loop.call_soon(self._call_connection_lost, None)
+
+    def _is_usual(self, error: BaseException) -> bool:
+        # The end of a pseudo-terminal.
+        return isinstance(error, OSError) and error.errno == errno.EIO
+
+    def _sides(self) -> list[str]:
+        return ["polling" if self._io.is_watched() else "idle"]
+
+
+class WritePipeTransport(_Writing, transports._FlowControlMixin):  # type: ignore[misc, name-defined]
+    """The end of a pipe, socket or character device that is written."""
+
+    __slots__ = _FIELDS
+
+    if TYPE_CHECKING:
+        _io: _native.Stream
+
+    def __init__(
+        self,
+        loop: QEventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
+        io = _native.Stream(loop, self, pipe.fileno(), protocol, "sink")
+        super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
+        # What is readable there is that nobody reads any more; of a terminal it is what was typed.
+        self._begin(waiter, reads=not stat.S_ISCHR(mode))
+
+    def can_write_eof(self) -> bool:
+        """True."""
+        return True
+
+    def write_eof(self) -> None:
+        """Close the pipe once all is written, which is how the other end is told."""
+        io = self._io
+        if io.closing:
+            return
+        io.closing = True
+        if not io.buffered():
+            io.stop()
+            io.lost = True
+            self._loop.call_soon(self._call_connection_lost, None)
+
+    def close(self) -> None:
+        """Close the pipe once all is written."""
+        self.write_eof()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
+        self._io.write(data)
+
+    def _on_eof(self) -> None:
+        """Nobody reads any more."""
+        if self._loop.get_debug():
+            logger.info("%r was closed by peer", self)
+        self._force_close(BrokenPipeError() if self._io.buffered() else None)
+
+    def _on_flushed(self) -> None:
+        if self._io.closing:
+            self._io.stop()
+        super()._on_flushed()
+
+    def _sides(self) -> list[str]:
+        waiting = self._io.buffered()
+        return ["polling" if waiting else "idle", f"bufsize={waiting}"]
+
+
+def _check_pipe(pipe: Any, words: str) -> int:
+    """Refuse files, for which nobody can wait; returns the mode."""
+    mode = os.fstat(pipe.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
+        raise ValueError(words)
+    os.set_blocking(pipe.fileno(), False)
+    return mode
 
 
 def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:

@@ -8,28 +8,27 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
-use super::stream::CHUNK;
+/// How much is asked of the system at once.
+const CHUNK: usize = 256 * 1024;
 
-/// What all streams of a loop read into, one after the other. A fresh object for each read would have to be of the full
+/// What all transports of a loop read into, one after the other. A fresh object for each read would have to be of the full
 /// size, which costs the system calls of a large allocation; so the bytes are copied out, as many as there are.
 ///
 /// It begins with a page: the kernel's copy to memory that lies 16 bytes behind one, where the allocator would put it, took
 /// three times as long on an AMD EPYC.
 #[derive(Debug, Default)]
-pub(super) struct Buffer(Vec<Page>);
+pub(super) struct Buffer(Vec<u8>);
 
-#[derive(Clone, Debug)]
-#[repr(align(4096))]
-struct Page([u8; 4096]);
+const PAGE: usize = 4096;
 
 impl Buffer {
     /// All of it. What is in there is left from reads before.
     pub(super) fn whole(&mut self) -> &mut [u8] {
         if self.0.is_empty() {
-            self.0 = vec![Page([0; 4096]); CHUNK / 4096];
+            self.0 = vec![0; CHUNK + PAGE];
         }
-        // SAFETY: pages are bytes and nothing else, one behind the other.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast::<u8>(), CHUNK) }
+        let start = self.0.as_ptr().align_offset(PAGE);
+        &mut self.0[start..start + CHUNK]
     }
 
     pub(super) fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> rustix::io::Result<usize> {

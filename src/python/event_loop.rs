@@ -20,6 +20,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::buffer::Buffer;
+use super::datagrams::Datagrams;
+use super::endpoint::Endpoint;
 use super::gil::{self, Guarded};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
@@ -158,8 +160,8 @@ impl State {
     /// Runs one handle; the error is one that ends the loop.
     fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
         let py = event_loop.py();
-        if let Kind::Stream(side) = job.kind {
-            return self.run_stream(event_loop, job, side);
+        if let Kind::Stream(side) | Kind::Datagrams(side) = job.kind {
+            return self.run_transport(event_loop, job, side);
         }
         job.unschedule(py);
         if job.is_cancelled(py) {
@@ -207,27 +209,40 @@ impl State {
     }
 
     /// Runs one side of a transport; the error is one that ends the loop.
-    fn run_stream(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
+    fn run_transport(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
         let py = event_loop.py();
-        // SAFETY: jobs of this kind are made of streams.
-        let stream = unsafe { job.object.bind(py).cast_unchecked::<Stream>() };
+        let object = job.object.bind(py);
+        // SAFETY: both kinds of jobs are made of endpoints, each of its own kind.
+        let endpoint = unsafe { object.cast_unchecked::<Endpoint>() }.get();
+        let Some(transport) = endpoint.get(py).transport(py) else {
+            return Ok(());
+        };
         let result = if self.debug.get() {
-            let Some(transport) = stream.get().transport(py) else {
-                return Ok(());
-            };
-            let writer = side == Side::Write;
+            let arguments = (&transport, side == Side::Write);
             event_loop
-                .call_method1(intern!(py, "_run_transport"), (transport, stream, writer))
+                .call_method1(intern!(py, "_run_transport"), arguments)
                 .map(drop)
         } else {
-            Stream::run(stream, side)
+            endpoint.run(py, || match job.kind {
+                // SAFETY: as above.
+                Kind::Datagrams(_) => Datagrams::work(unsafe { object.cast_unchecked() }, side),
+                // SAFETY: as above.
+                _ => Stream::work(unsafe { object.cast_unchecked() }, side),
+            })
         };
-        match result {
-            Err(error) if !is_fatal(py, &error) => {
+        let Err(error) = result else { return Ok(()) };
+        if is_fatal(py, &error) {
+            return Err(error);
+        }
+        let report = intern!(py, "_transport_failed");
+        let arguments = (transport, side == Side::Write, error.into_value(py));
+        match event_loop.call_method1(report, arguments) {
+            Err(error) if is_fatal(py, &error) => Err(error),
+            Err(error) => {
                 error.write_unraisable(py, Some(event_loop));
                 Ok(())
             }
-            other => other,
+            Ok(_) => Ok(()),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Watch,
     /// A `Stream`, that side of which may be ready.
     Stream(Side),
+    /// A `Datagrams`, that side of which may be ready.
+    Datagrams(Side),
 }
 
 /// One entry of the loop's queues. Made, copied and dropped with the interpreter's lock held: turns collect and drop

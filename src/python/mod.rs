@@ -7,6 +7,8 @@
 #![allow(unsafe_code)]
 
 mod buffer;
+mod datagrams;
+mod endpoint;
 mod event_loop;
 mod gil;
 mod handle;
@@ -25,6 +27,10 @@ use crate::qt::app;
 mod _native {
     use super::*;
 
+    #[pymodule_export]
+    use super::datagrams::Datagrams;
+    #[pymodule_export]
+    use super::endpoint::Endpoint;
     #[pymodule_export]
     use super::event_loop::EventLoop;
     #[pymodule_export]

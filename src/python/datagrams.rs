@@ -1,0 +1,383 @@
+//! The packets of a UDP or Unix socket: from the descriptor to the protocol, and from `sendto()` to the descriptor.
+//!
+//! An address is a tuple in Python and a structure for the system. The last one that came and the last one that was sent to
+//! are kept in both forms, because most packets go to and fro between the same two.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
+
+use super::endpoint::{Endpoint, Inner};
+use super::event_loop::{EventLoop, is_fatal, os_error};
+use super::gil::Guarded;
+use super::job::Kind;
+use super::stream::{Data, not_bytes};
+use crate::reactor::Side;
+
+/// What a packet in the queue counts for beside its bytes; asyncio's.
+const HEADER: usize = 8;
+
+/// A packet that waits to be sent.
+struct Packet {
+    bytes: Py<PyBytes>,
+    address: Option<Py<PyAny>>,
+}
+
+/// An address in both its forms.
+struct Known {
+    system: SocketAddrAny,
+    python: Py<PyAny>,
+}
+
+struct Post {
+    /// Where all packets go, if the socket is connected or was made for one address.
+    remote: Option<Py<PyAny>>,
+    is_connected: bool,
+    is_v6: bool,
+    queue: RefCell<VecDeque<Packet>>,
+    last_from: RefCell<Option<Known>>,
+    last_to: RefCell<Option<Known>>,
+}
+
+/// One socket's packets; see the module `_transports`.
+#[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
+pub(super) struct Datagrams(Guarded<Post>);
+
+/// What became of a packet.
+enum Sent {
+    Yes,
+    /// There is no room.
+    Full,
+    Failed(PyErr),
+}
+
+#[pymethods]
+impl Datagrams {
+    /// `remote` is the one address that packets go to, or None; the socket may be connected to it.
+    #[new]
+    fn new(
+        event_loop: &Bound<'_, EventLoop>,
+        transport: Py<PyAny>,
+        fd: RawFd,
+        protocol: Py<PyAny>,
+        remote: Option<Py<PyAny>>,
+        connected: bool,
+        v6: bool,
+    ) -> PyResult<PyClassInitializer<Datagrams>> {
+        let post = Post {
+            remote,
+            is_connected: connected,
+            is_v6: v6,
+            queue: RefCell::default(),
+            last_from: RefCell::default(),
+            last_to: RefCell::default(),
+        };
+        let endpoint = Endpoint::new(event_loop, Kind::Datagrams, transport, fd, protocol)?;
+        Ok(PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post))))
+    }
+
+    /// Send a packet at once, or as soon as there is room for it.
+    fn sendto(
+        slf: &Bound<'_, Self>,
+        data: &Bound<'_, PyAny>,
+        address: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let (end, post) = parts(slf);
+        let Some(data) = Data::of(data)? else {
+            return Err(not_bytes(data));
+        };
+        let remote = post.remote.as_ref().map(|remote| remote.bind(py));
+        if let (Some(address), Some(remote)) = (address, remote)
+            && !address.eq(remote)?
+        {
+            return Err(PyValueError::new_err(format!(
+                "Invalid address: must be None or {}",
+                remote.str()?
+            )));
+        }
+        let address = address.or(remote);
+        if end.is_lost.get() {
+            // asyncio says so only where there is one other end.
+            if remote.is_some() {
+                end.is_connected(py, "socket.send() raised exception.")?;
+            }
+            return Ok(());
+        }
+        if end.queued.get() == 0 {
+            match post.send(py, end, &data, address)? {
+                Sent::Yes => return Ok(()),
+                Sent::Full => {}
+                Sent::Failed(error) => return failed(py, end, error),
+            }
+        }
+        let bytes = data.into_bytes(py);
+        end.queued
+            .set(end.queued.get() + bytes.as_bytes().len() + HEADER);
+        post.queue.borrow_mut().push_back(Packet {
+            bytes: bytes.unbind(),
+            address: address.map(|address| address.clone().unbind()),
+        });
+        end.watch(slf.as_super(), Side::Write)?;
+        end.pause_protocol(py)
+    }
+
+    /// Forget what waits to be sent.
+    fn discard(slf: &Bound<'_, Self>) {
+        let (end, post) = parts(slf);
+        if end.queued.replace(0) > 0 {
+            let queue = post.queue.take();
+            drop(queue);
+            end.unwatch_write();
+        }
+    }
+
+    /// Do what one side is ready for. For debug mode, where a handle calls it.
+    fn ready(slf: &Bound<'_, Self>, writer: bool) -> PyResult<()> {
+        Datagrams::work(slf, if writer { Side::Write } else { Side::Read })
+    }
+}
+
+#[inline]
+fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a Inner, &'a Post) {
+    let py = slf.py();
+    (slf.as_super().get().get(py), slf.get().0.get(py))
+}
+
+impl Datagrams {
+    /// Does what one side is ready for. The error is one that ends the loop, or that asyncio's handle would report.
+    pub(super) fn work(slf: &Bound<'_, Datagrams>, side: Side) -> PyResult<()> {
+        let (end, post) = parts(slf);
+        match side {
+            Side::Read => end.read_ready(slf.as_super(), |protocol| post.receive(end, protocol)),
+            Side::Write => post.flush(slf, end),
+        }
+    }
+}
+
+/// The system's errors are the protocol's; all others end the transport.
+fn failed(py: Python<'_>, end: &Inner, error: PyErr) -> PyResult<()> {
+    if is_fatal(py, &error) {
+        return Err(error);
+    }
+    if !error.is_instance_of::<PyOSError>(py) {
+        return end.fail(py, error, "Fatal write error on datagram transport");
+    }
+    match end.protocol(py) {
+        Some(protocol) => protocol
+            .call_method1(intern!(py, "error_received"), (error.into_value(py),))
+            .map(drop),
+        None => Ok(()),
+    }
+}
+
+impl Post {
+    /// Takes one packet and tells the protocol. Returns whether there may be more.
+    fn receive(&self, end: &Inner, protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = protocol.py();
+        let mut buffer = end.state.buffer.borrow_mut();
+        let received = rustix::net::recvfrom(end.fd(), buffer.whole(), RecvFlags::empty());
+        let (count, from) = match received {
+            Ok((count, _, from)) => (count, from),
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(Errno::INTR) => return Ok(true),
+            Err(error) => {
+                drop(buffer);
+                return failed(py, end, os_error(error.into())).map(|()| true);
+            }
+        };
+        let data = PyBytes::new(py, &buffer.whole()[..count]);
+        drop(buffer);
+        let address = self.address_of(py, from)?;
+        protocol.call_method1(intern!(py, "datagram_received"), (data, address))?;
+        Ok(true)
+    }
+
+    /// An address as Python's sockets name it.
+    fn address_of<'py>(
+        &self,
+        py: Python<'py>,
+        from: Option<SocketAddrAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(from) = from else {
+            return Ok(py.None().into_bound(py));
+        };
+        if let Some(known) = &*self.last_from.borrow()
+            && known.system == from
+        {
+            return Ok(known.python.bind(py).clone());
+        }
+        let python = if let Ok(address) = SocketAddr::try_from(from.clone()) {
+            match address {
+                SocketAddr::V4(v4) => (v4.ip().to_string(), v4.port())
+                    .into_pyobject(py)?
+                    .into_any(),
+                SocketAddr::V6(v6) => (
+                    v6.ip().to_string(),
+                    v6.port(),
+                    u32::from_be(v6.flowinfo()),
+                    v6.scope_id(),
+                )
+                    .into_pyobject(py)?
+                    .into_any(),
+            }
+        } else if let Ok(unix) = SocketAddrUnix::try_from(from.clone()) {
+            unix_name(py, &unix)?
+        } else {
+            py.None().into_bound(py)
+        };
+        let known = Known {
+            system: from,
+            python: python.clone().unbind(),
+        };
+        let before = self.last_from.replace(Some(known));
+        drop(before);
+        Ok(python)
+    }
+
+    /// An address as the system names it; `None` if it takes more than reading it, such as a look-up.
+    fn resolve(&self, address: &Bound<'_, PyAny>) -> Option<SocketAddrAny> {
+        for cell in [&self.last_to, &self.last_from] {
+            if let Some(known) = &*cell.borrow()
+                && known.python.is(address)
+            {
+                return Some(known.system.clone());
+            }
+        }
+        let parts = address.cast_exact::<PyTuple>().ok()?;
+        let length = parts.len();
+        if length < 2 || length > if self.is_v6 { 4 } else { 2 } {
+            return None;
+        }
+        let host = parts.get_item(0).ok()?;
+        let host: IpAddr = host
+            .cast_exact::<PyString>()
+            .ok()?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()?;
+        let port = parts.get_item(1).ok()?.extract().ok()?;
+        let number = |index| match parts.get_item(index) {
+            Ok(number) => number.extract::<u32>().ok(),
+            Err(_) => Some(0),
+        };
+        let system = match host {
+            IpAddr::V4(host) if !self.is_v6 => SocketAddrV4::new(host, port).into(),
+            IpAddr::V6(host) if self.is_v6 => {
+                SocketAddrV6::new(host, port, number(2)?.to_be(), number(3)?).into()
+            }
+            _ => return None,
+        };
+        let known = Known {
+            system,
+            python: address.clone().unbind(),
+        };
+        let system = known.system.clone();
+        let before = self.last_to.replace(Some(known));
+        drop(before);
+        Some(system)
+    }
+
+    /// The error is of the Python code that sends what is not sent natively.
+    fn send(
+        &self,
+        py: Python<'_>,
+        end: &Inner,
+        data: &Data<'_>,
+        address: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Sent> {
+        let bytes = data.as_slice();
+        let result = if self.is_connected {
+            rustix::net::send(end.fd(), bytes, SendFlags::NOSIGNAL)
+        } else if let Some(system) = address.and_then(|address| self.resolve(address)) {
+            rustix::net::sendto(end.fd(), bytes, SendFlags::NOSIGNAL, &system)
+        } else {
+            return Post::send_by_python(py, end, bytes, address);
+        };
+        Ok(match result {
+            Ok(_) => Sent::Yes,
+            Err(Errno::AGAIN | Errno::INTR) => Sent::Full,
+            Err(error) => Sent::Failed(os_error(error.into())),
+        })
+    }
+
+    /// Sends to an address that only Python's socket understands.
+    #[cold]
+    fn send_by_python(
+        py: Python<'_>,
+        end: &Inner,
+        bytes: &[u8],
+        address: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Sent> {
+        let Some(transport) = end.transport(py) else {
+            return Ok(Sent::Yes);
+        };
+        let arguments = (PyBytes::new(py, bytes), address);
+        match transport.call_method1(py, intern!(py, "_send_by_socket"), arguments) {
+            Ok(_) => Ok(Sent::Yes),
+            Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => Ok(Sent::Full),
+            Err(error) => Ok(Sent::Failed(error)),
+        }
+    }
+
+    /// There may be room to send.
+    fn flush(&self, slf: &Bound<'_, Datagrams>, end: &Inner) -> PyResult<()> {
+        let py = slf.py();
+        while !end.is_lost.get() {
+            let Some(packet) = self.queue.borrow_mut().pop_front() else {
+                break;
+            };
+            let data = Data::Bytes(packet.bytes.bind(py).clone());
+            let address = packet.address.as_ref().map(|address| address.bind(py));
+            match self.send(py, end, &data, address)? {
+                Sent::Full => {
+                    self.queue.borrow_mut().push_front(packet);
+                    break;
+                }
+                sent => {
+                    let size = data.as_slice().len() + HEADER;
+                    end.queued.set(end.queued.get() - size);
+                    if let Sent::Failed(error) = sent {
+                        failed(py, end, error)?;
+                    }
+                }
+            }
+        }
+        if end.is_lost.get() {
+            return Ok(());
+        }
+        let resumed = end.resume_protocol(py);
+        if end.queued.get() > 0 {
+            end.rearm(slf.as_super(), Side::Write);
+            return resumed;
+        }
+        end.unwatch_write();
+        resumed?;
+        end.tell_transport(py, intern!(py, "_on_flushed"))
+    }
+}
+
+/// A path is a string, an abstract name is bytes, and a socket without a name has an empty one.
+fn unix_name<'py>(py: Python<'py>, address: &SocketAddrUnix) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(name) = address.abstract_name() {
+        let bytes: Vec<u8> = [0].into_iter().chain(name.iter().copied()).collect();
+        return Ok(PyBytes::new(py, &bytes).into_any());
+    }
+    match address.path() {
+        Some(path) => Ok(OsStr::from_bytes(path.to_bytes())
+            .into_pyobject(py)?
+            .into_any()),
+        None => Ok(py.None().into_bound(py)),
+    }
+}
