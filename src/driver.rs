@@ -29,9 +29,11 @@ use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
 /// it, and a frame at 60 Hz has room for it eight times over.
 const BUDGET: Duration = Duration::from_millis(2);
 
-/// How often at the most a busy turn asks the system for more: a poll costs as much as a handful of jobs, and what it
-/// would find can wait as long as this.
+/// While jobs are ready, a turn asks the system for more after this time, or after so many batches: a poll costs as much as
+/// a handful of jobs, and what it would find can wait as long. The number is for programs that give way a few times, and
+/// then expect what was on its way to have come.
 const POLL: Duration = Duration::from_micros(50);
+const POLL_BATCHES: u32 = 4;
 
 /// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
 /// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
@@ -308,6 +310,7 @@ impl<J: Recur + 'static> Driver<J> {
             end: self.end_of_ready(),
             until: None,
             polled: Time::NEVER,
+            unpolled: 0,
             lingers: false,
         }
     }
@@ -465,8 +468,9 @@ pub struct Turn<J: Recur + 'static> {
     end: u64,
     /// When to give the thread back to Qt; `None` after this batch.
     until: Option<Time>,
-    /// When the poller was asked last.
+    /// When the poller was asked last, and how many batches there were since.
     polled: Time,
+    unpolled: u32,
     /// Descriptors were ready, and the poller is to be asked only after a wait.
     lingers: bool,
 }
@@ -480,6 +484,7 @@ impl<J: Recur + 'static> Turn<J> {
             end: 0,
             until: None,
             polled: Time::NEVER,
+            unpolled: 0,
             lingers: false,
         }
     }
@@ -490,7 +495,7 @@ impl<J: Recur + 'static> Turn<J> {
         self.driver.depth()
     }
 
-    /// Collects what is due; what descriptors and other threads have, not more often than [`POLL`] while jobs are ready.
+    /// Collects what is due; what descriptors and other threads have, not with every batch while jobs are ready, see [`POLL`].
     /// False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
         if self.driver.refuses(self.depth()) {
@@ -505,8 +510,11 @@ impl<J: Recur + 'static> Turn<J> {
                 return false;
             }
         }
-        if !self.begun || now >= self.polled + POLL || is_idle {
+        self.unpolled += 1;
+        let is_due = self.unpolled >= POLL_BATCHES || now >= self.polled + POLL;
+        if !self.begun || is_idle || is_due {
             self.polled = now;
+            self.unpolled = 0;
             self.driver.collect(now);
         } else {
             self.driver.reactor.borrow_mut().collect_timers(now);

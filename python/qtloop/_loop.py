@@ -457,18 +457,12 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
     def _run_transport(self, transport: Any, writer: bool) -> None:
         """Run one side of a transport in debug mode."""
         ready = transport._write_ready if writer else transport._read_ready
-        self._run_handle(events.Handle(ready, (), self, transport._io.context))
+        self._run_handle(events.Handle(ready, (), self, transport._io.context(writer)))
 
     def _transport_failed(self, transport: Any, writer: bool, error: BaseException) -> None:
         """Report what asyncio's transports leave to the handle that has called them."""
-        side = "_write_ready" if writer else "_read_ready"
-        self.call_exception_handler(
-            {
-                "message": f"Exception in callback {type(transport).__name__}.{side}()",
-                "exception": error,
-                "transport": transport,
-            }
-        )
+        ready = transport._write_ready if writer else transport._read_ready
+        self._handle_failed(events.Handle(ready, (), self), error)
 
     # Signals
 

@@ -49,11 +49,11 @@ class Endpoint:
 
     closing: bool
     lost: bool
-    @property
-    def context(self) -> Context: ...
+    def context(self, writer: bool) -> Context | None:
+        """What the protocol's methods run in, on that side."""
     def set_protocol(self, protocol: Any, buffered: bool) -> None:
         """Have another protocol called from now on."""
-    def start(self) -> None:
+    def start(self, transport: Any) -> None:
         """Begin to read, unless it was paused."""
     def stop(self) -> None:
         """Read no more, for ever."""
@@ -63,35 +63,33 @@ class Endpoint:
         """Whether the protocol gets what comes."""
     def pause(self) -> bool:
         """Returns whether it read."""
-    def resume(self) -> bool:
+    def resume(self, transport: Any) -> bool:
         """Returns whether it was paused."""
     def buffered(self) -> int:
         """How many bytes wait to be written."""
     def limits(self) -> tuple[int, int]:
         """(low, high): the protocol is paused above high, and goes on at low or below."""
-    def set_limits(self, high: int, low: int) -> None: ...
+    def set_limits(self, transport: Any, high: int, low: int) -> None: ...
     def has_paused_protocol(self) -> bool:
         """Whether pause_writing() was called, and resume_writing() was not."""
     def detach(self) -> None:
-        """Let go of transport and protocol."""
+        """Let go of the protocol: no method of it is called any more."""
 
 @final
 class Stream(Endpoint):
     """One connection's bytes; see _transports."""
 
     eof: bool
-    def __new__(
-        cls, event_loop: EventLoop, transport: Any, fd: int, protocol: Any, medium: str
-    ) -> Stream: ...
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def __new__(cls, event_loop: EventLoop, fd: int, medium: str) -> Stream: ...
+    def write(self, transport: Any, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes at once, or as soon as there is room for them."""
-    def writelines(self, list: Any) -> None:
+    def writelines(self, transport: Any, list: Any) -> None:
         """Send all these, in one call to the system where that is possible."""
     def discard(self) -> None:
         """Forget what waits to be written."""
     def lend(self, lent: bool) -> None:
         """Say whether somebody else writes to the descriptor: sendfile()."""
-    def ready(self, writer: bool) -> None:
+    def ready(self, transport: Any, writer: bool) -> None:
         """Do what one side is ready for."""
 
 @final
@@ -101,18 +99,18 @@ class Datagrams(Endpoint):
     def __new__(
         cls,
         event_loop: EventLoop,
-        transport: Any,
         fd: int,
-        protocol: Any,
         remote: Any,
         connected: bool,
         v6: bool,
     ) -> Datagrams: ...
-    def sendto(self, data: bytes | bytearray | memoryview, address: Any) -> None:
+    def sendto(
+        self, transport: Any, data: bytes | bytearray | memoryview, address: Any
+    ) -> None:
         """Send a packet at once, or as soon as there is room for it."""
     def discard(self) -> None:
         """Forget what waits to be sent."""
-    def ready(self, writer: bool) -> None:
+    def ready(self, transport: Any, writer: bool) -> None:
         """Do what one side is ready for."""
 
 @disjoint_base

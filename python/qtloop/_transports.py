@@ -74,7 +74,7 @@ class _Transport(asyncio.BaseTransport):
         loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
         loop.call_soon(self._protocol.connection_made, self)
         if reads:
-            loop.call_soon(self._io.start)
+            loop.call_soon(self._io.start, self)
         if waiter is not None:
             loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
 
@@ -134,9 +134,8 @@ class _Transport(asyncio.BaseTransport):
         if io.lost:
             return
         io.discard()
-        if not io.closing:
-            io.closing = True
-            io.stop()
+        io.closing = True
+        io.stop()
         io.lost = True
         self._loop.call_soon(self._call_connection_lost, error)
 
@@ -167,10 +166,10 @@ class _Transport(asyncio.BaseTransport):
     # In debug mode these are the callbacks that are timed
 
     def _read_ready(self) -> None:
-        self._io.ready(False)
+        self._io.ready(self, False)
 
     def _write_ready(self) -> None:
-        self._io.ready(True)
+        self._io.ready(self, True)
 
     def __repr__(self) -> str:
         info = [type(self).__name__]
@@ -181,6 +180,8 @@ class _Transport(asyncio.BaseTransport):
         info.append(f"fd={self._sock_fd}")
         if self._loop is not None and not self._loop.is_closed():
             info += self._sides()
+        elif self._sock is not None:
+            info.append("open")
         return f"<{' '.join(info)}>"
 
     def _sides(self) -> list[str]:
@@ -216,7 +217,7 @@ class _Reading(_Transport, asyncio.ReadTransport):
 
     def resume_reading(self) -> None:
         """Go on after `pause_reading()`."""
-        if self._io.resume() and self._loop.get_debug():
+        if self._io.resume(self) and self._loop.get_debug():
             logger.debug("%r resumes reading", self)
 
 
@@ -241,7 +242,7 @@ class _Writing(_Transport, asyncio.WriteTransport):
             low = high // 4
         if not high >= low >= 0:
             raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._io.set_limits(high, low)
+        self._io.set_limits(self, high, low)
 
     @property
     def _protocol_paused(self) -> bool:
@@ -270,7 +271,7 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         server: Any = None,
     ) -> None:
         medium = "unix" if sock.family == socket.AF_UNIX else "socket"
-        io = _native.Stream(loop, self, sock.fileno(), protocol, medium)
+        io = _native.Stream(loop, sock.fileno(), medium)
         super().__init__(loop, sock, io, protocol, _known(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
@@ -280,11 +281,11 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes, at once or as soon as there is room for them. Never blocks."""
-        self._io.write(data)
+        self._io.write(self, data)
 
     def writelines(self, list_of_data: Any) -> None:
         """Send all these, in one call to the system where that is possible."""
-        self._io.writelines(list_of_data)
+        self._io.writelines(self, list_of_data)
 
     def can_write_eof(self) -> bool:
         """True."""
@@ -371,9 +372,7 @@ class DatagramTransport(
         known = _known(sock, extra)
         io = _native.Datagrams(
             loop,
-            self,
             sock.fileno(),
-            protocol,
             address or None,
             bool(known["peername"]),
             sock.family == socket.AF_INET6,
@@ -383,7 +382,7 @@ class DatagramTransport(
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Send a packet to that address; without one, to the one that the socket was made for."""
-        self._io.sendto(data, addr)
+        self._io.sendto(self, data, addr)
 
     def _send_by_socket(self, data: bytes, addr: Any) -> None:
         """Send to a name that has to be looked up, and report addresses that are none."""
@@ -407,7 +406,7 @@ class ReadPipeTransport(_Reading):
         extra: dict[str, Any] | None = None,
     ) -> None:
         _check_pipe(pipe, "Pipe transport is for pipes/sockets only.")
-        io = _native.Stream(loop, self, pipe.fileno(), protocol, "source")
+        io = _native.Stream(loop, pipe.fileno(), "source")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
         self._begin(waiter)
 
@@ -450,7 +449,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):  # type: ignor
         extra: dict[str, Any] | None = None,
     ) -> None:
         mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
-        io = _native.Stream(loop, self, pipe.fileno(), protocol, "sink")
+        io = _native.Stream(loop, pipe.fileno(), "sink")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
         # What is readable there is that nobody reads any more; of a terminal it is what was typed.
         self._begin(waiter, reads=not stat.S_ISCHR(mode))
@@ -476,7 +475,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):  # type: ignor
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes, at once or as soon as there is room for them. Never blocks."""
-        self._io.write(data)
+        self._io.write(self, data)
 
     def _on_eof(self) -> None:
         """Nobody reads any more."""

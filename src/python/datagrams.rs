@@ -17,10 +17,9 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
-use super::endpoint::{Endpoint, Inner};
+use super::endpoint::{Endpoint, Inner, fail};
 use super::event_loop::{EventLoop, is_fatal, os_error};
 use super::gil::Guarded;
-use super::job::Kind;
 use super::stream::{Data, not_bytes};
 use crate::reactor::Side;
 
@@ -67,13 +66,11 @@ impl Datagrams {
     #[new]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
-        transport: Py<PyAny>,
         fd: RawFd,
-        protocol: Py<PyAny>,
         remote: Option<Py<PyAny>>,
         connected: bool,
         v6: bool,
-    ) -> PyResult<PyClassInitializer<Datagrams>> {
+    ) -> PyClassInitializer<Datagrams> {
         let post = Post {
             remote,
             is_connected: connected,
@@ -82,13 +79,14 @@ impl Datagrams {
             last_from: RefCell::default(),
             last_to: RefCell::default(),
         };
-        let endpoint = Endpoint::new(event_loop, Kind::Datagrams, transport, fd, protocol)?;
-        Ok(PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post))))
+        let endpoint = Endpoint::new(event_loop, fd, 4);
+        PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post)))
     }
 
     /// Send a packet at once, or as soon as there is room for it.
     fn sendto(
         slf: &Bound<'_, Self>,
+        transport: &Bound<'_, PyAny>,
         data: &Bound<'_, PyAny>,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
@@ -110,15 +108,15 @@ impl Datagrams {
         if end.is_lost.get() {
             // asyncio says so only where there is one other end.
             if remote.is_some() {
-                end.is_connected(py, "socket.send() raised exception.")?;
+                end.drop_write(py, "socket.send() raised exception.")?;
             }
             return Ok(());
         }
         if end.queued.get() == 0 {
-            match post.send(py, end, &data, address)? {
+            match post.send(end, transport, &data, address)? {
                 Sent::Yes => return Ok(()),
                 Sent::Full => {}
-                Sent::Failed(error) => return failed(py, end, error),
+                Sent::Failed(error) => return failed(end, transport, error),
             }
         }
         let bytes = data.into_bytes(py);
@@ -128,8 +126,8 @@ impl Datagrams {
             bytes: bytes.unbind(),
             address: address.map(|address| address.clone().unbind()),
         });
-        end.watch(slf.as_super(), Side::Write)?;
-        end.pause_protocol(py)
+        end.watch(transport, Side::Write)?;
+        end.pause_protocol(transport)
     }
 
     /// Forget what waits to be sent.
@@ -143,8 +141,12 @@ impl Datagrams {
     }
 
     /// Do what one side is ready for. For debug mode, where a handle calls it.
-    fn ready(slf: &Bound<'_, Self>, writer: bool) -> PyResult<()> {
-        Datagrams::work(slf, if writer { Side::Write } else { Side::Read })
+    fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
+        Datagrams::work(
+            slf,
+            transport,
+            if writer { Side::Write } else { Side::Read },
+        )
     }
 }
 
@@ -156,22 +158,29 @@ fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a Inner, &'a Post) {
 
 impl Datagrams {
     /// Does what one side is ready for. The error is one that ends the loop, or that asyncio's handle would report.
-    pub(super) fn work(slf: &Bound<'_, Datagrams>, side: Side) -> PyResult<()> {
+    pub(super) fn work(
+        slf: &Bound<'_, Datagrams>,
+        transport: &Bound<'_, PyAny>,
+        side: Side,
+    ) -> PyResult<()> {
         let (end, post) = parts(slf);
         match side {
-            Side::Read => end.read_ready(slf.as_super(), |protocol| post.receive(end, protocol)),
-            Side::Write => post.flush(slf, end),
+            Side::Read => {
+                end.read_ready(transport, |protocol| post.receive(end, transport, protocol))
+            }
+            Side::Write => post.flush(end, transport),
         }
     }
 }
 
 /// The system's errors are the protocol's; all others end the transport.
-fn failed(py: Python<'_>, end: &Inner, error: PyErr) -> PyResult<()> {
+fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let py = transport.py();
     if is_fatal(py, &error) {
         return Err(error);
     }
     if !error.is_instance_of::<PyOSError>(py) {
-        return end.fail(py, error, "Fatal write error on datagram transport");
+        return fail(transport, error, "Fatal write error on datagram transport");
     }
     match end.protocol(py) {
         Some(protocol) => protocol
@@ -183,7 +192,12 @@ fn failed(py: Python<'_>, end: &Inner, error: PyErr) -> PyResult<()> {
 
 impl Post {
     /// Takes one packet and tells the protocol. Returns whether there may be more.
-    fn receive(&self, end: &Inner, protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn receive(
+        &self,
+        end: &Inner,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
         let py = protocol.py();
         let mut buffer = end.state.buffer.borrow_mut();
         let received = rustix::net::recvfrom(end.fd(), buffer.whole(), RecvFlags::empty());
@@ -193,7 +207,7 @@ impl Post {
             Err(Errno::INTR) => return Ok(true),
             Err(error) => {
                 drop(buffer);
-                return failed(py, end, os_error(error.into())).map(|()| true);
+                return failed(end, transport, os_error(error.into())).map(|()| true);
             }
         };
         let data = PyBytes::new(py, &buffer.whole()[..count]);
@@ -292,8 +306,8 @@ impl Post {
     /// The error is of the Python code that sends what is not sent natively.
     fn send(
         &self,
-        py: Python<'_>,
         end: &Inner,
+        transport: &Bound<'_, PyAny>,
         data: &Data<'_>,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Sent> {
@@ -303,7 +317,7 @@ impl Post {
         } else if let Some(system) = address.and_then(|address| self.resolve(address)) {
             rustix::net::sendto(end.fd(), bytes, SendFlags::NOSIGNAL, &system)
         } else {
-            return Post::send_by_python(py, end, bytes, address);
+            return send_by_python(transport, bytes, address);
         };
         Ok(match result {
             Ok(_) => Sent::Yes,
@@ -312,35 +326,16 @@ impl Post {
         })
     }
 
-    /// Sends to an address that only Python's socket understands.
-    #[cold]
-    fn send_by_python(
-        py: Python<'_>,
-        end: &Inner,
-        bytes: &[u8],
-        address: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Sent> {
-        let Some(transport) = end.transport(py) else {
-            return Ok(Sent::Yes);
-        };
-        let arguments = (PyBytes::new(py, bytes), address);
-        match transport.call_method1(py, intern!(py, "_send_by_socket"), arguments) {
-            Ok(_) => Ok(Sent::Yes),
-            Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => Ok(Sent::Full),
-            Err(error) => Ok(Sent::Failed(error)),
-        }
-    }
-
     /// There may be room to send.
-    fn flush(&self, slf: &Bound<'_, Datagrams>, end: &Inner) -> PyResult<()> {
-        let py = slf.py();
+    fn flush(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = transport.py();
         while !end.is_lost.get() {
             let Some(packet) = self.queue.borrow_mut().pop_front() else {
                 break;
             };
             let data = Data::Bytes(packet.bytes.bind(py).clone());
             let address = packet.address.as_ref().map(|address| address.bind(py));
-            match self.send(py, end, &data, address)? {
+            match self.send(end, transport, &data, address)? {
                 Sent::Full => {
                     self.queue.borrow_mut().push_front(packet);
                     break;
@@ -349,7 +344,7 @@ impl Post {
                     let size = data.as_slice().len() + HEADER;
                     end.queued.set(end.queued.get() - size);
                     if let Sent::Failed(error) = sent {
-                        failed(py, end, error)?;
+                        failed(end, transport, error)?;
                     }
                 }
             }
@@ -357,14 +352,14 @@ impl Post {
         if end.is_lost.get() {
             return Ok(());
         }
-        let resumed = end.resume_protocol(py);
+        let resumed = end.resume_protocol(transport);
         if end.queued.get() > 0 {
-            end.rearm(slf.as_super(), Side::Write);
+            end.rearm(transport, Side::Write);
             return resumed;
         }
         end.unwatch_write();
         resumed?;
-        end.tell_transport(py, intern!(py, "_on_flushed"))
+        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
     }
 }
 
@@ -379,5 +374,21 @@ fn unix_name<'py>(py: Python<'py>, address: &SocketAddrUnix) -> PyResult<Bound<'
             .into_pyobject(py)?
             .into_any()),
         None => Ok(py.None().into_bound(py)),
+    }
+}
+
+/// Sends to an address that only Python's socket understands.
+#[cold]
+fn send_by_python(
+    transport: &Bound<'_, PyAny>,
+    bytes: &[u8],
+    address: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Sent> {
+    let py = transport.py();
+    let arguments = (PyBytes::new(py, bytes), address);
+    match transport.call_method1(intern!(py, "_send_by_socket"), arguments) {
+        Ok(_) => Ok(Sent::Yes),
+        Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => Ok(Sent::Full),
+        Err(error) => Ok(Sent::Failed(error)),
     }
 }

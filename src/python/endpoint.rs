@@ -19,30 +19,19 @@ use super::gil::Guarded;
 use super::job::{Job, Kind};
 use crate::reactor::Side;
 
-/// asyncio's: of how many dropped writes nobody is told.
-const QUIET_WRITES: u32 = 4;
-
-/// Whom an endpoint works for.
-struct Links {
-    transport: Py<PyAny>,
-    protocol: Py<PyAny>,
-}
-
 pub(super) struct Inner {
     fd: RawFd,
     /// The loop's; no reference that the collector would have to know of.
     pub(super) state: Rc<State>,
-    kind: fn(Side) -> Kind,
-    /// What the protocol's methods run in.
-    context: Py<PyAny>,
+    /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
+    /// had to wait. As in asyncio, where a handle remembers.
+    contexts: RefCell<[Option<Py<PyAny>>; 2]>,
     /// `None` after `connection_lost`.
-    links: RefCell<Option<Links>>,
+    protocol: RefCell<Option<Py<PyAny>>>,
     /// The protocol has buffers of its own.
     pub(super) is_buffered: Cell<bool>,
     pub(super) is_paused: Cell<bool>,
     pub(super) is_reading: Cell<bool>,
-    /// A read was put off that would have found something.
-    has_more: Cell<bool>,
     /// How many bytes wait to be written.
     pub(super) queued: Cell<usize>,
     /// The protocol is paused above the first, and goes on at the second or below.
@@ -51,8 +40,8 @@ pub(super) struct Inner {
     pub(super) is_closing: Cell<bool>,
     /// `connection_lost` is certain.
     pub(super) is_lost: Cell<bool>,
-    /// How many writes were dropped because of that.
-    dropped: Cell<u32>,
+    /// How many more writes may be dropped before somebody is told.
+    quiet: Cell<u32>,
 }
 
 /// What a transport's streams and datagrams share. Not for use by itself.
@@ -64,41 +53,42 @@ impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let end = self.0.get_in_traverse();
-        visit.call(&end.context)?;
         // No cell is borrowed while Python code runs, and the collector runs only then. What waits to be written is
         // bytes, which refer to nothing.
-        if let Ok(links) = end.links.try_borrow()
-            && let Some(links) = &*links
+        if let Ok(contexts) = end.contexts.try_borrow() {
+            for context in contexts.iter().flatten() {
+                visit.call(context)?;
+            }
+        }
+        if let Ok(protocol) = end.protocol.try_borrow()
+            && let Some(protocol) = &*protocol
         {
-            visit.call(&links.transport)?;
-            visit.call(&links.protocol)?;
+            visit.call(protocol)?;
         }
         Ok(())
     }
 
     fn __clear__(&self) {
-        let links = self.0.get_in_traverse().links.take();
-        drop(links);
+        let end = self.0.get_in_traverse();
+        let (protocol, contexts) = (end.protocol.take(), end.contexts.take());
+        drop((protocol, contexts));
     }
 
     /// Have another protocol called from now on; `buffered` says whether it is a BufferedProtocol.
     fn set_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
         let end = self.get(py);
         end.is_buffered.set(buffered);
-        let before = match &mut *end.links.borrow_mut() {
-            Some(links) => std::mem::replace(&mut links.protocol, protocol),
-            None => protocol,
-        };
+        let before = end.protocol.replace(Some(protocol));
         drop(before);
     }
 
     /// Begin to read, unless it was paused.
-    fn start(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let end = slf.get().get(slf.py());
+    fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let end = self.get(transport.py());
         if end.is_closing.get() || end.is_paused.get() {
             return Ok(());
         }
-        end.watch(slf, Side::Read)
+        end.watch(transport, Side::Read)
     }
 
     /// Read no more, for ever.
@@ -108,8 +98,7 @@ impl Endpoint {
 
     /// Whether the reader waits in the poller.
     fn is_watched(&self, py: Python<'_>) -> bool {
-        let end = self.get(py);
-        end.is_reading.get() && !end.is_paused.get()
+        self.get(py).is_reading.get()
     }
 
     /// Whether the protocol gets what comes.
@@ -121,21 +110,22 @@ impl Endpoint {
     /// Returns whether it read.
     fn pause(&self, py: Python<'_>) -> bool {
         let end = self.get(py);
-        // The descriptor stays in the poller: most pauses are over before more has come.
-        !end.is_closing.get() && !end.is_paused.replace(true)
+        if end.is_closing.get() || end.is_paused.replace(true) {
+            return false;
+        }
+        // Off the poller at once: it would keep a transport alive that everybody else has dropped.
+        end.unwatch_read();
+        true
     }
 
     /// Returns whether it was paused.
-    fn resume(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let end = slf.get().get(slf.py());
+    fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let end = self.get(transport.py());
         if end.is_closing.get() || !end.is_paused.replace(false) {
             return Ok(false);
         }
-        if !end.is_reading.get() {
-            end.watch(slf, Side::Read)?;
-        } else if end.has_more.take() {
-            end.again(slf, Side::Read)?;
-        }
+        // Back on the poller, which tells at once what has come meanwhile.
+        end.watch(transport, Side::Read)?;
         Ok(true)
     }
 
@@ -150,10 +140,10 @@ impl Endpoint {
         (low, high)
     }
 
-    fn set_limits(&self, py: Python<'_>, high: usize, low: usize) -> PyResult<()> {
-        let end = self.get(py);
+    fn set_limits(&self, transport: &Bound<'_, PyAny>, high: usize, low: usize) -> PyResult<()> {
+        let end = self.get(transport.py());
         end.limits.set((high, low));
-        end.pause_protocol(py)
+        end.pause_protocol(transport)
     }
 
     /// Whether pause_writing() was called, and resume_writing() was not.
@@ -183,51 +173,39 @@ impl Endpoint {
         self.get(py).is_lost.set(lost);
     }
 
-    /// Let go of transport and protocol: no method of theirs is called any more.
+    /// Let go of the protocol: no method of it is called any more.
     fn detach(&self, py: Python<'_>) {
-        let links = self.get(py).links.take();
-        drop(links);
+        let protocol = self.get(py).protocol.take();
+        drop(protocol);
     }
 
-    /// What the protocol's methods run in.
-    #[getter]
-    fn context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.get(py).context.clone_ref(py)
+    /// What the protocol's methods run in, on that side.
+    fn context(&self, py: Python<'_>, writer: bool) -> Option<Py<PyAny>> {
+        let contexts = self.get(py).contexts.borrow();
+        contexts[usize::from(writer)]
+            .as_ref()
+            .map(|context| context.clone_ref(py))
     }
 }
 
 impl Endpoint {
-    /// An endpoint of the descriptor that `transport` owns. `kind` makes its jobs.
-    pub(super) fn new(
-        event_loop: &Bound<'_, EventLoop>,
-        kind: fn(Side) -> Kind,
-        transport: Py<PyAny>,
-        fd: RawFd,
-        protocol: Py<PyAny>,
-    ) -> PyResult<Endpoint> {
-        let py = event_loop.py();
-        // SAFETY: the lock is held.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
-        Ok(Endpoint(Guarded::new(Inner {
+    /// An endpoint of a descriptor. `quiet` is how many writes may be dropped before somebody is told.
+    pub(super) fn new(event_loop: &Bound<'_, EventLoop>, fd: RawFd, quiet: u32) -> Endpoint {
+        Endpoint(Guarded::new(Inner {
             fd,
-            state: Rc::clone(event_loop.get().state(py)),
-            kind,
-            context: context.unbind(),
-            links: RefCell::new(Some(Links {
-                transport,
-                protocol,
-            })),
+            state: Rc::clone(event_loop.get().state(event_loop.py())),
+            contexts: RefCell::default(),
+            protocol: RefCell::default(),
             is_buffered: Cell::new(false),
             is_paused: Cell::new(false),
             is_reading: Cell::new(false),
-            has_more: Cell::new(false),
             queued: Cell::new(0),
             limits: Cell::new((64 * 1024, 16 * 1024)),
             has_paused_protocol: Cell::new(false),
             is_closing: Cell::new(false),
             is_lost: Cell::new(false),
-            dropped: Cell::new(0),
-        })))
+            quiet: Cell::new(quiet),
+        }))
     }
 
     #[inline]
@@ -235,9 +213,20 @@ impl Endpoint {
         self.0.get(py)
     }
 
-    /// Runs `work` in the endpoint's context.
-    pub(super) fn run(&self, py: Python<'_>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
-        let mut context = self.get(py).context.clone_ref(py).into_bound(py);
+    /// Runs `work` in the context of a side.
+    pub(super) fn run(
+        &self,
+        py: Python<'_>,
+        side: Side,
+        work: impl FnOnce() -> PyResult<()>,
+    ) -> PyResult<()> {
+        let context = self.get(py).contexts.borrow()[side as usize]
+            .as_ref()
+            .map(|context| context.clone_ref(py));
+        let Some(context) = context else {
+            return Ok(()); // The collector has been here.
+        };
+        let mut context = context.into_bound(py);
         // SAFETY: it is a context, and the lock is held.
         unsafe {
             if ffi::PyContext_Enter(context.as_ptr()) < 0 {
@@ -256,14 +245,17 @@ impl Endpoint {
 }
 
 impl Inner {
-    pub(super) fn transport(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let links = self.links.borrow();
-        links.as_ref().map(|links| links.transport.clone_ref(py))
+    pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let protocol = self.protocol.borrow();
+        protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
-    pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let links = self.links.borrow();
-        links.as_ref().map(|links| links.protocol.bind(py).clone())
+    fn remember_context(&self, py: Python<'_>, side: Side) -> PyResult<()> {
+        // SAFETY: the lock is held.
+        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
+        let before = self.contexts.borrow_mut()[side as usize].replace(context.unbind());
+        drop(before);
+        Ok(())
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -274,14 +266,16 @@ impl Inner {
 
     // Waiting
 
-    pub(super) fn watch(&self, slf: &Bound<'_, Endpoint>, side: Side) -> PyResult<()> {
+    /// Has the transport's job run when that side is ready, from now on.
+    pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
         let driver = self.state.driver()?;
         let is_watched = match side {
             Side::Read => self.is_reading.replace(true),
             Side::Write => driver.is_watched(self.fd, side),
         };
         if !is_watched {
-            let job = Job::new(slf, (self.kind)(side));
+            self.remember_context(transport.py(), side)?;
+            let job = Job::new(transport, Kind::Transport(side));
             let before = driver.watch_edges(self.fd, side, job).map_err(os_error)?;
             drop(before);
         }
@@ -304,15 +298,16 @@ impl Inner {
         }
     }
 
-    pub(super) fn rearm(&self, slf: &Bound<'_, Endpoint>, side: Side) {
+    pub(super) fn rearm(&self, transport: &Bound<'_, PyAny>, side: Side) {
         if let Ok(driver) = self.state.driver() {
-            driver.rearm(self.fd, side, |job| job.object.is(slf));
+            driver.rearm(self.fd, side, |job| job.object.is(transport));
         }
     }
 
     /// Has a side's job run once more, after others.
-    pub(super) fn again(&self, slf: &Bound<'_, Endpoint>, side: Side) -> PyResult<()> {
-        self.state.push_here(Job::new(slf, (self.kind)(side)))
+    pub(super) fn again(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
+        self.state
+            .push_here(Job::new(transport, Kind::Transport(side)))
     }
 
     pub(super) fn is_hung_up(&self) -> bool {
@@ -324,47 +319,38 @@ impl Inner {
     /// Reads by `read`, if reading is what is wanted now; it returns whether there may be more.
     pub(super) fn read_ready(
         &self,
-        slf: &Bound<'_, Endpoint>,
+        transport: &Bound<'_, PyAny>,
         read: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<bool>,
     ) -> PyResult<()> {
         if !self.is_reading.get() || self.is_lost.get() {
             return Ok(());
         }
-        if self.is_paused.get() {
-            // It is a long pause. To come back to the poller costs as much as to leave it, and leads to another look.
-            self.unwatch_read();
-            return Ok(());
-        }
-        let Some(protocol) = self.protocol(slf.py()) else {
+        let Some(protocol) = self.protocol(transport.py()) else {
             return Ok(());
         };
         let result = read(&protocol);
         if !self.is_reading.get() {
-            // Closed meanwhile.
+            // Closed or paused meanwhile.
             return result.map(drop);
         }
         // What went wrong in a callback without ending the connection has consumed what it was told.
         if !*result.as_ref().unwrap_or(&true) {
-            self.rearm(slf, Side::Read);
-        } else if self.is_paused.get() {
-            self.has_more.set(true);
+            self.rearm(transport, Side::Read);
         } else {
             // Others come first.
-            self.again(slf, Side::Read)?;
+            self.again(transport, Side::Read)?;
         }
         result.map(drop)
     }
 
     // Writing
 
-    /// Whether what is written can go anywhere; if not, it is dropped, and after the first few with a warning.
-    pub(super) fn is_connected(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
-        if !self.is_lost.get() {
-            return Ok(true);
-        }
-        let dropped = self.dropped.get();
-        self.dropped.set(dropped.saturating_add(1));
-        if dropped >= QUIET_WRITES {
+    /// A write is dropped, and after the first few with a warning. Returns that it was not done.
+    #[cold]
+    pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
+        let quiet = self.quiet.get();
+        self.quiet.set(quiet.saturating_sub(1));
+        if quiet == 0 {
             let logger = py.import("asyncio.log")?.getattr("logger")?;
             logger.call_method1("warning", (warning,))?;
         }
@@ -373,76 +359,51 @@ impl Inner {
 
     // The protocol
 
-    pub(super) fn pause_protocol(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn pause_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (high, _) = self.limits.get();
         if self.queued.get() <= high || self.has_paused_protocol.replace(true) {
             return Ok(());
         }
-        self.tell_protocol(py, "pause_writing")
+        self.tell_protocol(transport, "pause_writing")
     }
 
-    pub(super) fn resume_protocol(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn resume_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (_, low) = self.limits.get();
         if self.queued.get() > low || !self.has_paused_protocol.replace(false) {
             return Ok(());
         }
-        self.tell_protocol(py, "resume_writing")
+        self.tell_protocol(transport, "resume_writing")
     }
 
-    fn tell_protocol(&self, py: Python<'_>, method: &str) -> PyResult<()> {
-        let (Some(protocol), Some(transport)) = (self.protocol(py), self.transport(py)) else {
+    fn tell_protocol(&self, transport: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+        let py = transport.py();
+        let Some(protocol) = self.protocol(py) else {
             return Ok(());
         };
         match protocol.call_method0(method) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
-                let arguments = (error.into_value(py), format!("protocol.{method}() failed"));
+                let words = format!("protocol.{method}() failed");
+                let arguments = (error.into_value(py), words);
                 transport
-                    .call_method1(py, intern!(py, "_report"), arguments)
+                    .call_method1(intern!(py, "_report"), arguments)
                     .map(drop)
             }
             Ok(_) => Ok(()),
         }
     }
+}
 
-    /// Calls a method of the transport, while it has one to call.
-    pub(super) fn tell_transport(
-        &self,
-        py: Python<'_>,
-        method: &Bound<'_, pyo3::types::PyString>,
-    ) -> PyResult<()> {
-        match self.transport(py) {
-            Some(transport) => transport.call_method0(py, method).map(drop),
-            None => Ok(()),
-        }
+/// Ends the connection by an error, or the loop if it is one of those.
+pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, words: &str) -> PyResult<()> {
+    let py = transport.py();
+    if is_fatal(py, &error) {
+        return Err(error);
     }
-
-    /// An error of the protocol's ends the connection, or the loop if it is one of those.
-    pub(super) fn check<T>(
-        &self,
-        py: Python<'_>,
-        result: PyResult<T>,
-        words: &str,
-    ) -> PyResult<()> {
-        match result {
-            Ok(_) => Ok(()),
-            Err(error) => self.fail(py, error, words),
-        }
-    }
-
-    /// Ends the connection by an error, or the loop if it is one of those.
-    pub(super) fn fail(&self, py: Python<'_>, error: PyErr, words: &str) -> PyResult<()> {
-        if is_fatal(py, &error) {
-            return Err(error);
-        }
-        let Some(transport) = self.transport(py) else {
-            return Ok(());
-        };
-        let arguments = (error.into_value(py), words);
-        transport
-            .call_method1(py, intern!(py, "_fatal_error"), arguments)
-            .map(drop)
-    }
+    let arguments = (error.into_value(py), words);
+    transport
+        .call_method1(intern!(py, "_fatal_error"), arguments)
+        .map(drop)
 }
 
 /// That there is no room now is no error.

@@ -160,7 +160,7 @@ impl State {
     /// Runs one handle; the error is one that ends the loop.
     fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
         let py = event_loop.py();
-        if let Kind::Stream(side) | Kind::Datagrams(side) = job.kind {
+        if let Kind::Transport(side) = job.kind {
             return self.run_transport(event_loop, job, side);
         }
         job.unschedule(py);
@@ -211,24 +211,20 @@ impl State {
     /// Runs one side of a transport; the error is one that ends the loop.
     fn run_transport(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
         let py = event_loop.py();
-        let object = job.object.bind(py);
-        // SAFETY: both kinds of jobs are made of endpoints, each of its own kind.
-        let endpoint = unsafe { object.cast_unchecked::<Endpoint>() }.get();
-        let Some(transport) = endpoint.get(py).transport(py) else {
-            return Ok(());
-        };
+        let transport = job.object.bind(py);
+        let io = transport.getattr(intern!(py, "_io"))?;
         let result = if self.debug.get() {
-            let arguments = (&transport, side == Side::Write);
+            let arguments = (transport, side == Side::Write);
             event_loop
                 .call_method1(intern!(py, "_run_transport"), arguments)
                 .map(drop)
         } else {
-            endpoint.run(py, || match job.kind {
-                // SAFETY: as above.
-                Kind::Datagrams(_) => Datagrams::work(unsafe { object.cast_unchecked() }, side),
-                // SAFETY: as above.
-                _ => Stream::work(unsafe { object.cast_unchecked() }, side),
-            })
+            io.cast::<Endpoint>()?
+                .get()
+                .run(py, side, || match io.cast::<Stream>() {
+                    Ok(stream) => Stream::work(stream, transport, side),
+                    Err(_) => Datagrams::work(io.cast()?, transport, side),
+                })
         };
         let Err(error) = result else { return Ok(()) };
         if is_fatal(py, &error) {

@@ -16,10 +16,8 @@ pub(super) enum Kind {
     Timer,
     /// The handle of a reader or writer, ours.
     Watch,
-    /// A `Stream`, that side of which may be ready.
-    Stream(Side),
-    /// A `Datagrams`, that side of which may be ready.
-    Datagrams(Side),
+    /// A transport of ours, that side of which may be ready.
+    Transport(Side),
 }
 
 /// One entry of the loop's queues. Made, copied and dropped with the interpreter's lock held: turns collect and drop

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,10 +16,9 @@ use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::buffer::{Buffer, View};
-use super::endpoint::{Endpoint, Inner, forbidden, ignore_full};
+use super::endpoint::{Endpoint, Inner, fail, forbidden, ignore_full};
 use super::event_loop::{EventLoop, os_error};
 use super::gil::Guarded;
-use super::job::Kind;
 use crate::reactor::Side;
 
 /// How many pieces go out in one call; the system's own bound is 1024.
@@ -78,9 +77,7 @@ impl Stream {
     #[new]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
-        transport: Py<PyAny>,
         fd: RawFd,
-        protocol: Py<PyAny>,
         medium: &str,
     ) -> PyResult<PyClassInitializer<Stream>> {
         let medium = match medium {
@@ -96,12 +93,18 @@ impl Stream {
             has_eof: Cell::new(false),
             is_lent: Cell::new(false),
         };
-        let endpoint = Endpoint::new(event_loop, Kind::Stream, transport, fd, protocol)?;
+        // asyncio's counts: a socket that is lost, and a pipe that is closed.
+        let quiet = if medium.is_socket() { 4 } else { 5 };
+        let endpoint = Endpoint::new(event_loop, fd, quiet);
         Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(Guarded::new(flow))))
     }
 
     /// Send the bytes at once, or as soon as there is room for them.
-    fn write(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn write(
+        slf: &Bound<'_, Self>,
+        transport: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = slf.py();
         let (end, flow) = parts(slf);
         let Some(data) = Data::of(data)? else {
@@ -109,7 +112,7 @@ impl Stream {
         };
         flow.may_write("write")?;
         let bytes = data.as_slice();
-        if bytes.is_empty() || !end.is_connected(py, flow.warning())? {
+        if bytes.is_empty() || !flow.is_connected(py, end)? {
             return Ok(());
         }
         let mut sent = 0;
@@ -117,16 +120,20 @@ impl Stream {
             match flow.send(end, bytes) {
                 Ok(count) if count == bytes.len() => return Ok(()),
                 Ok(count) => sent = count,
-                Err(error) => return flow.fail_write(py, end, error),
+                Err(error) => return flow.fail_write(transport, error),
             }
         }
         flow.put(py, end, data.keep(py, sent));
-        end.watch(slf.as_super(), Side::Write)?;
-        end.pause_protocol(py)
+        end.watch(transport, Side::Write)?;
+        end.pause_protocol(transport)
     }
 
     /// Send all these, in one call to the system where that is possible.
-    fn writelines(slf: &Bound<'_, Self>, list: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn writelines(
+        slf: &Bound<'_, Self>,
+        transport: &Bound<'_, PyAny>,
+        list: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = slf.py();
         let (end, flow) = parts(slf);
         flow.may_write("writelines")?;
@@ -137,7 +144,7 @@ impl Stream {
                 pieces.push(bytes.unbind());
             }
         }
-        if pieces.is_empty() || !end.is_connected(py, flow.warning())? {
+        if pieces.is_empty() || !flow.is_connected(py, end)? {
             return Ok(());
         }
         let was_empty = end.queued.get() == 0;
@@ -146,11 +153,11 @@ impl Stream {
         }
         if was_empty && let Err(error) = flow.flush(py, end) {
             flow.discard(end);
-            return flow.fail_write(py, end, error);
+            return flow.fail_write(transport, error);
         }
         if end.queued.get() > 0 {
-            end.watch(slf.as_super(), Side::Write)?;
-            end.pause_protocol(py)?;
+            end.watch(transport, Side::Write)?;
+            end.pause_protocol(transport)?;
         }
         Ok(())
     }
@@ -178,8 +185,12 @@ impl Stream {
     }
 
     /// Do what one side is ready for. For debug mode, where a handle calls it.
-    fn ready(slf: &Bound<'_, Self>, writer: bool) -> PyResult<()> {
-        Stream::work(slf, if writer { Side::Write } else { Side::Read })
+    fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
+        Stream::work(
+            slf,
+            transport,
+            if writer { Side::Write } else { Side::Read },
+        )
     }
 }
 
@@ -191,23 +202,32 @@ fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a Inner, &'a Flow) {
 
 impl Stream {
     /// Does what one side is ready for. The error is one that ends the loop, or that asyncio's handle would report.
-    pub(super) fn work(slf: &Bound<'_, Stream>, side: Side) -> PyResult<()> {
-        let py = slf.py();
+    pub(super) fn work(
+        slf: &Bound<'_, Stream>,
+        transport: &Bound<'_, PyAny>,
+        side: Side,
+    ) -> PyResult<()> {
         let (end, flow) = parts(slf);
         match side {
-            Side::Read => end.read_ready(slf.as_super(), |protocol| {
+            Side::Read => end.read_ready(transport, |protocol| {
                 if flow.medium == Medium::Sink {
-                    end.tell_transport(py, intern!(py, "_on_eof"))
-                        .map(|()| false)
+                    end_of_file(transport)
                 } else if end.is_buffered.get() {
-                    flow.read_into_protocol(end, protocol)
+                    flow.read_into_protocol(end, transport, protocol)
                 } else {
-                    flow.read(end, protocol)
+                    flow.read(end, transport, protocol)
                 }
             }),
-            Side::Write => flow.write_ready(slf, end),
+            Side::Write => flow.write_ready(end, transport),
         }
     }
+}
+
+/// Returns that there is no more.
+fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
+    transport
+        .call_method0(intern!(transport.py(), "_on_eof"))
+        .map(|_| false)
 }
 
 /// What may be written.
@@ -292,7 +312,12 @@ impl Flow {
     // Reading
 
     /// Reads once and tells the protocol. Returns whether there may be more.
-    fn read(&self, end: &Inner, protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn read(
+        &self,
+        end: &Inner,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
         let py = protocol.py();
         let mut buffer = end.state.buffer.borrow_mut();
         let received = self.receive(end, buffer.whole());
@@ -301,30 +326,34 @@ impl Flow {
             Received::Nothing => return Ok(false),
             Received::Failed(error) => {
                 drop(buffer);
-                return self.fail_read(py, end, os_error(error));
+                return self.fail_read(transport, os_error(error));
             }
         };
         if count == 0 {
             drop(buffer);
-            return end
-                .tell_transport(py, intern!(py, "_on_eof"))
-                .map(|()| false);
+            return end_of_file(transport);
         }
         let data = PyBytes::new(py, &buffer.whole()[..count]);
         drop(buffer);
         let told = protocol.call_method1(intern!(py, "data_received"), (data,));
-        if self.medium.is_socket() {
-            let words = "Fatal error: protocol.data_received() call failed.";
-            end.check(py, told, words)?;
-        } else {
+        match told {
+            Err(error) if self.medium.is_socket() => {
+                let words = "Fatal error: protocol.data_received() call failed.";
+                fail(transport, error, words)?;
+            }
             // asyncio's pipes go on.
-            told?;
+            other => drop(other?),
         }
         Ok(more)
     }
 
     /// As [`read`](Flow::read), into the memory of a BufferedProtocol.
-    fn read_into_protocol(&self, end: &Inner, protocol: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn read_into_protocol(
+        &self,
+        end: &Inner,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
         let py = protocol.py();
         let given = protocol
             .call_method1(intern!(py, "get_buffer"), (-1,))
@@ -340,28 +369,36 @@ impl Flow {
             Ok(buffer) => buffer,
             Err(error) => {
                 let words = "Fatal error: protocol.get_buffer() call failed.";
-                return end.fail(py, error, words).map(|()| false);
+                return fail(transport, error, words).map(|()| false);
             }
         };
         let mut view = match View::write(&buffer) {
             Ok(view) => view,
-            Err(error) => return self.fail_read(py, end, error),
+            Err(error) if error.is_instance_of::<PyBufferError>(py) => {
+                let name = buffer.get_type().name()?;
+                let error = PyTypeError::new_err(format!(
+                    "get_buffer() must return a read-write bytes-like object, not {name}"
+                ));
+                return self.fail_read(transport, error);
+            }
+            Err(error) => return self.fail_read(transport, error),
         };
         let received = self.receive(end, view.as_mut_slice());
         drop(view);
         let (count, more) = match received {
             Received::Bytes(count, more) => (count, more),
             Received::Nothing => return Ok(false),
-            Received::Failed(error) => return self.fail_read(py, end, os_error(error)),
+            Received::Failed(error) => return self.fail_read(transport, os_error(error)),
         };
         if count == 0 {
-            return end
-                .tell_transport(py, intern!(py, "_on_eof"))
-                .map(|()| false);
+            return end_of_file(transport);
         }
         let told = protocol.call_method1(intern!(py, "buffer_updated"), (count,));
-        let words = "Fatal error: protocol.buffer_updated() call failed.";
-        end.check(py, told, words).map(|()| more)
+        if let Err(error) = told {
+            let words = "Fatal error: protocol.buffer_updated() call failed.";
+            fail(transport, error, words)?;
+        }
+        Ok(more)
     }
 
     fn receive(&self, end: &Inner, buffer: &mut [u8]) -> Received {
@@ -384,20 +421,20 @@ impl Flow {
     }
 
     /// Returns that there is no more.
-    fn fail_read(&self, py: Python<'_>, end: &Inner, error: PyErr) -> PyResult<bool> {
+    fn fail_read(&self, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<bool> {
         let words = if self.medium.is_socket() {
             "Fatal read error on socket transport"
         } else {
             "Fatal read error on pipe transport"
         };
-        end.fail(py, error, words).map(|()| false)
+        fail(transport, error, words).map(|()| false)
     }
 
     // Writing
 
     /// There may be room to write.
-    fn write_ready(&self, slf: &Bound<'_, Stream>, end: &Inner) -> PyResult<()> {
-        let py = slf.py();
+    fn write_ready(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = transport.py();
         if end.queued.get() == 0 || end.is_lost.get() {
             return Ok(());
         }
@@ -405,21 +442,21 @@ impl Flow {
             Ok(is_full) => is_full,
             Err(error) => {
                 self.discard(end);
-                return self.fail_write(py, end, error);
+                return self.fail_write(transport, error);
             }
         };
-        let resumed = end.resume_protocol(py);
+        let resumed = end.resume_protocol(transport);
         if end.queued.get() > 0 {
             if is_full {
-                end.rearm(slf.as_super(), Side::Write);
+                end.rearm(transport, Side::Write);
             } else {
-                end.again(slf.as_super(), Side::Write)?;
+                end.again(transport, Side::Write)?;
             }
             return resumed;
         }
         end.unwatch_write();
         resumed?;
-        end.tell_transport(py, intern!(py, "_on_flushed"))
+        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
     }
 
     fn may_write(&self, function: &str) -> PyResult<()> {
@@ -436,12 +473,14 @@ impl Flow {
         Ok(())
     }
 
-    fn warning(&self) -> &'static str {
+    /// Whether what is written can go anywhere; if not, it is dropped.
+    fn is_connected(&self, py: Python<'_>, end: &Inner) -> PyResult<bool> {
         if self.medium.is_socket() {
-            "socket.send() raised exception."
-        } else {
-            "pipe closed by peer or os.write(pipe, data) raised exception."
+            return Ok(!end.is_lost.get() || end.drop_write(py, "socket.send() raised exception.")?);
         }
+        // To close a pipe is to say that there will be no more.
+        let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
+        Ok(!(end.is_lost.get() || end.is_closing.get()) || end.drop_write(py, warning)?)
     }
 
     fn put(&self, py: Python<'_>, end: &Inner, piece: Piece) {
@@ -507,12 +546,12 @@ impl Flow {
         Ok(is_full)
     }
 
-    fn fail_write(&self, py: Python<'_>, end: &Inner, error: io::Error) -> PyResult<()> {
+    fn fail_write(&self, transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
         let words = if self.medium.is_socket() {
             "Fatal write error on socket transport"
         } else {
             "Fatal write error on pipe transport"
         };
-        end.fail(py, os_error(error), words)
+        fail(transport, os_error(error), words)
     }
 }

@@ -168,7 +168,8 @@ impl<J: Recur> Reactor<J> {
         self.sources.is_watched(fd, side)
     }
 
-    /// Whether the other end of `fd` has gone, or there was an error, since it is watched.
+    /// Whether the other end of `fd` has gone, there was an error or there were urgent data, since it is watched: then a
+    /// short read is not the end of what there is.
     #[must_use]
     pub fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.is_hung_up(fd)

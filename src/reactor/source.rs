@@ -41,17 +41,19 @@ pub(super) enum Trigger {
 const SIDES: [Side; 2] = [Side::Read, Side::Write];
 
 impl Side {
-    fn interest(self) -> Interest {
-        match self {
-            Side::Read => Interest::READABLE,
-            Side::Write => Interest::WRITABLE,
+    fn interest(self, trigger: Trigger) -> Interest {
+        match (self, trigger) {
+            (Side::Read, Trigger::Level) => Interest::READABLE,
+            // A read ends before urgent data, and nothing else tells of what is behind them.
+            (Side::Read, Trigger::Edge) => Interest::READABLE | Interest::PRIORITY,
+            (Side::Write, _) => Interest::WRITABLE,
         }
     }
 
     fn is_ready(self, event: &Event) -> bool {
         event.is_error()
             || match self {
-                Side::Read => event.is_readable() || event.is_read_closed(),
+                Side::Read => event.is_readable() || event.is_read_closed() || event.is_priority(),
                 Side::Write => event.is_writable() || event.is_write_closed(),
             }
     }
@@ -77,17 +79,20 @@ struct Source<J> {
     generation: u32,
     /// The kernel knows it. It forgets a descriptor that is closed.
     registered: bool,
-    /// The other end has gone, or there was an error: after what is left to read, there is more to be told.
+    /// The other end has gone, there was an error, or there are urgent data: where a read ends is not the end.
     hung_up: bool,
     waiters: [Option<Waiter<J>>; 2],
 }
 
 impl<J> Source<J> {
     fn interest(&self) -> Option<Interest> {
-        let wanted = SIDES
+        SIDES
             .into_iter()
-            .filter(|&side| self.waiters[side as usize].is_some());
-        wanted.map(Side::interest).reduce(|one, other| one | other)
+            .filter_map(|side| {
+                let waiter = self.waiters[side as usize].as_ref()?;
+                Some(side.interest(waiter.trigger))
+            })
+            .reduce(|one, other| one | other)
     }
 
     /// Has the kernel look again, at the same file. A file that is gone stays silent, as it does in asyncio: the number
@@ -186,12 +191,14 @@ impl<J: Recur> Sources<J> {
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
         let registry = self.poll.registry();
+        let interest = side.interest(trigger);
         let known = self.sources.get(&fd);
-        let other = known.is_some_and(|source| source.waiters[1 - side as usize].is_some());
-        let both = Interest::READABLE | Interest::WRITABLE;
         if let Some(source) = known.filter(|source| source.registered) {
-            let interest = if other { both } else { side.interest() };
-            match registry.reregister(&mut SourceFd(&fd), token(fd, source.generation), interest) {
+            let other = source.waiters[1 - side as usize].as_ref();
+            let both = other.map_or(interest, |other| {
+                interest | SIDES[1 - side as usize].interest(other.trigger)
+            });
+            match registry.reregister(&mut SourceFd(&fd), token(fd, source.generation), both) {
                 Ok(()) => return Ok([self.replace(fd, side, trigger, job), None]),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -200,10 +207,10 @@ impl<J: Recur> Sources<J> {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         let token = token(fd, generation);
-        match registry.register(&mut SourceFd(&fd), token, side.interest()) {
+        match registry.register(&mut SourceFd(&fd), token, interest) {
             // Closed, and the same file given the same number again.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                registry.reregister(&mut SourceFd(&fd), token, side.interest())?;
+                registry.reregister(&mut SourceFd(&fd), token, interest)?;
             }
             other => other?,
         }
@@ -253,7 +260,7 @@ impl<J: Recur> Sources<J> {
             .is_some_and(|source| source.waiters[side as usize].is_some())
     }
 
-    /// Whether the other end of `fd` has gone, or there was an error, since it is watched.
+    /// Whether the other end of `fd` has gone, there was an error or there were urgent data, since it is watched.
     pub(super) fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.get(&fd).is_some_and(|source| source.hung_up)
     }
@@ -305,7 +312,8 @@ impl<J: Recur> Sources<J> {
                         continue;
                     };
                     collected.active = true;
-                    source.hung_up |= event.is_read_closed() || event.is_error();
+                    source.hung_up |=
+                        event.is_read_closed() || event.is_error() || event.is_priority();
                     for side in SIDES {
                         let waiter = source.waiters[side as usize].as_mut();
                         let Some(waiter) = waiter.filter(|_| side.is_ready(event)) else {

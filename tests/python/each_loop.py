@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,3 +53,61 @@ def pipe() -> Iterator[Pipe]:
     for descriptor in (reading, writing):
         with suppress(OSError):
             os.close(descriptor)
+
+
+def over_tcp() -> Pair:
+    """Two ends of a connection over TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Or the kernel could take megabytes of what is written before anybody has to wait.
+    for end in (one, other):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)
+    return one, other
+
+
+@pytest.fixture
+def tcp() -> Iterator[Pair]:
+    """Our end, and the peer's, of a connection over TCP; they do not block."""
+    one, other = over_tcp()
+    with one, other:
+        one.setblocking(False)
+        other.setblocking(False)
+        yield one, other
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def wire(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    """Our end, and the peer's, of a connection: over TCP, and then over a Unix socket."""
+    one, other = over_tcp() if request.param == "tcp" else socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        other.setblocking(False)
+        yield one, other
+
+
+@pytest.fixture
+def peer() -> Iterator[socket.socket]:
+    """A bare socket that takes and sends datagrams, and does not block."""
+    with socket.socket(type=socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        made.setblocking(False)
+        yield made
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Pair]:
+    """Two Unix sockets for datagrams, which can be full as those of UDP cannot."""
+    paths = [str(tmp_path / name) for name in ("one", "other")]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other,
+    ):
+        for end, path in zip((one, other), paths, strict=True):
+            end.bind(path)
+            end.setblocking(False)
+        one.connect(paths[1])
+        other.connect(paths[0])
+        yield one, other

@@ -1,0 +1,63 @@
+"""Endpoints for datagrams whose protocol notes what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from peers import Loop, Notes, settled
+
+
+class Datagrams(Notes, asyncio.DatagramProtocol):
+    """Notes what comes, and from whom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[bytes] = []
+        self.senders: list[Any] = []
+        self.errors: list[Exception] = []
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        assert type(data) is bytes
+        self.came.append(data)
+        self.senders.append(address)
+        self.note("data")
+
+    def error_received(self, error: Exception) -> None:
+        self.errors.append(error)
+        self.note("error")
+
+    async def got(self, count: int) -> list[bytes]:
+        """Wait for so many datagrams, and return all that have come."""
+        await self.until(lambda: len(self.came) >= count)
+        return self.came
+
+
+@asynccontextmanager
+async def endpoint(loop: Loop, protocol: Any, **how: Any) -> AsyncIterator[Any]:
+    """A transport for datagrams; gone afterwards."""
+    transport, _ = await loop.create_datagram_endpoint(lambda: protocol, **how)
+    try:
+        yield transport
+    finally:
+        # Asyncio's fails after a close() that had something to flush.
+        with suppress(AttributeError):
+            transport.abort()
+        await settled()
+
+
+def fill(transport: Any) -> list[bytes]:
+    """Send until no more goes into the socket, and some more; returns what was sent."""
+    sent: list[bytes] = []
+    while not transport.get_write_buffer_size() or len(sent) % 10:
+        sent.append(b"%04d" % len(sent) * 250)
+        transport.sendto(sent[-1])
+    return sent
+
+
+async def take(loop: Loop, peer: socket.socket, count: int) -> list[bytes]:
+    """So many datagrams that the peer gets."""
+    return [await loop.sock_recv(peer, 1 << 16) for _ in range(count)]

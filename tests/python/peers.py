@@ -1,0 +1,190 @@
+"""Connections whose one end is a transport and whose other end is a bare socket that misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import pytest
+from running import Errors, Pair
+
+Loop = asyncio.SelectorEventLoop
+T = TypeVar("T")
+
+HERE = ("127.0.0.1", 0)
+DATA = bytes(range(256)) * 1024
+LOTS = DATA * 16
+
+
+def run(loop: Loop, main: Coroutine[Any, Any, T]) -> T:
+    """Run a test's coroutine; none takes this long, and none is reported on without being asked."""
+    reports: Errors = []
+    asked = loop.get_exception_handler()
+    loop.set_exception_handler(asked or (lambda _, context: reports.append(context)))
+    try:
+        result = loop.run_until_complete(asyncio.wait_for(main, 30))
+    finally:
+        loop.set_exception_handler(asked)
+    assert reports == []
+    return result
+
+
+class Notes:
+    """What a protocol was called, in order, and a way to wait for more of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.data = bytearray()
+        self.error: BaseException | None = None
+        self.transport: Any = None
+        self._news = asyncio.Event()
+
+    def note(self, call: str) -> None:
+        # How data are cut into pieces is nobody's promise.
+        if not (call == "data" and self.calls[-1:] == ["data"]):
+            self.calls.append(call)
+        self._news.set()
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Wait for calls until it is so."""
+        while not is_so():
+            self._news.clear()
+            await self._news.wait()
+
+    async def received(self, count: int) -> bytes:
+        """Wait for so many bytes, and return all that have come."""
+        await self.until(lambda: len(self.data) >= count)
+        return bytes(self.data)
+
+    async def lost(self) -> BaseException | None:
+        """Wait for the end of the connection, and return why."""
+        await self.until(lambda: "lost" in self.calls)
+        return self.error
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.note("made")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.error = error
+        self.note("lost")
+
+    def pause_writing(self) -> None:
+        self.note("pause")
+
+    def resume_writing(self) -> None:
+        self.note("resume")
+
+
+class Recorder(Notes, asyncio.Protocol):
+    """Notes what it is called, and does nothing."""
+
+    keeps_open: bool | None = None
+
+    def data_received(self, data: bytes) -> None:
+        assert type(data) is bytes and data
+        self.data += data
+        self.note("data")
+
+    def eof_received(self) -> bool | None:
+        self.note("eof")
+        return self.keeps_open
+
+
+class Buffered(Notes, asyncio.BufferedProtocol):
+    """The same, into a buffer of its own."""
+
+    def __init__(self, size: int = 1000) -> None:
+        super().__init__()
+        self.buffer = bytearray(size)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self.buffer
+
+    def buffer_updated(self, count: int) -> None:
+        self.data += self.buffer[:count]
+        self.note("data")
+
+    def eof_received(self) -> bool | None:
+        self.note("eof")
+        return None
+
+
+since_3_11 = pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="asyncio of Python 3.10 does otherwise"
+)
+each_protocol = pytest.mark.parametrize("kind", [Recorder, Buffered])
+
+
+@asynccontextmanager
+async def connected(loop: Loop, wire: Pair, protocol: Any) -> AsyncIterator[Any]:
+    """A transport over our end for the protocol; gone afterwards."""
+    transport, _ = await loop.create_connection(lambda: protocol, sock=wire[0])
+    try:
+        yield transport
+    finally:
+        # Asyncio's fails after a close() that had something to flush.
+        with suppress(AttributeError):
+            transport.abort()
+        await settled()
+
+
+async def settled() -> None:
+    """Let what is ready run, and what follows from it."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def seen(loop: Loop) -> None:
+    """Let the loop see all that has come to its descriptors so far."""
+    for _ in range(3):
+        one, other = socket.socketpair()
+        with one, other:
+            one.setblocking(False)
+            waiting = asyncio.create_task(loop.sock_recv(one, 1))
+            await asyncio.sleep(0)
+            other.send(b"x")
+            await waiting
+    await settled()
+
+
+async def receive(loop: Loop, peer: socket.socket, count: int) -> bytes:
+    """What the peer gets: so many bytes, or fewer if that is all."""
+    got = bytearray()
+    while len(got) < count and (data := await loop.sock_recv(peer, min(count - len(got), 1 << 20))):
+        got += data
+    return bytes(got)
+
+
+async def receive_all(loop: Loop, peer: socket.socket) -> bytes:
+    """What the peer gets until the end."""
+    return await receive(loop, peer, 1 << 40)
+
+
+def reset(peer: socket.socket) -> None:
+    """Close so that the other side gets a reset and no end of file."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+
+
+def stuff(transport: Any) -> bytes:
+    """Write until no more goes into the socket, and a megabyte more; returns what was written."""
+    written = 0
+    while not transport.get_write_buffer_size():
+        transport.write(DATA)
+        written += 1
+    for _ in range(4):
+        transport.write(DATA)
+    return DATA * (written + 4)
+
+
+def skip_asyncio(transport: Any, since: tuple[int, ...], why: str) -> None:
+    """Skip for asyncio's own transport from this version on, where it has a bug that nobody needs."""
+    if sys.version_info >= since and type(transport).__module__.startswith("asyncio"):
+        transport.abort()
+        pytest.skip(why)

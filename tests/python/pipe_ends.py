@@ -1,0 +1,61 @@
+"""Pipes whose one end is a transport."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from peers import DATA, Loop, settled
+
+
+@asynccontextmanager
+async def reading(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
+    """A transport that reads from it, closed afterwards."""
+    file = os.fdopen(descriptor, "rb", 0)
+    transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
+    try:
+        yield transport
+    finally:
+        transport.close()
+        await settled()
+
+
+@asynccontextmanager
+async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
+    """A transport that writes to it, closed afterwards."""
+    file = os.fdopen(descriptor, "wb", 0)
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
+    try:
+        yield transport
+    finally:
+        if not transport.is_closing():
+            transport.abort()
+        await settled()
+
+
+def fill(transport: Any) -> bytes:
+    """Write more than a pipe takes."""
+    transport.write(DATA)
+    assert transport.get_write_buffer_size()
+    return DATA
+
+
+async def drain(loop: Loop, descriptor: int, count: int) -> bytes:
+    """Read so many bytes from a descriptor, or fewer if that is all."""
+    got = b""
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
+    try:
+        while len(got) < count:
+            await ready.wait()
+            ready.clear()
+            with suppress(BlockingIOError):
+                if not (data := os.read(descriptor, min(65536, count - len(got)))):
+                    break
+                got += data
+    finally:
+        loop.remove_reader(descriptor)
+    return got

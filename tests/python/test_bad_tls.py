@@ -1,0 +1,176 @@
+"""TLS whose peer resets, falls silent, speaks something else, or begins early: as asyncio's."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import ssl
+import weakref
+from typing import Any
+
+import pytest
+from peers import (
+    LOTS,
+    Loop,
+    Recorder,
+    run,
+    seen,
+    settled,
+    since_3_11,
+)
+from running import Errors
+from tls import both, reset_by
+
+pytest_plugins = ["each_loop"]
+
+
+# Connections that have met
+
+
+@since_3_11
+def test_megabytes_go_both_ways_over_tls(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            client.write(LOTS)
+            server.writelines([LOTS[::-1], b"", b"end"])
+            assert await served.received(len(LOTS)) == LOTS
+            assert await protocol.received(len(LOTS) + 3) == LOTS[::-1] + b"end"
+            client.close()
+            assert await served.lost() is None
+            assert await protocol.lost() is None
+        assert [call for call in served.calls if call not in ("pause", "resume")] == [
+            "made",
+            "data",
+            "eof",
+            "lost",
+        ]
+
+    run(each_loop, main())
+
+
+def test_close_over_tls_sends_what_is_queued_first(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, _):
+            client.write(LOTS)
+            client.close()
+            client.close()
+            assert client.is_closing()
+            assert await served.received(len(LOTS)) == LOTS
+            assert await served.lost() is None
+            assert await protocol.lost() is None
+
+    run(each_loop, main())
+
+
+@since_3_11
+def test_reset_under_tls_is_an_error(each_loop: Loop, errors: Errors) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            server.write(b"data")
+            await protocol.received(4)
+            reset_by(server)
+            assert isinstance(await protocol.lost(), ConnectionResetError)
+            assert client.is_closing()
+            client.write(b"late")
+            await seen(each_loop)
+        assert protocol.calls == ["made", "data", "lost"]
+
+    run(each_loop, main())
+    assert errors == []
+
+
+@pytest.mark.parametrize("keeps_open", [True, None])
+def test_half_close_under_tls_is_the_end(each_loop: Loop, keeps_open: bool | None) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        protocol.keeps_open = keeps_open
+        async with both(each_loop, protocol, served) as (client, server):
+            assert not client.can_write_eof()
+            with pytest.raises(NotImplementedError):
+                client.write_eof()
+            server.write(b"data")
+            await protocol.received(4)
+            # Without a word of TLS.
+            server.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            assert await protocol.lost() is None
+        assert protocol.calls == ["made", "data", "eof", "lost"]
+
+    # With True it warns that this has no effect.
+    run(each_loop, main())
+
+
+def test_reading_over_tls_can_be_paused(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            server.write(b"one")
+            await protocol.received(3)
+            client.pause_reading()
+            assert not client.is_reading()
+            server.write(b"two")
+            await seen(each_loop)
+            assert protocol.data == b"one"
+            client.resume_reading()
+            assert await protocol.received(6) == b"onetwo"
+
+    run(each_loop, main())
+
+
+@since_3_11
+def test_error_of_a_callback_over_tls_is_reported_and_ends_the_connection(
+    each_loop: Loop, errors: Errors
+) -> None:
+    class Raises(Recorder):
+        def data_received(self, data: bytes) -> None:
+            raise ZeroDivisionError
+
+    async def main() -> None:
+        protocol, served = Raises(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            server.write(b"data")
+            assert isinstance(await protocol.lost(), ZeroDivisionError)
+            assert client.is_closing()
+        (context,) = errors
+        assert isinstance(context["exception"], ZeroDivisionError)
+        assert "transport" in context and "protocol" in context
+
+    run(each_loop, main())
+
+
+def test_transport_over_tls_tells_of_both(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            assert client.get_extra_info("peername") == server.get_extra_info("sockname")
+            assert server.get_extra_info("peername") == client.get_extra_info("sockname")
+            assert client.get_extra_info("socket").fileno() >= 0
+            assert client.get_extra_info("peercert")["subject"]
+            assert client.get_extra_info("cipher")
+            assert isinstance(client.get_extra_info("sslcontext"), ssl.SSLContext)
+            assert isinstance(client.get_extra_info("ssl_object"), ssl.SSLObject)
+            assert isinstance(client, asyncio.Transport)
+            with pytest.raises(RuntimeError, match="is used by transport"):
+                each_loop.remove_reader(client.get_extra_info("socket").fileno())
+
+    run(each_loop, main())
+
+
+def test_nothing_is_kept_of_a_connection_over_tls(each_loop: Loop) -> None:
+    async def main() -> list[weakref.ref[Any]]:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            client.write(b"data")
+            await served.received(4)
+            client.close()
+            await protocol.lost()
+            await served.lost()
+            return [weakref.ref(each) for each in (protocol, served, client, server)]
+
+    left = run(each_loop, main())
+    run(each_loop, settled())
+    gc.collect()
+    assert [ref() for ref in left] == [None] * 4
