@@ -29,9 +29,10 @@ use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
 /// it, and a frame at 60 Hz has room for it eight times over.
 const BUDGET: Duration = Duration::from_millis(2);
 
-/// While jobs are ready, a turn asks the system for more after this time, or after so many batches: a poll costs as much as
-/// a handful of jobs, and what it would find can wait as long. The number is for programs that give way a few times, and
-/// then expect what was on its way to have come.
+/// While jobs are ready and descriptors have been silent, a turn asks the system for more after this time, or after so many
+/// batches: a poll costs as much as a handful of jobs, and what it would find can wait as long. The number is for programs
+/// that give way a few times, and then expect what was on its way to have come; for the same reason a turn in which a
+/// descriptor was ready asks with every batch.
 const POLL: Duration = Duration::from_micros(50);
 const POLL_BATCHES: u32 = 4;
 
@@ -311,6 +312,8 @@ impl<J: Recur + 'static> Driver<J> {
             until: None,
             polled: Time::NEVER,
             unpolled: 0,
+            saw_io: false,
+            may_linger: false,
             lingers: false,
         }
     }
@@ -471,6 +474,9 @@ pub struct Turn<J: Recur + 'static> {
     /// When the poller was asked last, and how many batches there were since.
     polled: Time,
     unpolled: u32,
+    /// A descriptor was ready in this turn, and since the last wait for another.
+    saw_io: bool,
+    may_linger: bool,
     /// Descriptors were ready, and the poller is to be asked only after a wait.
     lingers: bool,
 }
@@ -485,6 +491,8 @@ impl<J: Recur + 'static> Turn<J> {
             until: None,
             polled: Time::NEVER,
             unpolled: 0,
+            saw_io: false,
+            may_linger: false,
             lingers: false,
         }
     }
@@ -503,7 +511,10 @@ impl<J: Recur + 'static> Turn<J> {
         }
         let now = Time::now();
         let is_idle = self.driver.reactor.borrow().ready() == 0;
-        if self.begun && is_idle && self.driver.reactor.borrow_mut().take_active() {
+        let is_active = self.driver.reactor.borrow_mut().take_active();
+        self.saw_io |= is_active;
+        self.may_linger |= is_active;
+        if self.begun && is_idle && std::mem::take(&mut self.may_linger) {
             // Most likely there is nothing yet. Whoever does not care to wait hears of it by the next turn.
             self.lingers = !self.driver.linger().is_zero();
             if self.lingers {
@@ -511,7 +522,7 @@ impl<J: Recur + 'static> Turn<J> {
             }
         }
         self.unpolled += 1;
-        let is_due = self.unpolled >= POLL_BATCHES || now >= self.polled + POLL;
+        let is_due = self.saw_io || self.unpolled >= POLL_BATCHES || now >= self.polled + POLL;
         if !self.begun || is_idle || is_due {
             self.polled = now;
             self.unpolled = 0;
