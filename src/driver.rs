@@ -312,6 +312,7 @@ impl<J: Recur + 'static> Driver<J> {
             until: None,
             polled: Time::NEVER,
             unpolled: 0,
+            has_polled: false,
             saw_io: false,
             may_linger: false,
             lingers: false,
@@ -474,6 +475,7 @@ pub struct Turn<J: Recur + 'static> {
     /// When the poller was asked last, and how many batches there were since.
     polled: Time,
     unpolled: u32,
+    has_polled: bool,
     /// A descriptor was ready in this turn, and since the last wait for another.
     saw_io: bool,
     may_linger: bool,
@@ -491,6 +493,7 @@ impl<J: Recur + 'static> Turn<J> {
             until: None,
             polled: Time::NEVER,
             unpolled: 0,
+            has_polled: false,
             saw_io: false,
             may_linger: false,
             lingers: false,
@@ -526,6 +529,7 @@ impl<J: Recur + 'static> Turn<J> {
         if !self.begun || is_idle || is_due {
             self.polled = now;
             self.unpolled = 0;
+            self.has_polled = true;
             self.driver.collect(now);
         } else {
             self.driver.reactor.borrow_mut().collect_timers(now);
@@ -549,6 +553,12 @@ impl<J: Recur + 'static> Turn<J> {
 }
 
 impl<J: Recur + 'static> Turn<J> {
+    /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
+    /// its scope holds.
+    pub fn take_polled(&mut self) -> bool {
+        std::mem::take(&mut self.has_polled)
+    }
+
     /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
     /// it: nothing came from descriptors, or the time is up.
     ///

@@ -104,9 +104,7 @@ class Datagrams(Endpoint):
         connected: bool,
         v6: bool,
     ) -> Datagrams: ...
-    def sendto(
-        self, transport: Any, data: bytes | bytearray | memoryview, address: Any
-    ) -> None:
+    def sendto(self, transport: Any, data: bytes | bytearray | memoryview, address: Any) -> None:
         """Send a packet at once, or as soon as there is room for it."""
     def discard(self) -> None:
         """Forget what waits to be sent."""

@@ -124,6 +124,11 @@ impl State {
             }
         }
         while result.is_ok() {
+            if turn.take_polled() {
+                // Other threads may wait for the lock, and a chain of short callbacks would not let go of it before the
+                // interpreter's switch interval: 5 ms for each time that they need it.
+                gil::leave(py, || {});
+            }
             let Some(job) = turn.next() else {
                 let Some(linger) = turn.linger() else { break };
                 gil::leave(py, || linger.wait());

@@ -350,3 +350,58 @@ def test_batch_is_finished_also_beyond_the_budget(loop: qtloop.QEventLoop) -> No
     run_once(loop)
     assert seen == list(range(100))
     run_for(loop, 0.001)
+
+
+def test_threads_go_on_beside_a_task_that_never_rests(loop: qtloop.QEventLoop) -> None:
+    done = False
+
+    async def spin() -> None:
+        while not done:
+            await asyncio.sleep(0)
+
+    async def main() -> float:
+        nonlocal done
+        spinning = asyncio.create_task(spin())
+        began = loop.time()
+        for _ in range(500):
+            await loop.run_in_executor(None, int)
+        took = loop.time() - began
+        done = True
+        await spinning
+        return took
+
+    # It took up to seven seconds when a chain of short callbacks held the lock.
+    assert loop.run_until_complete(main()) < 1
+
+
+def test_linger_is_a_tenth_of_a_millisecond_and_can_be_set(loop: qtloop.QEventLoop) -> None:
+    assert loop.linger == 1e-4
+    loop.linger = 0
+    assert loop.linger == 0
+
+
+@pytest.mark.parametrize("wrong", [-1, math.nan, math.inf])
+def test_linger_that_is_no_duration_is_refused(loop: qtloop.QEventLoop, wrong: float) -> None:
+    with pytest.raises(ValueError, match="linger"):
+        loop.linger = wrong
+
+
+@pytest.mark.parametrize("linger", [0, 1e-4, 0.5])
+def test_requests_are_answered_with_any_linger(loop: qtloop.QEventLoop, linger: float) -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    async def main() -> None:
+        loop.linger = linger
+        async with await asyncio.start_server(echo, "127.0.0.1") as server:
+            address = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*address)
+            for number in range(200):
+                writer.write(b"%3d" % number)
+                assert await reader.readexactly(3) == b"%3d" % number
+            writer.close()
+            await writer.wait_closed()
+
+    loop.run_until_complete(asyncio.wait_for(main(), 30))
