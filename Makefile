@@ -17,8 +17,8 @@ lint:  ## formatters, linters, docs and types: what needs no test run
 fmt:  ## format Rust, C++ and Python in place
 	@tools/fmt
 
-bench:  ## measure speed with release builds
-	@tools/bench
+bench:  ## measure speed beside other loops; ARGS="--only echo --loops qtloop,uvloop" measures less, QUICK=1 roughly
+	@tools/bench $(ARGS)
 
 probes:  ## ask this and the other Qt loops the same questions: the table of the README
 	@tools/probes $(ARGS)

@@ -1,11 +1,11 @@
-"""How each Qt loop is started, as its own documentation has it; for `probes.py`."""
+"""How each loop is started, as its own documentation has it; for `probes.py` and the benchmarks."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ClassVar
 
 
@@ -28,6 +28,9 @@ class Peer:
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         return self.library.run(main)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def call_modal(self, function: Callable[[], Any]) -> Any:
         raise NotImplementedError("there is no such wrapper")
@@ -88,3 +91,79 @@ class Asyncio(Peer):
 PEERS: dict[str, type[Peer]] = {
     peer.module: peer for peer in (Qtloop, Quamash, Qasync, Qtinter, QtAsyncio, Asyncio)
 }
+
+
+# The benchmarks measure loops without Qt as well, in processes that never load Qt.
+
+
+class Plain(Peer):
+    """A loop without Qt."""
+
+    def __init__(self) -> None:
+        self.library = importlib.import_module(self.module)
+
+    def new_loop(self) -> Any:
+        return self.library.new_event_loop()
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        loop = self.new_loop()
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+
+
+class PlainAsyncio(Plain):
+    module = "asyncio"
+
+
+class Uvloop(Plain):
+    module = "uvloop"
+
+
+class Rloop(Plain):
+    module = "rloop"
+
+
+class Pause:
+    """What a coroutine in Qt alone awaits: it goes on after that many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __await__(self) -> Generator[float, None, None]:
+        yield self.seconds
+
+
+class Bare(Peer):
+    """No loop but Qt's own: a coroutine can pause, and do nothing else of asyncio's."""
+
+    module = "PySide6"
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        def step() -> None:
+            try:
+                pause = main.send(None)
+            except StopIteration:
+                self.app.quit()
+            else:
+                self.core.QTimer.singleShot(round(pause * 1000), step)
+
+        self.core.QTimer.singleShot(0, step)
+        self.app.exec()
+
+    async def pause(self, seconds: float) -> None:
+        await Pause(seconds)
+
+
+BARE = "Qt alone"
+QT_LOOPS: dict[str, type[Peer]] = {
+    "qtloop": Qtloop,
+    "qasync": Qasync,
+    "qtinter": Qtinter,
+    "QtAsyncio": QtAsyncio,
+}
+PLAIN_LOOPS: dict[str, type[Peer]] = {
+    "asyncio": PlainAsyncio,
+    "uvloop": Uvloop,
+    "rloop": Rloop,
+}
+BENCHED: dict[str, type[Peer]] = {"qtloop": Qtloop, **PLAIN_LOOPS, **QT_LOOPS, BARE: Bare}
