@@ -9,23 +9,17 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-import socket
 import sys
 import threading
-from asyncio import base_events, events, format_helpers, futures, runners, sslproto, tasks
+from asyncio import base_events, events, format_helpers, futures, runners, tasks
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
 from . import _binding, _end, _excepthook, _native
+from ._connecting import Connecting
 from ._quit import listens_to, moved
-from ._transports import (
-    DatagramTransport,
-    ReadPipeTransport,
-    SocketTransport,
-    WritePipeTransport,
-)
 from ._watched import Watched, fileno
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
@@ -36,7 +30,7 @@ _LINKS = 16
 _guests: set[QEventLoop] = set()
 
 
-class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
+class QEventLoop(Connecting):
     """A complete asyncio event loop that runs inside Qt's own.
 
     `app` is the application object, or a `QThread` whose thread will run the loop; by default the
@@ -72,7 +66,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._files: dict[tuple[int, bool], Any] = {}
         self._guest: ExitStack | None = None
         self._off_qt = threading.Event()
-        super().__init__(Watched(self))  # type: ignore[arg-type]
+        super().__init__(Watched(self))
         _end.loops.add(self)
         # asyncio's part is there, so whatever fails from here on can close it.
         try:
@@ -406,53 +400,7 @@ class QEventLoop(_native.EventLoop, asyncio.SelectorEventLoop):
         self._files.pop((fd, writer), None)
         return self._unwatch(fd, writer)
 
-    # Transports: asyncio's hooks by which its own methods make them
-
-    def _make_socket_transport(
-        self,
-        sock: socket.socket,
-        protocol: asyncio.BaseProtocol,
-        waiter: asyncio.Future[None] | None = None,
-        *,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-    ) -> SocketTransport:
-        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
-
-    def _make_ssl_transport(
-        self,
-        rawsock: socket.socket,
-        protocol: asyncio.BaseProtocol,
-        sslcontext: Any,
-        waiter: asyncio.Future[None] | None = None,
-        *,
-        extra: dict[str, Any] | None = None,
-        server: Any = None,
-        **options: Any,
-    ) -> asyncio.Transport:
-        self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
-        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waiter, **options)  # type: ignore[attr-defined]
-        SocketTransport(self, rawsock, tls, extra=extra, server=server)
-        transport: asyncio.Transport = tls._app_transport
-        return transport
-
-    def _make_datagram_transport(
-        self,
-        sock: socket.socket,
-        protocol: asyncio.BaseProtocol,
-        address: Any = None,
-        waiter: asyncio.Future[None] | None = None,
-        extra: dict[str, Any] | None = None,
-    ) -> DatagramTransport:
-        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
-        return DatagramTransport(self, sock, protocol, address, waiter, extra)
-
-    def _make_read_pipe_transport(self, *args: Any, **kwargs: Any) -> ReadPipeTransport:
-        return ReadPipeTransport(self, *args, **kwargs)
-
-    def _make_write_pipe_transport(self, *args: Any, **kwargs: Any) -> WritePipeTransport:
-        return WritePipeTransport(self, *args, **kwargs)
+    # What the native half calls for a transport
 
     def _run_transport(self, transport: Any, writer: bool) -> None:
         """Run one side of a transport in debug mode."""

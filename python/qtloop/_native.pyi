@@ -44,6 +44,7 @@ class Nest:
     def leave(self) -> None:
         """End the wait, also one that has not begun."""
 
+@disjoint_base
 class Endpoint:
     """What a transport's streams and datagrams share. Not for use by itself."""
 
@@ -143,9 +144,7 @@ class EventLoop:
         """Whether run_forever(), or an exec() that the loop is attached to, is under way."""
     def create_future(self) -> asyncio.Future[Any]:
         """A Future of this loop."""
-    def create_task(
-        self, coro: Any, *, name: str | None = None, context: Context | None = None
-    ) -> asyncio.Task[Any]:
+    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         """Run a coroutine as a Task of this loop."""
     def call_soon(
         self,

@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Any
 from . import _native
 
 if TYPE_CHECKING:
-    from ._loop import QEventLoop
+    from ._connecting import Connecting
 
 
-# The fields of a transport. Only the classes at the end of the line have them, or they could not
-# have more than one base. Who sets no attributes of his own pays nothing for the dictionary.
+# The fields of a transport, beside the dictionary that costs nothing until it is used. Only the
+# classes at the end of the line have them, or they could not have more than one base.
 _FIELDS = (
-    "__dict__",
-    "__weakref__",
     "_loop",
     "_protocol",
     "_server",
@@ -40,11 +38,9 @@ _FIELDS = (
 class _Transport(asyncio.BaseTransport):
     """What all of them share: who they work for, and how they end."""
 
-    __slots__ = ()
-
     if TYPE_CHECKING:
         _extra: dict[str, Any]
-        _loop: QEventLoop
+        _loop: Connecting
         _protocol: Any
         _server: Any
         _sock: Any  # the socket or file; None once it is closed
@@ -53,7 +49,7 @@ class _Transport(asyncio.BaseTransport):
 
     def __init__(
         self,
-        loop: QEventLoop,
+        loop: Connecting,
         sock: Any,
         io: _native.Stream | _native.Datagrams,
         protocol: asyncio.BaseProtocol,
@@ -250,7 +246,7 @@ class _Writing(_Transport, asyncio.WriteTransport):
         return self._io.has_paused_protocol()
 
 
-class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):  # type: ignore[misc, name-defined]
+class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):
     """A connection over TCP or a Unix socket."""
 
     __slots__ = (*_FIELDS, "_empty_waiter")
@@ -259,11 +255,11 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         _io: _native.Stream
 
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE  # type: ignore[attr-defined]
+    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
-        loop: QEventLoop,
+        loop: Connecting,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -351,7 +347,7 @@ class DatagramTransport(
     _Reading,
     _Writing,
     transports._FlowControlMixin,
-    asyncio.DatagramTransport,  # type: ignore[misc, name-defined]
+    asyncio.DatagramTransport,
 ):
     """The packets of a UDP or Unix socket."""
 
@@ -362,7 +358,7 @@ class DatagramTransport(
 
     def __init__(
         self,
-        loop: QEventLoop,
+        loop: Connecting,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         address: Any = None,
@@ -399,7 +395,7 @@ class ReadPipeTransport(_Reading):
 
     def __init__(
         self,
-        loop: QEventLoop,
+        loop: Connecting,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -432,7 +428,7 @@ class ReadPipeTransport(_Reading):
         return ["polling" if self._io.is_watched() else "idle"]
 
 
-class WritePipeTransport(_Writing, transports._FlowControlMixin):  # type: ignore[misc, name-defined]
+class WritePipeTransport(_Writing, transports._FlowControlMixin):
     """The end of a pipe, socket or character device that is written."""
 
     __slots__ = _FIELDS
@@ -442,7 +438,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):  # type: ignor
 
     def __init__(
         self,
-        loop: QEventLoop,
+        loop: Connecting,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -505,7 +501,7 @@ def _check_pipe(pipe: Any, words: str) -> int:
 def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
     """What `get_extra_info()` knows; it must survive the socket."""
     known = dict(extra or ())
-    known["socket"] = trsock.TransportSocket(sock)  # type: ignore[attr-defined]
+    known["socket"] = trsock.TransportSocket(sock)
     try:
         known["sockname"] = sock.getsockname()
     except OSError:

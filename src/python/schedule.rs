@@ -56,7 +56,7 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     method::add(
         &class,
         c"create_task",
-        c"create_task($self, coro, *, name=None, context=None)\n--\n\nRun a coroutine as a Task of this loop, made by the \
+        c"create_task($self, coro, **kwargs)\n--\n\nRun a coroutine as a Task of this loop, made by the \
           task factory if there is one.",
         create_task,
     )?;

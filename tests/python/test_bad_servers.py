@@ -209,6 +209,78 @@ def test_server_lives_on_when_no_descriptor_is_left(child: Child, made: str) -> 
     ]
 
 
+EXHAUSTED = """
+import resource, socket
+
+loop = QEventLoop()
+asyncio.set_event_loop(loop)
+errors = []
+loop.set_exception_handler(lambda loop, context: errors.append(context["message"]))
+
+class Protocol(asyncio.Protocol):
+    def connection_made(self, transport):
+        transport.close()
+        self.transport = transport
+
+def exhaust():
+    highest = max(map(int, os.listdir("/proc/self/fd")))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, limits[1]))
+    return limits
+"""
+
+
+def test_exhaustion_is_told_once_until_somebody_was_accepted(child: Child) -> None:
+    result = child(
+        EXHAUSTED
+        + """
+retried = asyncio.Event()
+again = loop._accept_again
+loop._accept_again = lambda *args: (again(*args), loop.call_later(0.01, retried.set))
+
+async def main():
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    for _ in range(2):
+        client = socket.create_connection(server.sockets[0].getsockname())
+        client.setblocking(False)
+        limits = exhaust()
+        for _ in range(2):
+            await retried.wait()
+            retried.clear()
+        print(errors)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        print(await loop.sock_recv(client, 1))
+    server.close()
+
+loop.run_until_complete(asyncio.wait_for(main(), 20))
+loop.close()
+"""
+    )
+    once = "socket.accept() out of system resource"
+    assert result.stdout.splitlines() == [str([once]), "b''", str([once] * 2), "b''"]
+
+
+def test_server_may_be_closed_while_it_waits_for_descriptors(child: Child) -> None:
+    result = child(
+        EXHAUSTED
+        + """
+async def main():
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    client = socket.create_connection(server.sockets[0].getsockname())
+    exhaust()
+    while not errors:
+        await asyncio.sleep(0)
+    server.close()
+    await asyncio.sleep(1.2)  # asyncio's delay, and a little more
+    print(errors)
+
+loop.run_until_complete(asyncio.wait_for(main(), 20))
+loop.close()
+"""
+    )
+    assert result.stdout.splitlines() == ["['socket.accept() out of system resource']"]
+
+
 # Closing
 
 

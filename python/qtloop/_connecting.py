@@ -1,0 +1,134 @@
+"""How connections are made: asyncio's hooks, which make our transports, and accepting."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from asyncio import constants, sslproto, trsock
+from asyncio.log import logger
+from collections.abc import Callable
+from typing import Any
+
+from . import _native
+from ._transports import (
+    DatagramTransport,
+    ReadPipeTransport,
+    SocketTransport,
+    WritePipeTransport,
+)
+
+# That there is no descriptor or memory left passes.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
+    """asyncio's loop with native scheduling, and our transports wherever it makes some."""
+
+    def __init__(self, *args: Any) -> None:
+        self._out_of_reach: set[socket.socket] = set()  # listening, and known to be exhausted
+        super().__init__(*args)
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> SocketTransport:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: Any,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+        **options: Any,
+    ) -> asyncio.Transport:
+        self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
+        # Without a waiter, nobody waits; the stubs do not know that.
+        waits: Any = waiter
+        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waits, **options)
+        SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        transport: asyncio.Transport = tls._app_transport
+        return transport
+
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> DatagramTransport:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(self, *args: Any, **kwargs: Any) -> ReadPipeTransport:
+        return ReadPipeTransport(self, *args, **kwargs)
+
+    def _make_write_pipe_transport(self, *args: Any, **kwargs: Any) -> WritePipeTransport:
+        return WritePipeTransport(self, *args, **kwargs)
+
+    def _accept_connection(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: Any = None,
+        server: Any = None,
+        backlog: int = 100,
+        *timeouts: Any,
+    ) -> None:
+        """Accept those who wait, as many as the backlog holds, and then let others have their turn.
+
+        Out of descriptors, it says so once, and tries again every second until there are some.
+        """
+        for _ in range(backlog):
+            try:
+                connection, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._remove_reader(sock.fileno())  # type: ignore[attr-defined]
+                arguments = (protocol_factory, sock, sslcontext, server, backlog, *timeouts)
+                self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, *arguments)
+                if sock not in self._out_of_reach:
+                    self._out_of_reach.add(sock)
+                    self.call_exception_handler(
+                        {
+                            "message": "socket.accept() out of system resource",
+                            "exception": error,
+                            "socket": trsock.TransportSocket(sock),
+                        }
+                    )
+                return
+            self._out_of_reach.discard(sock)
+            connection.setblocking(False)
+            if self.get_debug():
+                logger.debug("%r got a new connection from %r: %r", server, address, connection)
+            made = self._accept_connection2(  # type: ignore[attr-defined]
+                protocol_factory,
+                connection,
+                {"peername": address},
+                sslcontext,
+                server,
+                *timeouts,
+            )
+            self.create_task(made)
+
+    def _accept_again(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], sock: socket.socket, *rest: Any
+    ) -> None:
+        if sock.fileno() == -1:
+            self._out_of_reach.discard(sock)  # The server was closed meanwhile.
+        else:
+            self._start_serving(protocol_factory, sock, *rest)  # type: ignore[attr-defined]
