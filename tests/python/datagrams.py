@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from peers import Loop, Notes, settled
+from connecting import Loop, Notes, settled
 
 
 class Datagrams(Notes, asyncio.DatagramProtocol):

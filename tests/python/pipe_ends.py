@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from peers import DATA, Loop, settled
+from connecting import DATA, Loop, settled
 
 
 @asynccontextmanager

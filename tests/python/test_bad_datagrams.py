@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 import pytest
+from connecting import HERE, Loop, run, seen, since_3_11
 from datagrams import Datagrams, endpoint, take
-from peers import HERE, Loop, run, seen, since_3_11
 from running import Errors
 
 pytest_plugins = ["each_loop"]

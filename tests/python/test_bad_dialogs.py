@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from modal import Modal, each_kind
-from peers import (
+from connecting import (
     DATA,
     HERE,
     LOTS,
@@ -22,6 +21,7 @@ from peers import (
     seen,
     settled,
 )
+from modal import Modal, each_kind
 from running import Pair
 
 import qtloop

@@ -9,7 +9,7 @@ import socket
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     DATA,
     LOTS,
     Buffered,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     DATA,
     HERE,
     LOTS,

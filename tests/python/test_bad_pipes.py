@@ -7,7 +7,7 @@ import logging
 import os
 
 import pytest
-from peers import DATA, LOTS, Loop, Recorder, run, seen, settled, since_3_11
+from connecting import DATA, LOTS, Loop, Recorder, run, seen, settled, since_3_11
 from pipe_ends import drain, fill, reading, writing
 from running import Errors, Pipe
 

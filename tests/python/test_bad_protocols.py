@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     DATA,
     LOTS,
     Buffered,

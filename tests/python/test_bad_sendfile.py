@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from peers import (
+from connecting import (
     DATA,
     LOTS,
     Loop,

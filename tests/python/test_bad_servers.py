@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Child
-from peers import (
+from connecting import (
     HERE,
     LOTS,
     Loop,

@@ -10,7 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     LOTS,
     Loop,
     Recorder,

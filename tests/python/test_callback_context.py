@@ -7,7 +7,7 @@ import contextvars
 import socket
 from typing import Any
 
-from peers import (
+from connecting import (
     HERE,
     LOTS,
     Loop,

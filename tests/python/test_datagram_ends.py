@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from connecting import HERE, Loop, run, seen, settled, skip_asyncio
 from datagrams import Datagrams, endpoint, fill, take
-from peers import HERE, Loop, run, seen, settled, skip_asyncio
 from running import Pair, nothing
 
 pytest_plugins = ["each_loop"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from peers import (
+from connecting import (
     LOTS,
     Loop,
     Notes,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import DATA, LOTS, Loop, Recorder, connected, receive, run, settled
+from connecting import DATA, LOTS, Loop, Recorder, connected, receive, run, settled
 from pipe_ends import fill, reading, writing
 from running import Errors, Pair, Pipe, nothing
 

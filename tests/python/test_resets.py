@@ -7,7 +7,7 @@ import errno
 import socket
 
 import pytest
-from peers import (
+from connecting import (
     LOTS,
     Loop,
     Notes,

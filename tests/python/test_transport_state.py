@@ -11,7 +11,7 @@ from asyncio import trsock
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     DATA,
     LOTS,
     Loop,

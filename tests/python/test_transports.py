@@ -6,7 +6,7 @@ import array
 from typing import Any
 
 import pytest
-from peers import (
+from connecting import (
     LOTS,
     Loop,
     Recorder,

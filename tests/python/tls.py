@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from peers import (
+from connecting import (
     HERE,
     Loop,
     settled,
