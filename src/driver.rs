@@ -387,7 +387,7 @@ impl<J: Recur + 'static> Driver<J> {
             }
             return;
         }
-        if reactor.set_alarm() {
+        if reactor.set_alarm(now) {
             drop(reactor);
             self.disarm();
         } else {

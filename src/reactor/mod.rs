@@ -211,12 +211,13 @@ impl<J: Recur> Reactor<J> {
         self.timers.next_due()
     }
 
-    /// Sets the alarm for the earliest timer. Returns false if this reactor has none.
-    pub fn set_alarm(&mut self) -> bool {
+    /// Sets the alarm for the earliest timer, or up to 50 µs later if that is about to come: others may come with it.
+    /// Returns false if this reactor has none.
+    pub fn set_alarm(&mut self, now: Time) -> bool {
         let next = self.timers.next_due();
         self.alarm
             .as_mut()
-            .is_some_and(|alarm| alarm.set(next).is_ok())
+            .is_some_and(|alarm| alarm.set(next, now).is_ok())
     }
 
     /// Whether deadlines make the [descriptor](Reactor::descriptor) readable.

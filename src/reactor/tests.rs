@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -87,16 +88,28 @@ fn jobs_of_other_threads_arrive_in_order_and_make_the_descriptor_readable() {
 fn the_alarm_makes_the_descriptor_readable_when_the_deadline_has_passed() {
     let mut reactor = reactor();
     reactor.push_at(Time::now(), "due");
-    assert!(reactor.set_alarm());
+    assert!(reactor.set_alarm(Time::now()));
     assert!(is_readable(&reactor));
     assert_eq!(drain(&mut reactor, Time::now()), ["due"]);
+}
+
+#[test]
+fn the_alarm_for_what_is_about_to_come_lets_others_come_with_it() {
+    let mut reactor = reactor();
+    for microseconds in [10, 20, 30] {
+        let when = Time::now() + Duration::from_micros(microseconds);
+        reactor.push_at(when, "soon");
+    }
+    assert!(reactor.set_alarm(Time::now()));
+    while !is_readable(&reactor) {}
+    assert_eq!(drain(&mut reactor, Time::now()), ["soon"; 3]);
 }
 
 #[test]
 fn without_an_alarm_the_caller_must_look() {
     let mut reactor: Words = Reactor::new(false).expect("two descriptors");
     reactor.push_at(Time::now(), "due");
-    assert!(!reactor.set_alarm());
+    assert!(!reactor.set_alarm(Time::now()));
     assert!(!is_readable(&reactor));
 }
 
@@ -322,7 +335,7 @@ fn a_poller_of_its_own_has_all_that_the_inherited_one_had() {
         drain(&mut reactor, at(1)),
         ["ready", "sent", "watching", "new", "timed"]
     );
-    assert!(reactor.set_alarm());
+    assert!(reactor.set_alarm(Time::now()));
 }
 
 fn is_readable(reactor: &Words) -> bool {
