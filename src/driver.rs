@@ -34,7 +34,7 @@ const BUDGET: Duration = Duration::from_millis(2);
 /// that give way a few times, and then expect what was on its way to have come; for the same reason a turn in which a
 /// descriptor was ready asks with every batch.
 const POLL: Duration = Duration::from_micros(50);
-const POLL_BATCHES: u32 = 4;
+const POLL_BATCHES: u32 = 5;
 
 /// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
 /// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.

@@ -285,17 +285,14 @@ impl State {
     }
 
     /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
+    #[inline]
     pub(super) fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
-        let driver = self.driver()?;
-        let elsewhere = self
-            .thread_id
-            .get()
-            .is_some_and(|thread| thread != this_thread(py));
-        if elsewhere {
-            driver.remote().send(job).map_err(|_| closed())
-        } else {
-            driver.push(job);
-            Ok(())
+        match self.thread_id.get() {
+            Some(thread) if thread != this_thread(py) => {
+                let remote = self.driver()?.remote();
+                remote.send(job).map_err(|_| closed())
+            }
+            _ => self.push_here(job),
         }
     }
 }

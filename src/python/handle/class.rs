@@ -412,15 +412,33 @@ unsafe extern "C" fn clear(handle: *mut ffi::PyObject) -> c_int {
     // SAFETY: as in `traverse`.
     unsafe {
         let types = types(Python::assume_attached());
-        drop_inline(handle, types);
-        for slot in types.slots.held() {
-            set(handle, slot, ptr::null_mut());
+        empty(types, types.class_of(handle), handle);
+    }
+    0
+}
+
+/// Lets go of all that a handle holds.
+///
+/// # Safety
+/// It is a handle of that class; the lock is held.
+#[inline]
+unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
+    // SAFETY: the caller's promise. Each place is empty before what was in it is dropped, which may run code.
+    unsafe {
+        let tail = at::<Tail>(handle, class.tail);
+        for index in 0..std::mem::take(&mut (*tail).count) {
+            ffi::Py_DECREF((*tail).args[index]);
         }
-        if types.timer.is_class_of(handle) {
+        for slot in types.slots.held() {
+            let held = ptr::replace(at::<*mut ffi::PyObject>(handle, slot), ptr::null_mut());
+            if !held.is_null() {
+                ffi::Py_DECREF(held);
+            }
+        }
+        if ptr::eq(class, &raw const types.timer) {
             set(handle, types.slots.when, ptr::null_mut());
         }
     }
-    0
 }
 
 unsafe extern "C" fn dealloc(handle: *mut ffi::PyObject) {
@@ -449,14 +467,15 @@ unsafe extern "C" fn dealloc(handle: *mut ffi::PyObject) {
 
 /// # Safety
 /// As `dealloc`.
+#[inline]
 unsafe fn free(py: Python<'_>, types: &Types, handle: *mut ffi::PyObject) {
     // SAFETY: the caller's promise.
     unsafe {
         if !get(handle, types.slots.weak).is_null() {
             ffi::PyObject_ClearWeakRefs(handle);
         }
-        clear(handle);
         let class = types.class_of(handle);
+        empty(types, class, handle);
         let type_object = ffi::Py_TYPE(handle);
         let mut kept = class.kept.get(py).borrow_mut();
         if kept.len() < KEPT {
