@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import sys
 import threading
@@ -25,7 +26,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
     Tasks that are left are cancelled, and the loop is closed.
     """
     if not asyncio.iscoroutine(main):
-        raise ValueError(f"a coroutine was expected, got {main!r}")
+        hint = f": did you mean {main.__name__}()?" if inspect.iscoroutinefunction(main) else ""
+        raise ValueError(f"a coroutine was expected, got {main!r}{hint}")
     if asyncio._get_running_loop() is not None:
         main.close()
         raise RuntimeError("qtloop.run() cannot be called from a running event loop")

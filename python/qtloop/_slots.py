@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import reprlib
 import sys
 import warnings
 import weakref
@@ -50,17 +51,23 @@ def asyncSlot(*types: Any, **kwargs: Any) -> Any:
     return decorate
 
 
-def asyncClose(fn: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T | None]:
+@overload
+def asyncClose(fn: Callable[_P, Coroutine[Any, Any, _T]], /) -> Callable[_P, _T | None]: ...
+@overload
+def asyncClose() -> Callable[[Callable[_P, Coroutine[Any, Any, _T]]], Callable[_P, _T | None]]: ...
+def asyncClose(fn: Any = None) -> Any:
     """Make a coroutine function a plain one, for `closeEvent` and others that Qt waits for.
 
     It returns when the coroutine is done; tasks and windows go on meanwhile, in a nested Qt loop.
     The result is the coroutine's, or None if that was cancelled. If the loop is stopped meanwhile,
     the result is None too, and the coroutine is one of the tasks that are left.
     """
+    if fn is None:
+        return asyncClose  # written with parentheses
     _require_async(fn, "asyncClose")
 
     @functools.wraps(fn)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         loop = _loop()
         if not isinstance(loop, QEventLoop):
             raise RuntimeError(f"asyncClose needs a qtloop.QEventLoop, but {loop!r} is running")
@@ -119,8 +126,11 @@ def _starting_a_task(fn: _AsyncFunction[_T]) -> _Slot[_T]:
         try:
             coroutine = fn(*fitting(args, kwargs), **kwargs)
         except TypeError as error:
+            named = (f"{name}={reprlib.repr(value)}" for name, value in kwargs.items())
+            given = ", ".join([*map(reprlib.repr, args), *named])
             raise TypeError(
-                "asyncSlot was not callable from Signal. Potential signature mismatch."
+                "asyncSlot was not callable from Signal. Potential signature mismatch. "
+                f"{fn.__qualname__}{inspect.signature(fn)} was called with ({given})."
             ) from error
         task = loop.create_task(coroutine)
         _tasks.add(task)

@@ -58,6 +58,18 @@ async def _give(value: Any, ticks: int = 2) -> Any:
 give = asyncClose(_give)
 
 
+def test_parentheses_may_be_written(loop: qtloop.QEventLoop) -> None:
+    @asyncClose()
+    async def close() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    async def main() -> int | None:
+        return close()
+
+    assert run(loop, main()) == 7
+
+
 def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
     """Call the function from Qt while the loop runs; its result or exception."""
 

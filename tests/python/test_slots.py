@@ -286,8 +286,9 @@ def test_slot_that_wants_more_than_the_signal_has_raises_type_error(
     async def two(x: int, y: int) -> None: ...
 
     async def main() -> None:
-        with pytest.raises(TypeError, match=MISMATCH):
+        with pytest.raises(TypeError, match=MISMATCH) as caught:
             two(1)
+        assert "two(x: 'int', y: 'int') -> 'None' was called with (1)." in str(caught.value)
 
     run(loop, main())
 

@@ -447,3 +447,12 @@ with ThreadPoolExecutor() as pool:
     assert pool.submit(run, main()).result()
 """
     assert chosen(NO_BINDING + code)[0] == "None"
+
+
+def test_run_asks_whether_the_function_was_to_be_called() -> None:
+    async def main() -> None: ...
+
+    with pytest.raises(
+        ValueError, match=r"a coroutine was expected, got .*did you mean main\(\)\?"
+    ):
+        qtloop.run(main)  # type: ignore[arg-type]
