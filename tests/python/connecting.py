@@ -118,6 +118,10 @@ class Buffered(Notes, asyncio.BufferedProtocol):
 since_3_11 = pytest.mark.skipif(
     sys.version_info < (3, 11), reason="asyncio of Python 3.10 does otherwise"
 )
+of_new_tls = pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="asyncio's TLS was another one before 3.11, and leaves transports unclosed",
+)
 each_protocol = pytest.mark.parametrize("kind", [Recorder, Buffered])
 
 

@@ -17,18 +17,19 @@ from connecting import (
     Loop,
     Recorder,
     connected,
+    of_new_tls,
     receive,
     receive_all,
     reset,
     run,
     seen,
     settled,
-    since_3_11,
 )
 from running import Errors, Pair, Pipe
 from tls import both, for_client, for_server
 
 pytest_plugins = ["each_loop"]
+pytestmark = of_new_tls
 
 
 # Handshakes that fail
@@ -169,7 +170,6 @@ class Upgraded(Recorder):
         return await self._loop.start_tls(self.transport, self, for_server(), server_side=True)
 
 
-@since_3_11
 @pytest.mark.parametrize("pauses", [True, False])
 def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: bool) -> None:
     async def main() -> None:

@@ -14,21 +14,21 @@ from connecting import (
     LOTS,
     Loop,
     Recorder,
+    of_new_tls,
     run,
     seen,
     settled,
-    since_3_11,
 )
 from running import Errors
 from tls import both, reset_by
 
 pytest_plugins = ["each_loop"]
+pytestmark = of_new_tls
 
 
 # Connections that have met
 
 
-@since_3_11
 def test_megabytes_go_both_ways_over_tls(each_loop: Loop) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
@@ -65,7 +65,6 @@ def test_close_over_tls_sends_what_is_queued_first(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-@since_3_11
 def test_reset_under_tls_is_an_error(each_loop: Loop, errors: Errors) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
@@ -120,7 +119,6 @@ def test_reading_over_tls_can_be_paused(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-@since_3_11
 def test_error_of_a_callback_over_tls_is_reported_and_ends_the_connection(
     each_loop: Loop, errors: Errors
 ) -> None:
