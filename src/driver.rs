@@ -314,7 +314,6 @@ impl<J: Recur + 'static> Driver<J> {
             unpolled: 0,
             has_polled: false,
             saw_io: false,
-            may_linger: false,
             lingers: false,
         }
     }
@@ -382,9 +381,10 @@ impl<J: Recur + 'static> Driver<J> {
             Time::NEVER
         };
         if reactor.ready() > 0 || self.stopping.get() || deadline.is_some_and(|when| when <= now) {
-            if !self.armed.replace(true) {
-                host.arm_now();
-            }
+            // Also if it is armed: since before the turn, and Qt fires its timers in the order of their times. What has
+            // come due of Qt's own during the turn comes first.
+            self.armed.set(true);
+            host.arm_now();
             return;
         }
         if reactor.set_alarm(now) {
@@ -476,10 +476,9 @@ pub struct Turn<J: Recur + 'static> {
     polled: Time,
     unpolled: u32,
     has_polled: bool,
-    /// A descriptor was ready in this turn, and since the last wait for another.
+    /// A descriptor was ready in this turn.
     saw_io: bool,
-    may_linger: bool,
-    /// Descriptors were ready, and the poller is to be asked only after a wait.
+    /// A descriptor was ready since the last wait for another.
     lingers: bool,
 }
 
@@ -495,7 +494,6 @@ impl<J: Recur + 'static> Turn<J> {
             unpolled: 0,
             has_polled: false,
             saw_io: false,
-            may_linger: false,
             lingers: false,
         }
     }
@@ -516,14 +514,7 @@ impl<J: Recur + 'static> Turn<J> {
         let is_idle = self.driver.reactor.borrow().ready() == 0;
         let is_active = self.driver.reactor.borrow_mut().take_active();
         self.saw_io |= is_active;
-        self.may_linger |= is_active;
-        if self.begun && is_idle && std::mem::take(&mut self.may_linger) {
-            // Most likely there is nothing yet. Whoever does not care to wait hears of it by the next turn.
-            self.lingers = !self.driver.linger().is_zero();
-            if self.lingers {
-                return false;
-            }
-        }
+        self.lingers |= is_active;
         self.unpolled += 1;
         let is_due = self.saw_io || self.unpolled >= POLL_BATCHES || now >= self.polled + POLL;
         if !self.begun || is_idle || is_due {
