@@ -1,20 +1,24 @@
 //! Turns give Qt its share, and go on inside of Qt loops that jobs run.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
 use qtloop::qt::{Host, Nest};
-use qtloop::reactor::Time;
+use qtloop::reactor::{Side, Time};
 
 use crate::trials;
-use crate::world::World;
+use crate::world::{World, job};
 
 trials![
     a_job_that_queues_itself_does_not_starve_qt,
     a_turn_runs_many_batches,
     a_budget_of_zero_runs_one_batch_a_turn,
+    what_comes_due_of_qt_during_a_turn_comes_before_the_next,
     jobs_go_on_inside_of_a_qt_loop_that_a_job_runs,
     jobs_go_on_two_loops_deep,
     a_job_queued_from_qt_inside_of_a_nested_loop_runs_there,
@@ -85,6 +89,38 @@ fn a_budget_of_zero_runs_one_batch_a_turn() {
         "Qt's own 0 ms timer fired {} times",
         fired.get()
     );
+}
+
+fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
+    let world = World::new();
+    world.driver.set_budget(Duration::ZERO);
+    let (near, far) = UnixStream::pair().expect("a socket pair");
+    let fd = near.as_raw_fd();
+    let reader = job(|world| world.write("descriptor"));
+    world.driver.watch(fd, Side::Read, reader).expect("watch");
+    let timers = Rc::new(RefCell::new(Vec::new()));
+    let kept = Rc::clone(&timers);
+    // The second turn is by the host's timer, and in the same pass of Qt the notifier is active, too.
+    world.soon(move |world| {
+        (&far).write_all(b"x").expect("write");
+        let kept = Rc::clone(&kept);
+        world.soon(move |world| {
+            let slot = world.clone();
+            let timer = qt_timer(Duration::from_millis(1), move |count| {
+                if count == 1 {
+                    slot.write("timer of Qt");
+                }
+            });
+            kept.borrow_mut().push(timer);
+            world.soon(|world| world.write("job"));
+            thread::sleep(Duration::from_millis(3));
+        });
+    });
+    world.after(Duration::from_millis(30), World::stop);
+    world.run();
+    assert_eq!(world.read(), ["descriptor", "timer of Qt", "job"]);
+    assert_eq!(timers.borrow().len(), 1);
+    drop(world.driver.unwatch(fd, Side::Read));
 }
 
 /// A chain of batches, each of one job, that ends by stopping.
