@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from asyncio import constants, sslproto, trsock
+from asyncio import constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
 
 from . import _native
+from ._tls import TLSProtocol
 from ._transports import (
     DatagramTransport,
     ReadPipeTransport,
@@ -55,7 +56,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
         # Without a waiter, nobody waits; the stubs do not know that.
         waits: Any = waiter
-        tls = sslproto.SSLProtocol(self, protocol, sslcontext, waits, **options)
+        tls = TLSProtocol(self, protocol, sslcontext, waits, **options)
         SocketTransport(self, rawsock, tls, extra=extra, server=server)
         transport: asyncio.Transport = tls._app_transport
         return transport

@@ -18,6 +18,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from . import _native
+from ._tls import TLSProtocol
 
 if TYPE_CHECKING:
     from ._connecting import Connecting
@@ -77,7 +78,8 @@ class _Transport(asyncio.BaseTransport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Have another protocol called from now on."""
         self._protocol = protocol
-        self._io.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
+        is_buffered = isinstance(protocol, protocols.BufferedProtocol)
+        self._io.set_protocol(protocol, is_buffered and not isinstance(protocol, TLSProtocol))
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """The present protocol; None once the connection is lost."""

@@ -172,3 +172,32 @@ def test_nothing_is_kept_of_a_connection_over_tls(each_loop: Loop) -> None:
     run(each_loop, settled())
     gc.collect()
     assert [ref() for ref in left] == [None] * 4
+
+
+def test_records_that_come_in_pieces_and_in_crowds_are_all_given(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, _):
+            # More records at a time than one read gives, each of less than the most that it holds.
+            for size in (1, 100, 16384, 5, 16385, 40000, 3):
+                client.write(bytes([size % 251]) * size)
+            expected = b"".join(
+                bytes([size % 251]) * size for size in (1, 100, 16384, 5, 16385, 40000, 3)
+            )
+            assert await served.received(len(expected)) == expected
+
+    run(each_loop, main())
+
+
+def test_reading_is_paused_and_resumed_over_tls(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, server):
+            server.pause_reading()
+            client.write(LOTS)
+            await seen(each_loop)
+            assert not served.data
+            server.resume_reading()
+            assert await served.received(len(LOTS)) == LOTS
+
+    run(each_loop, main())
