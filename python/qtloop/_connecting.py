@@ -22,6 +22,13 @@ from ._transports import (
 # That there is no descriptor or memory left passes.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
+# Of TLS, those of the handshake and, since there is a shutdown, of that.
+_TIMEOUTS = tuple(
+    getattr(constants, name)
+    for name in ("SSL_HANDSHAKE_TIMEOUT", "SSL_SHUTDOWN_TIMEOUT")
+    if hasattr(constants, name)
+)
+
 
 class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
     """asyncio's loop with native scheduling, and our transports wherever it makes some."""
@@ -85,12 +92,13 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         sslcontext: Any = None,
         server: Any = None,
         backlog: int = 100,
-        *timeouts: Any,
+        *timeouts: float,
     ) -> None:
         """Accept those who wait, as many as the backlog holds, and then let others have their turn.
 
         Out of descriptors, it says so once, and tries again every second until there are some.
         """
+        timeouts = timeouts or _TIMEOUTS
         for _ in range(backlog):
             try:
                 connection, address = sock.accept()
