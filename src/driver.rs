@@ -194,7 +194,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.budget.get()
     }
 
-    /// Sets how long a turn may wait for more of what descriptors had for it. The default is 0.1 ms; zero is never.
+    /// Sets how long a turn may wait for more of what descriptors and other threads had for it. The default is 0.1 ms; zero is never.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }
@@ -476,9 +476,9 @@ pub struct Turn<J: Recur + 'static> {
     polled: Time,
     unpolled: u32,
     has_polled: bool,
-    /// A descriptor was ready in this turn.
+    /// A descriptor or another thread had something in this turn.
     saw_io: bool,
-    /// A descriptor was ready since the last wait for another.
+    /// And since the last wait for more.
     lingers: bool,
 }
 
@@ -551,7 +551,7 @@ impl<J: Recur + 'static> Turn<J> {
     }
 
     /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
-    /// it: nothing came from descriptors, or the time is up.
+    /// it: nothing came from descriptors or other threads, or the time is up.
     ///
     /// The wait is apart from the turn because a face may have to leave its scope for it.
     pub fn linger(&mut self) -> Option<Linger> {

@@ -46,7 +46,7 @@ pub struct Reactor<J> {
     sources: Sources<J>,
     inbox: Remote<J>,
     alarm: Option<Alarm>,
-    /// Descriptors were ready since the last `take_active`.
+    /// Descriptors or other threads had something since the last `take_active`.
     active: bool,
 }
 
@@ -186,7 +186,7 @@ impl<J: Recur> Reactor<J> {
     /// The poller failed.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
         let Collected { rung, active } = self.sources.collect(&mut self.ready)?;
-        self.active |= active;
+        self.active |= active || rung;
         if rung {
             self.inbox.take(&mut self.ready);
         }
@@ -201,7 +201,7 @@ impl<J: Recur> Reactor<J> {
         }
     }
 
-    /// Whether descriptors were ready since this was asked last: then more may be about to come.
+    /// Whether descriptors or other threads had something since this was asked last: then more may be about to come.
     pub fn take_active(&mut self) -> bool {
         std::mem::take(&mut self.active)
     }
