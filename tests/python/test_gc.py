@@ -176,6 +176,30 @@ def test_handle_in_a_cycle_is_collected(each_loop: Loop, schedule: Callable[...,
         assert ref() is None
 
 
+def test_long_chain_of_handles_is_freed(each_loop: Loop) -> None:
+    handle = None
+    for _ in range(100_000):
+        handle = each_loop.call_soon(nothing, handle)
+    run_once(each_loop)
+    one = weakref.ref(handle)
+    del handle
+    assert one() is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 100])
+def test_arguments_of_a_handle_are_told_run_and_freed(each_loop: Loop, count: int) -> None:
+    got: list[tuple[Payload, ...]] = []
+    things = tuple(Payload() for _ in range(count))
+    handle = each_loop.call_soon(lambda *args: got.append(args), *things)
+    assert handle._args == things
+    run_once(each_loop)
+    assert got == [things]
+    alive = [weakref.ref(thing) for thing in things]
+    got.clear()
+    del things, handle
+    assert [ref() for ref in alive] == [None] * count
+
+
 @pytest.mark.parametrize("schedule", [schedule_soon, schedule_threadsafe, schedule_timer])
 def test_unclosed_loop_is_collected_with_what_it_holds(
     app: Any, schedule: Callable[..., Any]
