@@ -14,15 +14,12 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::qt::Host;
+use crate::qt::{Host, Linger};
 use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
 
 /// How long a turn may go on before Qt sees to its own events. Nearly all of the gain of batching is there at a tenth of
@@ -563,33 +560,7 @@ impl<J: Recur + 'static> Turn<J> {
         let until = [self.until, deadline].into_iter().flatten().min()?;
         let timeout = until.after(now)?.min(self.driver.linger());
         let host = self.driver.host.borrow();
-        let descriptor = host.as_ref()?.descriptor();
-        (!timeout.is_zero()).then_some(Linger {
-            descriptor,
-            timeout,
-        })
-    }
-}
-
-/// A short wait for descriptors and other threads. Touches nothing of the driver.
-#[derive(Debug)]
-pub struct Linger {
-    descriptor: Arc<OwnedFd>,
-    timeout: Duration,
-}
-
-impl Linger {
-    /// Waits until something is ready, or the time is over.
-    pub fn wait(&self) {
-        let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: self.timeout.subsec_nanos().into(),
-        };
-        // Whatever ends it, the next poll says what there is.
-        let _ = poll(
-            &mut [PollFd::new(&*self.descriptor, PollFlags::IN)],
-            Some(&timeout),
-        );
+        (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
     }
 }
 

@@ -8,7 +8,7 @@ const TABLE: [(&str, &[&str], &[&str]); 5] = [
     ("qt", &[], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
     ("driver", &["qt", "reactor"], &[]),
-    ("python", &["driver", "qt", "reactor"], &["pyo3"]),
+    ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["driver", "qt", "reactor"], &["qmetaobject"]),
 ];
 
@@ -30,9 +30,20 @@ fn files(module: &str) -> Vec<PathBuf> {
     if file.exists() {
         return vec![file];
     }
-    let folder = fs::read_dir(source.join(module)).expect("a module is a file or a folder");
+    below(&source.join(module))
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let folder = fs::read_dir(folder).expect("a module is a file or a folder");
     folder
         .map(|entry| entry.expect("a readable folder").path())
+        .flat_map(|path| {
+            if path.is_dir() {
+                below(&path)
+            } else {
+                vec![path]
+            }
+        })
         .collect()
 }
 

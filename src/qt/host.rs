@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
@@ -78,10 +79,13 @@ impl Host {
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
     }
 
-    /// What the host watches.
+    /// A short wait, without Qt, for what the host waits for.
     #[must_use]
-    pub fn descriptor(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.descriptor)
+    pub fn linger(&self, timeout: Duration) -> Linger {
+        Linger {
+            descriptor: Arc::clone(&self.descriptor),
+            timeout,
+        }
     }
 
     fn arm_msec(&self, msec: c_int) {
@@ -103,6 +107,29 @@ impl Drop for Host {
                 ManuallyDrop::drop(&mut self.descriptor);
             }
         }
+    }
+}
+
+/// A wait until a host's descriptor is readable, at most for the time that was given. Touches nothing of
+/// the host's: it may be done while other threads use that.
+#[derive(Debug)]
+pub struct Linger {
+    descriptor: Arc<OwnedFd>,
+    timeout: Duration,
+}
+
+impl Linger {
+    /// Waits. A signal may end it early.
+    pub fn wait(&self) {
+        let timeout = Timespec {
+            tv_sec: self.timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: self.timeout.subsec_nanos().into(),
+        };
+        // Whatever ends it, the next poll says what there is.
+        let _ = poll(
+            &mut [PollFd::new(&*self.descriptor, PollFlags::IN)],
+            Some(&timeout),
+        );
     }
 }
 

@@ -10,5 +10,5 @@ mod ffi;
 mod host;
 mod nest;
 
-pub use host::Host;
+pub use host::{Host, Linger};
 pub use nest::Nest;
