@@ -10,6 +10,8 @@
 //! A job may run a Qt event loop of its own (a modal dialog). The host is armed before the first job runs, so Qt calls it
 //! again from in there, and a turn inside the turn runs the other jobs. All state is in cells that are never borrowed
 //! while a job runs.
+//!
+//! Longer than a file should be: driver and turn are one state machine, and are read in one sitting.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -11,13 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _native
+from ._pipes import ReadPipeTransport, WritePipeTransport
 from ._tls import TLSProtocol
-from ._transports import (
-    DatagramTransport,
-    ReadPipeTransport,
-    SocketTransport,
-    WritePipeTransport,
-)
+from ._transports import DatagramTransport, SocketTransport
 
 # That there is no descriptor or memory left passes.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

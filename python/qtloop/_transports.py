@@ -1,4 +1,4 @@
-"""The transports of sockets and pipes: what happens once per connection.
+"""The transports of sockets, and what those of pipes share: what happens once per connection.
 
 What happens once per packet is in the native half, the `_io` of each. The names and the order of
 events are asyncio's, because its own code calls some of them: `Server`, `start_tls`, `sendfile`.
@@ -7,10 +7,7 @@ events are asyncio's, because its own code calls some of them: `Server`, `start_
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
-import stat
 import sys
 import warnings
 from asyncio import base_events, constants, futures, protocols, transports, trsock
@@ -385,119 +382,6 @@ class DatagramTransport(
     def _send_by_socket(self, data: bytes, addr: Any) -> None:
         """Send to a name that has to be looked up, and report addresses that are none."""
         self._sock.sendto(data, addr)
-
-
-class ReadPipeTransport(_Reading):
-    """The end of a pipe, socket or character device that is read."""
-
-    __slots__ = _FIELDS
-
-    if TYPE_CHECKING:
-        _io: _native.Stream
-
-    def __init__(
-        self,
-        loop: Connecting,
-        pipe: Any,
-        protocol: asyncio.BaseProtocol,
-        waiter: asyncio.Future[None] | None = None,
-        extra: dict[str, Any] | None = None,
-    ) -> None:
-        _check_pipe(pipe, "Pipe transport is for pipes/sockets only.")
-        io = _native.Stream(loop, pipe.fileno(), "source")
-        super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
-        self._begin(waiter)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have another protocol called from now on; asyncio's pipes know no BufferedProtocol."""
-        self._protocol = protocol
-        self._io.set_protocol(protocol, False)
-
-    def _on_eof(self) -> None:
-        if self._loop.get_debug():
-            logger.info("%r was closed by peer", self)
-        io = self._io
-        io.closing = io.lost = True
-        io.stop()
-        self._loop.call_soon(self._protocol.eof_received)
-        self._loop.call_soon(self._call_connection_lost, None)
-
-    def _is_usual(self, error: BaseException) -> bool:
-        # The end of a pseudo-terminal.
-        return isinstance(error, OSError) and error.errno == errno.EIO
-
-    def _sides(self) -> list[str]:
-        return ["polling" if self._io.is_watched() else "idle"]
-
-
-class WritePipeTransport(_Writing, transports._FlowControlMixin):
-    """The end of a pipe, socket or character device that is written."""
-
-    __slots__ = _FIELDS
-
-    if TYPE_CHECKING:
-        _io: _native.Stream
-
-    def __init__(
-        self,
-        loop: Connecting,
-        pipe: Any,
-        protocol: asyncio.BaseProtocol,
-        waiter: asyncio.Future[None] | None = None,
-        extra: dict[str, Any] | None = None,
-    ) -> None:
-        mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
-        io = _native.Stream(loop, pipe.fileno(), "sink")
-        super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
-        # What is readable there is that nobody reads any more; of a terminal it is what was typed.
-        self._begin(waiter, reads=not stat.S_ISCHR(mode))
-
-    def can_write_eof(self) -> bool:
-        """True."""
-        return True
-
-    def write_eof(self) -> None:
-        """Close the pipe once all is written, which is how the other end is told."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        if not io.buffered():
-            io.stop()
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
-
-    def close(self) -> None:
-        """Close the pipe once all is written."""
-        self.write_eof()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
-        self._io.write(self, data)
-
-    def _on_eof(self) -> None:
-        """Nobody reads any more."""
-        if self._loop.get_debug():
-            logger.info("%r was closed by peer", self)
-        self._force_close(BrokenPipeError() if self._io.buffered() else None)
-
-    def _on_flushed(self) -> None:
-        if self._io.closing:
-            self._io.stop()
-        super()._on_flushed()
-
-    def _sides(self) -> list[str]:
-        waiting = self._io.buffered()
-        return ["polling" if waiting else "idle", f"bufsize={waiting}"]
-
-
-def _check_pipe(pipe: Any, words: str) -> int:
-    """Refuse files, for which nobody can wait; returns the mode."""
-    mode = os.fstat(pipe.fileno()).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
-        raise ValueError(words)
-    os.set_blocking(pipe.fileno(), False)
-    return mode
 
 
 def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:

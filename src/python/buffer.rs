@@ -1,11 +1,13 @@
-//! Memory to read into: the loop's own, and that of Python objects.
+//! Memory to read into and to write from: the loop's own, and that of Python objects.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
 /// How much is asked of the system at once.
@@ -109,4 +111,68 @@ impl Drop for View {
         // SAFETY: filled by `new`, and released once; the lock is held wherever views are used.
         unsafe { ffi::PyBuffer_Release(&raw mut self.0) }
     }
+}
+
+/// What may be written.
+pub(super) enum Data<'py> {
+    Bytes(Bound<'py, PyBytes>),
+    View(View),
+}
+
+impl<'py> Data<'py> {
+    /// `None` for what asyncio does not take.
+    #[inline]
+    pub(super) fn of(data: &Bound<'py, PyAny>) -> PyResult<Option<Data<'py>>> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Some(Data::Bytes(bytes.clone())));
+        }
+        let is_view = data.is_instance_of::<PyMemoryView>();
+        if !is_view && !data.is_instance_of::<PyByteArray>() {
+            return Ok(None);
+        }
+        Ok(Some(match View::read(data)? {
+            Some(view) => Data::View(view),
+            None => Data::Bytes(copy(data)?),
+        }))
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Data::Bytes(bytes) => bytes.as_bytes(),
+            Data::View(view) => view.as_slice(),
+        }
+    }
+
+    /// What is left of it, for later, as bytes and how many of them not to count. The owner may change what is not bytes.
+    pub(super) fn keep(self, py: Python<'py>, sent: usize) -> (Bound<'py, PyBytes>, usize) {
+        match self {
+            Data::Bytes(bytes) => (bytes, sent),
+            Data::View(view) => (PyBytes::new(py, &view.as_slice()[sent..]), 0),
+        }
+    }
+}
+
+#[cold]
+pub(super) fn not_bytes(data: &Bound<'_, PyAny>) -> PyErr {
+    let name = data
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string());
+    PyTypeError::new_err(format!(
+        "data argument must be a bytes-like object, not '{name}'"
+    ))
+}
+
+/// The same bytes, in an object that nobody can change.
+pub(super) fn copy<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    // memoryview() refuses what is not bytes-like, of which bytes() would make something.
+    let view = PyMemoryView::from(data)?;
+    // SAFETY: it is an object, and the lock is held.
+    let bytes =
+        unsafe { Bound::from_owned_ptr_or_err(data.py(), ffi::PyBytes_FromObject(view.as_ptr()))? };
+    Ok(bytes.cast_into::<PyBytes>()?)
 }

@@ -17,10 +17,10 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
+use super::buffer::{Data, not_bytes};
 use super::endpoint::{Endpoint, Inner, fail};
 use super::event_loop::{EventLoop, is_fatal, os_error};
 use super::gil::Guarded;
-use super::stream::{Data, not_bytes};
 use crate::reactor::Side;
 
 /// What a packet in the queue counts for beside its bytes; asyncio's.
@@ -119,7 +119,7 @@ impl Datagrams {
                 Sent::Failed(error) => return failed(end, transport, error),
             }
         }
-        let bytes = data.into_bytes(py);
+        let (bytes, _) = data.keep(py, 0);
         end.queued
             .set(end.queued.get() + bytes.as_bytes().len() + HEADER);
         post.queue.borrow_mut().push_back(Packet {

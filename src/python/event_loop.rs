@@ -2,6 +2,8 @@
 //!
 //! The state that this half reads lives here, under asyncio's own attribute names (`_debug`, `_closed`, `_thread_id`,
 //! `_stopping`), so that asyncio's Python code, which the other half inherits, reads and writes it unchanged.
+//!
+//! Longer than a file should be: PyO3 wants all of a class's methods in one block.
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -9,13 +9,12 @@ use std::io::{self, IoSlice};
 use std::os::fd::RawFd;
 
 use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::PyBytes;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
-use super::buffer::{Buffer, View};
+use super::buffer::{Buffer, Data, View, copy, not_bytes};
 use super::endpoint::{Endpoint, Inner, fail, forbidden, ignore_full};
 use super::event_loop::{EventLoop, os_error};
 use super::gil::Guarded;
@@ -123,7 +122,15 @@ impl Stream {
                 Err(error) => return flow.fail_write(transport, error),
             }
         }
-        flow.put(py, end, data.keep(py, sent));
+        let (bytes, sent) = data.keep(py, sent);
+        flow.put(
+            py,
+            end,
+            Piece {
+                bytes: bytes.unbind(),
+                sent,
+            },
+        );
         end.watch(transport, Side::Write)?;
         end.pause_protocol(transport)
     }
@@ -228,84 +235,6 @@ fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
     transport
         .call_method0(intern!(transport.py(), "_on_eof"))
         .map(|_| false)
-}
-
-/// What may be written.
-pub(super) enum Data<'py> {
-    Bytes(Bound<'py, PyBytes>),
-    View(View),
-}
-
-impl<'py> Data<'py> {
-    /// `None` for what asyncio does not take.
-    #[inline]
-    pub(super) fn of(data: &Bound<'py, PyAny>) -> PyResult<Option<Data<'py>>> {
-        if let Ok(bytes) = data.cast::<PyBytes>() {
-            return Ok(Some(Data::Bytes(bytes.clone())));
-        }
-        let is_view = data.is_instance_of::<PyMemoryView>();
-        if !is_view && !data.is_instance_of::<PyByteArray>() {
-            return Ok(None);
-        }
-        Ok(Some(match View::read(data)? {
-            Some(view) => Data::View(view),
-            None => Data::Bytes(copy(data)?),
-        }))
-    }
-
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
-        match self {
-            Data::Bytes(bytes) => bytes.as_bytes(),
-            Data::View(view) => view.as_slice(),
-        }
-    }
-
-    /// What is left of it, for later: the owner may change what is not bytes.
-    fn keep(self, py: Python<'_>, sent: usize) -> Piece {
-        match self {
-            Data::Bytes(bytes) => Piece {
-                bytes: bytes.unbind(),
-                sent,
-            },
-            Data::View(view) => Piece {
-                bytes: PyBytes::new(py, &view.as_slice()[sent..]).unbind(),
-                sent: 0,
-            },
-        }
-    }
-
-    /// All of it, for later.
-    pub(super) fn into_bytes(self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        match self {
-            Data::Bytes(bytes) => bytes,
-            Data::View(view) => PyBytes::new(py, view.as_slice()),
-        }
-    }
-}
-
-#[cold]
-pub(super) fn not_bytes(data: &Bound<'_, PyAny>) -> PyErr {
-    let name = data
-        .get_type()
-        .name()
-        .map_or_else(|_| "?".into(), |name| name.to_string());
-    PyTypeError::new_err(format!(
-        "data argument must be a bytes-like object, not '{name}'"
-    ))
-}
-
-/// The same bytes, in an object that nobody can change.
-fn copy<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    if let Ok(bytes) = data.cast_exact::<PyBytes>() {
-        return Ok(bytes.clone());
-    }
-    // memoryview() refuses what is not bytes-like, of which bytes() would make something.
-    let view = PyMemoryView::from(data)?;
-    // SAFETY: it is an object, and the lock is held.
-    let bytes =
-        unsafe { Bound::from_owned_ptr_or_err(data.py(), ffi::PyBytes_FromObject(view.as_ptr()))? };
-    Ok(bytes.cast_into::<PyBytes>()?)
 }
 
 impl Flow {

@@ -4,6 +4,8 @@
 //! hold what every handle has. What most handles have not got is not stored but told: `_args` is made of the arguments in
 //! the tail when somebody asks, and `_cancelled`, `_repr` and `_source_traceback` have their defaults while their slots
 //! are empty. Memory of dead handles is kept for the next ones, up to [`KEPT`] of a class.
+//!
+//! Longer than a file should be: it is all that may know where the parts lie.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
