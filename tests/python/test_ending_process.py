@@ -370,5 +370,6 @@ gc.collect()
 """
     done = child(program, PYTHONWARNINGS="default")
     assert lines(done.stdout) == []
-    (first, *_) = lines(done.stderr)
-    assert "ResourceWarning: unclosed event loop <QEventLoop running=False closed=False" in first
+    # In which order the collector comes to the loop and to its sockets is its own affair.
+    warning = "ResourceWarning: unclosed event loop <QEventLoop running=False closed=False"
+    assert any(warning in line for line in lines(done.stderr))
