@@ -125,8 +125,10 @@ def test_loop_that_was_made_before_a_fork_runs_in_the_child(child: Child) -> Non
             reading, writing = os.pipe()
             came = []
             loop.add_reader(reading, lambda: [came.append(os.read(reading, 9)), loop.stop()])
-            loop.call_later(0.02, os.write, writing, b"x")
-            threading.Timer(0.01, loop.call_soon_threadsafe, (came.append, "thread")).start()
+            def tell():
+                came.append("thread")
+                loop.call_later(0.01, os.write, writing, b"x")
+            threading.Timer(0.01, loop.call_soon_threadsafe, (tell,)).start()
             loop.run_forever()
             print(came, flush=True)
             os._exit(0)
