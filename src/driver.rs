@@ -303,18 +303,10 @@ impl<J: Recur + 'static> Driver<J> {
 
     /// A turn of one batch, without Qt and without collecting: what is ready now.
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
-        self.depth.set(self.depth.get() + 1);
-        Turn {
-            driver: Rc::clone(self),
-            begun: true,
-            end: self.end_of_ready(),
-            until: None,
-            polled: Time::NEVER,
-            unpolled: 0,
-            has_polled: false,
-            saw_io: false,
-            lingers: false,
-        }
+        let mut turn = Turn::new(Rc::clone(self));
+        turn.begun = true;
+        turn.end = self.end_of_ready();
+        turn
     }
 
     /// Looks at all jobs that are held. `visit` must not use the driver. Returns false, without looking, if the driver is
@@ -540,9 +532,7 @@ impl<J: Recur + 'static> Turn<J> {
         }
         is_ready
     }
-}
 
-impl<J: Recur + 'static> Turn<J> {
     /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
     /// its scope holds.
     pub fn take_polled(&mut self) -> bool {

@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
 use super::endpoint::{Endpoint, Inner, fail};
-use super::event_loop::{EventLoop, is_fatal, os_error};
+use super::event_loop::{EventLoop, is_fatal, os_error, side};
 use super::gil::Guarded;
 use crate::reactor::Side;
 
@@ -142,11 +142,7 @@ impl Datagrams {
 
     /// Do what one side is ready for. For debug mode, where a handle calls it.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
-        Datagrams::work(
-            slf,
-            transport,
-            if writer { Side::Write } else { Side::Read },
-        )
+        Datagrams::work(slf, transport, side(writer))
     }
 }
 

@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -412,9 +411,4 @@ pub(super) fn ignore_full(result: rustix::io::Result<usize>) -> io::Result<usize
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
         other => Ok(other?),
     }
-}
-
-/// asyncio's error for what is written at the wrong time.
-pub(super) fn forbidden(words: String) -> PyErr {
-    PyRuntimeError::new_err(words)
 }

@@ -13,7 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTypeError, PyValueError,
+    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTypeError,
+    PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -200,19 +201,9 @@ impl State {
         if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
             driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
         }
-        let Err(error) = result else { return Ok(()) };
-        if is_fatal(py, &error) {
-            return Err(error);
-        }
-        let report = intern!(py, "_handle_failed");
-        match event_loop.call_method1(report, (&*job.object, error.into_value(py))) {
-            Err(error) if is_fatal(py, &error) => Err(error),
-            Err(error) => {
-                error.write_unraisable(py, Some(event_loop));
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-        }
+        report(event_loop, result, |error| {
+            event_loop.call_method1(intern!(py, "_handle_failed"), (&*job.object, error))
+        })
     }
 
     /// Runs one side of a transport; the error is one that ends the loop.
@@ -233,20 +224,10 @@ impl State {
                     Err(_) => Datagrams::work(io.cast()?, transport, side),
                 })
         };
-        let Err(error) = result else { return Ok(()) };
-        if is_fatal(py, &error) {
-            return Err(error);
-        }
-        let report = intern!(py, "_transport_failed");
-        let arguments = (transport, side == Side::Write, error.into_value(py));
-        match event_loop.call_method1(report, arguments) {
-            Err(error) if is_fatal(py, &error) => Err(error),
-            Err(error) => {
-                error.write_unraisable(py, Some(event_loop));
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-        }
+        report(event_loop, result, |error| {
+            let arguments = (transport, side == Side::Write, error);
+            event_loop.call_method1(intern!(py, "_transport_failed"), arguments)
+        })
     }
 
     /// A job at this depth has returned: handles that waited for its context are next.
@@ -299,12 +280,33 @@ impl State {
     }
 }
 
+/// Has a callback's error told to the program, unless it is one that ends the loop: that is returned.
+fn report<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    result: PyResult<()>,
+    tell: impl FnOnce(Py<PyBaseException>) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let Err(error) = result else { return Ok(()) };
+    if is_fatal(py, &error) {
+        return Err(error);
+    }
+    match tell(error.into_value(py)) {
+        Err(error) if is_fatal(py, &error) => Err(error),
+        Err(error) => {
+            error.write_unraisable(py, Some(event_loop));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 #[cold]
 fn closed() -> PyErr {
     PyRuntimeError::new_err("Event loop is closed")
 }
 
-fn side(writer: bool) -> Side {
+pub(super) fn side(writer: bool) -> Side {
     if writer { Side::Write } else { Side::Read }
 }
 

@@ -15,8 +15,8 @@ use pyo3::types::PyBytes;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::buffer::{Buffer, Data, View, copy, not_bytes};
-use super::endpoint::{Endpoint, Inner, fail, forbidden, ignore_full};
-use super::event_loop::{EventLoop, os_error};
+use super::endpoint::{Endpoint, Inner, fail, ignore_full};
+use super::event_loop::{EventLoop, os_error, side};
 use super::gil::Guarded;
 use crate::reactor::Side;
 
@@ -193,11 +193,7 @@ impl Stream {
 
     /// Do what one side is ready for. For debug mode, where a handle calls it.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
-        Stream::work(
-            slf,
-            transport,
-            if writer { Side::Write } else { Side::Read },
-        )
+        Stream::work(slf, transport, side(writer))
     }
 }
 
@@ -390,12 +386,12 @@ impl Flow {
 
     fn may_write(&self, function: &str) -> PyResult<()> {
         if self.has_eof.get() {
-            return Err(forbidden(format!(
+            return Err(PyRuntimeError::new_err(format!(
                 "Cannot call {function}() after write_eof()"
             )));
         }
         if self.is_lent.get() {
-            return Err(forbidden(format!(
+            return Err(PyRuntimeError::new_err(format!(
                 "unable to {function}; sendfile is in progress"
             )));
         }

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use self::class::{
     Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_inline, fill, get, set, types,
 };
-use super::event_loop::EventLoop;
+use super::event_loop::{EventLoop, side};
 use super::job::{Job, Kind};
 use super::method;
 use crate::reactor::{Side, TimerKey};
@@ -231,14 +231,7 @@ impl Job {
         }
         // SAFETY: only `Call::watch` makes jobs of this kind.
         let tail = unsafe { &*at::<WatchTail>(self.object.as_ptr(), types(py).watch.tail) };
-        Some((
-            tail.fd,
-            if tail.is_writer {
-                Side::Write
-            } else {
-                Side::Read
-            },
-        ))
+        Some((tail.fd, side(tail.is_writer)))
     }
 
     #[inline]
