@@ -256,9 +256,17 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow_mut().watch_edges(fd, side, job)
     }
 
+    /// Queues a job when a descriptor is ready for the first time. See [`Reactor::watch_once`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch_once(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_once(fd, side, job)
+    }
+
     /// Ends a watch. See [`Reactor::unwatch`].
-    pub fn unwatch(&self, fd: RawFd, side: Side) -> Option<J> {
-        self.reactor.borrow_mut().unwatch(fd, side)
+    pub fn unwatch(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) -> Option<J> {
+        self.reactor.borrow_mut().unwatch(fd, side, is_mine)
     }
 
     /// Whether there is a watch. See [`Reactor::is_watched`].
@@ -502,8 +510,11 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         let now = Time::now();
-        let is_idle = self.driver.reactor.borrow().ready() == 0;
-        let is_active = self.driver.reactor.borrow_mut().take_active();
+        let (is_idle, is_active) = {
+            let mut reactor = self.driver.reactor.borrow_mut();
+            let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
+            (reactor.ready() == 0 && !has_timer, reactor.take_active())
+        };
         self.saw_io |= is_active;
         self.lingers |= is_active;
         self.unpolled += 1;

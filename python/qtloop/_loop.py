@@ -20,6 +20,7 @@ from typing import Any
 from . import _binding, _end, _excepthook, _native
 from ._connecting import Connecting
 from ._quit import listens_to, moved
+from ._sockets import Sockets
 from ._watched import Watched, fileno
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
@@ -30,7 +31,7 @@ _LINKS = 16
 _guests: set[QEventLoop] = set()
 
 
-class QEventLoop(Connecting):
+class QEventLoop(Connecting, Sockets):
     """A complete asyncio event loop that runs inside Qt's own.
 
     `app` is the application object, or a `QThread` whose thread will run the loop; by default the
@@ -378,7 +379,7 @@ class QEventLoop(Connecting):
     ) -> events.Handle:
         self._check_closed()  # type: ignore[attr-defined]
         fd = fileno(file)
-        handle = self._watch(fd, writer, callback, args)
+        handle = self._watch(fd, writer, False, callback, args)
         if file is not fd:
             # Kept alive while it is watched, and known again when it is closed.
             self._files[fd, writer] = file

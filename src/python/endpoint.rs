@@ -293,7 +293,7 @@ impl Inner {
     fn unwatch(&self, side: Side) {
         // The loop may be closed, and then nothing is watched.
         if let Ok(driver) = self.state.driver() {
-            drop(driver.unwatch(self.fd, side));
+            drop(driver.unwatch(self.fd, side, |_| true));
         }
     }
 

@@ -175,14 +175,7 @@ impl State {
         if job.is_cancelled(py) {
             if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
                 // Cancelled by its handle, and not by `remove_reader`: it is still registered.
-                let mut mine = false;
-                driver.rearm(fd, side, |watched| {
-                    mine = watched.object.is(&*job.object);
-                    false
-                });
-                if mine {
-                    drop(driver.unwatch(fd, side));
-                }
+                drop(driver.unwatch(fd, side, |watched| watched.object.is(&*job.object)));
             }
             return Ok(());
         }
@@ -676,11 +669,13 @@ impl EventLoop {
         }
     }
 
-    /// Watch one side of a descriptor; cancels the handle that did so before, and returns the new one.
+    /// Watch one side of a descriptor, until _unwatch() or `once`; cancels the handle that did so before, and returns the
+    /// new one.
     fn _watch<'py>(
         slf: &Bound<'py, Self>,
         fd: RawFd,
         writer: bool,
+        once: bool,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -698,25 +693,35 @@ impl EventLoop {
             debug: state.debug.get(),
         };
         // SAFETY: all of it is held for the time of the call.
-        let (handle, job) = unsafe { call.watch(py, fd, side)? };
-        for old in driver
-            .watch(fd, side, job)
-            .map_err(os_error)?
-            .into_iter()
-            .flatten()
-        {
+        let (handle, replaced) = unsafe {
+            if once {
+                let (handle, job) = call.soon(py)?;
+                (handle, driver.watch_once(fd, side, job))
+            } else {
+                let (handle, job) = call.watch(py, fd, side)?;
+                (handle, driver.watch(fd, side, job))
+            }
+        };
+        for old in replaced.map_err(os_error)?.into_iter().flatten() {
             old.object.call_method0(py, intern!(py, "cancel"))?;
         }
         Ok(handle)
     }
 
-    /// End a watch, and cancel its handle. Returns whether there was one.
-    fn _unwatch(&self, py: Python<'_>, fd: RawFd, writer: bool) -> PyResult<bool> {
+    /// End a watch, only that of the handle if one is given, and cancel it. Returns whether there was one.
+    #[pyo3(signature = (fd, writer, handle=None))]
+    fn _unwatch(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        writer: bool,
+        handle: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
         let Ok(driver) = self.driver(py) else {
             return Ok(false);
         };
-        let side = side(writer);
-        let Some(old) = driver.unwatch(fd, side) else {
+        let is_mine = |job: &Job| handle.is_none_or(|handle| job.object.is(handle));
+        let Some(old) = driver.unwatch(fd, side(writer), is_mine) else {
             return Ok(false);
         };
         old.object.call_method0(py, intern!(py, "cancel"))?;

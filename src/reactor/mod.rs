@@ -157,9 +157,22 @@ impl<J: Recur> Reactor<J> {
         self.sources.watch(fd, side, Trigger::Edge, job)
     }
 
-    /// Ends the watch of that side of `fd`, which may be closed, and returns its job.
-    pub fn unwatch(&mut self, fd: RawFd, side: Side) -> Option<J> {
-        self.sources.unwatch(fd, side)
+    /// As [`watch`](Reactor::watch), for a job that is due once. What waits again and again saves two system calls each time.
+    ///
+    /// # Errors
+    /// As `watch`.
+    pub fn watch_once(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
+        self.sources.watch(fd, side, Trigger::Once, job)
+    }
+
+    /// Ends the watch of that side of `fd`, which may be closed, if `is_mine` knows its job, and returns that.
+    pub fn unwatch(
+        &mut self,
+        fd: RawFd,
+        side: Side,
+        is_mine: impl FnOnce(&J) -> bool,
+    ) -> Option<J> {
+        self.sources.unwatch(fd, side, is_mine)
     }
 
     /// Whether that side of `fd` is watched.
@@ -196,8 +209,12 @@ impl<J: Recur> Reactor<J> {
 
     /// Makes ready what is due of the timers alone, which costs no system call.
     pub fn collect_timers(&mut self, now: Time) {
+        let before = self.ready.len();
         while let Some(job) = self.timers.pop_due(now) {
             self.ready.push_back(job);
+        }
+        if let Some(alarm) = &mut self.alarm {
+            alarm.count(self.ready.len() - before);
         }
     }
 
@@ -211,7 +228,8 @@ impl<J: Recur> Reactor<J> {
         self.timers.next_due()
     }
 
-    /// Sets the alarm for the earliest timer, or up to 50 µs later if that is about to come: others may come with it.
+    /// Sets the alarm for the earliest timer, or up to 50 µs later if that is about to come (250 µs if timers come in
+    /// crowds): others may come with it.
     /// Returns false if this reactor has none.
     pub fn set_alarm(&mut self, now: Time) -> bool {
         let next = self.timers.next_due();

@@ -33,6 +33,9 @@ pub enum Side {
 pub(super) enum Trigger {
     /// As long as the descriptor is ready.
     Level,
+    /// Never. The descriptor stays with the poller, where the next waiter of this kind finds it; that saves the calls that
+    /// add and remove it.
+    Once,
     /// When something has happened to the descriptor since the job was handed out last. For a job that goes on until the
     /// system says that there is no more.
     Edge,
@@ -43,7 +46,7 @@ const SIDES: [Side; 2] = [Side::Read, Side::Write];
 impl Side {
     fn interest(self, trigger: Trigger) -> Interest {
         match (self, trigger) {
-            (Side::Read, Trigger::Level) => Interest::READABLE,
+            (Side::Read, Trigger::Level | Trigger::Once) => Interest::READABLE,
             // A read ends before urgent data, and nothing else tells of what is behind them.
             (Side::Read, Trigger::Edge) => Interest::READABLE | Interest::PRIORITY,
             (Side::Write, _) => Interest::WRITABLE,
@@ -192,8 +195,11 @@ impl<J: Recur> Sources<J> {
     ) -> io::Result<[Option<J>; 2]> {
         let registry = self.poll.registry();
         let interest = side.interest(trigger);
-        let known = self.sources.get(&fd);
+        let known = self.sources.get_mut(&fd);
         if let Some(source) = known.filter(|source| source.registered) {
+            if source.interest().is_none() {
+                source.hung_up = false; // of a waiter of before
+            }
             let other = source.waiters[1 - side as usize].as_ref();
             let both = other.map_or(interest, |other| {
                 interest | SIDES[1 - side as usize].interest(other.trigger)
@@ -238,19 +244,32 @@ impl<J: Recur> Sources<J> {
         waiter.replace(fresh).map(|waiter| waiter.job)
     }
 
-    /// Removes the waiter of one side of `fd` and returns it. `fd` may be closed.
-    pub(super) fn unwatch(&mut self, fd: RawFd, side: Side) -> Option<J> {
+    /// Removes the waiter of one side of `fd`, if `is_mine` knows it, and returns it. `fd` may be closed.
+    pub(super) fn unwatch(
+        &mut self,
+        fd: RawFd,
+        side: Side,
+        is_mine: impl FnOnce(&J) -> bool,
+    ) -> Option<J> {
         let source = self.sources.get_mut(&fd)?;
-        let waiter = source.waiters[side as usize].take()?;
+        let waiter = source.waiters[side as usize].take_if(|waiter| is_mine(&waiter.job))?;
         if source.interest().is_some() {
             source.renew(self.poll.registry(), fd);
-        } else if let Some(source) = self.sources.remove(&fd)
-            && source.registered
+        } else {
+            self.forget(fd);
+        }
+        Some(waiter.job)
+    }
+
+    fn forget(&mut self, fd: RawFd) {
+        if self
+            .sources
+            .remove(&fd)
+            .is_some_and(|source| source.registered)
         {
             // The descriptor may be closed already, and then the kernel has forgotten it.
             let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
         }
-        Some(waiter.job)
     }
 
     /// Whether one side of `fd` has a waiter.
@@ -300,6 +319,7 @@ impl<J: Recur> Sources<J> {
             other => other?,
         }
         let mut collected = Collected::default();
+        let mut unwanted = Vec::new();
         for event in &self.events {
             match event.token() {
                 WAKER => collected.rung = true,
@@ -311,15 +331,21 @@ impl<J: Recur> Sources<J> {
                     else {
                         continue;
                     };
+                    if source.interest().is_none() {
+                        unwanted.push(fd);
+                        continue;
+                    }
                     collected.active = true;
                     source.hung_up |=
                         event.is_read_closed() || event.is_error() || event.is_priority();
                     for side in SIDES {
-                        let waiter = source.waiters[side as usize].as_mut();
-                        let Some(waiter) = waiter.filter(|_| side.is_ready(event)) else {
+                        let place = &mut source.waiters[side as usize];
+                        let Some(waiter) = place.as_mut().filter(|_| side.is_ready(event)) else {
                             continue;
                         };
-                        if waiter.armed {
+                        if waiter.trigger == Trigger::Once {
+                            ready.extend(place.take().map(|waiter| waiter.job));
+                        } else if waiter.armed {
                             waiter.armed = false;
                             ready.extend(Some(waiter.job.again()));
                         } else {
@@ -328,6 +354,9 @@ impl<J: Recur> Sources<J> {
                     }
                 }
             }
+        }
+        for fd in unwanted {
+            self.forget(fd);
         }
         Ok(collected)
     }

@@ -173,6 +173,55 @@ fn news_for_edges_while_the_job_runs_make_it_due_again_once() {
 }
 
 #[test]
+fn who_waits_once_is_called_once_and_may_wait_again() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    far.write_all(b"x").expect("write");
+    reactor.watch_once(fd, Side::Read, "first").expect("watch");
+    assert_eq!(drain(&mut reactor, at(0)), ["first"]);
+    assert!(!reactor.is_watched(fd, Side::Read));
+    far.write_all(b"y").expect("write");
+    assert!(drain(&mut reactor, at(0)).is_empty());
+    reactor.watch_once(fd, Side::Read, "next").expect("watch");
+    assert_eq!(drain(&mut reactor, at(0)), ["next"]);
+}
+
+#[test]
+fn a_descriptor_that_nobody_waits_for_any_more_wakes_the_loop_once() {
+    let mut reactor = reactor();
+    let (near, mut far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch_once(fd, Side::Read, "job").expect("watch");
+    let mut woken = Vec::new();
+    for _ in 0..3 {
+        far.write_all(b"x").expect("write");
+        woken.push(is_readable(&reactor));
+        drain(&mut reactor, at(0));
+    }
+    assert_eq!(
+        woken,
+        [true, true, false],
+        "for the job, for nobody, and not again"
+    );
+    reactor.watch_once(fd, Side::Read, "again").expect("watch");
+    assert_eq!(drain(&mut reactor, at(0)), ["again"]);
+}
+
+#[test]
+fn only_the_owner_ends_a_watch() {
+    let mut reactor = reactor();
+    let (near, _far) = pair();
+    let fd = near.as_raw_fd();
+    reactor.watch(fd, Side::Read, "mine").expect("watch");
+    assert_eq!(reactor.unwatch(fd, Side::Read, |&job| job == "yours"), None);
+    assert_eq!(
+        reactor.unwatch(fd, Side::Read, |&job| job == "mine"),
+        Some("mine")
+    );
+}
+
+#[test]
 fn a_hang_up_is_remembered() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
@@ -200,7 +249,7 @@ fn both_sides_of_a_descriptor_are_watched_apart() {
         ["read"],
         "the writer has not run"
     );
-    assert_eq!(reactor.unwatch(fd, Side::Read), Some("read"));
+    assert_eq!(reactor.unwatch(fd, Side::Read, |_| true), Some("read"));
     rearm(&mut reactor, fd, Side::Write, "write");
     assert_eq!(drain(&mut reactor, at(0)), ["write"]);
 }
@@ -250,7 +299,7 @@ fn an_event_of_a_closed_descriptor_does_not_reach_the_next_owner_of_its_number()
     let fd = closing.as_raw_fd();
     reactor.watch(fd, Side::Read, "old owner").expect("watch");
     drop(closing);
-    assert_eq!(reactor.unwatch(fd, Side::Read), Some("old owner"));
+    assert_eq!(reactor.unwatch(fd, Side::Read, |_| true), Some("old owner"));
     let (next, _quiet) = pair();
     let next = renumbered(&next, 700);
     assert_eq!(next.as_raw_fd(), fd, "the number is given out again");

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from running import Pair
 
 import qtloop
 
@@ -443,72 +442,3 @@ def test_thread_and_process_executors_do_work(loop: qtloop.QEventLoop) -> None:
                 await loop.run_in_executor(processes, divmod, 1, 0)
 
     run(loop, main())
-
-
-# The methods for bare sockets
-
-
-def test_bare_sockets_are_served(loop: qtloop.QEventLoop, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(DATA)
-
-    async def serve(listener: socket.socket) -> bytes:
-        connection, _ = await loop.sock_accept(listener)
-        with connection:
-            got = b""
-            buffer = bytearray(65536)
-            while count := await loop.sock_recv_into(connection, buffer):
-                got += buffer[:count]
-            return got
-
-    async def main() -> bytes:
-        with socket.create_server(HERE) as listener, socket.socket() as client:
-            listener.setblocking(False)
-            client.setblocking(False)
-            serving = asyncio.create_task(serve(listener))
-            await loop.sock_connect(client, listener.getsockname())
-            await loop.sock_sendall(client, DATA * 8)
-            with path.open("rb") as file:
-                assert await loop.sock_sendfile(client, file) == len(DATA)
-            client.shutdown(socket.SHUT_WR)
-            assert await loop.sock_recv(client, 1) == b""
-            return await serving
-
-    assert run(loop, main()) == DATA * 9
-
-
-def test_bare_datagrams_go_to_and_fro(loop: qtloop.QEventLoop) -> None:
-    if sys.version_info < (3, 11):
-        pytest.skip("asyncio has sock_recvfrom and sock_sendto since 3.11")
-
-    async def main() -> tuple[bytes, bytes]:
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as one,
-            socket.socket(type=socket.SOCK_DGRAM) as other,
-        ):
-            for end in (one, other):
-                end.setblocking(False)
-                end.bind(HERE)
-            receiving = asyncio.create_task(loop.sock_recvfrom(other, 100))
-            await loop.sock_sendto(one, b"to", other.getsockname())
-            to, address = await receiving
-            await loop.sock_sendto(other, b"fro", address)
-            buffer = bytearray(10)
-            count, _ = await loop.sock_recvfrom_into(one, buffer)
-            return to, bytes(buffer[:count])
-
-    assert run(loop, main()) == (b"to", b"fro")
-
-
-def test_waiting_for_a_bare_socket_can_be_cancelled(loop: qtloop.QEventLoop, pair: Pair) -> None:
-    one, other = pair
-
-    async def main() -> bytes:
-        for _ in range(3):
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(loop.sock_recv(one, 9), 0.002)
-        assert loop.remove_reader(one) is False
-        other.send(b"after")
-        return await loop.sock_recv(one, 9)
-
-    assert run(loop, main()) == b"after"

@@ -147,7 +147,7 @@ fn a_readable_descriptor_runs_its_job_until_it_is_read() {
     far.write_all(b"abc").expect("write");
     world.run();
     assert_eq!(calls.get(), 3, "one byte a call");
-    assert!(world.driver.unwatch(fd, Side::Read).is_some());
+    assert!(world.driver.unwatch(fd, Side::Read, |_| true).is_some());
 }
 
 fn a_writable_descriptor_runs_its_job() {
@@ -159,5 +159,5 @@ fn a_writable_descriptor_runs_its_job() {
         .watch(fd, Side::Write, job(World::stop))
         .expect("watch");
     world.run();
-    drop(world.driver.unwatch(fd, Side::Write));
+    drop(world.driver.unwatch(fd, Side::Write, |_| true));
 }

@@ -120,7 +120,7 @@ fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
     world.run();
     assert_eq!(world.read(), ["descriptor", "timer of Qt", "job"]);
     assert_eq!(timers.borrow().len(), 1);
-    drop(world.driver.unwatch(fd, Side::Read));
+    drop(world.driver.unwatch(fd, Side::Read, |_| true));
 }
 
 /// A chain of batches, each of one job, that ends by stopping.

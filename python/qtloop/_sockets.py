@@ -1,0 +1,72 @@
+"""`loop.sock_recv()` and its kin: try, and wait until the socket is ready to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import base_events, futures
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import _native
+
+T = TypeVar("T")
+
+
+class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
+    """asyncio's operations on the program's own sockets.
+
+    Where asyncio has the poller call the operation, here the waiting coroutine does: one that is
+    cancelled has taken nothing from the socket that nobody gets.
+    """
+
+    async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
+        return await self._sock_do(sock, False, sock.recv, nbytes)
+
+    async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
+        return await self._sock_do(sock, False, sock.recv_into, buf)
+
+    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+        return await self._sock_do(sock, False, sock.recvfrom, bufsize)
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        return await self._sock_do(sock, False, sock.recvfrom_into, buf, nbytes or len(buf))
+
+    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        return await self._sock_do(sock, True, sock.sendto, data, address)
+
+    async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
+        left = memoryview(data).cast("B")
+        while left := left[await self._sock_do(sock, True, sock.send, left) :]:
+            await self._sock_ready(sock.fileno(), True)
+
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        connection, address = await self._sock_do(sock, False, sock.accept)
+        connection.setblocking(False)
+        return connection, address
+
+    async def _sock_do(
+        self, sock: socket.socket, writes: bool, operation: Callable[..., T], *args: Any
+    ) -> T:
+        base_events._check_ssl_socket(sock)  # type: ignore[attr-defined]
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+        while True:
+            try:
+                return operation(*args)
+            except (BlockingIOError, InterruptedError):  # noqa: PERF203 - how a socket says it
+                await self._sock_ready(sock.fileno(), writes)
+
+    async def _sock_ready(self, fd: int, writes: bool) -> None:
+        self._ensure_fd_no_transport(fd)  # type: ignore[attr-defined]
+        ready = self.create_future()
+        wake = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+        handle = self._watch(fd, writes, True, wake, (ready, None))
+        try:
+            await ready
+        finally:
+            if not ready.done() or ready.cancelled():
+                handle.cancel()
+                self._unwatch(fd, writes, handle)
