@@ -8,12 +8,15 @@ import socket
 from asyncio import constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._pipes import ReadPipeTransport, WritePipeTransport
 from ._tls import TLSProtocol
 from ._transports import DatagramTransport, SocketTransport
+
+if TYPE_CHECKING:
+    import ssl
 
 # That there is no descriptor or memory left passes.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -63,6 +66,52 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         SocketTransport(self, rawsock, tls, extra=extra, server=server)
         transport: asyncio.Transport = tls._app_transport
         return transport
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        **timeouts: Any,
+    ) -> asyncio.Transport:
+        import ssl  # here, for Pythons that were built without
+
+        if not isinstance(sslcontext, ssl.SSLContext):
+            raise TypeError(
+                f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}"
+            )
+        if not getattr(transport, "_start_tls_compatible", False):
+            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        waiter = self.create_future()
+        tls = TLSProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            call_connection_made=False,
+            **timeouts,
+        )
+        # What comes before the TLS protocol is connected has to wait for it.
+        transport.pause_reading()
+        transport.set_protocol(tls)
+        steps = [
+            self.call_soon(tls.connection_made, transport),
+            self.call_soon(transport.resume_reading),
+        ]
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            for step in steps:
+                step.cancel()
+            raise
+        secured: asyncio.Transport = tls._app_transport
+        return secured
 
     def _make_datagram_transport(
         self,

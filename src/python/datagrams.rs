@@ -26,6 +26,9 @@ use crate::reactor::Side;
 /// What a packet in the queue counts for beside its bytes; asyncio's.
 const HEADER: usize = 8;
 
+/// How many packets are taken in one go. A socket that has them without end has its turn like others.
+const PACKETS: usize = 16;
+
 /// A packet that waits to be sent.
 struct Packet {
     bytes: Py<PyBytes>,
@@ -161,9 +164,9 @@ impl Datagrams {
     ) -> PyResult<()> {
         let (end, post) = parts(slf);
         match side {
-            Side::Read => {
-                end.read_ready(transport, |protocol| post.receive(end, transport, protocol))
-            }
+            Side::Read => end.read_ready(transport, |protocol| {
+                post.receive_some(end, transport, protocol)
+            }),
             Side::Write => post.flush(end, transport),
         }
     }
@@ -187,6 +190,27 @@ fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<(
 }
 
 impl Post {
+    /// Takes [`PACKETS`] at the most and tells the protocol of each. Returns whether there may be more.
+    fn receive_some(
+        &self,
+        end: &Inner,
+        transport: &Bound<'_, PyAny>,
+        protocol: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let mut protocol = protocol.clone();
+        for _ in 0..PACKETS {
+            if !self.receive(end, transport, &protocol)? {
+                return Ok(false);
+            }
+            // Paused, closed or passed on to another protocol meanwhile.
+            match end.protocol(transport.py()) {
+                Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
+                _ => break,
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes one packet and tells the protocol. Returns whether there may be more.
     fn receive(
         &self,
@@ -348,14 +372,7 @@ impl Post {
         if end.is_lost.get() {
             return Ok(());
         }
-        let resumed = end.resume_protocol(transport);
-        if end.queued.get() > 0 {
-            end.rearm(transport, Side::Write);
-            return resumed;
-        }
-        end.unwatch_write();
-        resumed?;
-        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
+        end.flushed(transport, true)
     }
 }
 

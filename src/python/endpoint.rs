@@ -344,6 +344,23 @@ impl Inner {
 
     // Writing
 
+    /// Some of what waits was written; `is_full` says whether there will be an event when there is room for the rest.
+    pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
+        let resumed = self.resume_protocol(transport);
+        if self.queued.get() > 0 {
+            if is_full {
+                self.rearm(transport, Side::Write);
+            } else {
+                self.again(transport, Side::Write)?;
+            }
+            return resumed;
+        }
+        self.unwatch_write();
+        resumed?;
+        let py = transport.py();
+        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
+    }
+
     /// A write is dropped, and after the first few with a warning. Returns that it was not done.
     #[cold]
     pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {

@@ -39,13 +39,57 @@ pub(super) struct Arguments<'a, const N: usize> {
     pub(super) context: *mut ffi::PyObject,
 }
 
+/// The body of such a method, which wants `Arguments`.
+///
+/// # Safety
+/// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call.
+#[inline]
+pub(super) unsafe fn scheduling<const N: usize>(
+    function: &str,
+    names: [&str; N],
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+    work: impl FnOnce(Python<'_>, &Arguments<'_, N>) -> PyResult<Py<PyAny>>,
+) -> *mut ffi::PyObject {
+    outcome(|py| {
+        // SAFETY: the caller's promise.
+        let arguments = unsafe { Arguments::read(py, function, names, args, count, keywords)? };
+        work(py, &arguments)
+    })
+}
+
+/// All that CPython passed: `count` positional arguments, then one per keyword.
+///
+/// # Safety
+/// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call, and of one that goes on for `'a`.
+#[inline]
+pub(super) unsafe fn given<'a>(
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> &'a [*mut ffi::PyObject] {
+    // SAFETY: the caller's promise; `args` may be null if there are none.
+    unsafe {
+        let by_keyword = if keywords.is_null() {
+            0
+        } else {
+            ffi::PyTuple_GET_SIZE(keywords)
+        };
+        match count.unsigned_abs() + by_keyword.unsigned_abs() {
+            0 => &[],
+            all => std::slice::from_raw_parts(args, all),
+        }
+    }
+}
+
 impl<'a, const N: usize> Arguments<'a, N> {
     /// Reads what CPython passed.
     ///
     /// # Safety
-    /// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call, and of one that goes on for `'a`.
+    /// As for [`given`].
     #[inline]
-    pub(super) unsafe fn read(
+    unsafe fn read(
         py: Python<'_>,
         function: &str,
         names: [&str; N],
@@ -53,21 +97,9 @@ impl<'a, const N: usize> Arguments<'a, N> {
         count: ffi::Py_ssize_t,
         keywords: *mut ffi::PyObject,
     ) -> PyResult<Self> {
-        let count = count.unsigned_abs();
-        // SAFETY: the caller's promise: `count` positional arguments are followed by one per keyword; `args` may be null
-        // if there are none.
-        let given: &'a [*mut ffi::PyObject] = unsafe {
-            let keywords = if keywords.is_null() {
-                0
-            } else {
-                ffi::PyTuple_GET_SIZE(keywords)
-            };
-            match count + keywords.unsigned_abs() {
-                0 => &[],
-                all => std::slice::from_raw_parts(args, all),
-            }
-        };
-        let (positional, by_keyword) = given.split_at(count);
+        // SAFETY: the caller's promise.
+        let given: &'a [*mut ffi::PyObject] = unsafe { given(args, count, keywords) };
+        let (positional, by_keyword) = given.split_at(count.unsigned_abs());
         let mut named = [ptr::null_mut(); N];
         for (name, value) in named.iter_mut().zip(positional) {
             *name = *value;
@@ -107,7 +139,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
         }
         Ok(Arguments {
             named,
-            rest: &positional[N.min(count)..],
+            rest: &positional[N.min(positional.len())..],
             context,
         })
     }

@@ -155,12 +155,13 @@ unsafe extern "C" fn call_soon(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments =
-            unsafe { Arguments::read(py, "call_soon", ["callback"], args, count, keywords)? };
-        soon(py, slf, "call_soon", false, &arguments)
-    })
+    let function = "call_soon";
+    // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+    unsafe {
+        method::scheduling(function, ["callback"], args, count, keywords, |py, all| {
+            soon(py, slf, function, false, all)
+        })
+    }
 }
 
 unsafe extern "C" fn call_soon_threadsafe(
@@ -169,13 +170,13 @@ unsafe extern "C" fn call_soon_threadsafe(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let function = "call_soon_threadsafe";
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments =
-            unsafe { Arguments::read(py, function, ["callback"], args, count, keywords)? };
-        soon(py, slf, function, true, &arguments)
-    })
+    let function = "call_soon_threadsafe";
+    // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+    unsafe {
+        method::scheduling(function, ["callback"], args, count, keywords, |py, all| {
+            soon(py, slf, function, true, all)
+        })
+    }
 }
 
 /// `given` is what the caller has named the moment by, or null.
@@ -235,14 +236,15 @@ unsafe extern "C" fn call_later(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let names = ["delay", "callback"];
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, "call_later", names, args, count, keywords)? };
-        let delay = seconds(py, arguments.named[0], "delay must not be None")?;
-        let when = Time::now().as_secs_f64() + delay;
-        at(py, slf, "call_later", when, ptr::null_mut(), &arguments)
-    })
+    let (function, names) = ("call_later", ["delay", "callback"]);
+    // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+    unsafe {
+        method::scheduling(function, names, args, count, keywords, |py, all| {
+            let delay = seconds(py, all.named[0], "delay must not be None")?;
+            let when = Time::now().as_secs_f64() + delay;
+            at(py, slf, function, when, ptr::null_mut(), all)
+        })
+    }
 }
 
 unsafe extern "C" fn call_at(
@@ -251,14 +253,15 @@ unsafe extern "C" fn call_at(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let names = ["when", "callback"];
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
-        let arguments = unsafe { Arguments::read(py, "call_at", names, args, count, keywords)? };
-        let given = arguments.named[0];
-        let when = seconds(py, given, "when cannot be None")?;
-        at(py, slf, "call_at", when, given, &arguments)
-    })
+    let (function, names) = ("call_at", ["when", "callback"]);
+    // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+    unsafe {
+        method::scheduling(function, names, args, count, keywords, |py, all| {
+            let given = all.named[0];
+            let when = seconds(py, given, "when cannot be None")?;
+            at(py, slf, function, when, given, all)
+        })
+    }
 }
 
 /// Calls `callable(*args)`, the last of which are the `keywords`.
@@ -308,16 +311,12 @@ unsafe extern "C" fn create_task(
 ) -> *mut ffi::PyObject {
     method::outcome(|py| {
         let made = MADE.get(py).expect("found when the module was made");
-        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method: there is one argument more per keyword.
-        let (event_loop, keywords, args) = unsafe {
+        // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+        let (event_loop, args, keywords) = unsafe {
+            let args = method::given(args, count, keywords);
             let keywords = Bound::from_borrowed_ptr_or_opt(py, keywords)
                 .map(|keywords| keywords.cast_into_unchecked::<PyTuple>());
-            let named = keywords.as_ref().map_or(0, PyTupleMethods::len);
-            let args = match count.unsigned_abs() + named {
-                0 => &[],
-                all => std::slice::from_raw_parts(args, all),
-            };
-            (this(py, &slf), keywords, args)
+            (this(py, &slf), args, keywords)
         };
         let state = event_loop.get().state(py);
         let is_known = |keyword: &Bound<'_, PyAny>| {

@@ -370,32 +370,18 @@ impl Flow {
                 return self.fail_write(transport, error);
             }
         };
-        let resumed = end.resume_protocol(transport);
-        if end.queued.get() > 0 {
-            if is_full {
-                end.rearm(transport, Side::Write);
-            } else {
-                end.again(transport, Side::Write)?;
-            }
-            return resumed;
-        }
-        end.unwatch_write();
-        resumed?;
-        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
+        end.flushed(transport, is_full)
     }
 
     fn may_write(&self, function: &str) -> PyResult<()> {
-        if self.has_eof.get() {
-            return Err(PyRuntimeError::new_err(format!(
-                "Cannot call {function}() after write_eof()"
-            )));
-        }
-        if self.is_lent.get() {
-            return Err(PyRuntimeError::new_err(format!(
-                "unable to {function}; sendfile is in progress"
-            )));
-        }
-        Ok(())
+        let words = if self.has_eof.get() {
+            format!("Cannot call {function}() after write_eof()")
+        } else if self.is_lent.get() {
+            format!("unable to {function}; sendfile is in progress")
+        } else {
+            return Ok(());
+        };
+        Err(PyRuntimeError::new_err(words))
     }
 
     /// Whether what is written can go anywhere; if not, it is dropped.

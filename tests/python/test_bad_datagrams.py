@@ -248,6 +248,51 @@ def test_protocol_of_datagrams_can_be_changed_by_one_that_receives(
     run(each_loop, main())
 
 
+@since_3_11
+def test_endpoint_that_is_paused_in_a_burst_hears_no_more_of_it(
+    each_loop: Loop, peer: socket.socket
+) -> None:
+    class Pausing(Datagrams):
+        def datagram_received(self, data: bytes, address: Any) -> None:
+            super().datagram_received(data, address)
+            self.transport.pause_reading()
+
+    async def main() -> None:
+        protocol = Pausing()
+        async with endpoint(each_loop, protocol, local_addr=HERE) as transport:
+            for data in (b"one", b"two", b"three"):
+                peer.sendto(data, transport.get_extra_info("sockname"))
+            for count in (1, 2, 3):
+                await protocol.got(count)
+                await seen(each_loop)
+                assert len(protocol.came) == count
+                transport.resume_reading()
+
+    run(each_loop, main())
+
+
+def test_burst_of_datagrams_lets_others_have_their_turn(
+    each_loop: Loop, peer: socket.socket
+) -> None:
+    class Asking(Datagrams):
+        def datagram_received(self, data: bytes, address: Any) -> None:
+            super().datagram_received(data, address)
+            if len(self.came) == 1:
+                each_loop.call_soon(lambda: others.append(len(self.came)))
+
+    others: list[int] = []
+
+    async def main() -> None:
+        protocol = Asking()
+        async with endpoint(each_loop, protocol, local_addr=HERE) as transport:
+            for _ in range(60):
+                peer.sendto(b"x", transport.get_extra_info("sockname"))
+            await protocol.got(60)
+        assert others[0] < 60
+
+    run(each_loop, main())
+
+
 # Callbacks that raise
 
 

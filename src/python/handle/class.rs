@@ -365,16 +365,15 @@ pub(super) unsafe fn set(handle: *mut ffi::PyObject, offset: isize, value: *mut 
     }
 }
 
-/// Lets go of the arguments in the tail.
+/// Lets go of the arguments in a handle's tail.
 ///
 /// # Safety
-/// It is one of our handles; the lock is held.
-pub(super) unsafe fn drop_inline(handle: *mut ffi::PyObject, types: &Types) {
+/// It is alive; the lock is held.
+#[inline]
+pub(super) unsafe fn drop_arguments(tail: *mut Tail) {
     // SAFETY: the caller's promise. The count goes first: what is dropped may run code.
     unsafe {
-        let tail = types.tail(handle);
-        let count = std::mem::take(&mut (*tail).count);
-        for index in 0..count {
+        for index in 0..std::mem::take(&mut (*tail).count) {
             ffi::Py_DECREF((*tail).args[index]);
         }
     }
@@ -428,9 +427,7 @@ unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
     // SAFETY: the caller's promise. Each place is empty before what was in it is dropped, which may run code.
     unsafe {
         let tail = at::<Tail>(handle, class.tail);
-        for index in 0..std::mem::take(&mut (*tail).count) {
-            ffi::Py_DECREF((*tail).args[index]);
-        }
+        drop_arguments(tail);
         for slot in types.slots.held() {
             let held = ptr::replace(at::<*mut ffi::PyObject>(handle, slot), ptr::null_mut());
             if !held.is_null() {
@@ -553,7 +550,7 @@ unsafe extern "C" fn set_args(
     unsafe {
         let types = types(Python::assume_attached());
         set(handle, types.slots.args, value);
-        drop_inline(handle, types);
+        drop_arguments(types.tail(handle));
     }
     0
 }

@@ -16,7 +16,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use self::class::{
-    Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_inline, fill, get, set, types,
+    Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_arguments, fill, get, set, types,
 };
 use super::event_loop::{EventLoop, side};
 use super::job::{Job, Kind};
@@ -350,7 +350,7 @@ fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResul
         }
         set(handle, slots.callback, ffi::Py_None());
         set(handle, slots.args, ffi::Py_None());
-        drop_inline(handle, types);
+        drop_arguments(types.tail(handle));
     }
     Ok(())
 }
