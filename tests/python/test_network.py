@@ -428,6 +428,27 @@ def test_names_are_looked_up(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
+def test_address_is_not_looked_up(loop: qtloop.QEventLoop) -> None:
+    async def main() -> None:
+        for host in ("127.0.0.1", "::1"):
+            async with await asyncio.start_server(echo, host, 0) as server:
+                port = server.sockets[0].getsockname()[1]
+                _, writer = await asyncio.open_connection(host, port)
+                writer.close()
+        # Looking up takes a thread.
+        assert loop._default_executor is None  # type: ignore[attr-defined]
+
+    run(loop, main())
+
+
+def test_zone_of_an_address_is_kept(loop: qtloop.QEventLoop) -> None:
+    async def main() -> Any:
+        (found, *_) = await loop.getaddrinfo("fe80::1%lo", 9, type=socket.SOCK_STREAM)
+        return found[4]
+
+    assert run(loop, main())[3] == socket.if_nametoindex("lo")
+
+
 def test_thread_and_process_executors_do_work(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
