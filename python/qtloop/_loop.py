@@ -174,10 +174,10 @@ class QEventLoop(Connecting, Sockets):
     def _run_qt(self, home: str) -> int:
         """Run Qt's loop with this one in it."""
         _end.wait()
-        self._attach(home)
-        self._off_qt.clear()
-        _end.hanging.add(self)
         try:
+            self._attach(home)
+            self._off_qt.clear()
+            _end.hanging.add(self)
             if home != "application" or self._app is None:
                 return self._exec()
             # The program's own, which it may have overridden.

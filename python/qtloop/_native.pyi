@@ -56,13 +56,13 @@ class Endpoint:
         """Have another protocol called from now on."""
     def start(self, transport: Any) -> None:
         """Begin to read, unless it was paused."""
-    def stop(self) -> None:
+    def stop(self, transport: asyncio.BaseTransport) -> None:
         """Read no more, for ever."""
     def is_watched(self) -> bool:
         """Whether the reader waits in the poller."""
     def is_reading(self) -> bool:
         """Whether the protocol gets what comes."""
-    def pause(self) -> bool:
+    def pause(self, transport: asyncio.BaseTransport) -> bool:
         """Returns whether it read."""
     def resume(self, transport: Any) -> bool:
         """Returns whether it was paused."""
@@ -86,7 +86,7 @@ class Stream(Endpoint):
         """Send the bytes at once, or as soon as there is room for them."""
     def writelines(self, transport: Any, list: Any) -> None:
         """Send all these, in one call to the system where that is possible."""
-    def discard(self) -> None:
+    def discard(self, transport: asyncio.BaseTransport) -> None:
         """Forget what waits to be written."""
     def lend(self, lent: bool) -> None:
         """Say whether somebody else writes to the descriptor: sendfile()."""
@@ -107,7 +107,7 @@ class Datagrams(Endpoint):
     ) -> Datagrams: ...
     def sendto(self, transport: Any, data: bytes | bytearray | memoryview, address: Any) -> None:
         """Send a packet at once, or as soon as there is room for it."""
-    def discard(self) -> None:
+    def discard(self, transport: asyncio.BaseTransport) -> None:
         """Forget what waits to be sent."""
     def ready(self, transport: Any, writer: bool) -> None:
         """Do what one side is ready for."""

@@ -48,7 +48,7 @@ class ReadPipeTransport(_Reading):
             logger.info("%r was closed by peer", self)
         io = self._io
         io.closing = io.lost = True
-        io.stop()
+        io.stop(self)
         self._loop.call_soon(self._protocol.eof_received)
         self._loop.call_soon(self._call_connection_lost, None)
 
@@ -93,7 +93,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
             return
         io.closing = True
         if not io.buffered():
-            io.stop()
+            io.stop(self)
             io.lost = True
             self._loop.call_soon(self._call_connection_lost, None)
 
@@ -113,7 +113,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
 
     def _on_flushed(self) -> None:
         if self._io.closing:
-            self._io.stop()
+            self._io.stop(self)
         super()._on_flushed()
 
     def _sides(self) -> list[str]:

@@ -20,6 +20,8 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
     cancelled has taken nothing from the socket that nobody gets.
     """
 
+    _files: dict[tuple[int, bool], Any]
+
     async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
         return await self._sock_do(sock, False, sock.recv, nbytes)
 
@@ -62,6 +64,7 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
     async def _sock_ready(self, fd: int, writes: bool) -> None:
         self._ensure_fd_no_transport(fd)  # type: ignore[attr-defined]
         ready = self.create_future()
+        self._files.pop((fd, writes), None)  # of an add_reader() that this replaces
         wake = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
         handle = self._watch(fd, writes, True, wake, (ready, None))
         try:

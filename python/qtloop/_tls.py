@@ -11,6 +11,7 @@ from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Callable
 
@@ -26,6 +27,7 @@ if sys.version_info >= (3, 11):
 
         if TYPE_CHECKING:
             _app_protocol: Any
+            _app_protocol_get_buffer: Callable[[int], Any]
             _app_protocol_is_buffer: bool
             _app_reading_paused: bool
             _app_writing_paused: bool
@@ -46,6 +48,17 @@ if sys.version_info >= (3, 11):
             # Made when somebody asks for it, which our transports do not.
             self._ssl_buffer = bytearray()
             self._ssl_buffer_view = memoryview(self._ssl_buffer)
+
+        def _set_app_protocol(self, app_protocol: asyncio.BaseProtocol) -> None:
+            super()._set_app_protocol(app_protocol)
+            if self._app_protocol_is_buffer:
+                get_buffer = self._app_protocol_get_buffer
+
+                # asyncio reads the second record of several into a slice, which must not be a copy.
+                def get_view(size_hint: int) -> memoryview:
+                    return memoryview(get_buffer(size_hint)).cast("B")
+
+                self._app_protocol_get_buffer = get_view
 
         def data_received(self, data: bytes) -> None:
             """What has come from the other end, still encrypted."""
@@ -94,20 +107,24 @@ if sys.version_info >= (3, 11):
             return ends
 
         def _write_appdata(self, list_of_data: Any) -> None:
-            if self._state is SSLProtocolState.WRAPPED and not self._write_backlog:
-                (data, *more) = list_of_data
-                if not more:
-                    try:
-                        count = self._sslobj._sslobj.write(data)
-                    except SSLAgainErrors:
-                        count = 0
-                    except Exception as error:
-                        self._fatal_error(error, "Fatal error on SSL protocol")
-                        return
-                    if count == len(data):
-                        self._process_outgoing()
-                        return
-                    list_of_data = (data[count:],)
+            if (
+                type(list_of_data) is tuple  # as write() makes it; writelines() passes what it gets
+                and len(list_of_data) == 1
+                and self._state is SSLProtocolState.WRAPPED
+                and not self._write_backlog
+            ):
+                (data,) = list_of_data
+                try:
+                    count = self._sslobj._sslobj.write(data)
+                except SSLAgainErrors:
+                    count = 0
+                except Exception as error:
+                    self._fatal_error(error, "Fatal error on SSL protocol")
+                    return
+                if count == len(data):
+                    self._process_outgoing()
+                    return
+                list_of_data = (data[count:],)
             super()._write_appdata(list_of_data)
 
 else:

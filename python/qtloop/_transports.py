@@ -93,7 +93,7 @@ class _Transport(asyncio.BaseTransport):
         if io.closing:
             return
         io.closing = True
-        io.stop()
+        io.stop(self)
         if not io.buffered():
             io.lost = True
             self._loop.call_soon(self._call_connection_lost, None)
@@ -128,9 +128,9 @@ class _Transport(asyncio.BaseTransport):
         io = self._io
         if io.lost:
             return
-        io.discard()
+        io.discard(self)
         io.closing = True
-        io.stop()
+        io.stop(self)
         io.lost = True
         self._loop.call_soon(self._call_connection_lost, error)
 
@@ -207,7 +207,7 @@ class _Reading(_Transport, asyncio.ReadTransport):
 
     def pause_reading(self) -> None:
         """Leave what comes where it is, until `resume_reading()`."""
-        if self._io.pause() and self._loop.get_debug():
+        if self._io.pause(self) and self._loop.get_debug():
             logger.debug("%r pauses reading", self)
 
     def resume_reading(self) -> None:
@@ -237,7 +237,7 @@ class _Writing(_Transport, asyncio.WriteTransport):
             low = high // 4
         if not high >= low >= 0:
             raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._io.set_limits(self, high, low)
+        self._io.set_limits(self, min(int(high), sys.maxsize), min(int(low), sys.maxsize))
 
     @property
     def _protocol_paused(self) -> bool:
@@ -305,8 +305,10 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         except BaseException as error:
             self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
             return
+        if self._io.lost:
+            return  # meanwhile
         if keep_open:
-            self._io.stop()
+            self._io.stop(self)
         else:
             self.close()
 

@@ -134,12 +134,12 @@ impl Datagrams {
     }
 
     /// Forget what waits to be sent.
-    fn discard(slf: &Bound<'_, Self>) {
+    fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
         let (end, post) = parts(slf);
         if end.queued.replace(0) > 0 {
             let queue = post.queue.take();
             drop(queue);
-            end.unwatch_write();
+            end.unwatch_write(transport);
         }
     }
 

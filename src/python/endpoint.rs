@@ -31,6 +31,8 @@ pub(super) struct Inner {
     pub(super) is_buffered: Cell<bool>,
     pub(super) is_paused: Cell<bool>,
     pub(super) is_reading: Cell<bool>,
+    /// How many times reading has begun: a read that finds another number has been stopped, and has a successor.
+    readings: Cell<u32>,
     /// How many bytes wait to be written.
     pub(super) queued: Cell<usize>,
     /// The protocol is paused above the first, and goes on at the second or below.
@@ -91,8 +93,8 @@ impl Endpoint {
     }
 
     /// Read no more, for ever.
-    fn stop(&self, py: Python<'_>) {
-        self.get(py).unwatch_read();
+    fn stop(&self, transport: &Bound<'_, PyAny>) {
+        self.get(transport.py()).unwatch_read(transport);
     }
 
     /// Whether the reader waits in the poller.
@@ -107,13 +109,13 @@ impl Endpoint {
     }
 
     /// Returns whether it read.
-    fn pause(&self, py: Python<'_>) -> bool {
-        let end = self.get(py);
+    fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
+        let end = self.get(transport.py());
         if end.is_closing.get() || end.is_paused.replace(true) {
             return false;
         }
         // Off the poller at once: it would keep a transport alive that everybody else has dropped.
-        end.unwatch_read();
+        end.unwatch_read(transport);
         true
     }
 
@@ -198,6 +200,7 @@ impl Endpoint {
             is_buffered: Cell::new(false),
             is_paused: Cell::new(false),
             is_reading: Cell::new(false),
+            readings: Cell::new(0),
             queued: Cell::new(0),
             limits: Cell::new((64 * 1024, 16 * 1024)),
             has_paused_protocol: Cell::new(false),
@@ -258,8 +261,8 @@ impl Inner {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport closes the descriptor after it has taken the endpoint off the poller, and never reads or
-        // writes by it after that.
+        // SAFETY: the transport closes the descriptor after `is_lost`, which is asked before each use, and after each call
+        // of Python code on the way to it.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
@@ -273,6 +276,9 @@ impl Inner {
             Side::Write => driver.is_watched(self.fd, side),
         };
         if !is_watched {
+            if side == Side::Read {
+                self.readings.set(self.readings.get().wrapping_add(1));
+            }
             self.remember_context(transport.py(), side)?;
             let job = Job::new(transport, Kind::Transport(side));
             let before = driver.watch_edges(self.fd, side, job).map_err(os_error)?;
@@ -281,19 +287,20 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn unwatch_read(&self) {
+    pub(super) fn unwatch_read(&self, transport: &Bound<'_, PyAny>) {
         self.is_reading.set(false);
-        self.unwatch(Side::Read);
+        self.unwatch(transport, Side::Read);
     }
 
-    pub(super) fn unwatch_write(&self) {
-        self.unwatch(Side::Write);
+    pub(super) fn unwatch_write(&self, transport: &Bound<'_, PyAny>) {
+        self.unwatch(transport, Side::Write);
     }
 
-    fn unwatch(&self, side: Side) {
-        // The loop may be closed, and then nothing is watched.
+    fn unwatch(&self, transport: &Bound<'_, PyAny>, side: Side) {
+        // The loop may be closed, and then nothing is watched. And after a callback that has had a dialog open, the
+        // descriptor may be closed, and its number another transport's.
         if let Ok(driver) = self.state.driver() {
-            drop(driver.unwatch(self.fd, side, |_| true));
+            drop(driver.unwatch(self.fd, side, |job| job.object.is(transport)));
         }
     }
 
@@ -327,9 +334,10 @@ impl Inner {
         let Some(protocol) = self.protocol(transport.py()) else {
             return Ok(());
         };
+        let reading = self.readings.get();
         let result = read(&protocol);
-        if !self.is_reading.get() {
-            // Closed or paused meanwhile.
+        if !self.is_reading.get() || self.readings.get() != reading {
+            // Closed or paused meanwhile; if it goes on, it does so by a watch of its own.
             return result.map(drop);
         }
         // What went wrong in a callback without ending the connection has consumed what it was told.
@@ -347,6 +355,10 @@ impl Inner {
     /// Some of what waits was written; `is_full` says whether there will be an event when there is room for the rest.
     pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
         let resumed = self.resume_protocol(transport);
+        if self.is_lost.get() {
+            self.unwatch_write(transport);
+            return resumed;
+        }
         if self.queued.get() > 0 {
             if is_full {
                 self.rearm(transport, Side::Write);
@@ -355,7 +367,7 @@ impl Inner {
             }
             return resumed;
         }
-        self.unwatch_write();
+        self.unwatch_write(transport);
         resumed?;
         let py = transport.py();
         transport.call_method0(intern!(py, "_on_flushed")).map(drop)

@@ -545,10 +545,13 @@ impl EventLoop {
         };
         let state = slf.get().state(py);
         let driver = state.driver()?;
-        if driver.is_attached() {
+        if driver.depth() > 0 {
             return Err(PyRuntimeError::new_err(
                 "This event loop is already running",
             ));
+        }
+        if driver.is_attached() {
+            driver.detach(); // an interrupt came before Python could
         }
         let quits = if matches!(home, Home::Guest) {
             Quits::GoOn

@@ -159,7 +159,7 @@ impl Stream {
             flow.put(py, end, Piece { bytes, sent: 0 });
         }
         if was_empty && let Err(error) = flow.flush(py, end) {
-            flow.discard(end);
+            flow.discard(end, transport);
             return flow.fail_write(transport, error);
         }
         if end.queued.get() > 0 {
@@ -170,9 +170,9 @@ impl Stream {
     }
 
     /// Forget what waits to be written.
-    fn discard(slf: &Bound<'_, Self>) {
+    fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
         let (end, flow) = parts(slf);
-        flow.discard(end);
+        flow.discard(end, transport);
     }
 
     /// Whether nothing may be written any more.
@@ -297,6 +297,9 @@ impl Flow {
                 return fail(transport, error, words).map(|()| false);
             }
         };
+        if end.is_lost.get() {
+            return Ok(false); // meanwhile
+        }
         let mut view = match View::write(&buffer) {
             Ok(view) => view,
             Err(error) if error.is_instance_of::<PyBufferError>(py) => {
@@ -366,7 +369,7 @@ impl Flow {
         let is_full = match self.flush(py, end) {
             Ok(is_full) => is_full,
             Err(error) => {
-                self.discard(end);
+                self.discard(end, transport);
                 return self.fail_write(transport, error);
             }
         };
@@ -400,11 +403,11 @@ impl Flow {
         self.queue.borrow_mut().push_back(piece);
     }
 
-    fn discard(&self, end: &Inner) {
+    fn discard(&self, end: &Inner, transport: &Bound<'_, PyAny>) {
         if end.queued.replace(0) > 0 {
             // Bytes: to drop them runs no code.
             self.queue.borrow_mut().clear();
-            end.unwatch_write();
+            end.unwatch_write(transport);
         }
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from connecting import (
     seen,
     settled,
 )
+from datagrams import Datagrams, endpoint, fill, take
 from modal import Modal, each_kind
 from running import Pair
 
@@ -361,5 +363,131 @@ def test_further_datagrams_come_when_the_dialog_is_closed(loop: qtloop.QEventLoo
         transport.close()
         await protocol.lost()
         assert protocol.calls == ["made", "data", "back", "data", "lost"]
+
+    run(loop, main())
+
+
+# The next owner of the descriptor's number
+
+
+class Replaced:
+    """A callback of a protocol that opens a dialog, in which its transport ends and another gets its number."""
+
+    def __init__(self, loop: qtloop.QEventLoop) -> None:
+        self._loop = loop
+        self.next: Any = None
+        self.protocol = Recorder()
+        self.peer: Any = None
+        self._is_over = asyncio.Event()
+
+    def happens(self, transport: Any) -> None:
+        if self.next is None:
+            modal = Modal()
+            replacing = asyncio.ensure_future(self._replace(transport, modal))
+            modal.exec()
+            replacing.result()
+            self._loop.call_soon(self._is_over.set)
+
+    async def _replace(self, transport: Any, modal: Modal) -> None:
+        number = transport.get_extra_info("socket").fileno()
+        transport.abort()
+        await settled()
+        one, self.peer = socket.socketpair()
+        if self.peer.fileno() == number:
+            one, self.peer = self.peer, one
+        assert one.fileno() == number
+        for end in (one, self.peer):
+            end.setblocking(False)
+        self.next, _ = await self._loop.create_connection(lambda: self.protocol, sock=one)
+        modal.close()
+
+    async def works(self) -> None:
+        """What it is for: the new one neither lost nor gave anything."""
+        await self._is_over.wait()
+        self.peer.send(b"question")
+        assert await self.protocol.received(8) == b"question"
+        self.next.write(LOTS)
+        assert await receive(self._loop, self.peer, len(LOTS)) == LOTS
+        self.next.abort()
+        await settled()
+        self.peer.close()
+
+
+def test_next_owner_of_the_number_is_read_after_a_dialog_in_eof_received(
+    loop: qtloop.QEventLoop, pair: Pair
+) -> None:
+    class Ends(Recorder):
+        def eof_received(self) -> bool:
+            replaced.happens(self.transport)
+            return True
+
+    replaced = Replaced(loop)
+
+    async def main() -> None:
+        async with connected(loop, pair, Ends()):
+            pair[1].shutdown(socket.SHUT_WR)
+            await replaced.works()
+
+    run(loop, main())
+
+
+def test_next_owner_of_the_number_is_written_to_after_a_dialog_in_resume_writing(
+    loop: qtloop.QEventLoop, pair: Pair
+) -> None:
+    class Resumes(Recorder):
+        def resume_writing(self) -> None:
+            replaced.happens(self.transport)
+
+    replaced = Replaced(loop)
+
+    async def main() -> None:
+        async with connected(loop, pair, Resumes()) as transport:
+            transport.write(LOTS)
+            await receive(loop, pair[1], len(LOTS))
+            await replaced.works()
+
+    run(loop, main())
+
+
+def test_next_owner_of_the_number_keeps_its_data_after_a_dialog_in_get_buffer(
+    loop: qtloop.QEventLoop, pair: Pair
+) -> None:
+    class Asked(Buffered):
+        def get_buffer(self, size_hint: int) -> bytearray:
+            replaced.happens(self.transport)
+            # They are there before the old one could read.
+            with suppress(BlockingIOError):
+                replaced.peer.send(b"question")
+            return super().get_buffer(size_hint)
+
+    replaced = Replaced(loop)
+
+    async def main() -> None:
+        protocol = Asked()
+        async with connected(loop, pair, protocol):
+            pair[1].send(b"ask")
+            assert await replaced.protocol.received(8) == b"question"
+            assert protocol.data == b""
+            replaced.next.abort()
+            await settled()
+            replaced.peer.close()
+
+    run(loop, main())
+
+
+def test_next_owner_of_the_number_is_sent_from_after_a_dialog_of_datagrams(
+    loop: qtloop.QEventLoop, full: Pair
+) -> None:
+    class Resumes(Datagrams):
+        def resume_writing(self) -> None:
+            replaced.happens(self.transport)
+
+    replaced = Replaced(loop)
+
+    async def main() -> None:
+        async with endpoint(loop, Resumes(), sock=full[0]) as transport:
+            transport.set_write_buffer_limits(0)
+            await take(loop, full[1], len(fill(transport)))
+            await replaced.works()
 
     run(loop, main())

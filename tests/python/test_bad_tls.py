@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from connecting import (
     LOTS,
+    Buffered,
     Loop,
     Recorder,
     of_new_tls,
@@ -21,6 +22,8 @@ from connecting import (
 )
 from running import Errors
 from tls import both, reset_by
+
+import qtloop
 
 pytest_plugins = ["each_loop"]
 pytestmark = of_new_tls
@@ -48,6 +51,31 @@ def test_megabytes_go_both_ways_over_tls(each_loop: Loop) -> None:
         ]
 
     run(each_loop, main())
+
+
+def test_any_iterable_of_lines_is_written_over_tls(each_loop: Loop) -> None:
+    async def main() -> None:
+        protocol, served = Recorder(), Recorder()
+        async with both(each_loop, protocol, served) as (client, _):
+            client.writelines([])
+            client.writelines(b"%d" % number for number in range(3))
+            client.writelines(iter([]))
+            client.writelines((b"one", b"two"))
+            client.write(b"end")
+            assert await served.received(12) == b"012onetwoend"
+
+    run(each_loop, main())
+
+
+def test_buffer_without_a_view_gets_all_records_of_tls(loop: qtloop.QEventLoop) -> None:
+    # asyncio reads the second record into a copy of the buffer's end.
+    async def main() -> None:
+        protocol, served = Recorder(), Buffered(1 << 18)
+        async with both(loop, protocol, served) as (client, _):
+            client.write(LOTS)
+            assert await served.received(len(LOTS)) == LOTS
+
+    run(loop, main())
 
 
 def test_close_over_tls_sends_what_is_queued_first(each_loop: Loop) -> None:

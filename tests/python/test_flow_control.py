@@ -47,10 +47,13 @@ def test_limits_follow_from_each_other(each_loop: Loop, wire: Pair) -> None:
                 ({"high": 0}, (0, 0)),
                 ({"low": 0}, (0, 0)),
                 ({"high": 1 << 40}, (1 << 38, 1 << 40)),
+                ({"high": 64 * 1024 / 2}, (8 * 1024, 32 * 1024)),
                 ({}, (16 * 1024, 64 * 1024)),
             ):
                 transport.set_write_buffer_limits(**limits)
                 assert transport.get_write_buffer_limits() == effect
+            transport.set_write_buffer_limits(1 << 70)
+            assert transport.get_write_buffer_limits() >= (1 << 60, 1 << 62)
 
     run(each_loop, main())
 

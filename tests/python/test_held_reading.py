@@ -7,6 +7,7 @@ from typing import Any
 
 from connecting import (
     LOTS,
+    Buffered,
     Loop,
     Notes,
     Recorder,
@@ -245,5 +246,32 @@ def test_nothing_is_received_before_create_connection_returns(
             transport.close()
             await protocol.lost()
             await settled()
+
+    run(each_loop, main())
+
+
+def test_pausing_and_resuming_in_each_callback_does_not_take_the_turn_of_others(
+    each_loop: Loop, pair: Pair
+) -> None:
+    class Restless(Buffered):
+        def buffer_updated(self, count: int) -> None:
+            super().buffer_updated(count)
+            self.since += 1
+            self.transport.pause_reading()
+            self.transport.resume_reading()
+
+        since = most = 0
+
+    async def main() -> None:
+        protocol = Restless()
+        sent = pair[1].send(LOTS)
+        assert sent > 50 * len(protocol.buffer)
+        async with connected(each_loop, pair, protocol):
+            while len(protocol.data) < sent:
+                protocol.since = 0
+                await asyncio.sleep(0)
+                protocol.most = max(protocol.most, protocol.since)
+        assert protocol.data == LOTS[:sent]
+        assert protocol.most <= 2
 
     run(each_loop, main())

@@ -16,6 +16,7 @@ import pytest
 from conftest import needs_binding
 
 import qtloop
+from qtloop import _end
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
@@ -105,6 +106,19 @@ def test_ctrl_c_while_tasks_spin_raises_at_once(
     assert time.monotonic() - sent[0] < LATE
     task.cancel()
     loop.run_until_complete(asyncio.wait([task]))
+
+
+def test_interrupt_while_a_run_begins_does_not_end_all_further_ones(
+    loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(set[Any]):
+        def add(self, _: Any) -> None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_end, "hanging", Interrupted())
+        loop.run_until_complete(asyncio.sleep(0))
+    assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
 
 
 def test_loop_runs_again_after_ctrl_c(

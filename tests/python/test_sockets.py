@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import array
 import asyncio
+import gc
+import os
 import socket
+import weakref
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -221,3 +224,24 @@ def test_reader_of_a_socket_that_was_received_from_is_called(
         return one.recv(9)
 
     assert run(each_loop, main()) == b"second"
+
+
+def test_socket_that_a_reader_had_is_free_after_receiving_replaced_it(
+    each_loop: asyncio.SelectorEventLoop, pair: Pair
+) -> None:
+    class Socket(socket.socket):
+        pass
+
+    async def main() -> weakref.ref[Socket]:
+        one = Socket(fileno=os.dup(pair[0].fileno()))
+        each_loop.add_reader(one, print)
+        receiving = asyncio.create_task(each_loop.sock_recv(one, 9))
+        await asyncio.sleep(0)
+        pair[1].send(b"data")
+        assert await receiving == b"data"
+        one.close()
+        return weakref.ref(one)
+
+    left = run(each_loop, main())
+    gc.collect()
+    assert left() is None
