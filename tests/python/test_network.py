@@ -433,8 +433,11 @@ def test_address_is_not_looked_up(loop: qtloop.QEventLoop) -> None:
         for host in ("127.0.0.1", "::1"):
             async with await asyncio.start_server(echo, host, 0) as server:
                 port = server.sockets[0].getsockname()[1]
-                _, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, port)
+                writer.write_eof()
+                assert await reader.read() == b""
                 writer.close()
+                await writer.wait_closed()
         # Looking up takes a thread.
         assert loop._default_executor is None  # type: ignore[attr-defined]
 
