@@ -23,41 +23,39 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
     _files: dict[tuple[int, bool], Any]
 
     async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
-        return await self._sock_do(sock, False, sock.recv, nbytes)
+        return await self._sock_do(sock, False, lambda: sock.recv(nbytes))
 
     async def sock_recv_into(self, sock: socket.socket, buf: Any) -> int:
-        return await self._sock_do(sock, False, sock.recv_into, buf)
+        return await self._sock_do(sock, False, lambda: sock.recv_into(buf))
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
-        return await self._sock_do(sock, False, sock.recvfrom, bufsize)
+        return await self._sock_do(sock, False, lambda: sock.recvfrom(bufsize))
 
     async def sock_recvfrom_into(
         self, sock: socket.socket, buf: Any, nbytes: int = 0
     ) -> tuple[int, Any]:
-        return await self._sock_do(sock, False, sock.recvfrom_into, buf, nbytes or len(buf))
+        return await self._sock_do(sock, False, lambda: sock.recvfrom_into(buf, nbytes or len(buf)))
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
-        return await self._sock_do(sock, True, sock.sendto, data, address)
+        return await self._sock_do(sock, True, lambda: sock.sendto(data, address))
 
     async def sock_sendall(self, sock: socket.socket, data: Any) -> None:
         left = memoryview(data).cast("B")
-        while left := left[await self._sock_do(sock, True, sock.send, left) :]:
+        while left := left[await self._sock_do(sock, True, lambda: sock.send(left)) :]:
             await self._sock_ready(sock.fileno(), True)
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
-        connection, address = await self._sock_do(sock, False, sock.accept)
+        connection, address = await self._sock_do(sock, False, lambda: sock.accept())
         connection.setblocking(False)
         return connection, address
 
-    async def _sock_do(
-        self, sock: socket.socket, writes: bool, operation: Callable[..., T], *args: Any
-    ) -> T:
+    async def _sock_do(self, sock: socket.socket, writes: bool, operation: Callable[[], T]) -> T:
         base_events._check_ssl_socket(sock)  # type: ignore[attr-defined]
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
         while True:
             try:
-                return operation(*args)
+                return operation()
             except (BlockingIOError, InterruptedError):  # noqa: PERF203 - how a socket says it
                 await self._sock_ready(sock.fileno(), writes)
 
