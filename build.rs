@@ -60,7 +60,7 @@ fn main() {
     };
 
     flags(&mut cc::Build::new(), &qt.headers)
-        .file("cpp/host.cpp")
+        .files(["cpp/host.cpp", "cpp/signal.cpp"])
         .warnings(true)
         .extra_warnings(true)
         .compile("qtloop_cpp");

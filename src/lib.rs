@@ -5,21 +5,58 @@
 //! *turn* to a face, which runs them. A [`Remote`](reactor::Remote) is the way in from other threads. Nothing is
 //! pumped, no second loop runs in a thread, and nothing wakes when nothing is due.
 //!
-//! The features `python` (an asyncio loop, as the Python module `qtloop`) and `qml` (a driver beside a QML engine)
-//! are faces on that core; without them the crate links QtCore and nothing else. `docs/ARCHITECTURE.md` tells one turn
+//! On that core stand faces. The default one, the feature `tasks`, is async Rust inside of a Qt application: a [`Loop`] that is
+//! attached to the Qt loop of its thread, [`spawn_local`], and futures for [`time`], sockets ([`net`], [`io`]), [`signal`]s of Qt's
+//! objects and of the system, and [`process`]es:
+//!
+//! ```no_run
+//! use futures_lite::{AsyncReadExt, AsyncWriteExt};
+//! use qtloop::net::TcpStream;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let event_loop = qtloop::Loop::with_app()?; // `attach()` where there is a Qt application
+//! qtloop::spawn_local(async {
+//!     let mut stream = TcpStream::connect(("localhost", 7)).await?;
+//!     stream.write_all(b"hello").await?;
+//!     let mut answer = [0; 5];
+//!     stream.read_exact(&mut answer).await?;
+//!     qtloop::quit(0);
+//!     std::io::Result::Ok(())
+//! });
+//! event_loop.exec();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The features `python` (an asyncio loop, as the Python module `qtloop`) and `qml` (a driver beside a QML engine) are others;
+//! whichever are chosen, the crate links QtCore and nothing else, but for `qml`. `docs/ARCHITECTURE.md` tells one turn
 //! step by step; [`driver`] is where to start reading.
 
 #![recursion_limit = "1024"]
 
 pub mod driver;
+#[cfg(feature = "tasks")]
+pub mod io;
+#[cfg(feature = "tasks")]
+pub mod net;
+#[cfg(feature = "tasks")]
+pub mod process;
 #[cfg(feature = "python")]
 mod python;
 #[cfg(feature = "qml")]
 pub mod qml;
 pub mod qt;
 pub mod reactor;
+#[cfg(feature = "tasks")]
+pub mod signal;
+#[cfg(feature = "tasks")]
+pub mod task;
+#[cfg(feature = "tasks")]
+pub mod time;
 
 pub use driver::{Driver, Quits, Turn, Wakeup};
+#[cfg(feature = "tasks")]
+pub use task::{Handle, JoinError, JoinHandle, Loop, quit, spawn_local, spawn_scoped};
 
 /// README's program is compiled with the documentation tests.
 #[cfg(all(doctest, feature = "qml"))]

@@ -4,23 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 5] = [
+const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("qt", &[], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
     ("driver", &["qt", "reactor"], &[]),
+    (
+        "task",
+        &["driver", "io", "qt", "reactor"],
+        &["async_task", "blocking", "pin_project_lite", "slab"],
+    ),
+    (
+        "time",
+        &["reactor", "task"],
+        &["futures_core", "pin_project_lite"],
+    ),
+    (
+        "io",
+        &["driver", "reactor", "task"],
+        &["futures_io", "rustix"],
+    ),
+    (
+        "net",
+        &["io", "task"],
+        &["futures_core", "futures_io", "rustix"],
+    ),
+    ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
+    ("process", &["io", "task"], &["futures_io", "rustix"]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["driver", "qt", "reactor"], &["qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 8] = [
+const OUTSIDE: [&str; 15] = [
+    "async_task",
+    "blocking",
     "cpp",
+    "futures_core",
+    "futures_io",
     "libc",
     "loom",
     "mio",
+    "pin_project_lite",
     "proptest",
     "pyo3",
     "qmetaobject",
     "rustix",
+    "signal_hook",
+    "slab",
 ];
 
 /// The `.rs` files of a module: `src/name.rs`, or all of `src/name/`.

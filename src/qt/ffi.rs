@@ -1,4 +1,4 @@
-//! `cpp/host.h`, item by item.
+//! `cpp/host.h` and `cpp/signal.h`, item by item.
 
 use std::ffi::{c_int, c_void};
 use std::marker::{PhantomData, PhantomPinned};
@@ -10,6 +10,10 @@ pub(super) struct QtloopHost(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 /// Qt's, behind a pointer; not to be moved or sent.
 #[repr(C)]
 pub(super) struct QtloopNest(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+
+/// Qt's, behind a pointer; not to be moved or sent.
+#[repr(C)]
+pub(super) struct QtloopEar(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 
 unsafe extern "C" {
     pub(super) fn qtloop_host_new(
@@ -24,4 +28,12 @@ unsafe extern "C" {
     pub(super) fn qtloop_nest_free(nest: *mut QtloopNest);
     pub(super) fn qtloop_nest_exec(nest: *mut QtloopNest, insist: bool) -> c_int;
     pub(super) fn qtloop_nest_exit(nest: *mut QtloopNest, code: c_int);
+    pub(super) fn qtloop_ear_new(
+        object: *mut c_void,
+        signal: c_int,
+        heard: extern "C" fn(*mut c_void, *mut c_void),
+        data: *mut c_void,
+    ) -> *mut QtloopEar;
+    pub(super) fn qtloop_ear_free(ear: *mut QtloopEar);
+    pub(super) fn qtloop_arguments_free(arguments: *mut c_void);
 }

@@ -3,7 +3,17 @@
 
 mod ending;
 mod order;
+#[cfg(feature = "tasks")]
+mod processes;
+#[cfg(feature = "tasks")]
+mod signals;
+#[cfg(feature = "tasks")]
+mod sockets;
+#[cfg(feature = "tasks")]
+mod tasks;
 mod threads;
+#[cfg(feature = "tasks")]
+mod timing;
 mod turns;
 mod world;
 
@@ -18,6 +28,16 @@ fn main() -> ExitCode {
         turns::tests(),
         ending::tests(),
         threads::tests(),
+        #[cfg(feature = "tasks")]
+        tasks::tests(),
+        #[cfg(feature = "tasks")]
+        timing::tests(),
+        #[cfg(feature = "tasks")]
+        sockets::tests(),
+        #[cfg(feature = "tasks")]
+        signals::tests(),
+        #[cfg(feature = "tasks")]
+        processes::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

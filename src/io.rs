@@ -1,0 +1,379 @@
+//! [`Async`]: any file descriptor, awaited until it is ready.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+use crate::driver::Driver;
+use crate::reactor::Side;
+use crate::task::{Inner, Job, Shared, expect_current, take_budget};
+
+/// A descriptor's two sides, as the loop and those who wait know them.
+///
+/// The poller reports changes, so a side counts as ready until an attempt has shown otherwise.
+pub(crate) struct Source {
+    fd: RawFd,
+    shared: Arc<Shared>,
+    sides: Mutex<[State; 2]>,
+}
+
+#[derive(Default)]
+struct State {
+    is_blocked: bool,
+    /// The poller looks after it.
+    is_watched: bool,
+    /// The other end has gone, or there was an error: what is there to read does not end with a short read.
+    is_hung_up: bool,
+    /// How many times there was news. An attempt that began before the last of it shows nothing.
+    news: u32,
+    waiting: Vec<Waker>,
+}
+
+impl Source {
+    fn sides(&self) -> MutexGuard<'_, [State; 2]> {
+        // Nothing that can panic runs under the lock.
+        self.sides.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The poller has news of a side; on the loop's thread.
+    pub(crate) fn has_news(self: &Arc<Self>, driver: &Driver<Job>, side: Side) {
+        let mut sides = self.sides();
+        let state = &mut sides[side as usize];
+        state.is_blocked = false;
+        state.is_hung_up = driver.is_hung_up(self.fd);
+        state.news = state.news.wrapping_add(1);
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(sides);
+        driver.rearm(self.fd, side, |job| self.is_of(job));
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+
+    fn is_of(self: &Arc<Self>, job: &Job) -> bool {
+        matches!(job, Job::Ready(source, _) if Arc::ptr_eq(source, self))
+    }
+
+    /// The number of the last news, once the side is ready.
+    fn poll_ready(self: &Arc<Self>, side: Side, context: &mut Context<'_>) -> Poll<u32> {
+        let mut sides = self.sides();
+        let state = &mut sides[side as usize];
+        if !state.is_blocked {
+            let news = state.news;
+            drop(sides);
+            return take_budget(context).map(|()| news);
+        }
+        let waker = context.waker();
+        if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            state.waiting.push(waker.clone());
+        }
+        if !std::mem::replace(&mut state.is_watched, true) {
+            drop(sides);
+            let source = Arc::clone(self);
+            self.shared.call(move |inner| source.watch(inner, side));
+        }
+        Poll::Pending
+    }
+
+    fn watch(self: &Arc<Self>, inner: &Inner, side: Side) {
+        let job = Job::Ready(Arc::clone(self), side);
+        if inner.driver.watch_edges(self.fd, side, job).is_err() {
+            // What cannot be waited for is tried again, and says itself what is wrong.
+            self.sides()[side as usize].is_watched = false;
+            self.has_news(&inner.driver, side);
+        }
+    }
+
+    /// An attempt would have blocked, or has taken all there was; it began after this news.
+    fn block(&self, side: Side, news: u32) {
+        let state = &mut self.sides()[side as usize];
+        state.is_blocked |= state.news == news;
+    }
+
+    /// The descriptor is about to be closed.
+    fn forget(self: &Arc<Self>) {
+        let watched = self.sides().each_ref().map(|state| state.is_watched);
+        if watched.contains(&true) {
+            let source = Arc::clone(self);
+            self.shared.call(move |inner| {
+                for side in [Side::Read, Side::Write] {
+                    let job = inner
+                        .driver
+                        .unwatch(source.fd, side, |job| source.is_of(job));
+                    drop(job);
+                }
+            });
+        }
+    }
+}
+
+/// A descriptor that does not block, and operations on it that wait for their turn.
+///
+/// For what [`net`](crate::net) has no type for: pipes, inotify, evdev, a library's own socket. The waiting is done by the loop of
+/// the thread that made it; the object may be sent and used anywhere. Several tasks may wait for one side.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use std::io::Read;
+/// use qtloop::io::Async;
+///
+/// let (reader, _writer) = std::io::pipe()?;
+/// let reader = Async::new(reader)?;
+/// let mut buffer = [0; 64];
+/// let count = reader.read_with(|mut reader| reader.read(&mut buffer)).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Async<T> {
+    source: Arc<Source>,
+    /// `None` only in the end.
+    io: Option<T>,
+}
+
+impl<T: AsFd> Async<T> {
+    /// Takes a descriptor over, and switches it to non-blocking.
+    ///
+    /// # Errors
+    /// Whatever the operating system says to that. That a descriptor cannot be waited for, such as a regular file's, is
+    /// found out by the first attempt that blocks; files never do.
+    ///
+    /// # Panics
+    /// This thread has no [`Loop`](crate::Loop).
+    pub fn new(io: T) -> io::Result<Async<T>> {
+        rustix::io::ioctl_fionbio(&io, true)?;
+        let source = Source {
+            fd: io.as_fd().as_raw_fd(),
+            shared: Arc::clone(expect_current("Async::new()").shared()),
+            sides: Mutex::default(),
+        };
+        Ok(Async {
+            source: Arc::new(source),
+            io: Some(io),
+        })
+    }
+
+    /// Waits until there is something to read, the end, or an error.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Side::Read, PollFlags::IN).await
+    }
+
+    /// Waits until there is room to write, or an error.
+    ///
+    /// # Errors
+    /// Whatever the operating system says.
+    pub async fn writable(&self) -> io::Result<()> {
+        self.ready(Side::Write, PollFlags::OUT).await
+    }
+
+    /// The caller's own attempts are not known here, so the system is asked.
+    async fn ready(&self, side: Side, flags: PollFlags) -> io::Result<()> {
+        loop {
+            let news = poll_fn(|context| self.source.poll_ready(side, context)).await;
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            match rustix::event::poll(&mut [PollFd::new(self.get_ref(), flags)], Some(&now)) {
+                Ok(0) => self.source.block(side, news),
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl<T> Async<T> {
+    /// What it is made of.
+    #[allow(clippy::missing_panics_doc)] // it does not
+    pub fn get_ref(&self) -> &T {
+        self.io.as_ref().expect("there until the end")
+    }
+
+    /// Gives it back; it stays non-blocking.
+    #[allow(clippy::missing_panics_doc)] // it does not
+    pub fn into_inner(mut self) -> T {
+        self.source.forget();
+        self.io.take().expect("there until the end")
+    }
+
+    /// Does a reading operation as soon as it does not block: `WouldBlock` means to wait and do it again.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub async fn read_with<R>(
+        &self,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        poll_fn(|context| self.poll_with(Side::Read, context, &mut operation)).await
+    }
+
+    /// Does a writing operation as soon as it does not block: `WouldBlock` means to wait and do it again.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub async fn write_with<R>(
+        &self,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        poll_fn(|context| self.poll_with(Side::Write, context, &mut operation)).await
+    }
+
+    /// As [`read_with`](Async::read_with), for those who poll.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn poll_read_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_with(Side::Read, context, operation)
+    }
+
+    /// As [`write_with`](Async::write_with), for those who poll.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn poll_write_with<R>(
+        &self,
+        context: &mut Context<'_>,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_with(Side::Write, context, operation)
+    }
+
+    fn poll_with<R>(
+        &self,
+        side: Side,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        loop {
+            let news = ready!(self.source.poll_ready(side, context));
+            match operation(self.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.source.block(side, news);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    /// Reads from a stream whose short reads say that there is no more: the next one waits at once, without an attempt.
+    pub(crate) fn poll_read_stream(
+        &self,
+        context: &mut Context<'_>,
+        room: usize,
+        operation: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let news = self.source.sides()[Side::Read as usize].news;
+        let count = ready!(self.poll_with(Side::Read, context, operation))?;
+        if count < room && count > 0 {
+            let state = &mut self.source.sides()[Side::Read as usize];
+            state.is_blocked |= state.news == news && !state.is_hung_up;
+        }
+        Poll::Ready(Ok(count))
+    }
+}
+
+impl<T> Drop for Async<T> {
+    fn drop(&mut self) {
+        if self.io.is_some() {
+            self.source.forget();
+        }
+    }
+}
+
+impl<T: AsFd> AsFd for Async<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Async<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Async").field(&self.io).finish()
+    }
+}
+
+impl<T> AsyncRead for &Async<T>
+where
+    for<'a> &'a T: io::Read,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_with(context, |mut io| io::Read::read(&mut io, buffer))
+    }
+}
+
+impl<T> AsyncRead for Async<T>
+where
+    T: Unpin,
+    for<'a> &'a T: io::Read,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(context, buffer)
+    }
+}
+
+impl<T> AsyncWrite for &Async<T>
+where
+    for<'a> &'a T: io::Write,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(context, |mut io| io::Write::write(&mut io, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_write_with(context, |mut io| io::Write::flush(&mut io))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
+    }
+}
+
+impl<T> AsyncWrite for Async<T>
+where
+    T: Unpin,
+    for<'a> &'a T: io::Write,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_flush(context)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self).poll_close(context)
+    }
+}

@@ -1,0 +1,82 @@
+//! Waiting for a future inside of a nested Qt loop.
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::{BUDGET, Inner, Shared};
+use crate::qt::Nest;
+
+/// Ends a wait, from any thread.
+struct Bell {
+    shared: Arc<Shared>,
+    nest: u64,
+    /// There is a job on its way that ends the wait.
+    has_rung: AtomicBool,
+    /// It has come, perhaps before there was a wait to end.
+    is_over: AtomicBool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        if !self.has_rung.swap(true, Ordering::AcqRel) {
+            let shared = Arc::clone(&self.shared);
+            // A job of its own even on this thread: the others that are ready come before it, and Qt too, in time.
+            // Without the loop nobody waits.
+            let _ = shared.push(move |inner| {
+                self.is_over.store(true, Ordering::Relaxed);
+                inner.leave(self.nest);
+            });
+        }
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Arc::clone(self).wake();
+    }
+}
+
+impl Inner {
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let nest = self.next_nest.replace(self.next_nest.get() + 1);
+        let bell = Arc::new(Bell {
+            shared: Arc::clone(&self.shared),
+            nest,
+            has_rung: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+        });
+        let waker = Waker::from(Arc::clone(&bell));
+        loop {
+            self.budget.set(BUDGET);
+            if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                return result;
+            }
+            self.wait(&bell);
+        }
+    }
+
+    /// Runs Qt until the bell has rung.
+    fn wait(&self, bell: &Bell) {
+        let nest = Rc::new(Nest::new());
+        self.nests.borrow_mut().push((bell.nest, Rc::clone(&nest)));
+        if !bell.is_over.load(Ordering::Relaxed) {
+            let _ = self.driver.hold(|| nest.exec(true));
+        }
+        self.nests
+            .borrow_mut()
+            .retain(|(number, _)| *number != bell.nest);
+        // What rings from here on is seen by the next wait, and what rang before by the next poll.
+        bell.is_over.store(false, Ordering::Relaxed);
+        bell.has_rung.swap(false, Ordering::AcqRel);
+    }
+
+    fn leave(&self, number: u64) {
+        let nests = self.nests.borrow();
+        if let Some((_, nest)) = nests.iter().find(|(other, _)| *other == number) {
+            nest.leave(0);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What waits in a loop of tasks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::Waker;
+
+use async_task::Runnable;
+
+use super::Inner;
+use crate::io::Source;
+use crate::reactor::{Recur, Side};
+
+/// One entry of the loop's queues.
+pub(crate) enum Job {
+    /// A task is to be polled.
+    Poll(Runnable),
+    /// A timer has come.
+    Wake(Waker),
+    /// One side of a descriptor has news.
+    Ready(Arc<Source>, Side),
+    /// Something to do on the loop's thread.
+    Call(Box<dyn FnOnce(&Inner) + Send>),
+}
+
+impl Recur for Job {
+    /// Only descriptors are watched.
+    fn again(&self) -> Job {
+        match self {
+            Job::Ready(source, side) => Job::Ready(Arc::clone(source), *side),
+            Job::Poll(_) | Job::Wake(_) | Job::Call(_) => unreachable!("{self:?} does not recur"),
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Job::Poll(_) => "Poll",
+            Job::Wake(_) => "Wake",
+            Job::Ready(..) => "Ready",
+            Job::Call(_) => "Call",
+        })
+    }
+}

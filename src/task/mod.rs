@@ -1,0 +1,343 @@
+//! Tasks: futures that run on the thread of a Qt loop, inside it.
+//!
+//! A [`Loop`] hangs on the Qt event loop of its thread; while that runs, whoever runs it, tasks run. [`spawn_local`] begins
+//! one, a [`Handle`] does so from other threads, a [`JoinHandle`] waits for its end. Nothing here is `Send` but what has to be: a
+//! task may hold widgets, `Rc`s and `RefCell`s.
+//!
+//! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
+//! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
+
+mod block_on;
+mod handle;
+mod job;
+mod join;
+mod spawn;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::driver::{Driver, Quits, Turn};
+use crate::qt::{Ear, Nest, Object, app};
+
+pub use handle::{Gone, Handle};
+pub use join::{AbortOnDrop, JoinError, JoinHandle};
+
+pub(crate) use handle::Shared;
+pub(crate) use job::Job;
+
+use join::{Abort, Outcome};
+use spawn::{Registry, Work};
+
+thread_local! {
+    static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
+}
+
+/// The loop of this thread.
+pub(crate) fn current() -> Option<Rc<Inner>> {
+    // At the end of the thread there is none.
+    CURRENT
+        .try_with(|current| current.borrow().upgrade())
+        .ok()?
+}
+
+/// The loop of this thread, for what cannot do without.
+///
+/// # Panics
+/// There is none.
+pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
+    current().unwrap_or_else(|| {
+        panic!(
+            "{what} needs a loop on this thread: `let _loop = qtloop::Loop::attach()?;` before it"
+        )
+    })
+}
+
+/// An event loop for tasks, inside this thread's Qt event loop. There is one per thread at the most.
+///
+/// To drop it ends all its tasks: their futures are dropped, here, on its thread.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// let event_loop = qtloop::Loop::with_app()?; // or `attach()`, where a Qt application exists
+/// qtloop::spawn_local(async {
+///     qtloop::time::sleep(Duration::from_secs(1)).await;
+///     println!("a second of Qt");
+///     qtloop::quit(0);
+/// });
+/// event_loop.exec();
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Loop(Rc<Inner>);
+
+/// A loop, for those inside of it.
+pub(crate) struct Inner {
+    pub(crate) driver: Rc<Driver<Job>>,
+    shared: Arc<Shared>,
+    registry: Registry,
+    /// Who waits in [`Loop::block_on`], by number.
+    nests: RefCell<Vec<(u64, Rc<Nest>)>>,
+    next_nest: Cell<u64>,
+    /// How many more times the task that is being polled may do what is ready without waiting.
+    budget: Cell<u32>,
+}
+
+/// A task that always finds its socket ready would never let go of the thread.
+const BUDGET: u32 = 128;
+
+/// One operation of the task that is being polled. Pending, and due again at once, if it has had enough of them.
+pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
+    let Some(inner) = current() else {
+        return Poll::Ready(());
+    };
+    let left = inner.budget.get();
+    if left == 0 {
+        context.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    inner.budget.set(left - 1);
+    Poll::Ready(())
+}
+
+impl Loop {
+    /// A loop inside the Qt event loop of this thread, which somebody else runs, or will. A Qt application must exist:
+    /// that of a C++ program, of `cxx-qt`, of `qmetaobject`.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Or the operating system has no
+    /// descriptor left.
+    pub fn attach() -> io::Result<Loop> {
+        if !app::exists() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "there is no Qt application: make one before `Loop::attach()`, or use `Loop::with_app()`",
+            ));
+        }
+        if current().is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "this thread has a loop already: one is enough, `Loop::handle()` shares it",
+            ));
+        }
+        let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
+        let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
+        let inner = Rc::new(Inner {
+            shared: Shared::new(driver.remote()),
+            driver,
+            registry: Registry::default(),
+            nests: RefCell::default(),
+            next_nest: Cell::new(0),
+            budget: Cell::new(BUDGET),
+        });
+        let turning = Rc::downgrade(&inner);
+        inner.driver.attach(
+            Quits::GoOn,
+            move |wakeup| {
+                if let Some(inner) = turning.upgrade()
+                    && let Some(turn) = wakeup.turn()
+                {
+                    inner.run(turn);
+                }
+            },
+            || {},
+        )?;
+        CURRENT.with(|current| current.replace(Rc::downgrade(&inner)));
+        Ok(Loop(inner))
+    }
+
+    /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process.
+    ///
+    /// # Errors
+    /// As `attach`, but for `NotFound`.
+    pub fn with_app() -> io::Result<Loop> {
+        app::ensure();
+        Loop::attach()
+    }
+
+    /// The way in for other threads.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.0.shared))
+    }
+
+    /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
+    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`.
+    pub fn exec(&self) -> i32 {
+        if app::is_main_thread() {
+            app::exec()
+        } else {
+            app::thread_exec()
+        }
+    }
+
+    /// Runs Qt's event loop until the future is done, and returns its result. The future need not be `'static`.
+    ///
+    /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
+    /// other tasks go on meanwhile. Who is further out can go on only when who is further in has ended. It goes on
+    /// also while Qt quits.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    /// Sets how long a turn of tasks may keep Qt waiting. The default is 2 ms.
+    pub fn set_turn_budget(&self, budget: std::time::Duration) {
+        self.0.driver.set_budget(budget);
+    }
+
+    /// Sets how long a busy loop waits for the next request before the thread goes back to Qt. The default is 0.1 ms; zero is never.
+    pub fn set_linger(&self, linger: std::time::Duration) {
+        self.0.driver.set_linger(linger);
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.0.driver.detach();
+        self.0.end_tasks();
+    }
+}
+
+impl fmt::Debug for Loop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.shared.fmt(formatter)
+    }
+}
+
+impl Inner {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn run(&self, mut turn: Turn<Job>) {
+        loop {
+            for job in turn.by_ref() {
+                self.run_job(job);
+            }
+            let Some(linger) = turn.linger() else { break };
+            linger.wait();
+        }
+    }
+
+    /// Runs a job. What panics has had its message by the panic hook; the others go on.
+    fn run_job(&self, job: Job) {
+        let _ = catch_unwind(AssertUnwindSafe(|| match job {
+            Job::Poll(task) => {
+                self.budget.set(BUDGET);
+                task.run();
+            }
+            Job::Wake(waker) => waker.wake(),
+            Job::Ready(source, side) => source.has_news(&self.driver, side),
+            Job::Call(work) => work(self),
+        }));
+    }
+
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F, outcome: Arc<Outcome<F::Output>>) {
+        let work = Work::new(future, Arc::clone(&outcome), &self.registry);
+        let shared = Arc::clone(&self.shared);
+        let (runnable, task) =
+            async_task::spawn_local(work, move |runnable| shared.schedule(runnable));
+        task.detach();
+        outcome.begin(runnable.waker());
+        self.driver.push(Job::Poll(runnable));
+    }
+
+    /// Ends all tasks now, but for those that are being polled further out: they end when that poll returns.
+    fn end_tasks(&self) {
+        while !self.registry.is_empty() {
+            self.registry.abort_all();
+            let mut is_stuck = true;
+            for job in self.driver.batch() {
+                is_stuck = false;
+                self.run_job(job);
+            }
+            if is_stuck {
+                break;
+            }
+        }
+    }
+}
+
+/// Runs a future as a task on this thread's loop. It begins with the loop's next batch of jobs, never inside of this call.
+///
+/// # Panics
+/// This thread has no [`Loop`].
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let outcome = Outcome::new();
+    expect_current("spawn_local()").spawn(future, Arc::clone(&outcome));
+    JoinHandle::new(outcome)
+}
+
+/// As [`spawn_local`], for a task that ends with a Qt object: when that is destroyed, the task is aborted, and is not polled again. If it is
+/// gone already, the task does not begin.
+///
+/// # Panics
+/// This thread has no [`Loop`].
+pub fn spawn_scoped<F>(object: &Object, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let inner = expect_current("spawn_scoped()");
+    let outcome = Outcome::new();
+    let abort = Arc::downgrade(&outcome);
+    let ear = object.signal("destroyed()").and_then(|destroyed| {
+        Ear::new(object, destroyed, move |_| {
+            if let Some(outcome) = abort.upgrade() {
+                outcome.abort();
+            }
+        })
+    });
+    match ear {
+        Some(ear) => inner.spawn(
+            async move {
+                let _ear = ear;
+                future.await
+            },
+            Arc::clone(&outcome),
+        ),
+        None => outcome.settle(Err(JoinError::Aborted)),
+    }
+    JoinHandle::new(outcome)
+}
+
+/// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again.
+pub fn quit(code: i32) {
+    if app::is_main_thread() {
+        app::exit(code);
+    } else {
+        app::thread_exit(code);
+    }
+}
+
+/// Lets the other tasks that are ready have their turn.
+pub async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs blocking work on a pool of threads, and waits for its result. Dropped before its end, the work goes on unseen.
+///
+/// The pool is that of the crate `blocking`: it grows with the work, to 500 threads.
+///
+/// # Panics
+/// The work has panicked; so `spawn_local(unblock(..))` gives its [`JoinError::Panic`].
+pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    blocking::unblock(work).await
+}

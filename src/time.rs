@@ -1,0 +1,254 @@
+//! Waiting for a moment: [`sleep`], [`interval`], [`timeout`]. Never early; late by some 50 µs on Linux, by a millisecond elsewhere.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use crate::reactor::{Time, TimerKey};
+use crate::task::{Job, Shared, current, expect_current};
+
+/// Waits for this long. Zero is one trip around the loop's ready tasks, less than [`yield_now`](crate::task::yield_now) promises.
+///
+/// # Panics
+/// This thread has no [`Loop`](crate::Loop).
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::until("sleep()", Time::now() + duration)
+}
+
+/// Waits for this moment.
+///
+/// # Panics
+/// This thread has no [`Loop`](crate::Loop).
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::until("sleep_until()", moment(deadline))
+}
+
+/// The two clocks are one, but `Instant` does not show its figure.
+fn moment(instant: Instant) -> Time {
+    let (now, here) = (Instant::now(), Time::now());
+    here + instant.saturating_duration_since(now)
+}
+
+/// The future of [`sleep`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sleep {
+    shared: Arc<Shared>,
+    deadline: Time,
+    waiting: Option<(TimerKey, Waker)>,
+}
+
+impl Sleep {
+    fn until(what: &str, deadline: Time) -> Sleep {
+        Sleep {
+            shared: Arc::clone(expect_current(what).shared()),
+            deadline,
+            waiting: None,
+        }
+    }
+
+    /// Another moment from now on.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.cancel();
+        self.deadline = moment(deadline);
+    }
+
+    /// Whether the moment has come.
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        self.deadline <= Time::now()
+    }
+
+    fn cancel(&mut self) {
+        if let Some((key, _waker)) = self.waiting.take() {
+            self.shared
+                .call(move |inner| drop(inner.driver.cancel(key)));
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_elapsed() {
+            self.waiting = None; // it has come, or is about to be told so in vain
+            return Poll::Ready(());
+        }
+        let waker = context.waker();
+        if self
+            .waiting
+            .as_ref()
+            .is_some_and(|(_, waiting)| waiting.will_wake(waker))
+        {
+            return Poll::Pending;
+        }
+        self.cancel();
+        let Some(inner) = current().filter(|inner| Arc::ptr_eq(inner.shared(), &self.shared))
+        else {
+            // Polled on another thread, or after its loop: asked for there, and not to be cancelled.
+            let (deadline, waker) = (self.deadline, waker.clone());
+            self.shared.call(move |inner| {
+                inner.driver.push_at(deadline, Job::Wake(waker));
+            });
+            return Poll::Pending;
+        };
+        let key = inner
+            .driver
+            .push_at(self.deadline, Job::Wake(waker.clone()));
+        self.waiting = Some((key, waker.clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Sleep")
+            .field("is_elapsed", &self.is_elapsed())
+            .finish()
+    }
+}
+
+/// What an [`Interval`] does when ticks were missed, because nobody asked for them in time. The words are tokio's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissedTickBehavior {
+    /// All missed ticks come at once, and then the old beat goes on.
+    #[default]
+    Burst,
+    /// One comes at once, and from it a new beat.
+    Delay,
+    /// One comes at once, and the others are left out: the old beat goes on.
+    Skip,
+}
+
+/// Ticks: the first at once, each next after the period. It is also a `Stream`.
+///
+/// # Panics
+/// The period is zero, or this thread has no [`Loop`](crate::Loop).
+pub fn interval(period: Duration) -> Interval {
+    assert!(!period.is_zero(), "interval() needs a period above zero");
+    Interval {
+        sleep: Sleep::until("interval()", Time::now()),
+        period,
+        missed: MissedTickBehavior::default(),
+    }
+}
+
+/// See [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    sleep: Sleep,
+    period: Duration,
+    missed: MissedTickBehavior,
+}
+
+impl Interval {
+    /// Waits for the next tick. Dropped before it comes, the tick is not lost.
+    pub async fn tick(&mut self) {
+        std::future::poll_fn(|context| self.poll_tick(context)).await;
+    }
+
+    /// As [`tick`](Interval::tick), for those who poll.
+    pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        std::task::ready!(Pin::new(&mut self.sleep).poll(context));
+        self.sleep.deadline = self.next(Time::now());
+        Poll::Ready(())
+    }
+
+    /// Sets what becomes of missed ticks.
+    pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
+        self.missed = behavior;
+    }
+
+    fn next(&self, now: Time) -> Time {
+        let due = self.sleep.deadline;
+        let next = due + self.period;
+        match self.missed {
+            MissedTickBehavior::Burst => next,
+            _ if next > now => next,
+            MissedTickBehavior::Delay => now + self.period,
+            MissedTickBehavior::Skip => {
+                let period = self.period.as_nanos();
+                let late = now.after(due).unwrap_or_default().as_nanos();
+                let nanoseconds = u64::try_from((late / period + 1) * period).unwrap_or(u64::MAX);
+                due + Duration::from_nanos(nanoseconds)
+            }
+        }
+    }
+}
+
+impl Stream for Interval {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<()>> {
+        self.poll_tick(context).map(Some)
+    }
+}
+
+/// The future's result, if it comes within this time; the future is dropped either way.
+///
+/// # Errors
+/// [`Elapsed`]: it did not.
+///
+/// # Panics
+/// This thread has no [`Loop`](crate::Loop).
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout {
+        future,
+        sleep: Sleep::until("timeout()", Time::now() + duration),
+    }
+}
+
+pin_project! {
+    /// The future of [`timeout`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // A result that has come with the time counts.
+        if let Poll::Ready(result) = this.future.poll(context) {
+            return Poll::Ready(Ok(result));
+        }
+        Pin::new(this.sleep).poll(context).map(|()| Err(Elapsed))
+    }
+}
+
+/// The time was up first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the time is up")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for std::io::Error {
+    fn from(elapsed: Elapsed) -> std::io::Error {
+        std::io::Error::new(std::io::ErrorKind::TimedOut, elapsed)
+    }
+}

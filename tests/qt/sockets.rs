@@ -1,0 +1,454 @@
+//! Sockets of tasks, with real peers.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use qtloop::io::Async;
+use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use qtloop::time::{sleep, timeout};
+use qtloop::{Loop, spawn_local};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::trials;
+
+trials![
+    bytes_go_both_ways_over_tcp,
+    megabytes_arrive_whole,
+    a_thousand_connections_are_served,
+    half_of_a_connection_can_be_closed,
+    a_reset_is_an_error,
+    nobody_listening_is_refused,
+    a_name_is_looked_up_and_a_wrong_one_is_an_error,
+    the_end_after_the_last_bytes_is_not_missed,
+    reading_and_writing_are_done_by_two_tasks,
+    several_tasks_may_wait_for_one_socket,
+    what_waits_for_a_socket_can_be_dropped,
+    a_stream_moves_to_another_thread,
+    a_number_that_is_used_again_is_another_socket,
+    datagrams_keep_their_bounds,
+    unix_sockets_have_paths,
+    unix_datagrams_are_sent_and_received,
+    any_descriptor_can_be_awaited,
+    a_descriptor_that_only_seems_ready_is_waited_for,
+    a_flood_lets_the_others_have_their_turn,
+];
+
+/// What a future gives, in good time.
+fn run<T>(future: impl Future<Output = io::Result<T>>) -> T {
+    let event_loop = Loop::attach().expect("a loop");
+    let limited = async { timeout(Duration::from_secs(60), future).await };
+    event_loop
+        .block_on(limited)
+        .expect("the test hung")
+        .expect("no error")
+}
+
+async fn listening() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn connected() -> io::Result<(TcpStream, TcpStream)> {
+    let (listener, address) = listening().await?;
+    let one = TcpStream::connect(address).await?;
+    let (other, from) = listener.accept().await?;
+    assert_eq!(from, one.local_addr()?);
+    Ok((one, other))
+}
+
+/// Sends back all that comes, until the other end has no more.
+async fn echo(stream: TcpStream) -> io::Result<u64> {
+    let sent = futures_lite::io::copy(&stream, &mut &stream).await?;
+    (&stream).close().await?;
+    Ok(sent)
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|index| (index * 7 % 251) as u8).collect()
+}
+
+fn bytes_go_both_ways_over_tcp() {
+    run(async {
+        let (mut one, mut other) = connected().await?;
+        one.write_all(b"question").await?;
+        let mut buffer = [0; 8];
+        other.read_exact(&mut buffer).await?;
+        assert_eq!(&buffer, b"question");
+        other.write_all(b"answer").await?;
+        other.close().await?;
+        let mut answer = String::new();
+        one.read_to_string(&mut answer).await?;
+        assert_eq!(answer, "answer");
+        Ok(())
+    });
+}
+
+fn megabytes_arrive_whole() {
+    run(async {
+        let (one, other) = connected().await?;
+        let server = spawn_local(echo(other));
+        let data = pattern(8 << 20);
+        let sent = data.clone();
+        let writer = one.clone();
+        let writing = spawn_local(async move {
+            (&writer).write_all(&sent).await?;
+            (&writer).close().await
+        });
+        let mut got = Vec::new();
+        (&one).read_to_end(&mut got).await?;
+        assert!(got == data);
+        writing.await.expect("a result")?;
+        assert_eq!(server.await.expect("a result")?, data.len() as u64);
+        Ok(())
+    });
+}
+
+fn a_thousand_connections_are_served() {
+    // Two descriptors each, and the usual limit is 1024.
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
+    run(async {
+        let (listener, address) = listening().await?;
+        let serving = spawn_local(async move {
+            let mut incoming = listener.incoming();
+            while let Some(stream) = incoming.next().await {
+                drop(spawn_local(echo(stream.expect("a connection"))));
+            }
+        });
+        let clients: Vec<_> = (0..1000_u32)
+            .map(|number| {
+                spawn_local(async move {
+                    let mut stream = TcpStream::connect(address).await?;
+                    stream.write_all(&number.to_le_bytes()).await?;
+                    stream.close().await?;
+                    let mut answer = Vec::new();
+                    stream.read_to_end(&mut answer).await?;
+                    assert_eq!(answer, number.to_le_bytes());
+                    io::Result::Ok(())
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.expect("a result")?;
+        }
+        serving.abort();
+        Ok(())
+    });
+}
+
+fn half_of_a_connection_can_be_closed() {
+    run(async {
+        let (mut one, mut other) = connected().await?;
+        one.shutdown(Shutdown::Write)?;
+        assert_eq!(other.read(&mut [0; 9]).await?, 0);
+        other.write_all(b"still here").await?;
+        let mut buffer = [0; 10];
+        one.read_exact(&mut buffer).await?;
+        assert_eq!(&buffer, b"still here");
+        Ok(())
+    });
+}
+
+fn a_reset_is_an_error() {
+    run(async {
+        let (mut one, mut other) = connected().await?;
+        // Unread bytes make the close a reset.
+        one.write_all(b"unread").await?;
+        other.peek(&mut [0; 6]).await?;
+        let waiting = spawn_local(async move { one.read(&mut [0; 9]).await });
+        sleep(Duration::from_millis(1)).await;
+        other.flush().await?;
+        drop(other);
+        let error = waiting.await.expect("a result").expect_err("a reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        Ok(())
+    });
+}
+
+fn nobody_listening_is_refused() {
+    run(async {
+        let (listener, address) = listening().await?;
+        drop(listener);
+        let error = TcpStream::connect(address).await.expect_err("nobody");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        Ok(())
+    });
+}
+
+fn a_name_is_looked_up_and_a_wrong_one_is_an_error() {
+    run(async {
+        let (listener, address) = listening().await?;
+        let by_name = TcpStream::connect(("localhost", address.port())).await?;
+        assert_eq!(by_name.peer_addr()?.port(), address.port());
+        drop(listener.accept().await?);
+        assert!(TcpStream::connect("no such name:80").await.is_err());
+        assert!(TcpStream::connect("no port").await.is_err());
+        let none: &[SocketAddr] = &[];
+        let error = TcpStream::connect(none).await.expect_err("no address");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        Ok(())
+    });
+}
+
+fn the_end_after_the_last_bytes_is_not_missed() {
+    run(async {
+        for _ in 0..50 {
+            let (mut one, mut other) = connected().await?;
+            let mut buffer = [0; 64];
+            let reading = spawn_local(async move {
+                let mut counts = Vec::new();
+                loop {
+                    let count = one.read(&mut buffer).await?;
+                    counts.push(count);
+                    if count == 0 {
+                        break io::Result::Ok(counts);
+                    }
+                }
+            });
+            sleep(Duration::from_micros(200)).await;
+            // Both are there when the reader is told.
+            other.write_all(b"last").await?;
+            drop(other);
+            assert_eq!(reading.await.expect("a result")?, [4, 0]);
+        }
+        Ok(())
+    });
+}
+
+fn reading_and_writing_are_done_by_two_tasks() {
+    run(async {
+        let (one, other) = connected().await?;
+        let reader = other.clone();
+        let reading = spawn_local(async move {
+            let mut got = vec![0; 1 << 20];
+            (&reader).read_exact(&mut got).await.map(|()| got)
+        });
+        let writing = spawn_local(async move { (&other).write_all(&pattern(1 << 20)).await });
+        (&one).write_all(&pattern(1 << 20)).await?;
+        let mut got = vec![0; 1 << 20];
+        (&one).read_exact(&mut got).await?;
+        assert!(got == pattern(1 << 20));
+        assert!(reading.await.expect("a result")? == pattern(1 << 20));
+        writing.await.expect("a result")
+    });
+}
+
+fn several_tasks_may_wait_for_one_socket() {
+    run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let address = socket.local_addr()?;
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let socket = socket.clone();
+                spawn_local(
+                    async move { socket.recv_from(&mut [0; 9]).await.map(|(count, _)| count) },
+                )
+            })
+            .collect();
+        sleep(Duration::from_millis(1)).await;
+        for _ in 0..3 {
+            socket.send_to(b"one each", address).await?;
+        }
+        for task in waiting {
+            assert_eq!(task.await.expect("a result")?, 8);
+        }
+        Ok(())
+    });
+}
+
+fn what_waits_for_a_socket_can_be_dropped() {
+    run(async {
+        let (mut one, mut other) = connected().await?;
+        for _ in 0..3 {
+            assert!(
+                timeout(Duration::from_millis(1), one.read(&mut [0; 9]))
+                    .await
+                    .is_err()
+            );
+        }
+        other.write_all(b"after").await?;
+        let mut buffer = [0; 5];
+        one.read_exact(&mut buffer).await?;
+        assert_eq!(&buffer, b"after");
+        Ok(())
+    });
+}
+
+fn a_stream_moves_to_another_thread() {
+    run(async {
+        let (one, mut other) = connected().await?;
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let elsewhere = thread::spawn(move || {
+            let mut one = one;
+            futures_lite::future::block_on(async {
+                let mut buffer = [0; 8];
+                sender.send(()).expect("a receiver");
+                one.read_exact(&mut buffer).await?;
+                one.write_all(&buffer).await?;
+                one.write_all(&pattern(4 << 20)).await
+            })
+        });
+        qtloop::task::unblock(move || receiver.recv().expect("a sender")).await;
+        other.write_all(b"question").await?;
+        let mut got = vec![0; 8 + (4 << 20)];
+        other.read_exact(&mut got).await?;
+        assert_eq!(&got[..8], b"question");
+        assert!(got[8..] == pattern(4 << 20));
+        qtloop::task::unblock(|| elsewhere.join().expect("no panic")).await
+    });
+}
+
+fn a_number_that_is_used_again_is_another_socket() {
+    run(async {
+        for number in 0..50_u8 {
+            let (mut one, mut other) = UnixStream::pair()?;
+            let waiting = spawn_local(async move {
+                let mut buffer = [0];
+                one.read_exact(&mut buffer).await.map(|()| buffer[0])
+            });
+            sleep(Duration::from_micros(50)).await;
+            other.write_all(&[number]).await?;
+            assert_eq!(waiting.await.expect("a result")?, number);
+        }
+        Ok(())
+    });
+}
+
+fn datagrams_keep_their_bounds() {
+    run(async {
+        let (one, other) = (
+            UdpSocket::bind("127.0.0.1:0").await?,
+            UdpSocket::bind("127.0.0.1:0").await?,
+        );
+        one.connect(other.local_addr()?).await?;
+        one.send(b"one").await?;
+        one.send(b"").await?;
+        one.send(b"three").await?;
+        let mut buffer = [0; 64];
+        for expected in [&b"one"[..], b"", b"three"] {
+            let (count, from) = other.recv_from(&mut buffer).await?;
+            assert_eq!((&buffer[..count], from), (expected, one.local_addr()?));
+        }
+        other.send_to(b"back", one.local_addr()?).await?;
+        assert_eq!(one.recv(&mut buffer).await?, 4);
+        Ok(())
+    });
+}
+
+fn unix_sockets_have_paths() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path)?;
+        let mut one = UnixStream::connect(&path).await?;
+        let (mut other, _) = listener.accept().await?;
+        one.write_all(b"hello").await?;
+        one.close().await?;
+        let mut got = String::new();
+        other.read_to_string(&mut got).await?;
+        assert_eq!(got, "hello");
+        assert_eq!(one.peer_addr()?.as_pathname(), Some(path.as_path()));
+        drop(listener);
+        let error = UnixStream::connect(&path)
+            .await
+            .expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        Ok(())
+    });
+}
+
+fn unix_datagrams_are_sent_and_received() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(async {
+        let path = folder.path().join("socket");
+        let bound = UnixDatagram::bind(&path)?;
+        let free = UnixDatagram::unbound()?;
+        free.send_to(b"to a path", &path).await?;
+        let mut buffer = [0; 64];
+        assert_eq!(bound.recv(&mut buffer).await?, 9);
+        let (one, other) = UnixDatagram::pair()?;
+        let filling = spawn_local(async move {
+            for number in 0..1000_u32 {
+                one.send(&number.to_le_bytes()).await?;
+            }
+            io::Result::Ok(())
+        });
+        for number in 0..1000_u32 {
+            assert_eq!(other.recv(&mut buffer).await?, 4);
+            assert_eq!(buffer[..4], number.to_le_bytes());
+        }
+        filling.await.expect("a result")
+    });
+}
+
+fn any_descriptor_can_be_awaited() {
+    run(async {
+        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
+        let writing = spawn_local(async move {
+            let data = pattern(1 << 20);
+            (&writer).write_all(&data).await
+        });
+        let mut got = Vec::new();
+        (&reader).read_to_end(&mut got).await?;
+        assert!(got == pattern(1 << 20));
+        writing.await.expect("a result")?;
+        drop(reader.into_inner());
+        Ok(())
+    });
+}
+
+fn a_descriptor_that_only_seems_ready_is_waited_for() {
+    run(async {
+        let (reader, mut writer) = io::pipe()?;
+        let reader = Async::new(reader)?;
+        assert!(
+            timeout(Duration::from_millis(1), reader.readable())
+                .await
+                .is_err()
+        );
+        writer.write_all(b"now")?;
+        reader.readable().await?;
+        reader.readable().await?;
+        let mut buffer = [0; 9];
+        assert_eq!(reader.get_ref().read(&mut buffer)?, 3);
+        assert!(
+            timeout(Duration::from_millis(1), reader.readable())
+                .await
+                .is_err()
+        );
+        Ok(())
+    });
+}
+
+fn a_flood_lets_the_others_have_their_turn() {
+    run(async {
+        let (one, other) = connected().await?;
+        let writing = spawn_local(async move {
+            let data = pattern(1 << 16);
+            loop {
+                if (&other).write_all(&data).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let reading = spawn_local(async move {
+            let mut buffer = vec![0; 1024];
+            while (&one).read(&mut buffer).await? > 0 {}
+            io::Result::Ok(())
+        });
+        // Both are always ready, and this one gets its turns all the same.
+        for _ in 0..5 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        reading.abort();
+        assert!(reading.await.is_err());
+        writing.await.expect("a result");
+        Ok(())
+    });
+}
