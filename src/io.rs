@@ -257,8 +257,19 @@ impl<T> Async<T> {
         &self,
         side: Side,
         context: &mut Context<'_>,
-        mut operation: impl FnMut(&T) -> io::Result<R>,
+        operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
+        self.poll_attempt(side, context, operation)
+            .map(|(_, result)| result)
+    }
+
+    /// The operation's result, and the number of the news that it began after.
+    fn poll_attempt<R>(
+        &self,
+        side: Side,
+        context: &mut Context<'_>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<(u32, io::Result<R>)> {
         loop {
             let news = ready!(self.source.poll_ready(side, context));
             match operation(self.get_ref()) {
@@ -266,7 +277,7 @@ impl<T> Async<T> {
                     self.source.block(side, news);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return Poll::Ready(other),
+                other => return Poll::Ready((news, other)),
             }
         }
     }
@@ -278,13 +289,12 @@ impl<T> Async<T> {
         room: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let news = self.source.sides()[Side::Read as usize].news;
-        let count = ready!(self.poll_with(Side::Read, context, operation))?;
-        if count < room && count > 0 {
+        let (news, result) = ready!(self.poll_attempt(Side::Read, context, operation));
+        if matches!(result, Ok(count) if (1..room).contains(&count)) {
             let state = &mut self.source.sides()[Side::Read as usize];
             state.is_blocked |= state.news == news && !state.is_hung_up;
         }
-        Poll::Ready(Ok(count))
+        Poll::Ready(result)
     }
 }
 

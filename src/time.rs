@@ -11,7 +11,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::reactor::{Time, TimerKey};
-use crate::task::{Job, Shared, current, expect_current};
+use crate::task::{Job, Shared, expect_current};
 
 /// Waits for this long. Zero is one trip around the loop's ready tasks, less than [`yield_now`](crate::task::yield_now) promises.
 ///
@@ -89,8 +89,7 @@ impl Future for Sleep {
             return Poll::Pending;
         }
         self.cancel();
-        let Some(inner) = current().filter(|inner| Arc::ptr_eq(inner.shared(), &self.shared))
-        else {
+        let Some(inner) = self.shared.here() else {
             // Polled on another thread, or after its loop: asked for there, and not to be cancelled.
             let (deadline, waker) = (self.deadline, waker.clone());
             self.shared.call(move |inner| {

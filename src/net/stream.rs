@@ -1,4 +1,4 @@
-//! What the streams of TCP and Unix sockets have in common, written once.
+//! What the sockets of all kinds have in common, written once.
 
 /// futures-io's traits for `$Stream` and `&$Stream`, a tuple struct of `Arc<Async<...>>`.
 macro_rules! stream_traits {
@@ -121,4 +121,27 @@ macro_rules! stream_traits {
     };
 }
 
-pub(super) use stream_traits;
+/// std's socket on the loop, by wrapping an `Async` of it, and its descriptor.
+macro_rules! from_std {
+    ($($Std:ty => $Socket:ident, $wrap:expr);* $(;)?) => {
+        $(
+            /// # Panics
+            /// This thread has no [`Loop`](crate::Loop).
+            impl TryFrom<$Std> for $Socket {
+                type Error = ::std::io::Error;
+
+                fn try_from(socket: $Std) -> ::std::io::Result<$Socket> {
+                    $crate::io::Async::new(socket).map($wrap)
+                }
+            }
+
+            impl ::std::os::fd::AsFd for $Socket {
+                fn as_fd(&self) -> ::std::os::fd::BorrowedFd<'_> {
+                    self.0.as_fd()
+                }
+            }
+        )*
+    };
+}
+
+pub(super) use {from_std, stream_traits};

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{self, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use futures_core::Stream;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::stream_traits;
+use super::stream::{from_std, stream_traits};
 use crate::io::Async;
 
 /// How many connections may wait to be accepted; std's own, 128, are too few for a crowd.
@@ -37,6 +37,10 @@ fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 pub struct TcpStream(Arc<Async<net::TcpStream>>);
 
 stream_traits!(TcpStream);
+from_std! {
+    net::TcpStream => TcpStream, |stream| TcpStream(Arc::new(stream));
+    net::TcpListener => TcpListener, TcpListener;
+}
 
 impl TcpStream {
     /// Connects to the first of these addresses that answers.
@@ -112,22 +116,6 @@ impl TcpStream {
     }
 }
 
-/// # Panics
-/// This thread has no [`Loop`](crate::Loop).
-impl TryFrom<net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    fn try_from(stream: net::TcpStream) -> io::Result<TcpStream> {
-        Ok(TcpStream(Arc::new(Async::new(stream)?)))
-    }
-}
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 /// A socket that connections are made to. As a `Stream` it is [`incoming`](TcpListener::incoming).
 #[derive(Debug)]
 pub struct TcpListener(Async<net::TcpListener>);
@@ -172,22 +160,6 @@ impl TcpListener {
     /// Whatever the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
-    }
-}
-
-/// # Panics
-/// This thread has no [`Loop`](crate::Loop).
-impl TryFrom<net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    fn try_from(listener: net::TcpListener) -> io::Result<TcpListener> {
-        Ok(TcpListener(Async::new(listener)?))
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::address::{ToSocketAddrs, first};
+use super::stream::from_std;
 use crate::io::Async;
 
 /// A socket for datagrams. Clones are the same socket. For options, `AsFd` and a crate such as `socket2` have them all.
@@ -84,18 +84,6 @@ impl UdpSocket {
     }
 }
 
-/// # Panics
-/// This thread has no [`Loop`](crate::Loop).
-impl TryFrom<net::UdpSocket> for UdpSocket {
-    type Error = io::Error;
-
-    fn try_from(socket: net::UdpSocket) -> io::Result<UdpSocket> {
-        Ok(UdpSocket(Arc::new(Async::new(socket)?)))
-    }
-}
-
-impl AsFd for UdpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+from_std! {
+    net::UdpSocket => UdpSocket, |socket| UdpSocket(Arc::new(socket));
 }

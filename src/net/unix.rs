@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::stream::stream_traits;
+use super::stream::{from_std, stream_traits};
 use crate::io::Async;
 
 /// A connection over a Unix socket. Clones are the same connection; it ends with the last of them.
@@ -195,31 +194,8 @@ impl UnixDatagram {
     }
 }
 
-/// std's socket on the loop, and its descriptor.
-macro_rules! from_std {
-    ($($Socket:ident, $wrap:expr);* $(;)?) => {
-        $(
-            /// # Panics
-            /// This thread has no [`Loop`](crate::Loop).
-            impl TryFrom<net::$Socket> for $Socket {
-                type Error = io::Error;
-
-                fn try_from(socket: net::$Socket) -> io::Result<$Socket> {
-                    Async::new(socket).map($wrap)
-                }
-            }
-
-            impl AsFd for $Socket {
-                fn as_fd(&self) -> BorrowedFd<'_> {
-                    self.0.as_fd()
-                }
-            }
-        )*
-    };
-}
-
 from_std! {
-    UnixStream, |socket| UnixStream(Arc::new(socket));
-    UnixListener, UnixListener;
-    UnixDatagram, |socket| UnixDatagram(Arc::new(socket));
+    net::UnixStream => UnixStream, |socket| UnixStream(Arc::new(socket));
+    net::UnixListener => UnixListener, UnixListener;
+    net::UnixDatagram => UnixDatagram, |socket| UnixDatagram(Arc::new(socket));
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
@@ -25,13 +26,18 @@ impl Shared {
         })
     }
 
+    /// The loop, if this is its thread and it is not gone.
+    pub(crate) fn here(self: &Arc<Self>) -> Option<Rc<Inner>> {
+        current().filter(|inner| Arc::ptr_eq(&inner.shared, self))
+    }
+
     fn is_here(&self) -> bool {
         self.thread == thread::current().id()
     }
 
     /// A task is to be polled.
     pub(super) fn schedule(self: &Arc<Self>, runnable: Runnable) {
-        if let Some(inner) = current().filter(|inner| Arc::ptr_eq(&inner.shared, self)) {
+        if let Some(inner) = self.here() {
             inner.driver.push(Job::Poll(runnable));
         } else if self.is_here() {
             // The loop is gone, and the future goes on its thread.
@@ -44,7 +50,7 @@ impl Shared {
 
     /// Does something on the loop's thread: at once if this is it. False if the loop is gone.
     pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(&Inner) + Send + 'static) -> bool {
-        if let Some(inner) = current().filter(|inner| Arc::ptr_eq(&inner.shared, self)) {
+        if let Some(inner) = self.here() {
             work(&inner);
             return true;
         }
@@ -57,7 +63,7 @@ impl Shared {
         work: impl FnOnce(&Inner) + Send + 'static,
     ) -> Result<(), Gone> {
         let job = Job::Call(Box::new(work));
-        match current().filter(|inner| Arc::ptr_eq(&inner.shared, self)) {
+        match self.here() {
             Some(inner) => inner.driver.push(job),
             None => self.remote.send(job).map_err(|_| Gone)?,
         }

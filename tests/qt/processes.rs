@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use qtloop::process::spawn;
 use qtloop::time::{sleep, timeout};
-use qtloop::{Loop, signal, spawn_local};
+use qtloop::{signal, spawn_local};
 use rustix::process::{Pid, Signal, getpid, getuid, kill_process};
 
 use crate::trials;
+use crate::world::run;
 
 trials![
     a_process_talks_through_its_pipes,
@@ -21,15 +22,6 @@ trials![
     a_program_that_is_not_there_is_an_error,
     a_signal_of_the_system_is_awaited,
 ];
-
-fn run<T>(future: impl Future<Output = io::Result<T>>) -> T {
-    let event_loop = Loop::attach().expect("a loop");
-    let limited = async { timeout(Duration::from_secs(60), future).await };
-    event_loop
-        .block_on(limited)
-        .expect("the test hung")
-        .expect("no error")
-}
 
 fn a_process_talks_through_its_pipes() {
     run(async {

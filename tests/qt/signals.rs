@@ -6,10 +6,11 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 use qtloop::qt::{Object, Owned};
 use qtloop::signal::{self, Destroyed};
+use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
-use qtloop::{Loop, spawn_local};
 
 use crate::trials;
+use crate::world::attached;
 
 trials![
     a_signal_is_a_future,
@@ -20,10 +21,6 @@ trials![
     an_object_that_is_gone_is_an_error,
     what_is_not_awaited_any_more_is_not_heard,
 ];
-
-fn attached() -> Loop {
-    Loop::attach().expect("a loop")
-}
 
 /// A signal that any object has.
 const RENAMED: &str = "objectNameChanged";

@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use qtloop::io::Async;
 use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
-use qtloop::{Loop, spawn_local};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::trials;
+use crate::world::run;
 
 trials![
     bytes_go_both_ways_over_tcp,
@@ -35,16 +36,6 @@ trials![
     a_descriptor_that_only_seems_ready_is_waited_for,
     a_flood_lets_the_others_have_their_turn,
 ];
-
-/// What a future gives, in good time.
-fn run<T>(future: impl Future<Output = io::Result<T>>) -> T {
-    let event_loop = Loop::attach().expect("a loop");
-    let limited = async { timeout(Duration::from_secs(60), future).await };
-    event_loop
-        .block_on(limited)
-        .expect("the test hung")
-        .expect("no error")
-}
 
 async fn listening() -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -14,6 +14,7 @@ use qtloop::time::{sleep, timeout};
 use qtloop::{Handle, JoinError, Loop, spawn_local, spawn_scoped};
 
 use crate::trials;
+use crate::world::attached;
 
 trials![
     a_task_has_a_result,
@@ -56,10 +57,6 @@ impl Drop for Dropped {
 fn counter() -> (Rc<Cell<u32>>, Dropped) {
     let count = Rc::new(Cell::new(0));
     (Rc::clone(&count), Dropped(count))
-}
-
-fn attached() -> Loop {
-    Loop::attach().expect("a loop")
 }
 
 /// The result of a future, in good time.

@@ -7,10 +7,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
-use qtloop::Loop;
 use qtloop::time::{Elapsed, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use crate::trials;
+use crate::world::attached;
 
 trials![
     a_sleep_is_never_early,
@@ -26,10 +26,6 @@ trials![
 ];
 
 const MS: Duration = Duration::from_millis(1);
-
-fn attached() -> Loop {
-    Loop::attach().expect("a loop")
-}
 
 fn a_sleep_is_never_early() {
     let event_loop = attached();

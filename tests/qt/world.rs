@@ -122,3 +122,19 @@ macro_rules! trials {
         }
     };
 }
+
+/// A loop of tasks on this thread.
+#[cfg(feature = "tasks")]
+pub(crate) fn attached() -> qtloop::Loop {
+    qtloop::Loop::attach().expect("a loop")
+}
+
+/// What a future gives on a loop of its own, in good time.
+#[cfg(feature = "tasks")]
+pub(crate) fn run<T>(future: impl Future<Output = std::io::Result<T>>) -> T {
+    let limited = async { qtloop::time::timeout(2 * LIMIT, future).await };
+    attached()
+        .block_on(limited)
+        .expect("the test hung")
+        .expect("no error")
+}
