@@ -204,6 +204,6 @@ mod remote {
 }
 
 fn main() {
-    app::ensure();
+    app::ensure(std::env::args_os());
     divan::main();
 }

@@ -20,10 +20,10 @@ from pathlib import Path
 import aiohttp
 
 import qtloop
-from fetch import server, theme
-from fetch.qt import QtWidgets
-from fetch.tour import tour
-from fetch.window import Window
+from fetching import server, theme
+from fetching.qt import QtWidgets
+from fetching.tour import tour
+from fetching.window import Window
 
 
 async def main(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 import qtloop
-from fetch.qt import QtWidgets
+from fetching.qt import QtWidgets
 
 app = QtWidgets.QApplication(sys.argv)
 label = QtWidgets.QLabel("…")

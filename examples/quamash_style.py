@@ -6,7 +6,7 @@ Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 import asyncio
 import sys
 
-from fetch.qt import QtWidgets
+from fetching.qt import QtWidgets
 from qtloop import QEventLoop
 
 app = QtWidgets.QApplication(sys.argv)

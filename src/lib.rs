@@ -14,7 +14,7 @@
 //! use qtloop::net::TcpStream;
 //!
 //! # fn main() -> std::io::Result<()> {
-//! let event_loop = qtloop::Loop::with_app()?; // `attach()` where there is a Qt application
+//! let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // `attach()` where there is a Qt application
 //! qtloop::spawn_local(async {
 //!     let mut stream = TcpStream::connect(("localhost", 7)).await?;
 //!     stream.write_all(b"hello").await?;
@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! The features `python` (an asyncio loop, as the Python module `qtloop`) and `qml` (a driver beside a QML engine) are others;
-//! whichever are chosen, the crate links QtCore and nothing else, but for `qml`. `docs/ARCHITECTURE.md` tells one turn
+//! The feature `qml` adds tasks of QML objects, whose methods QML can wait for; `python` is another face, an asyncio loop, as the Python module
+//! `qtloop`. Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. `docs/ARCHITECTURE.md` tells one turn
 //! step by step; [`driver`] is where to start reading.
 
 #![recursion_limit = "1024"]
@@ -56,7 +56,7 @@ pub mod time;
 
 pub use driver::{Driver, Quits, Turn, Wakeup};
 #[cfg(feature = "tasks")]
-pub use task::{Handle, JoinError, JoinHandle, Loop, quit, spawn_local, spawn_scoped};
+pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
 
 /// README's program is compiled with the documentation tests.
 #[cfg(all(doctest, feature = "qml"))]

@@ -31,7 +31,7 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
     ("process", &["io", "task"], &["futures_io", "rustix"]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
-    ("qml", &["driver", "qt", "reactor"], &["qmetaobject"]),
+    ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
 const OUTSIDE: [&str; 15] = [

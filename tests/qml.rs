@@ -1,46 +1,328 @@
-//! A driver beside a QML engine, on the main thread, as Qt wants it.
+//! Tasks of QML objects, beside a QML engine on the main thread, as Qt wants it.
 
-use std::cell::Cell;
+// What the derive macro of `QObject` writes.
+#![allow(clippy::useless_transmute)]
+
+use std::cell::{Cell, RefCell};
+use std::future::pending;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qmetaobject::QmlEngine;
-use qtloop::qml::{Job, drive};
-use qtloop::reactor::Time;
+use futures_lite::StreamExt;
+use libtest_mimic::{Arguments, Trial};
+use qmetaobject::{QJSValue, prelude::*};
+use qtloop::qml::{self, AccessError, This};
+use qtloop::{Loop, signal, task, time};
 
-fn main() -> ExitCode {
-    if std::env::var_os("QT_QPA_PLATFORM").is_none() {
-        // SAFETY: no other thread runs yet.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::env::set_var("QT_QPA_PLATFORM", "offscreen");
+/// What QML and its tasks play with.
+#[derive(QObject, Default)]
+struct Probe {
+    base: qt_base_class!(trait QObject),
+    /// How many times `doubled` has had an answer.
+    answers: Rc<Cell<i32>>,
+    number: qt_property!(i32; NOTIFY changed),
+    changed: qt_signal!(),
+    said: qt_signal!(text: QString),
+    say: qt_method!(
+        fn say(&self, text: QString) {
+            self.said(text);
+        }
+    ),
+    doubled: qt_method!(
+        fn doubled(&self, number: i32) -> QJSValue {
+            let answers = Rc::clone(&self.answers);
+            qml::promise(self, async move |_| {
+                task::yield_now().await;
+                answers.set(answers.get() + 1);
+                if number < 0 {
+                    return Err("it must not be negative");
+                }
+                assert!(number < 100, "it is too large");
+                Ok(number * 2)
+            })
+        }
+    ),
+    counts: qt_method!(
+        fn counts(&self, to: i32) -> QJSValue {
+            qml::promise(self, async move |this: This<Probe>| {
+                while this.with(|probe| probe.number)? < to {
+                    task::yield_now().await;
+                    this.with(|probe| {
+                        probe.number += 1;
+                        probe.changed();
+                    })?;
+                }
+                Ok::<_, AccessError>(())
+            })
+        }
+    ),
+    waits: qt_method!(
+        fn waits(&self) -> QJSValue {
+            qml::promise(self, async |_| pending::<Result<i32, String>>().await)
+        }
+    ),
+    blocks: qt_method!(
+        fn blocks(&self) -> i32 {
+            task::block_on(async {
+                while self.answers.get() == 0 {
+                    task::yield_now().await;
+                }
+            });
+            self.answers.get()
+        }
+    ),
+}
+
+/// The object in a box of Rust's, an engine that knows it as `probe`, and a loop.
+struct World {
+    event_loop: Loop,
+    engine: QmlEngine,
+    probe: QObjectBox<Probe>,
+}
+
+impl World {
+    fn new() -> World {
+        let probe = QObjectBox::new(Probe::default());
+        let mut engine = QmlEngine::new();
+        engine.set_object_property("probe".into(), probe.pinned());
+        World {
+            event_loop: Loop::attach().expect("a loop"),
+            engine,
+            probe,
         }
     }
-    let arguments = libtest_mimic::Arguments {
-        test_threads: Some(1),
-        ..libtest_mimic::Arguments::from_args()
-    };
-    let test = libtest_mimic::Trial::test("a_timer_of_the_driver_ends_the_engines_exec", || {
-        let engine = QmlEngine::new();
-        let driver = drive(&engine).map_err(|error| error.to_string())?;
-        let due = Time::now() + Duration::from_millis(5);
-        let ran = Rc::new(Cell::new(None));
-        let (stop, seen) = (Rc::downgrade(&driver), Rc::clone(&ran));
-        driver.push_at(
-            due,
-            Job::new(move || {
-                seen.set(Some(Time::now()));
-                if let Some(driver) = stop.upgrade() {
-                    driver.stop();
-                }
-            }),
-        );
-        engine.exec();
-        match ran.get() {
-            Some(when) if when >= due => Ok(()),
-            other => Err(format!("due at {due:?}, ran at {other:?}").into()),
+
+    fn this(&self) -> This<Probe> {
+        This::of(self.probe.pinned().borrow())
+    }
+
+    /// Loads a piece of QML, and waits until it has called `probe.say()` so many times.
+    fn hear(&mut self, count: usize, qml: &str) -> Vec<String> {
+        let object = self.this().object().expect("it lives");
+        let said = signal::stream(&object, "said").expect("a signal");
+        let text = format!("import QtQuick; Item {{ {qml} }}");
+        self.engine.load_data(text.as_str().into());
+        let all = said.take(count).map(|said| said.get(0).expect("a text"));
+        self.event_loop
+            .block_on(time::timeout(Duration::from_secs(20), all.collect()))
+            .expect("QML says it")
+    }
+}
+
+fn a_promise_brings_the_value_to_then() {
+    let said = World::new().hear(
+        1,
+        "Component.onCompleted: probe.doubled(21).then(value => probe.say('got ' + value))",
+    );
+    assert_eq!(said, ["got 42"]);
+}
+
+fn an_error_rejects_the_promise_with_its_words() {
+    let said = World::new().hear(
+        1,
+        "Component.onCompleted: probe.doubled(-1).then(value => probe.say('no'),
+            error => probe.say((error instanceof Error) + ' ' + error.message))",
+    );
+    assert_eq!(said, ["true it must not be negative"]);
+}
+
+fn a_panic_rejects_the_promise_and_the_loop_goes_on() {
+    let said = World::new().hear(
+        2,
+        "Component.onCompleted: probe.doubled(100).catch(error => {
+            probe.say(error.message); return probe.doubled(1) }).then(value => probe.say(value))",
+    );
+    assert_eq!(said, ["the task panicked: it is too large", "2"]);
+}
+
+fn many_promises_are_waited_for_at_once() {
+    let said = World::new().hear(
+        1,
+        "Component.onCompleted: Promise.all([...Array(50).keys()].map(n => probe.doubled(n)))
+            .then(all => probe.say(all.reduce((sum, n) => sum + n)))",
+    );
+    assert_eq!(said, ["2450"]);
+}
+
+fn a_property_set_by_a_task_moves_what_is_bound_to_it() {
+    let mut world = World::new();
+    let said = world.hear(
+        4,
+        "property int twice: probe.number * 2; onTwiceChanged: probe.say(twice)
+         Component.onCompleted: probe.counts(3).then(() => probe.say('done'))",
+    );
+    assert_eq!(said, ["2", "4", "6", "done"]);
+    assert_eq!(world.this().with(|probe| probe.number), Ok(3));
+}
+
+fn a_slot_may_wait_while_promises_go_on() {
+    let said = World::new().hear(
+        1,
+        "Component.onCompleted: { probe.doubled(1); probe.say(probe.blocks() + ' answered') }",
+    );
+    assert_eq!(said, ["1 answered"]);
+}
+
+fn a_task_ends_with_its_object() {
+    struct Tell(Rc<Cell<bool>>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    let world = World::new();
+    let other = QObjectBox::new(Probe::default());
+    other.pinned().get_or_create_cpp_object();
+    let is_over = Rc::new(Cell::new(false));
+    let tell = Tell(Rc::clone(&is_over));
+    let task = qml::spawn(other.pinned().borrow(), async move |_| {
+        let _tell = tell;
+        pending::<()>().await;
+    });
+    world.event_loop.block_on(task::yield_now());
+    assert!(!is_over.get());
+    drop(other);
+    let result = world.event_loop.block_on(task);
+    assert!(matches!(result, Err(task::JoinError::Aborted)));
+    assert!(is_over.get());
+}
+
+fn a_promise_of_an_object_that_goes_is_rejected() {
+    let mut world = World::new();
+    let owner = QObjectBox::new(Probe::default());
+    world
+        .engine
+        .set_object_property("other".into(), owner.pinned());
+    let end = Rc::new(RefCell::new(Some(owner)));
+    let ending = Rc::clone(&end);
+    drop(task::spawn_local(async move {
+        task::yield_now().await;
+        drop(ending.take());
+    }));
+    let said = world.hear(
+        1,
+        "Component.onCompleted: other.waits().catch(error => probe.say(error.message))",
+    );
+    assert_eq!(said, ["the task was aborted"]);
+    assert!(end.borrow().is_none());
+}
+
+fn an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed() {
+    let mut world = World::new();
+    world.hear(
+        1,
+        "Component.onCompleted: { probe.waits(); probe.counts(1000); probe.say('begun') }",
+    );
+    // The application goes with the engine, and the loop is left without a Qt to live in; its end is in order all the same.
+    let World {
+        event_loop,
+        engine,
+        probe,
+    } = world;
+    drop(engine);
+    drop(probe);
+    drop(event_loop);
+}
+
+fn an_object_that_is_gone_is_said_to_be_destroyed() {
+    let world = World::new();
+    let other = QObjectBox::new(Probe::default());
+    other.pinned().get_or_create_cpp_object();
+    let this = This::of(other.pinned().borrow());
+    assert_eq!(this.with(|probe| probe.number), Ok(0));
+    drop(other);
+    assert_eq!(this.with(|probe| probe.number), Err(AccessError::Destroyed));
+    assert!(this.object().is_none());
+    drop(world);
+}
+
+fn to_look_at_an_object_twice_at_once_is_an_error_not_a_panic() {
+    let world = World::new();
+    let this = world.this();
+    let again = this.clone();
+    let inner = this.with(|_| again.with(|probe| probe.number));
+    assert_eq!(inner, Ok(Err(AccessError::Borrowed)));
+    assert_eq!(this.with(|probe| probe.number), Ok(0));
+}
+
+fn a_promise_without_an_engine_is_undefined_and_its_task_runs() {
+    let world = World::new();
+    let other = QObjectBox::new(Probe::default());
+    other.pinned().get_or_create_cpp_object();
+    let has_run = Rc::new(Cell::new(false));
+    let runs = Rc::clone(&has_run);
+    let promise = qml::promise(other.pinned().borrow(), async move |_| {
+        runs.set(true);
+        Ok::<i32, String>(1)
+    });
+    assert!(!promise.is_string() && !promise.is_number() && !promise.is_bool());
+    world.event_loop.block_on(async {
+        while !has_run.get() {
+            task::yield_now().await;
         }
     });
-    libtest_mimic::run(&arguments, vec![test]).exit_code()
+}
+
+fn an_object_that_qt_does_not_know_is_refused_in_words() {
+    let _world = World::new();
+    let other = QObjectBox::new(Probe::default());
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        This::of(other.pinned().borrow());
+    }));
+    let panic = result.expect_err("it is not known");
+    let words = panic.downcast_ref::<&str>().expect("words");
+    assert!(words.contains("get_or_create_cpp_object"), "{words}");
+}
+
+fn quit_ends_the_engines_exec() {
+    let world = World::new();
+    drop(task::spawn_local(async {
+        time::sleep(Duration::from_millis(5)).await;
+        qtloop::quit(0);
+    }));
+    world.engine.exec();
+}
+
+macro_rules! trials {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    // What QML has to complain of is to be seen, and not to go to the system's journal.
+    for (name, value) in [
+        ("QT_QPA_PLATFORM", "offscreen"),
+        ("QT_FORCE_STDERR_LOGGING", "1"),
+    ] {
+        if std::env::var_os(name).is_none() {
+            // SAFETY: no other thread runs yet.
+            #[allow(unsafe_code)]
+            unsafe {
+                std::env::set_var(name, value);
+            }
+        }
+    }
+    let arguments = Arguments {
+        test_threads: Some(1),
+        ..Arguments::from_args()
+    };
+    let trials = trials![
+        a_promise_brings_the_value_to_then,
+        an_error_rejects_the_promise_with_its_words,
+        a_panic_rejects_the_promise_and_the_loop_goes_on,
+        many_promises_are_waited_for_at_once,
+        a_property_set_by_a_task_moves_what_is_bound_to_it,
+        a_slot_may_wait_while_promises_go_on,
+        a_task_ends_with_its_object,
+        a_promise_of_an_object_that_goes_is_rejected,
+        an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed,
+        an_object_that_is_gone_is_said_to_be_destroyed,
+        to_look_at_an_object_twice_at_once_is_an_error_not_a_panic,
+        a_promise_without_an_engine_is_undefined_and_its_task_runs,
+        an_object_that_qt_does_not_know_is_refused_in_words,
+        quit_ends_the_engines_exec,
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

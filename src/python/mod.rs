@@ -54,7 +54,7 @@ mod _native {
     /// Make a QCoreApplication on this thread, unless there is an application already.
     #[pyfunction]
     fn ensure_app() {
-        app::ensure();
+        app::ensure(["qtloop"]);
     }
 
     /// Deliver what is posted to the objects of this thread, without a loop.

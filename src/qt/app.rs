@@ -1,5 +1,8 @@
 //! One-line questions to `QCoreApplication` and `QThread`, as `cpp!` closures.
 
+use std::ffi::{OsString, c_char, c_int};
+use std::os::unix::ffi::OsStringExt;
+
 use cpp::cpp;
 
 cpp! {{
@@ -19,18 +22,29 @@ pub fn exists() -> bool {
 }
 
 /// Makes a `QCoreApplication`, which lives as long as the process, unless there is an application already.
-/// Its thread is, for Qt, the main thread.
-pub fn ensure() {
-    // SAFETY: argc and argv must live as long as the application, and do: they are static. It is never deleted, because
+/// Its thread is, for Qt, the main thread. Of the arguments, the first is the program's name, and Qt takes those that are meant for it
+/// (`-qmljsdebugger` and such).
+pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
+    if exists() {
+        return;
+    }
+    let texts = arguments.into_iter().map(|argument| {
+        // What follows a null byte is lost; the system hands none over.
+        let mut bytes = argument.into().into_vec();
+        bytes.push(0);
+        bytes.leak().as_mut_ptr().cast()
+    });
+    let mut texts: Vec<*mut c_char> = texts.collect();
+    if texts.is_empty() {
+        texts.push(b"qtloop\0".to_vec().leak().as_mut_ptr().cast());
+    }
+    let count = Box::leak(Box::new(c_int::try_from(texts.len()).unwrap_or(c_int::MAX)));
+    texts.push(std::ptr::null_mut());
+    let texts = texts.leak().as_mut_ptr();
+    // SAFETY: argc and argv must live as long as the application, and do: they are leaked. It is never deleted, because
     // Qt objects of other owners may still be alive when the process ends.
     unsafe {
-        cpp!([] {
-            static int argc = 1;
-            static char name[] = "qtloop";
-            static char* argv[] = { name, nullptr };
-            if (!QCoreApplication::instance())
-                new QCoreApplication(argc, argv);
-        });
+        cpp!([count as "int*", texts as "char**"] { new QCoreApplication(*count, texts); });
     }
 }
 

@@ -7,10 +7,10 @@
 //! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
 //! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
 
-mod block_on;
 mod handle;
 mod job;
 mod join;
+mod nested;
 mod spawn;
 
 use std::cell::{Cell, RefCell};
@@ -65,7 +65,7 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// let event_loop = qtloop::Loop::with_app()?; // or `attach()`, where a Qt application exists
+/// let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // or `attach()`, where a Qt application exists
 /// qtloop::spawn_local(async {
 ///     qtloop::time::sleep(Duration::from_secs(1)).await;
 ///     println!("a second of Qt");
@@ -116,7 +116,7 @@ impl Loop {
         if !app::exists() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
-                "there is no Qt application: make one before `Loop::attach()`, or use `Loop::with_app()`",
+                "there is no Qt application: make one before `Loop::attach()`, or use `Loop::with_app(std::env::args_os())`",
             ));
         }
         if current().is_some() {
@@ -151,12 +151,15 @@ impl Loop {
         Ok(Loop(inner))
     }
 
-    /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process.
+    /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process, and is told
+    /// these arguments, the program's name first: `std::env::args_os()`.
     ///
     /// # Errors
     /// As `attach`, but for `NotFound`.
-    pub fn with_app() -> io::Result<Loop> {
-        app::ensure();
+    pub fn with_app(
+        arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString>>,
+    ) -> io::Result<Loop> {
+        app::ensure(arguments);
         Loop::attach()
     }
 
@@ -308,6 +311,14 @@ where
         None => outcome.settle(Err(JoinError::Aborted)),
     }
     JoinHandle::new(outcome)
+}
+
+/// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
+///
+/// # Panics
+/// This thread has no [`Loop`].
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    expect_current("block_on()").block_on(future)
 }
 
 /// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again.

@@ -28,7 +28,7 @@ if not any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6")):
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-from fetch import server  # noqa: E402
+from fetching import server  # noqa: E402
 
 
 def command(*arguments: object) -> list[str]:
@@ -66,10 +66,10 @@ import asyncio, os, signal, sys
 import aiohttp
 import fetch_window
 import qtloop
-from fetch import server
-from fetch.downloads import State
-from fetch.qt import QtCore, QtWidgets
-from fetch.window import Window
+from fetching import server
+from fetching.downloads import State
+from fetching.qt import QtCore, QtWidgets
+from fetching.window import Window
 
 app = QtWidgets.QApplication([])
 
@@ -292,8 +292,8 @@ print(qtloop.run(main()))
 
 def test_the_window_follows_the_desktop_into_the_dark_and_back() -> None:
     ended = play("""
-from fetch import theme
-from fetch.qt import QtGui
+from fetching import theme
+from fetching.qt import QtGui
 
 async def main():
     async with aiohttp.ClientSession() as session:

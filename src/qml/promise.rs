@@ -1,0 +1,102 @@
+//! A JavaScript `Promise` that is settled from Rust.
+
+use std::ffi::c_void;
+use std::fmt;
+use std::ptr::NonNull;
+
+use cpp::cpp;
+use qmetaobject::{QJSValue, QVariant};
+
+cpp! {{
+    #include <QtCore/QPointer>
+    #include <QtCore/QVariant>
+    #include <QtQml/QJSEngine>
+    #include <QtQml/QJSValue>
+
+    struct QtloopPromise
+    {
+        QPointer<QJSEngine> engine;
+        QJSValue promise;
+        QJSValue resolve;
+        QJSValue reject;
+    };
+}}
+
+/// See the module. Dropped unsettled, it stays pending for good.
+pub(super) struct Promise(NonNull<c_void>);
+
+impl Promise {
+    /// A promise of the JavaScript engine that knows this `QObject`; `None` if none does: then nobody is there to look at it.
+    ///
+    /// # Safety
+    /// The object is alive, and lives on this thread.
+    pub(super) unsafe fn new(object: *mut c_void) -> Option<Promise> {
+        // SAFETY: the caller's promise.
+        let promise = unsafe {
+            cpp!([object as "QObject*"] -> *mut c_void as "QtloopPromise*" {
+                QJSEngine* engine = qjsEngine(object);
+                if (!engine)
+                    return nullptr;
+                const QJSValue parts = engine->evaluate(QStringLiteral(
+                  "(() => { const it = {};"
+                  " it.promise = new Promise((resolve, reject) => { it.resolve = resolve; it.reject = reject; });"
+                  " return it; })()"));
+                return new QtloopPromise{ engine,
+                                          parts.property(QStringLiteral("promise")),
+                                          parts.property(QStringLiteral("resolve")),
+                                          parts.property(QStringLiteral("reject")) };
+            })
+        };
+        NonNull::new(promise).map(Promise)
+    }
+
+    /// What QML gets to see.
+    pub(super) fn value(&self) -> QJSValue {
+        let promise = self.0.as_ptr();
+        // SAFETY: alive until drop.
+        unsafe {
+            cpp!([promise as "QtloopPromise*"] -> QJSValue as "QJSValue" { return promise->promise; })
+        }
+    }
+
+    /// Fulfils it. An engine that is gone hears nothing.
+    pub(super) fn resolve(self, value: QVariant) {
+        let promise = self.0.as_ptr();
+        // SAFETY: alive until drop.
+        unsafe {
+            cpp!([promise as "QtloopPromise*", value as "QVariant"] {
+                if (promise->engine)
+                    promise->resolve.call({ promise->engine->toScriptValue(value) });
+            });
+        }
+    }
+
+    /// Rejects it with a JavaScript `Error` of this message.
+    pub(super) fn reject(self, message: &str) {
+        let promise = self.0.as_ptr();
+        let (bytes, length) = (message.as_ptr(), message.len());
+        // SAFETY: alive until drop; the message is borrowed for the call.
+        unsafe {
+            cpp!([promise as "QtloopPromise*", bytes as "const char*", length as "size_t"] {
+                if (promise->engine) {
+                    const QString message = QString::fromUtf8(bytes, qsizetype(length));
+                    promise->reject.call({ promise->engine->newErrorObject(QJSValue::GenericError, message) });
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        let promise = self.0.as_ptr();
+        // SAFETY: freed once, here.
+        unsafe { cpp!([promise as "QtloopPromise*"] { delete promise; }) }
+    }
+}
+
+impl fmt::Debug for Promise {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Promise").field(&self.0).finish()
+    }
+}
