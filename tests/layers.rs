@@ -11,7 +11,7 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     (
         "task",
         &["driver", "io", "qt", "reactor"],
-        &["async_task", "blocking", "pin_project_lite", "slab"],
+        &["blocking", "loom"],
     ),
     (
         "time",
@@ -34,8 +34,7 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 15] = [
-    "async_task",
+const OUTSIDE: [&str; 13] = [
     "blocking",
     "cpp",
     "futures_core",
@@ -49,7 +48,6 @@ const OUTSIDE: [&str; 15] = [
     "qmetaobject",
     "rustix",
     "signal_hook",
-    "slab",
 ];
 
 /// The `.rs` files of a module: `src/name.rs`, or all of `src/name/`.

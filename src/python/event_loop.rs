@@ -366,6 +366,8 @@ impl EventLoop {
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<EventLoop> {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer).map_err(os_error)?;
+        // `sleep(0)` a few times is how programs, and tests, wait for what is on its way.
+        driver.set_poll_batches(5);
         let state = State {
             driver: RefCell::new(Some(driver)),
             home: RefCell::new(None),

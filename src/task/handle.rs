@@ -6,10 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
-use async_task::Runnable;
-
-use super::join::{JoinError, JoinHandle, Outcome};
-use super::{Inner, Job, current};
+use super::join::JoinHandle;
+use super::{Inner, Job, cell, current};
 use crate::reactor::Remote;
 
 /// What all who are not on the loop's thread share.
@@ -31,21 +29,14 @@ impl Shared {
         current().filter(|inner| Arc::ptr_eq(&inner.shared, self))
     }
 
-    fn is_here(&self) -> bool {
+    /// Whether this is the loop's thread, also after the loop.
+    pub(super) fn is_here(&self) -> bool {
         self.thread == thread::current().id()
     }
 
-    /// A task is to be polled.
-    pub(super) fn schedule(self: &Arc<Self>, runnable: Runnable) {
-        if let Some(inner) = self.here() {
-            inner.driver.push(Job::Poll(runnable));
-        } else if self.is_here() {
-            // The loop is gone, and the future goes on its thread.
-            drop(runnable);
-        } else if let Err(job) = self.remote.send(Job::Poll(runnable)) {
-            // The loop is gone, and its thread is elsewhere: the future must not be dropped here.
-            std::mem::forget(job);
-        }
+    /// From another thread. The job comes back if the loop is gone.
+    pub(super) fn send(&self, job: Job) -> Result<(), Job> {
+        self.remote.send(job)
     }
 
     /// Does something on the loop's thread: at once if this is it. False if the loop is gone.
@@ -106,7 +97,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.begin(move |inner, outcome| inner.spawn(future, outcome))
+        self.begin(future)
     }
 
     /// As [`spawn`](Handle::spawn), for a future that is made on the loop's thread, and so may hold what is not `Send`.
@@ -116,18 +107,22 @@ impl Handle {
         F::Output: Send + 'static,
         M: FnOnce() -> F + Send + 'static,
     {
-        self.begin(move |inner, outcome| inner.spawn(async move { make().await }, outcome))
+        // Until it is polled, this future holds `make` and nothing else, which may be dropped anywhere.
+        self.begin(async move { make().await })
     }
 
-    fn begin<T: Send + 'static>(
-        &self,
-        begin: impl FnOnce(&Inner, Arc<Outcome<T>>) + Send + 'static,
-    ) -> JoinHandle<T> {
-        let outcome = Outcome::new();
-        let promise = Promise(Some(Arc::clone(&outcome)));
-        self.0
-            .call(move |inner| promise.keep(|outcome| begin(inner, outcome)));
-        JoinHandle::new(outcome)
+    fn begin<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let (task, claim) = cell::task(&self.0, future);
+        match self.0.here() {
+            Some(inner) => task.begin(&inner),
+            // A loop that is gone hands the task back, which ends it.
+            None => drop(self.0.send(Job::Begin(task))),
+        }
+        JoinHandle::new(claim)
     }
 
     /// Calls a closure on the loop's thread, in the order of the calls; on that thread itself, later.
@@ -136,24 +131,5 @@ impl Handle {
     /// The loop is gone.
     pub fn invoke(&self, closure: impl FnOnce() + Send + 'static) -> Result<(), Gone> {
         self.0.push(move |_| closure())
-    }
-}
-
-/// That a task will begin. If it does not, because the loop has gone meanwhile, it has ended.
-struct Promise<T>(Option<Arc<Outcome<T>>>);
-
-impl<T> Promise<T> {
-    fn keep(mut self, begin: impl FnOnce(Arc<Outcome<T>>)) {
-        if let Some(outcome) = self.0.take() {
-            begin(outcome);
-        }
-    }
-}
-
-impl<T> Drop for Promise<T> {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.0.take() {
-            outcome.settle(Err(JoinError::Aborted));
-        }
     }
 }

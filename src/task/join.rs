@@ -1,11 +1,12 @@
-//! The two ends of a task: the loop settles its outcome, and a [`JoinHandle`] waits for it.
+//! What is left of a task in the hands of whoever spawned it: a [`JoinHandle`].
 
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
+
+use super::cell::{Claim, TaskRef};
 
 /// Why a task has no result.
 pub enum JoinError {
@@ -55,100 +56,29 @@ impl From<JoinError> for std::io::Error {
     }
 }
 
-/// How a task has ended, or is to end.
-pub(crate) struct Outcome<T>(Mutex<State<T>>);
-
-struct State<T> {
-    result: Option<Result<T, JoinError>>,
-    is_settled: bool,
-    is_aborted: bool,
-    /// Who waits for the result.
-    joiner: Option<Waker>,
-    /// What has the task polled; from its beginning to its end.
-    task: Option<Waker>,
-}
-
-impl<T> Outcome<T> {
-    pub(crate) fn new() -> Arc<Outcome<T>> {
-        Arc::new(Outcome(Mutex::new(State {
-            result: None,
-            is_settled: false,
-            is_aborted: false,
-            joiner: None,
-            task: None,
-        })))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing that can panic runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn begin(&self, task: Waker) {
-        self.state().task = Some(task);
-    }
-
-    pub(crate) fn is_aborted(&self) -> bool {
-        self.state().is_aborted
-    }
-
-    /// The first result stays.
-    pub(crate) fn settle(&self, result: Result<T, JoinError>) {
-        let mut state = self.state();
-        let task = state.task.take();
-        let joiner = state.joiner.take();
-        let surplus = if state.is_settled {
-            Some(result)
-        } else {
-            state.is_settled = true;
-            state.result.replace(result)
-        };
-        drop(state);
-        // Foreign code, so not under the lock.
-        drop((task, surplus));
-        if let Some(joiner) = joiner {
-            joiner.wake();
-        }
-    }
-}
-
-/// A task, whatever its result is.
-pub(crate) trait Abort {
-    /// Has the task end with its next poll, which is brought about.
-    fn abort(&self);
-}
-
-impl<T> Abort for Outcome<T> {
-    fn abort(&self) {
-        let mut state = self.state();
-        state.is_aborted = true;
-        let task = state.task.clone();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-    }
-}
-
 /// A future of a task's result. To drop it is to let the task go on by itself.
 #[must_use = "await it for the result; `drop` lets the task go on by itself"]
-pub struct JoinHandle<T>(Arc<Outcome<T>>);
+pub struct JoinHandle<T>(Claim<T>);
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(outcome: Arc<Outcome<T>>) -> JoinHandle<T> {
-        JoinHandle(outcome)
+    pub(super) fn new(claim: Claim<T>) -> JoinHandle<T> {
+        JoinHandle(claim)
+    }
+
+    pub(super) fn task(&self) -> &TaskRef {
+        self.0.task()
     }
 
     /// Ends the task: it is not polled again, and the loop's next batch of jobs drops its future, on the loop's thread.
     /// A task that is done keeps its result. From any thread, and any number of times.
     pub fn abort(&self) {
-        self.0.abort();
+        self.task().abort();
     }
 
     /// Whether the task has ended, in whatever way.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.state().is_settled
+        self.0.is_done()
     }
 
     /// A handle that aborts the task when it is dropped.
@@ -162,24 +92,8 @@ impl<T> Future for JoinHandle<T> {
 
     /// # Panics
     /// The result was taken already.
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state();
-        if state.is_settled {
-            let result = state.result.take();
-            drop(state);
-            return Poll::Ready(result.expect("a JoinHandle is polled after its end"));
-        }
-        let waker = context.waker();
-        if !state
-            .joiner
-            .as_ref()
-            .is_some_and(|joiner| joiner.will_wake(waker))
-        {
-            let before = state.joiner.replace(waker.clone());
-            drop(state);
-            drop(before);
-        }
-        Poll::Pending
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(context)
     }
 }
 

@@ -7,13 +7,14 @@
 //! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
 //! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
 
+mod cell;
 mod handle;
 mod job;
 mod join;
+mod latch;
 mod nested;
-mod spawn;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
@@ -31,8 +32,7 @@ pub use join::{AbortOnDrop, JoinError, JoinHandle};
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
-use join::{Abort, Outcome};
-use spawn::{Registry, Work};
+use cell::{TaskRef, Tasks};
 
 thread_local! {
     static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
@@ -80,7 +80,7 @@ pub struct Loop(Rc<Inner>);
 pub(crate) struct Inner {
     pub(crate) driver: Rc<Driver<Job>>,
     shared: Arc<Shared>,
-    registry: Registry,
+    tasks: Tasks,
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
@@ -130,7 +130,7 @@ impl Loop {
         let inner = Rc::new(Inner {
             shared: Shared::new(driver.remote()),
             driver,
-            registry: Registry::default(),
+            tasks: Tasks::default(),
             nests: RefCell::default(),
             next_nest: Cell::new(0),
             budget: Cell::new(BUDGET),
@@ -202,7 +202,7 @@ impl Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         self.0.driver.detach();
-        self.0.end_tasks();
+        self.0.tasks.end();
     }
 }
 
@@ -232,37 +232,20 @@ impl Inner {
         let _ = catch_unwind(AssertUnwindSafe(|| match job {
             Job::Poll(task) => {
                 self.budget.set(BUDGET);
-                task.run();
+                task.run(self);
             }
+            Job::Sent(task) => task.receive(self),
+            Job::Begin(task) => task.begin(self),
             Job::Wake(waker) => waker.wake(),
             Job::Ready(source, side) => source.has_news(&self.driver, side),
             Job::Call(work) => work(self),
         }));
     }
 
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F, outcome: Arc<Outcome<F::Output>>) {
-        let work = Work::new(future, Arc::clone(&outcome), &self.registry);
-        let shared = Arc::clone(&self.shared);
-        let (runnable, task) =
-            async_task::spawn_local(work, move |runnable| shared.schedule(runnable));
-        task.detach();
-        outcome.begin(runnable.waker());
-        self.driver.push(Job::Poll(runnable));
-    }
-
-    /// Ends all tasks now, but for those that are being polled further out: they end when that poll returns.
-    fn end_tasks(&self) {
-        while !self.registry.is_empty() {
-            self.registry.abort_all();
-            let mut is_stuck = true;
-            for job in self.driver.batch() {
-                is_stuck = false;
-                self.run_job(job);
-            }
-            if is_stuck {
-                break;
-            }
-        }
+    fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        let (task, claim) = cell::task(&self.shared, future);
+        task.begin(self);
+        JoinHandle::new(claim)
     }
 }
 
@@ -275,9 +258,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let outcome = Outcome::new();
-    expect_current("spawn_local()").spawn(future, Arc::clone(&outcome));
-    JoinHandle::new(outcome)
+    expect_current("spawn_local()").spawn(future)
 }
 
 /// As [`spawn_local`], for a task that ends with a Qt object: when that is destroyed, the task is aborted, and is not polled again. If it is
@@ -291,26 +272,25 @@ where
     F::Output: 'static,
 {
     let inner = expect_current("spawn_scoped()");
-    let outcome = Outcome::new();
-    let abort = Arc::downgrade(&outcome);
+    let slot: Rc<OnceCell<TaskRef>> = Rc::default();
+    let task = Rc::clone(&slot);
     let ear = object.signal("destroyed()").and_then(|destroyed| {
         Ear::new(object, destroyed, move |_| {
-            if let Some(outcome) = abort.upgrade() {
-                outcome.abort();
+            if let Some(task) = task.get() {
+                task.abort();
             }
         })
     });
-    match ear {
-        Some(ear) => inner.spawn(
-            async move {
-                let _ear = ear;
-                future.await
-            },
-            Arc::clone(&outcome),
-        ),
-        None => outcome.settle(Err(JoinError::Aborted)),
+    let is_gone = ear.is_none();
+    let handle = inner.spawn(async move {
+        let _ear = ear;
+        future.await
+    });
+    let _ = slot.set(handle.task().clone());
+    if is_gone {
+        handle.abort();
     }
-    JoinHandle::new(outcome)
+    handle
 }
 
 /// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.

@@ -11,29 +11,30 @@
 //! again from in there, and a turn inside the turn runs the other jobs. All state is in cells that are never borrowed
 //! while a job runs.
 //!
-//! Longer than a file should be: driver and turn are one state machine, and are read in one sitting.
+//! Driver and [`Turn`] are one state machine, and are read in one sitting.
+
+mod turn;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use crate::qt::{Host, Linger};
+use crate::qt::Host;
 use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
+
+pub use turn::{Turn, Wakeup};
 
 /// How long a turn may go on before Qt sees to its own events. Nearly all of the gain of batching is there at a tenth of
 /// it, and a frame at 60 Hz has room for it eight times over.
 const BUDGET: Duration = Duration::from_millis(2);
 
-/// While jobs are ready and descriptors have been silent, a turn asks the system for more after this time, or after so many
-/// batches: a poll costs as much as a handful of jobs, and what it would find can wait as long. The number is for programs
-/// that give way a few times, and then expect what was on its way to have come; for the same reason a turn in which a
-/// descriptor was ready asks with every batch.
-const POLL: Duration = Duration::from_micros(50);
-const POLL_BATCHES: u32 = 5;
+/// While jobs are ready and descriptors have been silent, a turn asks the system for more after so many batches, or after
+/// [50 µs](turn): a poll costs as much as a dozen jobs, and what it would find can wait as long.
+const POLL_BATCHES: u32 = 64;
 
 /// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
 /// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
@@ -59,6 +60,7 @@ pub struct Driver<J> {
     quits: Cell<Quits>,
     budget: Cell<Duration>,
     linger: Cell<Duration>,
+    poll_batches: Cell<u32>,
     /// How many turns are under way, one inside the other.
     depth: Cell<usize>,
     /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
@@ -93,6 +95,7 @@ impl<J: Recur + 'static> Driver<J> {
             quits: Cell::new(Quits::GoOn),
             budget: Cell::new(BUDGET),
             linger: Cell::new(LINGER),
+            poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
             popped: Cell::new(0),
             armed: Cell::new(false),
@@ -204,6 +207,12 @@ impl<J: Recur + 'static> Driver<J> {
         self.linger.get()
     }
 
+    /// Sets after how many batches without a poll a busy turn asks descriptors and other threads for more; it does so after 50 µs in any
+    /// case. The default is 64. A face whose programs give way a few times, and then expect what was on its way to have come, needs fewer.
+    pub fn set_poll_batches(&self, batches: u32) {
+        self.poll_batches.set(batches);
+    }
+
     /// Queues a job, from this thread.
     pub fn push(&self, job: J) {
         self.reactor.borrow_mut().push(job);
@@ -311,10 +320,7 @@ impl<J: Recur + 'static> Driver<J> {
 
     /// A turn of one batch, without Qt and without collecting: what is ready now.
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
-        let mut turn = Turn::new(Rc::clone(self));
-        turn.begun = true;
-        turn.end = self.end_of_ready();
-        turn
+        Turn::of_one_batch(Rc::clone(self))
     }
 
     /// Looks at all jobs that are held. `visit` must not use the driver. Returns false, without looking, if the driver is
@@ -443,155 +449,5 @@ impl<J> fmt::Debug for Driver<J> {
             .field("stopping", &self.stopping.get())
             .field("left", &self.left.get())
             .finish_non_exhaustive()
-    }
-}
-
-/// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
-/// face's scope.
-#[derive(Debug)]
-pub struct Wakeup<'a, J: Recur + 'static>(&'a Weak<Driver<J>>);
-
-impl<J: Recur + 'static> Wakeup<'_, J> {
-    /// The turn that is due; `None` if the driver is gone. Call it inside the face's scope.
-    #[must_use]
-    pub fn turn(self) -> Option<Turn<J>> {
-        self.0.upgrade().map(Turn::new)
-    }
-}
-
-/// The jobs of one turn, in order. Run and drop each before asking for the next; drop the turn inside the face's scope.
-///
-/// Stop asking to end the turn early: what was not handed out stays queued.
-#[derive(Debug)]
-#[must_use = "dropping a turn ends it"]
-pub struct Turn<J: Recur + 'static> {
-    driver: Rc<Driver<J>>,
-    begun: bool,
-    /// Where this batch ends, as a number of [`Driver::popped`].
-    end: u64,
-    /// When to give the thread back to Qt; `None` after this batch.
-    until: Option<Time>,
-    /// When the poller was asked last, and how many batches there were since.
-    polled: Time,
-    unpolled: u32,
-    has_polled: bool,
-    /// A descriptor or another thread had something in this turn.
-    saw_io: bool,
-    /// And since the last wait for more.
-    lingers: bool,
-}
-
-impl<J: Recur + 'static> Turn<J> {
-    fn new(driver: Rc<Driver<J>>) -> Turn<J> {
-        driver.depth.set(driver.depth.get() + 1);
-        Turn {
-            driver,
-            begun: false,
-            end: 0,
-            until: None,
-            polled: Time::NEVER,
-            unpolled: 0,
-            has_polled: false,
-            saw_io: false,
-            lingers: false,
-        }
-    }
-
-    /// How deep this turn is nested; the outermost is 1.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        self.driver.depth()
-    }
-
-    /// Collects what is due; what descriptors and other threads have, not with every batch while jobs are ready, see [`POLL`].
-    /// False if there is nothing to do now.
-    fn begin_batch(&mut self) -> bool {
-        if self.driver.refuses(self.depth()) {
-            return false;
-        }
-        let now = Time::now();
-        let (is_idle, is_active) = {
-            let mut reactor = self.driver.reactor.borrow_mut();
-            let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
-            (reactor.ready() == 0 && !has_timer, reactor.take_active())
-        };
-        self.saw_io |= is_active;
-        self.lingers |= is_active;
-        self.unpolled += 1;
-        let is_due = self.saw_io || self.unpolled >= POLL_BATCHES || now >= self.polled + POLL;
-        if !self.begun || is_idle || is_due {
-            self.polled = now;
-            self.unpolled = 0;
-            self.has_polled = true;
-            self.driver.collect(now);
-        } else {
-            self.driver.reactor.borrow_mut().collect_timers(now);
-        }
-        self.end = self.driver.end_of_ready();
-        let is_ready = self.end > self.driver.popped.get();
-        if !self.begun {
-            self.begun = true;
-            self.until = Some(now + self.driver.budget());
-            if is_ready {
-                // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
-                // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
-                self.driver.armed.set(false);
-                self.driver.arm_now();
-            }
-        } else if self.until.is_none_or(|until| now >= until) {
-            return false;
-        }
-        is_ready
-    }
-
-    /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
-    /// its scope holds.
-    pub fn take_polled(&mut self) -> bool {
-        std::mem::take(&mut self.has_polled)
-    }
-
-    /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
-    /// it: nothing came from descriptors or other threads, or the time is up.
-    ///
-    /// The wait is apart from the turn because a face may have to leave its scope for it.
-    pub fn linger(&mut self) -> Option<Linger> {
-        if !std::mem::take(&mut self.lingers) || self.driver.stopping.get() {
-            return None;
-        }
-        let now = Time::now();
-        let deadline = self.driver.reactor.borrow_mut().next_deadline();
-        let until = [self.until, deadline].into_iter().flatten().min()?;
-        let timeout = until.after(now)?.min(self.driver.linger());
-        let host = self.driver.host.borrow();
-        (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
-    }
-}
-
-impl<J: Recur + 'static> Iterator for Turn<J> {
-    type Item = J;
-
-    fn next(&mut self) -> Option<J> {
-        loop {
-            if self.until.is_some() && !self.driver.is_attached() {
-                // A job has detached the driver: the rest waits for the next time.
-                return None;
-            }
-            if self.driver.popped.get() < self.end
-                && let Some(job) = self.driver.pop()
-            {
-                return Some(job);
-            }
-            let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
-            if is_last || !self.begin_batch() {
-                return None;
-            }
-        }
-    }
-}
-
-impl<J: Recur + 'static> Drop for Turn<J> {
-    fn drop(&mut self) {
-        self.driver.depth.set(self.driver.depth.get() - 1);
-        self.driver.finish();
     }
 }

@@ -1,0 +1,215 @@
+//! One turn: batch after batch of jobs, until nothing is ready or the time is up.
+
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use super::Driver;
+use crate::qt::Linger;
+use crate::reactor::{Recur, Time};
+
+/// See [`Driver::set_poll_batches`].
+const POLL: Duration = Duration::from_micros(50);
+
+/// A batch that takes less than this is quick, and the clock, which costs a tenth of it, is read for so many of them at once.
+const QUICK: Duration = Duration::from_nanos(300);
+const QUICK_BATCHES: u32 = 16;
+
+/// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
+/// face's scope.
+#[derive(Debug)]
+pub struct Wakeup<'a, J: Recur + 'static>(pub(super) &'a Weak<Driver<J>>);
+
+impl<J: Recur + 'static> Wakeup<'_, J> {
+    /// The turn that is due; `None` if the driver is gone. Call it inside the face's scope.
+    #[must_use]
+    pub fn turn(self) -> Option<Turn<J>> {
+        self.0.upgrade().map(Turn::new)
+    }
+}
+
+/// The jobs of one turn, in order. Run and drop each before asking for the next; drop the turn inside the face's scope.
+///
+/// Stop asking to end the turn early: what was not handed out stays queued.
+#[derive(Debug)]
+#[must_use = "dropping a turn ends it"]
+pub struct Turn<J: Recur + 'static> {
+    driver: Rc<Driver<J>>,
+    begun: bool,
+    /// Where this batch ends, as a number of [`Driver::popped`].
+    end: u64,
+    /// When to give the thread back to Qt; `None` after this batch.
+    until: Option<Time>,
+    pace: Pace,
+    /// When the poller was asked last, and how many batches there were since.
+    polled: Time,
+    unpolled: u32,
+    has_polled: bool,
+    /// A descriptor or another thread had something in this turn.
+    saw_io: bool,
+    /// And since the last wait for more.
+    lingers: bool,
+}
+
+impl<J: Recur + 'static> Turn<J> {
+    fn new(driver: Rc<Driver<J>>) -> Turn<J> {
+        driver.depth.set(driver.depth.get() + 1);
+        Turn {
+            driver,
+            begun: false,
+            end: 0,
+            until: None,
+            pace: Pace::default(),
+            polled: Time::NEVER,
+            unpolled: 0,
+            has_polled: false,
+            saw_io: false,
+            lingers: false,
+        }
+    }
+
+    pub(super) fn of_one_batch(driver: Rc<Driver<J>>) -> Turn<J> {
+        let mut turn = Turn::new(driver);
+        turn.begun = true;
+        turn.end = turn.driver.end_of_ready();
+        turn
+    }
+
+    /// How deep this turn is nested; the outermost is 1.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.driver.depth()
+    }
+
+    /// Collects what is due; what descriptors and other threads have, not with every batch while jobs are ready.
+    /// False if there is nothing to do now.
+    fn begin_batch(&mut self) -> bool {
+        if self.driver.refuses(self.depth()) {
+            return false;
+        }
+        let now = self.pace.now();
+        let (is_idle, is_active) = {
+            let mut reactor = self.driver.reactor.borrow_mut();
+            let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
+            (reactor.ready() == 0 && !has_timer, reactor.take_active())
+        };
+        self.saw_io |= is_active;
+        self.lingers |= is_active;
+        self.unpolled += 1;
+        // A turn in which a descriptor was ready asks with every batch: there more is likely to come.
+        let is_due = self.saw_io
+            || self.unpolled >= self.driver.poll_batches.get()
+            || now >= self.polled + POLL;
+        if !self.begun || is_idle || is_due {
+            self.polled = now;
+            self.unpolled = 0;
+            self.has_polled = true;
+            self.driver.collect(now);
+        } else {
+            self.driver.reactor.borrow_mut().collect_timers(now);
+        }
+        self.end = self.driver.end_of_ready();
+        let is_ready = self.end > self.driver.popped.get();
+        if !self.begun {
+            self.begun = true;
+            self.until = Some(now + self.driver.budget());
+            if is_ready {
+                // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
+                // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
+                self.driver.armed.set(false);
+                self.driver.arm_now();
+            }
+        } else if self.until.is_none_or(|until| now >= until) {
+            return false;
+        }
+        is_ready
+    }
+
+    /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
+    /// its scope holds.
+    pub fn take_polled(&mut self) -> bool {
+        std::mem::take(&mut self.has_polled)
+    }
+
+    /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
+    /// it: nothing came from descriptors or other threads, or the time is up.
+    ///
+    /// The wait is apart from the turn because a face may have to leave its scope for it.
+    pub fn linger(&mut self) -> Option<Linger> {
+        if !std::mem::take(&mut self.lingers) || self.driver.stopping.get() {
+            return None;
+        }
+        self.pace.allowed = 0; // time is about to pass
+        let now = Time::now();
+        let deadline = self.driver.reactor.borrow_mut().next_deadline();
+        let until = [self.until, deadline].into_iter().flatten().min()?;
+        let timeout = until.after(now)?.min(self.driver.linger());
+        let host = self.driver.host.borrow();
+        (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
+    }
+}
+
+impl<J: Recur + 'static> Iterator for Turn<J> {
+    type Item = J;
+
+    fn next(&mut self) -> Option<J> {
+        loop {
+            if self.until.is_some() && !self.driver.is_attached() {
+                // A job has detached the driver: the rest waits for the next time.
+                return None;
+            }
+            if self.driver.popped.get() < self.end
+                && let Some(job) = self.driver.pop()
+            {
+                return Some(job);
+            }
+            let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
+            if is_last || !self.begin_batch() {
+                return None;
+            }
+        }
+    }
+}
+
+impl<J: Recur + 'static> Drop for Turn<J> {
+    fn drop(&mut self) {
+        self.driver.depth.set(self.driver.depth.get() - 1);
+        self.driver.finish();
+    }
+}
+
+/// The time as a turn knows it: as it was a few quick batches ago, or now.
+#[derive(Debug)]
+struct Pace {
+    now: Time,
+    /// The system's tick at that time. A batch that was not quick after all cannot hide for longer than a tick, 1 to 10 ms.
+    tick: Time,
+    /// How many batches may do without the clock, and how many have.
+    allowed: u32,
+    unread: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            now: Time::from_nanos(0), // so the first two batches read the clock
+            tick: Time::NEVER,
+            allowed: 0,
+            unread: 0,
+        }
+    }
+}
+
+impl Pace {
+    fn now(&mut self) -> Time {
+        self.unread += 1;
+        if self.unread <= self.allowed && Time::tick() == self.tick {
+            return self.now;
+        }
+        let before = std::mem::replace(&mut self.now, Time::now());
+        self.tick = Time::tick();
+        let is_quick = self.now < before + QUICK * self.unread;
+        self.allowed = if is_quick { QUICK_BATCHES } else { 0 };
+        self.unread = 0;
+        self.now
+    }
+}
