@@ -11,7 +11,7 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     (
         "task",
         &["driver", "io", "qt", "reactor"],
-        &["blocking", "loom"],
+        &["blocking", "loom", "tracing"],
     ),
     (
         "time",
@@ -34,7 +34,7 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 13] = [
+const OUTSIDE: [&str; 14] = [
     "blocking",
     "cpp",
     "futures_core",
@@ -48,6 +48,7 @@ const OUTSIDE: [&str; 13] = [
     "qmetaobject",
     "rustix",
     "signal_hook",
+    "tracing",
 ];
 
 /// The `.rs` files of a module: `src/name.rs`, or all of `src/name/`.

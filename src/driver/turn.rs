@@ -10,6 +10,10 @@ use crate::reactor::{Recur, Time};
 /// See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
 
+/// A turn in which a descriptor was ready asks every so many batches: there more is likely to come. Not with each: the first one wakes
+/// tasks, and the second one runs them.
+const IO_BATCHES: u32 = 2;
+
 /// A batch that takes less than this is quick, and the clock, which costs a tenth of it, is read for so many of them at once.
 const QUICK: Duration = Duration::from_nanos(300);
 const QUICK_BATCHES: u32 = 16;
@@ -87,24 +91,27 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         let now = self.pace.now();
-        let (is_idle, is_active) = {
+        let (has_timer, is_idle, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
             let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
-            (reactor.ready() == 0 && !has_timer, reactor.take_active())
+            let is_idle = reactor.ready() == 0 && !has_timer;
+            (has_timer, is_idle, reactor.take_active())
         };
         self.saw_io |= is_active;
         self.lingers |= is_active;
         self.unpolled += 1;
-        // A turn in which a descriptor was ready asks with every batch: there more is likely to come.
-        let is_due = self.saw_io
-            || self.unpolled >= self.driver.poll_batches.get()
-            || now >= self.polled + POLL;
+        let batches = if self.saw_io {
+            IO_BATCHES
+        } else {
+            self.driver.poll_batches.get()
+        };
+        let is_due = self.unpolled >= batches || now >= self.polled + POLL;
         if !self.begun || is_idle || is_due {
             self.polled = now;
             self.unpolled = 0;
             self.has_polled = true;
             self.driver.collect(now);
-        } else {
+        } else if has_timer {
             self.driver.reactor.borrow_mut().collect_timers(now);
         }
         self.end = self.driver.end_of_ready();

@@ -149,6 +149,7 @@ impl From<AccessError> for io::Error {
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop), or Qt does not know the object yet (see [`This::of`]).
+#[track_caller]
 pub fn spawn<T, R>(object: &T, task: impl AsyncFnOnce(This<T>) -> R + 'static) -> JoinHandle<R>
 where
     T: QObject + 'static,
@@ -163,6 +164,7 @@ where
 ///
 /// # Panics
 /// As `spawn`.
+#[track_caller]
 pub fn promise<T, R, E>(
     object: &T,
     task: impl AsyncFnOnce(This<T>) -> Result<R, E> + 'static,

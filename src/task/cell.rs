@@ -23,6 +23,7 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use super::handle::Shared;
 use super::join::JoinError;
 use super::latch::Latch;
+use super::span::Span;
 use super::{Inner, Job};
 
 /// What all tasks have in common.
@@ -56,6 +57,7 @@ type Pointer = NonNull<Header>;
 #[repr(C)]
 struct Task<F: Future> {
     header: Header,
+    span: Span,
     stage: UnsafeCell<Stage<F>>,
 }
 
@@ -90,14 +92,22 @@ impl<F: Future> Task<F> {
         unsafe { task.cast::<Task<F>>().as_ref().stage.get() }
     }
 
+    unsafe fn span<'a>(task: Pointer) -> &'a Span {
+        // SAFETY: as in `stage`; the span is never changed.
+        unsafe { &(*task.cast::<Task<F>>().as_ptr()).span }
+    }
+
     unsafe fn poll(task: Pointer, context: &mut Context<'_>) -> bool {
+        // SAFETY: alive, and of this type.
+        let span = unsafe { Self::span(task) };
         // SAFETY: on the loop's thread, one at a time, so nobody else looks at the stage; and the future stays where it is.
-        let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
+        let poll = || unsafe {
             match &mut *Self::stage(task) {
                 Stage::Future(future) => Pin::new_unchecked(future).poll(context),
                 Stage::Result(_) | Stage::Empty => unreachable!("it is done"),
             }
-        }));
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| span.within(poll)));
         let result = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(value)) => Ok(value),
@@ -118,7 +128,7 @@ impl<F: Future> Task<F> {
         // SAFETY: the stage is ours, and is written to whatever has become of what was there.
         unsafe {
             let stage = Self::stage(task);
-            drop_contained(stage);
+            Self::span(task).within(|| drop_contained(stage));
             ptr::write(stage, Stage::Result(result));
         }
     }
@@ -208,6 +218,7 @@ unsafe fn release(task: Pointer) {
 }
 
 /// A new task, and the claim to its result.
+#[track_caller]
 pub(super) fn task<F: Future + 'static>(
     shared: &Arc<Shared>,
     future: F,
@@ -222,6 +233,7 @@ pub(super) fn task<F: Future + 'static>(
             before: Cell::new(None),
             after: Cell::new(None),
         },
+        span: Span::new(std::any::type_name::<F>()),
         stage: UnsafeCell::new(Stage::Future(future)),
     });
     // The header is the first field.

@@ -92,6 +92,7 @@ impl From<Gone> for std::io::Error {
 
 impl Handle {
     /// Runs a future as a task on the loop's thread. If the loop is gone, the result is [`JoinError::Aborted`].
+    #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -101,6 +102,7 @@ impl Handle {
     }
 
     /// As [`spawn`](Handle::spawn), for a future that is made on the loop's thread, and so may hold what is not `Send`.
+    #[track_caller]
     pub fn spawn_from_within<F, M>(&self, make: M) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
@@ -111,6 +113,7 @@ impl Handle {
         self.begin(async move { make().await })
     }
 
+    #[track_caller]
     fn begin<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

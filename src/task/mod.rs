@@ -13,6 +13,7 @@ mod job;
 mod join;
 mod latch;
 mod nested;
+mod span;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -50,6 +51,7 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 ///
 /// # Panics
 /// There is none.
+#[track_caller]
 pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
     current().unwrap_or_else(|| {
         panic!(
@@ -242,6 +244,7 @@ impl Inner {
         }));
     }
 
+    #[track_caller]
     fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         let (task, claim) = cell::task(&self.shared, future);
         task.begin(self);
@@ -253,6 +256,7 @@ impl Inner {
 ///
 /// # Panics
 /// This thread has no [`Loop`].
+#[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -266,6 +270,7 @@ where
 ///
 /// # Panics
 /// This thread has no [`Loop`].
+#[track_caller]
 pub fn spawn_scoped<F>(object: &Object, future: F) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
@@ -297,6 +302,7 @@ where
 ///
 /// # Panics
 /// This thread has no [`Loop`].
+#[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
 }

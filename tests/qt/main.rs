@@ -1,7 +1,11 @@
 //! The core inside a real Qt loop. Qt wants the main thread, so this binary brings its own harness: one test after the other,
 //! each with a limit.
 
+#[cfg(feature = "tasks")]
+mod across;
 mod ending;
+#[cfg(feature = "tasks")]
+mod nesting;
 mod order;
 #[cfg(feature = "tasks")]
 mod processes;
@@ -9,6 +13,8 @@ mod processes;
 mod signals;
 #[cfg(feature = "tasks")]
 mod sockets;
+#[cfg(feature = "tracing")]
+mod spans;
 #[cfg(feature = "tasks")]
 mod tasks;
 mod threads;
@@ -30,6 +36,12 @@ fn main() -> ExitCode {
         threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        nesting::tests(),
+        #[cfg(feature = "tasks")]
+        across::tests(),
+        #[cfg(feature = "tracing")]
+        spans::tests(),
         #[cfg(feature = "tasks")]
         timing::tests(),
         #[cfg(feature = "tasks")]

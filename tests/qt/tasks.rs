@@ -1,17 +1,16 @@
 //! Tasks on the loop: how they begin, end, are aborted, panic, and wait for each other.
 
 use std::cell::{Cell, RefCell};
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::mpsc;
-use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use qtloop::qt::{Nest, Owned, app};
+use qtloop::qt::{Owned, app};
 use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
-use qtloop::{Handle, JoinError, Loop, spawn_local, spawn_scoped};
+use qtloop::{JoinError, Loop, spawn_local, spawn_scoped};
 
 use crate::trials;
 use crate::world::attached;
@@ -30,18 +29,7 @@ trials![
     a_task_ends_with_its_object,
     dropping_the_loop_drops_its_tasks_here,
     a_destructor_may_spawn_while_the_loop_ends,
-    a_waker_may_outlive_the_loop,
-    other_threads_spawn_and_wait,
-    what_is_not_send_is_made_within,
-    closures_come_in_order_from_other_threads,
-    a_loop_that_is_gone_is_an_error,
     one_thread_has_one_loop,
-    a_task_that_runs_a_qt_loop_holds_up_itself_alone,
-    qt_loops_two_deep_keep_everything_going,
-    block_on_works_inside_of_a_task,
-    block_on_takes_what_is_borrowed,
-    a_loop_lives_on_a_thread_of_its_own,
-    blocking_work_does_not_block,
     a_task_that_is_always_ready_lets_qt_have_its_turn,
 ];
 
@@ -60,13 +48,13 @@ fn counter() -> (Rc<Cell<u32>>, Dropped) {
 }
 
 /// The result of a future, in good time.
-fn run<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
     let limited = async { timeout(Duration::from_secs(30), future).await };
     event_loop.block_on(limited).expect("the test hung")
 }
 
 /// Lets the tasks that are ready run, and what follows from it.
-fn settle(event_loop: &Loop) {
+pub(crate) fn settle(event_loop: &Loop) {
     run(event_loop, async {
         for _ in 0..5 {
             yield_now().await;
@@ -305,220 +293,12 @@ fn a_destructor_may_spawn_while_the_loop_ends() {
     assert_eq!(count.get(), 1);
 }
 
-fn a_waker_may_outlive_the_loop() {
-    let event_loop = attached();
-    let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
-    let keeps = Rc::clone(&kept);
-    drop(spawn_local(poll_fn(move |context| {
-        keeps.replace(Some(context.waker().clone()));
-        Poll::<()>::Pending
-    })));
-    run(&event_loop, yield_now());
-    drop(event_loop);
-    let waker = kept.take().expect("a waker");
-    waker.wake_by_ref();
-    thread::spawn(move || waker.wake())
-        .join()
-        .expect("no panic");
-}
-
-fn other_threads_spawn_and_wait() {
-    let event_loop = attached();
-    let handle = event_loop.handle();
-    let here = thread::current().id();
-    let threads: Vec<_> = (0..4)
-        .map(|number| {
-            let handle = handle.clone();
-            thread::spawn(move || {
-                let task = handle.spawn(async move {
-                    assert_eq!(thread::current().id(), here);
-                    sleep(Duration::from_millis(1)).await;
-                    number
-                });
-                futures_lite::future::block_on(task).expect("a result")
-            })
-        })
-        .collect();
-    let all = qtloop::task::unblock(|| {
-        threads
-            .into_iter()
-            .map(|thread| thread.join().expect("no panic"))
-            .sum::<i32>()
-    });
-    assert_eq!(run(&event_loop, all), 6);
-}
-
-fn what_is_not_send_is_made_within() {
-    let event_loop = attached();
-    let handle = event_loop.handle();
-    let asked = thread::spawn(move || {
-        let task = handle.spawn_from_within(|| {
-            let shared = Rc::new(7);
-            async move {
-                yield_now().await;
-                *shared
-            }
-        });
-        futures_lite::future::block_on(task).expect("a result")
-    });
-    assert_eq!(
-        run(
-            &event_loop,
-            qtloop::task::unblock(|| asked.join().expect("no panic"))
-        ),
-        7
-    );
-}
-
-fn closures_come_in_order_from_other_threads() {
-    let event_loop = attached();
-    let handle = event_loop.handle();
-    let (sender, receiver) = mpsc::channel();
-    let asking = thread::spawn(move || {
-        for number in 0..100 {
-            let sender = sender.clone();
-            handle
-                .invoke(move || sender.send(number).expect("a receiver"))
-                .expect("a loop");
-        }
-    });
-    run(
-        &event_loop,
-        qtloop::task::unblock(|| asking.join().expect("no panic")),
-    );
-    settle(&event_loop);
-    assert_eq!(
-        receiver.try_iter().collect::<Vec<_>>(),
-        (0..100).collect::<Vec<_>>()
-    );
-}
-
-fn a_loop_that_is_gone_is_an_error() {
-    let event_loop = attached();
-    let handle: Handle = event_loop.handle();
-    drop(event_loop);
-    let (here, there) = (handle.clone(), handle);
-    assert!(here.invoke(|| ()).is_err());
-    assert!(matches!(
-        futures_lite::future::block_on(here.spawn(async {})),
-        Err(JoinError::Aborted)
-    ));
-    thread::spawn(move || {
-        assert!(there.invoke(|| ()).is_err());
-        assert!(matches!(
-            futures_lite::future::block_on(there.spawn(async {})),
-            Err(JoinError::Aborted)
-        ));
-    })
-    .join()
-    .expect("no panic");
-}
-
 fn one_thread_has_one_loop() {
     let event_loop = attached();
     let error = Loop::attach().expect_err("a second one");
     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
     drop(event_loop);
     drop(attached());
-}
-
-fn a_task_that_runs_a_qt_loop_holds_up_itself_alone() {
-    let event_loop = attached();
-    let nest = Rc::new(Nest::new());
-    let leave = Rc::clone(&nest);
-    let dialog = spawn_local(async move {
-        let _ = nest.exec(false);
-        "closed"
-    });
-    let other = spawn_local(async move {
-        for _ in 0..3 {
-            sleep(Duration::from_millis(1)).await;
-        }
-        let woken = qtloop::task::unblock(|| 5).await;
-        leave.leave(0);
-        woken
-    });
-    assert_eq!(run(&event_loop, dialog).expect("a result"), "closed");
-    assert_eq!(run(&event_loop, other).expect("a result"), 5);
-}
-
-fn qt_loops_two_deep_keep_everything_going() {
-    let event_loop = attached();
-    let (outer, inner) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
-    let (leave_outer, leave_inner) = (Rc::clone(&outer), Rc::clone(&inner));
-    let diary = Rc::new(RefCell::new(Vec::new()));
-    let (one, two, three) = (Rc::clone(&diary), Rc::clone(&diary), Rc::clone(&diary));
-    let first = spawn_local(async move {
-        let _ = outer.exec(false);
-        one.borrow_mut().push("outer closed");
-    });
-    let second = spawn_local(async move {
-        let _ = inner.exec(false);
-        two.borrow_mut().push("inner closed");
-    });
-    let third = spawn_local(async move {
-        sleep(Duration::from_millis(2)).await;
-        qtloop::task::unblock(|| ()).await;
-        leave_outer.leave(0); // takes effect when the inner one has ended
-        sleep(Duration::from_millis(2)).await;
-        three.borrow_mut().push("two deep");
-        leave_inner.leave(0);
-    });
-    run(&event_loop, async {
-        first.await.expect("a result");
-        second.await.expect("a result");
-        third.await.expect("a result");
-    });
-    assert_eq!(
-        *diary.borrow(),
-        ["two deep", "inner closed", "outer closed"]
-    );
-}
-
-fn block_on_works_inside_of_a_task() {
-    let event_loop = Rc::new(attached());
-    let inside = Rc::clone(&event_loop);
-    let task = spawn_local(async move {
-        inside.block_on(async {
-            sleep(Duration::from_millis(1)).await;
-            spawn_local(async { "inner" }).await.expect("a result")
-        })
-    });
-    assert_eq!(run(&event_loop, task).expect("a result"), "inner");
-}
-
-fn block_on_takes_what_is_borrowed() {
-    let event_loop = attached();
-    let words = ["borrowed".to_owned()];
-    let length = event_loop.block_on(async {
-        yield_now().await;
-        words[0].len()
-    });
-    assert_eq!(length, 8);
-}
-
-fn a_loop_lives_on_a_thread_of_its_own() {
-    let done = thread::spawn(|| {
-        let event_loop = attached();
-        drop(spawn_local(async {
-            sleep(Duration::from_millis(1)).await;
-            qtloop::quit(3);
-        }));
-        event_loop.exec()
-    });
-    assert_eq!(done.join().expect("no panic"), 3);
-}
-
-fn blocking_work_does_not_block() {
-    let event_loop = attached();
-    let (sender, receiver) = mpsc::channel();
-    let waits = qtloop::task::unblock(move || receiver.recv_timeout(Duration::from_secs(30)));
-    let task = spawn_local(async move {
-        yield_now().await;
-        sender.send("sent meanwhile").expect("a receiver");
-    });
-    assert_eq!(run(&event_loop, waits), Ok("sent meanwhile"));
-    run(&event_loop, task).expect("a result");
 }
 
 fn a_task_that_is_always_ready_lets_qt_have_its_turn() {

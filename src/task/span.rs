@@ -1,0 +1,37 @@
+//! A span of the crate `tracing` per task, with the feature `tracing`; nothing without.
+
+#[cfg(feature = "tracing")]
+pub(super) struct Span(tracing::Span);
+
+#[cfg(feature = "tracing")]
+impl Span {
+    /// Of a task whose future is of this type; where it was spawned is where the caller was called.
+    #[track_caller]
+    pub(super) fn new(future: &'static str) -> Span {
+        let place = std::panic::Location::caller();
+        Span(tracing::trace_span!(
+            target: "qtloop::task",
+            "task",
+            location = %place,
+            future,
+        ))
+    }
+
+    pub(super) fn within<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.0.in_scope(work)
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(super) struct Span;
+
+#[cfg(not(feature = "tracing"))]
+impl Span {
+    pub(super) fn new(_future: &'static str) -> Span {
+        Span
+    }
+
+    pub(super) fn within<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}
