@@ -48,7 +48,15 @@ fn main() {
     for changes in ["build.rs", "cpp", "src"] {
         println!("cargo:rerun-if-changed={changes}");
     }
-    println!("cargo:rerun-if-env-changed=QMAKE");
+    for name in ["QMAKE", "DOCS_RS"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    println!("cargo:rustc-check-cfg=cfg(no_qt)");
+    if std::env::var_os("DOCS_RS").is_some() {
+        // docs.rs has no Qt: there is something to read, and nothing to run.
+        println!("cargo:rustc-cfg=no_qt");
+        return;
+    }
     let Some(qt) = find() else {
         eprintln!(
             "qtloop needs the development files of Qt 6.4 or newer, and no qmake of such a Qt was found.\n\

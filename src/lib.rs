@@ -40,6 +40,18 @@
 #[allow(dead_code, reason = "its tests use less of it than tasks do")]
 mod latch;
 
+/// In place of `cpp::cpp`, where there is no Qt to compile it against.
+#[cfg(no_qt)]
+macro_rules! cpp {
+    ({ $($cpp:tt)* }) => {};
+    ([$($names:tt)*] $(-> $result:ty as $type:literal)? { $($cpp:tt)* }) => {{
+        fn never() $(-> $result)? {
+            unreachable!("this build has no Qt, and is for reading only")
+        }
+        never()
+    }};
+}
+
 pub mod driver;
 #[cfg(feature = "tasks")]
 pub mod io;

@@ -201,7 +201,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.linger.set(linger);
     }
 
-    /// The present length of [`Linger`].
+    /// The present length of [`Linger`](crate::qt::Linger).
     #[must_use]
     pub fn linger(&self) -> Duration {
         self.linger.get()

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::ptr::NonNull;
 
+#[cfg(not(no_qt))]
 use cpp::cpp;
 use qmetaobject::{QJSValue, QVariant};
 

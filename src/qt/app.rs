@@ -3,6 +3,7 @@
 use std::ffi::{OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
 
+#[cfg(not(no_qt))]
 use cpp::cpp;
 
 cpp! {{

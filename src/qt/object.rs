@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
+#[cfg(not(no_qt))]
 use cpp::cpp;
 
 use super::ffi;

@@ -91,7 +91,7 @@ impl From<Gone> for std::io::Error {
 }
 
 impl Handle {
-    /// Runs a future as a task on the loop's thread. If the loop is gone, the result is [`JoinError::Aborted`].
+    /// Runs a future as a task on the loop's thread. If the loop is gone, the result is [`JoinError::Aborted`](super::JoinError::Aborted).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
