@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
 use super::join::JoinHandle;
-use super::{Inner, Job, cell, current};
+use super::{Inner, Job, cell, current, expect_current};
 use crate::reactor::Remote;
 
 /// What all who are not on the loop's thread share.
@@ -91,6 +91,16 @@ impl From<Gone> for std::io::Error {
 }
 
 impl Handle {
+    /// That of this thread's loop, to be taken elsewhere.
+    ///
+    /// # Panics
+    /// This thread has no [`Loop`](super::Loop).
+    #[must_use]
+    #[track_caller]
+    pub fn current() -> Handle {
+        Handle(Arc::clone(expect_current("Handle::current()").shared()))
+    }
+
     /// Runs a future as a task on the loop's thread. If the loop is gone, the result is [`JoinError::Aborted`](super::JoinError::Aborted).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>

@@ -19,6 +19,7 @@ use crate::world::attached;
 
 trials![
     other_threads_spawn_and_wait,
+    a_task_hands_its_loop_to_a_thread,
     what_is_not_send_is_made_within,
     closures_come_in_order_from_other_threads,
     a_loop_that_is_gone_is_an_error,
@@ -57,6 +58,19 @@ fn other_threads_spawn_and_wait() {
             .sum::<i32>()
     });
     assert_eq!(run(&event_loop, all), 6);
+}
+
+fn a_task_hands_its_loop_to_a_thread() {
+    let event_loop = attached();
+    let task = spawn_local(async {
+        let handle = Handle::current();
+        let asked = unblock(move || handle.spawn(async { thread::current().id() }));
+        asked.await.await.expect("a result")
+    });
+    assert_eq!(
+        run(&event_loop, task).expect("a result"),
+        thread::current().id()
+    );
 }
 
 fn what_is_not_send_is_made_within() {
