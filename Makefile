@@ -1,9 +1,9 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench probes doc wheel
+.PHONY: help demo test lint fmt bench bench-rust probes doc wheel
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo:  ## open the demo window; ARGS="URL ..." fetches those; without a display it saves target/demo.png
 	@tools/demo $(ARGS)
@@ -19,6 +19,9 @@ fmt:  ## format Rust, C++ and Python in place
 
 bench:  ## measure speed beside other loops; ARGS="--only echo --loops qtloop,uvloop" measures less, QUICK=1 roughly
 	@tools/bench $(ARGS)
+
+bench-rust:  ## measure the Rust face beside smol, tokio, glib and qmetaobject; ARGS="--only echo --save", QUICK=1 roughly
+	@tools/bench-rust $(ARGS)
 
 probes:  ## ask this and the other Qt loops the same questions: the table of the README
 	@tools/probes $(ARGS)

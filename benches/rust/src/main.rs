@@ -1,0 +1,78 @@
+//! Measures the Rust face of qtloop beside other loops, and prints tables of ratios: `make bench-rust`.
+
+mod measure;
+mod peers;
+mod results;
+mod rounds;
+mod table;
+mod targets;
+mod workloads;
+
+use std::path::Path;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use peers::Peer;
+use results::Results;
+use workloads::Workload;
+
+/// Measure the Rust face of qtloop beside other loops, and print tables of ratios.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Measure this workload, and none that is not named so
+    #[arg(long)]
+    only: Vec<Workload>,
+    /// Measure these
+    #[arg(long, value_delimiter = ',')]
+    peers: Vec<Peer>,
+    /// How often each is measured [default: 5; 2 with QUICK=1 in the environment, which is rough]
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Save the workloads that were measured in benches/rust.json, beside the others'
+    #[arg(long)]
+    save: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure one peer in this process, and print its figures
+    #[command(hide = true)]
+    Child { workload: Workload, peer: Peer },
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Some(Command::Child { workload, peer }) = arguments.command {
+        rounds::be_child(workload, peer);
+        return;
+    }
+    if arguments.save && (measure::is_quick() || !arguments.peers.is_empty()) {
+        eprintln!("--save is for whole workloads, measured with care.");
+        std::process::exit(2);
+    }
+    let quick = if measure::is_quick() { 2 } else { 5 };
+    let mut results = Results::new(arguments.rounds.unwrap_or(quick).max(1));
+    print!("{}", table::heading(&results));
+    for workload in all_or(arguments.only) {
+        let measured = rounds::measure(workload, &all_or(arguments.peers.clone()), results.rounds);
+        println!("{}", table::show(workload, &measured));
+        results.workloads.insert(workload, measured);
+    }
+    println!("{}", targets::show(&results));
+    if arguments.save {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rust.json");
+        results
+            .save(&file)
+            .expect("benches/rust.json can be written");
+    }
+}
+
+fn all_or<T: ValueEnum + Clone>(named: Vec<T>) -> Vec<T> {
+    if named.is_empty() {
+        T::value_variants().to_vec()
+    } else {
+        named
+    }
+}

@@ -1,0 +1,44 @@
+//! qmetaobject: `execute_async` posts a Qt event for each wake; it has no way to wait for a task, no timers and no sockets.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+
+use futures_lite::future::yield_now;
+use qmetaobject::{QmlEngine, execute_async};
+
+use super::Tasks;
+
+pub struct Qmetaobject(Rc<QmlEngine>);
+
+impl Tasks for Qmetaobject {
+    fn new() -> Qmetaobject {
+        Qmetaobject(Rc::new(QmlEngine::new()))
+    }
+
+    fn run<F: Future<Output: 'static> + 'static>(&self, main: F) -> F::Output {
+        let result = Rc::new(Cell::new(None));
+        let (keep, engine) = (Rc::clone(&result), Rc::clone(&self.0));
+        execute_async(async move {
+            // The first poll is before `exec`, which nothing could end there.
+            yield_now().await;
+            keep.set(Some(main.await));
+            engine.quit();
+        });
+        self.0.exec();
+        result.take().expect("it has quit behind it")
+    }
+
+    fn spawn<F>(future: F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // What a program has to do itself, that knows of the end of a task.
+        let (sender, end) = async_channel::bounded(1);
+        execute_async(async move {
+            future.await;
+            let _ = sender.try_send(());
+        });
+        async move { end.recv().await.expect("it does not panic") }
+    }
+}
