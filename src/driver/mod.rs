@@ -185,7 +185,8 @@ impl<J: Recur + 'static> Driver<J> {
         self.depth.get()
     }
 
-    /// Sets how long a turn may last, a batch at the least. The default is 2 ms.
+    /// Sets how long a turn may last, if none of its jobs takes longer: the rest of a batch waits for the next turn. Zero is one whole batch a turn, however long.
+    /// The default is 2 ms.
     pub fn set_budget(&self, budget: Duration) {
         self.budget.set(budget);
     }

@@ -14,9 +14,9 @@ const POLL: Duration = Duration::from_micros(50);
 /// tasks, and the second one runs them.
 const IO_BATCHES: u32 = 2;
 
-/// A batch that takes less than this is quick, and the clock, which costs a tenth of it, is read for so many of them at once.
-const QUICK: Duration = Duration::from_nanos(300);
-const QUICK_BATCHES: u32 = 16;
+/// A job that takes less than this is quick, and the clock, which costs a tenth of it, is read once for so many of them.
+const QUICK: Duration = Duration::from_nanos(400);
+const QUICK_JOBS: u32 = 8;
 
 /// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
 /// face's scope.
@@ -43,7 +43,12 @@ pub struct Turn<J: Recur + 'static> {
     end: u64,
     /// When to give the thread back to Qt; `None` after this batch.
     until: Option<Time>,
+    /// The same, in the middle of a batch.
+    cut: Time,
     pace: Pace,
+    /// A job is out; time has passed for some other reason.
+    is_running: bool,
+    has_waited: bool,
     /// When the poller was asked last, and how many batches there were since.
     polled: Time,
     unpolled: u32,
@@ -62,7 +67,14 @@ impl<J: Recur + 'static> Turn<J> {
             begun: false,
             end: 0,
             until: None,
-            pace: Pace::default(),
+            cut: Time::NEVER,
+            pace: Pace {
+                now: Time::NEVER,
+                allowed: 1,
+                unread: 0,
+            },
+            is_running: false,
+            has_waited: false,
             polled: Time::NEVER,
             unpolled: 0,
             has_polled: false,
@@ -90,7 +102,10 @@ impl<J: Recur + 'static> Turn<J> {
         if self.driver.refuses(self.depth()) {
             return false;
         }
-        let now = self.pace.now();
+        if !self.begun || std::mem::take(&mut self.has_waited) {
+            self.pace.begin();
+        }
+        let now = self.pace.now;
         let (has_timer, is_idle, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
             let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
@@ -99,6 +114,10 @@ impl<J: Recur + 'static> Turn<J> {
         };
         self.saw_io |= is_active;
         self.lingers |= is_active;
+        if is_idle && self.lingers && self.begun && !self.driver.linger().is_zero() {
+            // To wait for more is also to ask for it.
+            return false;
+        }
         self.unpolled += 1;
         let batches = if self.saw_io {
             IO_BATCHES
@@ -118,7 +137,11 @@ impl<J: Recur + 'static> Turn<J> {
         let is_ready = self.end > self.driver.popped.get();
         if !self.begun {
             self.begun = true;
-            self.until = Some(now + self.driver.budget());
+            let budget = self.driver.budget();
+            self.until = Some(now + budget);
+            if !budget.is_zero() {
+                self.cut = now + budget;
+            }
             if is_ready {
                 // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
                 // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
@@ -129,6 +152,12 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         is_ready
+    }
+
+    /// When a job had better come to its end, for Qt to have its turn.
+    #[must_use]
+    pub fn until(&self) -> Time {
+        self.cut
     }
 
     /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
@@ -145,7 +174,7 @@ impl<J: Recur + 'static> Turn<J> {
         if !std::mem::take(&mut self.lingers) || self.driver.stopping.get() {
             return None;
         }
-        self.pace.allowed = 0; // time is about to pass
+        self.has_waited = true;
         let now = Time::now();
         let deadline = self.driver.reactor.borrow_mut().next_deadline();
         let until = [self.until, deadline].into_iter().flatten().min()?;
@@ -159,15 +188,23 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
     type Item = J;
 
     fn next(&mut self) -> Option<J> {
+        if std::mem::take(&mut self.is_running) {
+            self.pace.step();
+        }
         loop {
             if self.until.is_some() && !self.driver.is_attached() {
                 // A job has detached the driver: the rest waits for the next time.
                 return None;
             }
-            if self.driver.popped.get() < self.end
-                && let Some(job) = self.driver.pop()
-            {
-                return Some(job);
+            if self.driver.popped.get() < self.end {
+                if self.pace.now >= self.cut && !self.driver.stopping.get() {
+                    // The rest of the batch is the first of the next turn.
+                    return None;
+                }
+                if let Some(job) = self.driver.pop() {
+                    self.is_running = true;
+                    return Some(job);
+                }
             }
             let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
             if is_last || !self.begin_batch() {
@@ -184,39 +221,37 @@ impl<J: Recur + 'static> Drop for Turn<J> {
     }
 }
 
-/// The time as a turn knows it: as it was a few quick batches ago, or now.
+/// The time as a turn knows it: as it was a few quick jobs ago, or now.
 #[derive(Debug)]
 struct Pace {
     now: Time,
-    /// The system's tick at that time. A batch that was not quick after all cannot hide for longer than a tick, 1 to 10 ms.
-    tick: Time,
-    /// How many batches may do without the clock, and how many have.
+    /// How many jobs may do without the clock, and how many have.
     allowed: u32,
     unread: u32,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace {
-            now: Time::from_nanos(0), // so the first two batches read the clock
-            tick: Time::NEVER,
-            allowed: 0,
-            unread: 0,
-        }
-    }
-}
-
 impl Pace {
-    fn now(&mut self) -> Time {
+    fn begin(&mut self) {
+        *self = Pace {
+            now: Time::now(),
+            allowed: 1,
+            unread: 0,
+        };
+    }
+
+    /// A job has run.
+    fn step(&mut self) {
         self.unread += 1;
-        if self.unread <= self.allowed && Time::tick() == self.tick {
-            return self.now;
+        if self.unread >= self.allowed {
+            let before = std::mem::replace(&mut self.now, Time::now());
+            let is_quick = self.now < before + QUICK * self.unread;
+            // By and by: what is not quick after all comes after quick ones, and is not to be seen eight times too late.
+            self.allowed = if is_quick {
+                QUICK_JOBS.min(2 * self.allowed)
+            } else {
+                1
+            };
+            self.unread = 0;
         }
-        let before = std::mem::replace(&mut self.now, Time::now());
-        self.tick = Time::tick();
-        let is_quick = self.now < before + QUICK * self.unread;
-        self.allowed = if is_quick { QUICK_BATCHES } else { 0 };
-        self.unread = 0;
-        self.now
     }
 }

@@ -19,17 +19,6 @@ impl Time {
         Time(now.tv_sec * 1_000_000_000 + now.tv_nsec)
     }
 
-    /// The moment of the system's last tick, some milliseconds ago at the most: at a third of the price of [`now`](Time::now) where the
-    /// system has it (Linux), else the same as that.
-    #[must_use]
-    pub fn tick() -> Time {
-        #[cfg(target_os = "linux")]
-        let tick = clock_gettime(ClockId::MonotonicCoarse);
-        #[cfg(not(target_os = "linux"))]
-        let tick = clock_gettime(ClockId::Monotonic);
-        Time(tick.tv_sec * 1_000_000_000 + tick.tv_nsec)
-    }
-
     /// The moment `nanoseconds` after the clock's own zero.
     #[must_use]
     pub const fn from_nanos(nanoseconds: i64) -> Time {

@@ -531,8 +531,9 @@ impl<T> Claim<T> {
 
 impl<T> Drop for Claim<T> {
     fn drop(&mut self) {
-        if !self.is_taken && self.task.header().latch.leave() {
-            // SAFETY: done, and left to the claim.
+        // SAFETY: once, by the one claim; and what is done then is left to it.
+        if !self.is_taken && unsafe { self.task.header().latch.leave() } {
+            // SAFETY: as above.
             drop(unsafe { self.take() });
         }
     }

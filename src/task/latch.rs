@@ -136,9 +136,18 @@ impl Latch {
         before & DONE != 0
     }
 
-    /// The handle goes. True if it is done: the result is left to the caller.
-    pub(super) fn leave(&self) -> bool {
-        self.bits.fetch_and(!WANTED, Ordering::AcqRel) & DONE != 0
+    /// The handle goes, and with it whoever waits. True if it is done: the result is left to the caller.
+    ///
+    /// # Safety
+    /// Called once, by the handle.
+    pub(super) unsafe fn leave(&self) -> bool {
+        let before = self.bits.fetch_and(!(WANTED | WAITING), Ordering::AcqRel);
+        let is_done = before & DONE != 0;
+        if !is_done {
+            // SAFETY: the bit was taken back in time, so the slot is the handle's.
+            drop(self.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
+        }
+        is_done
     }
 }
 
@@ -222,7 +231,14 @@ mod races {
             let task = task();
             let ends = Arc::clone(&task);
             let thread = thread::spawn(move || end(&ends));
-            if task.latch.leave() {
+            let count = std::sync::Arc::new(Count::default());
+            let waker = Waker::from(std::sync::Arc::clone(&count));
+            // SAFETY: the one handle, which waits, and then leaves.
+            let is_left = unsafe {
+                task.latch.wait(&waker);
+                task.latch.leave()
+            };
+            if is_left {
                 // SAFETY: done, and the loop has left it.
                 task.result.with_mut(|result| unsafe {
                     assert_eq!((*result).take(), Some(7));

@@ -26,6 +26,7 @@ use std::task::{Context, Poll};
 
 use crate::driver::{Driver, Quits, Turn};
 use crate::qt::{Ear, Nest, Object, app};
+use crate::reactor::Time;
 
 pub use handle::{Gone, Handle};
 pub use join::{AbortOnDrop, JoinError, JoinHandle};
@@ -86,8 +87,9 @@ pub(crate) struct Inner {
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
-    /// How many more times the task that is being polled may do what is ready without waiting.
+    /// How many more times the task that is being polled may do what is ready without waiting, and until when.
     budget: Cell<u32>,
+    until: Cell<Time>,
 }
 
 /// A task that always finds its socket ready would never let go of the thread.
@@ -99,7 +101,8 @@ pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
         return Poll::Ready(());
     };
     let left = inner.budget.get();
-    if left == 0 {
+    // The clock is nothing beside the system call to come.
+    if left == 0 || (left < BUDGET && Time::now() >= inner.until.get()) {
         context.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -136,6 +139,7 @@ impl Loop {
             nests: RefCell::default(),
             next_nest: Cell::new(0),
             budget: Cell::new(BUDGET),
+            until: Cell::new(Time::NEVER),
         });
         let turning = Rc::downgrade(&inner);
         inner.driver.attach(
@@ -221,7 +225,8 @@ impl Inner {
 
     fn run(&self, mut turn: Turn<Job>) {
         loop {
-            for job in turn.by_ref() {
+            while let Some(job) = turn.next() {
+                self.until.set(turn.until());
                 self.run_job(job);
             }
             let Some(linger) = turn.linger() else { break };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::{BUDGET, Inner, Shared};
 use crate::qt::Nest;
+use crate::reactor::Time;
 
 /// Ends a wait, from any thread.
 struct Bell {
@@ -51,6 +52,7 @@ impl Inner {
         let waker = Waker::from(Arc::clone(&bell));
         loop {
             self.budget.set(BUDGET);
+            self.until.set(Time::NEVER);
             if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return result;
             }

@@ -20,6 +20,7 @@ trials![
     tasks_begin_in_order_and_never_inside_of_spawn,
     yielding_lets_the_others_have_their_turn,
     a_dropped_handle_lets_the_task_go_on,
+    a_dropped_handle_forgets_who_has_waited,
     an_aborted_task_is_dropped_and_says_so,
     a_task_may_abort_itself_and_ends_at_its_next_await,
     aborting_a_task_that_is_done_keeps_its_result,
@@ -122,6 +123,26 @@ fn a_dropped_handle_lets_the_task_go_on() {
         }
     };
     assert_eq!(run(&event_loop, done), "done");
+}
+
+fn a_dropped_handle_forgets_who_has_waited() {
+    struct Nobody;
+    impl std::task::Wake for Nobody {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+    let _event_loop = attached();
+    let mut task = spawn_local(pending::<()>());
+    let waiting = std::sync::Arc::new(Nobody);
+    let waker = std::sync::Arc::clone(&waiting).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    assert!(
+        std::pin::Pin::new(&mut task)
+            .poll(&mut context)
+            .is_pending()
+    );
+    drop(task);
+    drop(waker);
+    assert_eq!(std::sync::Arc::strong_count(&waiting), 1);
 }
 
 fn an_aborted_task_is_dropped_and_says_so() {
