@@ -1,6 +1,6 @@
 //! Sockets of tasks, with real peers.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::thread;
 use std::time::Duration;
@@ -33,6 +33,7 @@ trials![
     unix_sockets_have_paths,
     unix_datagrams_are_sent_and_received,
     any_descriptor_can_be_awaited,
+    several_pieces_are_read_and_written_by_one_call,
     a_descriptor_that_only_seems_ready_is_waited_for,
     a_flood_lets_the_others_have_their_turn,
 ];
@@ -390,6 +391,20 @@ fn any_descriptor_can_be_awaited() {
         assert!(got == pattern(1 << 20));
         writing.await.expect("a result")?;
         drop(reader.into_inner());
+        Ok(())
+    });
+}
+
+fn several_pieces_are_read_and_written_by_one_call() {
+    run(async {
+        let (reader, writer) = io::pipe()?;
+        let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
+        let pieces = [IoSlice::new(b"one"), IoSlice::new(b"other")];
+        assert_eq!(writer.write_vectored(&pieces).await?, 8);
+        let (mut one, mut other) = ([0; 2], [0; 8]);
+        let mut rooms = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+        assert_eq!(reader.read_vectored(&mut rooms).await?, 8);
+        assert_eq!((&one, &other[..6]), (b"on", &b"eother"[..]));
         Ok(())
     });
 }

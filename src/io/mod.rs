@@ -1,19 +1,21 @@
 //! [`Async`]: any file descriptor, awaited until it is ready.
 
+mod traits;
+
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use futures_io::{AsyncRead, AsyncWrite};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::driver::Driver;
 use crate::reactor::Side;
 use crate::task::{Inner, Job, Shared, expect_current, take_budget};
+
+pub(crate) use traits::{Reads, Writes, async_traits};
 
 /// A descriptor's two sides, as the loop and those who wait know them.
 ///
@@ -318,72 +320,53 @@ impl<T: fmt::Debug> fmt::Debug for Async<T> {
     }
 }
 
-impl<T> AsyncRead for &Async<T>
+impl<T> Reads for Async<T>
 where
     for<'a> &'a T: io::Read,
 {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_read_with(context, |mut io| io::Read::read(&mut io, buffer))
     }
-}
 
-impl<T> AsyncRead for Async<T>
-where
-    T: Unpin,
-    for<'a> &'a T: io::Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
+    fn poll_read_vectored(
+        &self,
         context: &mut Context<'_>,
-        buffer: &mut [u8],
+        buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(context, buffer)
+        self.poll_read_with(context, |mut io| io::Read::read_vectored(&mut io, buffers))
     }
 }
 
-impl<T> AsyncWrite for &Async<T>
+impl<T> Writes for Async<T>
 where
     for<'a> &'a T: io::Write,
 {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_with(context, |mut io| io::Write::write(&mut io, bytes))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(context, |mut io| {
+            io::Write::write_vectored(&mut io, buffers)
+        })
+    }
+
+    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write_with(context, |mut io| io::Write::flush(&mut io))
     }
 
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(context)
+    /// Only to drop it is to close it: a pipe has no other way.
+    fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Writes::poll_flush(self, context)
     }
 }
 
-impl<T> AsyncWrite for Async<T>
-where
-    T: Unpin,
-    for<'a> &'a T: io::Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(context)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(context)
-    }
+async_traits! {
+    [T] Async<T>, |this| *this;
+    [for<'a> &'a T: io::Read],
+    [for<'a> &'a T: io::Write]
 }
