@@ -2,6 +2,9 @@
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use qtloop::io::Async;
 use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use qtloop::spawn_local;
+use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -27,6 +31,8 @@ trials![
     reading_and_writing_are_done_by_two_tasks,
     several_tasks_may_wait_for_one_socket,
     what_waits_for_a_socket_can_be_dropped,
+    what_waited_for_a_socket_and_was_dropped_is_forgotten,
+    a_future_may_move_from_task_to_task_while_it_waits,
     a_stream_moves_to_another_thread,
     a_number_that_is_used_again_is_another_socket,
     datagrams_keep_their_bounds,
@@ -61,6 +67,13 @@ async fn echo(stream: TcpStream) -> io::Result<u64> {
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 % 251) as u8).collect()
+}
+
+/// A thousand connections have two descriptors each, and the usual limit is 1024.
+fn allow_many_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
 }
 
 fn bytes_go_both_ways_over_tcp() {
@@ -100,10 +113,7 @@ fn megabytes_arrive_whole() {
 }
 
 fn a_thousand_connections_are_served() {
-    // Two descriptors each, and the usual limit is 1024.
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
+    allow_many_descriptors();
     run(async {
         let (listener, address) = listening().await?;
         let serving = spawn_local(async move {
@@ -267,6 +277,59 @@ fn what_waits_for_a_socket_can_be_dropped() {
         let mut buffer = [0; 5];
         one.read_exact(&mut buffer).await?;
         assert_eq!(&buffer, b"after");
+        Ok(())
+    });
+}
+
+/// Wakes nobody; how many hold it says how many wait.
+struct Held;
+
+impl Wake for Held {
+    fn wake(self: Arc<Self>) {}
+}
+
+fn what_waited_for_a_socket_and_was_dropped_is_forgotten() {
+    run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let (reader, _writer) = io::pipe()?;
+        let reader = Async::new(reader)?;
+        let held = Arc::new(Held);
+        let waker = Waker::from(Arc::clone(&held));
+        let mut context = Context::from_waker(&waker);
+        {
+            let mut buffer = [0; 9];
+            let mut waits = pin!(socket.recv(&mut buffer));
+            let mut also_waits = pin!(reader.readable());
+            for _ in 0..3 {
+                assert!(waits.as_mut().poll(&mut context).is_pending());
+                assert!(also_waits.as_mut().poll(&mut context).is_pending());
+            }
+            assert_eq!(Arc::strong_count(&held), 4);
+        }
+        assert_eq!(Arc::strong_count(&held), 2);
+        Ok(())
+    });
+}
+
+fn a_future_may_move_from_task_to_task_while_it_waits() {
+    run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let address = socket.local_addr()?;
+        let held = Arc::new(Held);
+        let waker = Waker::from(Arc::clone(&held));
+        let waits = socket.clone();
+        let mut waits = Box::pin(async move { waits.recv(&mut [0; 9]).await });
+        assert!(
+            waits
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        let moved = spawn_local(waits);
+        yield_now().await;
+        assert_eq!(Arc::strong_count(&held), 2); // it is known by its new waker only
+        socket.send_to(b"moved", address).await?;
+        assert_eq!(moved.await.expect("a result")?, 5);
         Ok(())
     });
 }
