@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 11] = [
+const TABLE: [(&str, &[&str], &[&str]); 12] = [
     ("qt", &[], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
     ("driver", &["qt", "reactor"], &[]),
@@ -24,6 +24,11 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
         &["futures_io", "rustix"],
     ),
     (
+        "hyper",
+        &["task", "time"],
+        &["futures_io", "hyper", "pin_project_lite"],
+    ),
+    (
         "net",
         &["io", "task"],
         &["futures_core", "futures_io", "rustix"],
@@ -34,11 +39,12 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 14] = [
+const OUTSIDE: [&str; 15] = [
     "blocking",
     "cpp",
     "futures_core",
     "futures_io",
+    "hyper",
     "libc",
     "loom",
     "mio",

@@ -4,6 +4,12 @@
 #[cfg(feature = "tasks")]
 mod across;
 mod ending;
+#[cfg(feature = "hyper")]
+mod http;
+#[cfg(feature = "hyper")]
+mod http_ends;
+#[cfg(feature = "hyper")]
+mod https;
 #[cfg(feature = "tasks")]
 mod nesting;
 mod order;
@@ -50,6 +56,12 @@ fn main() -> ExitCode {
         signals::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
+        #[cfg(feature = "hyper")]
+        http::tests(),
+        #[cfg(feature = "hyper")]
+        http_ends::tests(),
+        #[cfg(feature = "hyper")]
+        https::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

@@ -70,7 +70,7 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 /// A thousand connections have two descriptors each, and the usual limit is 1024.
-fn allow_many_descriptors() {
+pub(crate) fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
