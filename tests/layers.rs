@@ -11,7 +11,7 @@ const TABLE: [(&str, &[&str], &[&str]); 12] = [
     (
         "task",
         &["driver", "io", "qt", "reactor"],
-        &["blocking", "loom", "tracing"],
+        &["blocking", "loom", "tokio", "tracing"],
     ),
     (
         "time",
@@ -21,7 +21,7 @@ const TABLE: [(&str, &[&str], &[&str]); 12] = [
     (
         "io",
         &["driver", "reactor", "task"],
-        &["futures_io", "rustix"],
+        &["futures_io", "rustix", "tokio"],
     ),
     (
         "hyper",
@@ -39,7 +39,7 @@ const TABLE: [(&str, &[&str], &[&str]); 12] = [
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 15] = [
+const OUTSIDE: [&str; 16] = [
     "blocking",
     "cpp",
     "futures_core",
@@ -54,6 +54,7 @@ const OUTSIDE: [&str; 15] = [
     "qmetaobject",
     "rustix",
     "signal_hook",
+    "tokio",
     "tracing",
 ];
 

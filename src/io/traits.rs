@@ -1,4 +1,4 @@
-//! The async traits of futures-io for whatever reads and writes by a shared reference.
+//! The async traits of futures-io, and with the feature `tokio-io` of tokio, for whatever reads and writes by a shared reference.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
@@ -36,6 +36,8 @@ macro_rules! async_traits {
     ($generics:tt $Type:ty, |$this:ident| $part:expr; $reads:tt, $writes:tt) => {
         $crate::io::async_traits!(@futures $generics, $Type, &$Type, $this, $part, $reads, $writes);
         $crate::io::async_traits!(@futures $generics, $Type, $Type, $this, $part, $reads, $writes);
+        #[cfg(feature = "tokio-io")]
+        $crate::io::async_traits!(@tokio $generics, $Type, $this, $part, $reads, $writes);
     };
     (@futures [$($G:ident)?], $Type:ty, $Self:ty, $this:ident, $part:expr, [$($reads:tt)*], [$($writes:tt)*]) => {
         impl$(<$G>)? ::futures_io::AsyncRead for $Self
@@ -92,6 +94,66 @@ macro_rules! async_traits {
             }
 
             fn poll_close(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $this: &$Type = &self;
+                $crate::io::Writes::poll_close(&$part, context)
+            }
+        }
+    };
+    (@tokio [$($G:ident)?], $Type:ty, $this:ident, $part:expr, [$($reads:tt)*], [$($writes:tt)*]) => {
+        impl$(<$G>)? ::tokio::io::AsyncRead for $Type
+        where
+            $($reads)*
+        {
+            fn poll_read(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+                buffer: &mut ::tokio::io::ReadBuf<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $this: &$Type = &self;
+                let room = buffer.initialize_unfilled();
+                let read = ::std::task::ready!($crate::io::Reads::poll_read(&$part, context, room));
+                ::std::task::Poll::Ready(read.map(|count| buffer.advance(count)))
+            }
+        }
+
+        impl$(<$G>)? ::tokio::io::AsyncWrite for $Type
+        where
+            $($writes)*
+        {
+            fn poll_write(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+                bytes: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $this: &$Type = &self;
+                $crate::io::Writes::poll_write(&$part, context, bytes)
+            }
+
+            fn poll_write_vectored(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+                buffers: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                let $this: &$Type = &self;
+                $crate::io::Writes::poll_write_vectored(&$part, context, buffers)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_flush(
+                self: ::std::pin::Pin<&mut Self>,
+                context: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                let $this: &$Type = &self;
+                $crate::io::Writes::poll_flush(&$part, context)
+            }
+
+            fn poll_shutdown(
                 self: ::std::pin::Pin<&mut Self>,
                 context: &mut ::std::task::Context<'_>,
             ) -> ::std::task::Poll<::std::io::Result<()>> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{BUDGET, Inner, Shared};
+use super::{BUDGET, Inner, Shared, unconstrained};
 use crate::qt::Nest;
 
 /// Ends a wait, from any thread.
@@ -51,7 +51,8 @@ impl Inner {
         let waker = Waker::from(Arc::clone(&bell));
         loop {
             self.budget.set(BUDGET);
-            if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            let mut context = Context::from_waker(&waker);
+            if let Poll::Ready(result) = unconstrained::poll(future.as_mut(), &mut context) {
                 return result;
             }
             self.wait(&bell);

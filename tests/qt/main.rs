@@ -26,6 +26,8 @@ mod tasks;
 mod threads;
 #[cfg(feature = "tasks")]
 mod timing;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod turns;
 mod world;
 
@@ -62,6 +64,8 @@ fn main() -> ExitCode {
         http_ends::tests(),
         #[cfg(feature = "hyper")]
         https::tests(),
+        #[cfg(feature = "tokio-io")]
+        tokio_io::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }
