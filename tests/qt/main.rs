@@ -3,6 +3,8 @@
 
 #[cfg(feature = "tasks")]
 mod across;
+#[cfg(feature = "tasks")]
+mod await_points;
 mod ending;
 #[cfg(feature = "hyper")]
 mod http;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         signals::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
+        #[cfg(feature = "tasks")]
+        await_points::tests(),
         #[cfg(feature = "hyper")]
         http::tests(),
         #[cfg(feature = "hyper")]
