@@ -28,6 +28,8 @@
 //! # }
 //! ```
 //!
+//! The feature `hyper` adds HTTP clients and servers, `tokio-io` has the streams implement tokio's traits too.
+//!
 //! The feature `qml` adds tasks of QML objects, whose methods QML can wait for; `python` is another face, an asyncio loop, as the Python module
 //! `qtloop`. Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. `docs/ARCHITECTURE.md` tells one turn
 //! step by step; [`driver`] is where to start reading.
@@ -53,6 +55,8 @@ macro_rules! cpp {
 }
 
 pub mod driver;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 #[cfg(feature = "tasks")]
 pub mod io;
 #[cfg(feature = "tasks")]

@@ -40,7 +40,14 @@ fn moment(instant: Instant) -> Time {
 pub struct Sleep {
     shared: Arc<Shared>,
     deadline: Time,
-    waiting: Option<(TimerKey, Waker)>,
+    waiting: Option<Waiting>,
+}
+
+/// Who is to be woken. Polled anew with the same waker, nothing is to do.
+struct Waiting {
+    waker: Waker,
+    /// What takes it back. It is not known if it was asked for on another thread than the loop's.
+    key: Option<TimerKey>,
 }
 
 impl Sleep {
@@ -65,7 +72,7 @@ impl Sleep {
     }
 
     fn cancel(&mut self) {
-        if let Some((key, _waker)) = self.waiting.take() {
+        if let Some(Waiting { key: Some(key), .. }) = self.waiting.take() {
             self.shared
                 .call(move |inner| drop(inner.driver.cancel(key)));
         }
@@ -81,26 +88,22 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let waker = context.waker();
-        if self
-            .waiting
-            .as_ref()
-            .is_some_and(|(_, waiting)| waiting.will_wake(waker))
-        {
+        if matches!(&self.waiting, Some(waiting) if waiting.waker.will_wake(waker)) {
             return Poll::Pending;
         }
         self.cancel();
-        let Some(inner) = self.shared.here() else {
+        let (deadline, wakes) = (self.deadline, Job::Wake(waker.clone()));
+        let key = if let Some(inner) = self.shared.here() {
+            Some(inner.driver.push_at(deadline, wakes))
+        } else {
             // Polled on another thread, or after its loop: asked for there, and not to be cancelled.
-            let (deadline, waker) = (self.deadline, waker.clone());
             self.shared.call(move |inner| {
-                inner.driver.push_at(deadline, Job::Wake(waker));
+                inner.driver.push_at(deadline, wakes);
             });
-            return Poll::Pending;
+            None
         };
-        let key = inner
-            .driver
-            .push_at(self.deadline, Job::Wake(waker.clone()));
-        self.waiting = Some((key, waker.clone()));
+        let waker = waker.clone();
+        self.waiting = Some(Waiting { waker, key });
         Poll::Pending
     }
 }

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 11] = [
+const TABLE: [(&str, &[&str], &[&str]); 12] = [
     ("qt", &[], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
     ("driver", &["qt", "reactor"], &[]),
     (
         "task",
         &["driver", "io", "qt", "reactor"],
-        &["blocking", "loom", "tracing"],
+        &["blocking", "loom", "tokio", "tracing"],
     ),
     (
         "time",
@@ -21,7 +21,12 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     (
         "io",
         &["driver", "reactor", "task"],
-        &["futures_io", "rustix"],
+        &["futures_io", "rustix", "tokio"],
+    ),
+    (
+        "hyper",
+        &["task", "time"],
+        &["futures_io", "hyper", "pin_project_lite"],
     ),
     (
         "net",
@@ -34,11 +39,12 @@ const TABLE: [(&str, &[&str], &[&str]); 11] = [
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 14] = [
+const OUTSIDE: [&str; 16] = [
     "blocking",
     "cpp",
     "futures_core",
     "futures_io",
+    "hyper",
     "libc",
     "loom",
     "mio",
@@ -48,6 +54,7 @@ const OUTSIDE: [&str; 14] = [
     "qmetaobject",
     "rustix",
     "signal_hook",
+    "tokio",
     "tracing",
 ];
 

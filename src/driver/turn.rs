@@ -69,7 +69,7 @@ impl<J: Recur + 'static> Turn<J> {
             until: None,
             cut: Time::NEVER,
             pace: Pace {
-                now: Time::NEVER,
+                now: Time::from_nanos(0),
                 allowed: 1,
                 unread: 0,
             },

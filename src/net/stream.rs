@@ -1,124 +1,67 @@
 //! What the sockets of all kinds have in common, written once.
 
-/// futures-io's traits for `$Stream` and `&$Stream`, a tuple struct of `Arc<Async<...>>`.
-macro_rules! stream_traits {
-    ($Stream:ty) => {
-        impl ::futures_io::AsyncRead for &$Stream {
-            fn poll_read(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffer: &mut [u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let room = buffer.len();
-                self.0.poll_read_stream(context, room, |mut io| {
-                    ::std::io::Read::read(&mut io, buffer)
-                })
-            }
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
 
-            fn poll_read_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffers: &mut [::std::io::IoSliceMut<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                let room = buffers.iter().map(|buffer| buffer.len()).sum();
-                self.0.poll_read_stream(context, room, |mut io| {
-                    ::std::io::Read::read_vectored(&mut io, buffers)
-                })
-            }
-        }
+use rustix::io::Errno;
+use rustix::net::Shutdown;
 
-        impl ::futures_io::AsyncWrite for &$Stream {
-            fn poll_write(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                bytes: &[u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                self.0
-                    .poll_write_with(context, |mut io| ::std::io::Write::write(&mut io, bytes))
-            }
+use crate::io::{Async, Reads, Writes};
 
-            fn poll_write_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffers: &[::std::io::IoSlice<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                self.0.poll_write_with(context, |mut io| {
-                    ::std::io::Write::write_vectored(&mut io, buffers)
-                })
-            }
+/// A stream socket of any kind, as it is read and written.
+pub(super) struct Connection<'a, T>(pub(super) &'a Async<T>);
 
-            /// What is written is with the system already.
-            fn poll_flush(
-                self: ::std::pin::Pin<&mut Self>,
-                _context: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                ::std::task::Poll::Ready(Ok(()))
-            }
+impl<T> Reads for Connection<'_, T>
+where
+    for<'a> &'a T: io::Read,
+{
+    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let room = buffer.len();
+        self.0
+            .poll_read_stream(context, room, |mut io| io::Read::read(&mut io, buffer))
+    }
 
-            /// Tells the peer that there will be no more; what it has to say can still be read.
-            fn poll_close(
-                self: ::std::pin::Pin<&mut Self>,
-                _context: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                ::std::task::Poll::Ready(
-                    match self.0.get_ref().shutdown(::std::net::Shutdown::Write) {
-                        Err(error) if error.kind() == ::std::io::ErrorKind::NotConnected => Ok(()),
-                        other => other,
-                    },
-                )
-            }
-        }
+    fn poll_read_vectored(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.0.poll_read_stream(context, room, |mut io| {
+            io::Read::read_vectored(&mut io, buffers)
+        })
+    }
+}
 
-        impl ::futures_io::AsyncRead for $Stream {
-            fn poll_read(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffer: &mut [u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                ::std::pin::Pin::new(&mut &*self).poll_read(context, buffer)
-            }
+impl<T: AsFd> Writes for Connection<'_, T>
+where
+    for<'a> &'a T: io::Write,
+{
+    fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(context, bytes)
+    }
 
-            fn poll_read_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffers: &mut [::std::io::IoSliceMut<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                ::std::pin::Pin::new(&mut &*self).poll_read_vectored(context, buffers)
-            }
-        }
+    fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write_vectored(context, buffers)
+    }
 
-        impl ::futures_io::AsyncWrite for $Stream {
-            fn poll_write(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                bytes: &[u8],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                ::std::pin::Pin::new(&mut &*self).poll_write(context, bytes)
-            }
+    /// What is written is with the system already.
+    fn poll_flush(&self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 
-            fn poll_write_vectored(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-                buffers: &[::std::io::IoSlice<'_>],
-            ) -> ::std::task::Poll<::std::io::Result<usize>> {
-                ::std::pin::Pin::new(&mut &*self).poll_write_vectored(context, buffers)
-            }
-
-            fn poll_flush(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                ::std::pin::Pin::new(&mut &*self).poll_flush(context)
-            }
-
-            fn poll_close(
-                self: ::std::pin::Pin<&mut Self>,
-                context: &mut ::std::task::Context<'_>,
-            ) -> ::std::task::Poll<::std::io::Result<()>> {
-                ::std::pin::Pin::new(&mut &*self).poll_close(context)
-            }
-        }
-    };
+    /// Tells the peer that there will be no more; what it has to say can still be read.
+    fn poll_close(&self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(match rustix::net::shutdown(self.0, Shutdown::Write) {
+            Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
 }
 
 /// std's socket on the loop, by wrapping an `Async` of it, and its descriptor.
@@ -144,4 +87,4 @@ macro_rules! from_std {
     };
 }
 
-pub(super) use {from_std, stream_traits};
+pub(super) use from_std;

@@ -11,8 +11,8 @@ use futures_core::Stream;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::{from_std, stream_traits};
-use crate::io::Async;
+use super::stream::{Connection, from_std};
+use crate::io::{Async, async_traits};
 
 /// How many connections may wait to be accepted; std's own, 128, are too few for a crowd.
 const BACKLOG: i32 = 1024;
@@ -36,7 +36,7 @@ fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 #[derive(Clone, Debug)]
 pub struct TcpStream(Arc<Async<net::TcpStream>>);
 
-stream_traits!(TcpStream);
+async_traits! { [] TcpStream, |stream| Connection(&stream.0); [], [] }
 from_std! {
     net::TcpStream => TcpStream, |stream| TcpStream(Arc::new(stream));
     net::TcpListener => TcpListener, TcpListener;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::stream::{from_std, stream_traits};
-use crate::io::Async;
+use super::stream::{Connection, from_std};
+use crate::io::{Async, async_traits};
 
 /// A connection over a Unix socket. Clones are the same connection; it ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct UnixStream(Arc<Async<net::UnixStream>>);
 
-stream_traits!(UnixStream);
+async_traits! { [] UnixStream, |stream| Connection(&stream.0); [], [] }
 
 impl UnixStream {
     /// Connects to the socket at a path.

@@ -24,7 +24,7 @@ use super::handle::Shared;
 use super::join::JoinError;
 use super::latch::Latch;
 use super::span::Span;
-use super::{Inner, Job};
+use super::{Inner, Job, unconstrained};
 
 /// What all tasks have in common.
 struct Header {
@@ -103,7 +103,7 @@ impl<F: Future> Task<F> {
         // SAFETY: on the loop's thread, one at a time, so nobody else looks at the stage; and the future stays where it is.
         let poll = || unsafe {
             match &mut *Self::stage(task) {
-                Stage::Future(future) => Pin::new_unchecked(future).poll(context),
+                Stage::Future(future) => unconstrained::poll(Pin::new_unchecked(future), context),
                 Stage::Result(_) | Stage::Empty => unreachable!("it is done"),
             }
         };

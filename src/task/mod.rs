@@ -14,6 +14,7 @@ mod join;
 mod latch;
 mod nested;
 mod span;
+mod unconstrained;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{BUDGET, Inner, Shared};
+use super::{BUDGET, Inner, Shared, unconstrained};
 use crate::qt::Nest;
 use crate::reactor::Time;
 
@@ -53,7 +53,8 @@ impl Inner {
         loop {
             self.budget.set(BUDGET);
             self.until.set(Time::NEVER);
-            if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            let mut context = Context::from_waker(&waker);
+            if let Poll::Ready(result) = unconstrained::poll(future.as_mut(), &mut context) {
                 return result;
             }
             self.wait(&bell);

@@ -3,7 +3,15 @@
 
 #[cfg(feature = "tasks")]
 mod across;
+#[cfg(feature = "tasks")]
+mod await_points;
 mod ending;
+#[cfg(feature = "hyper")]
+mod http;
+#[cfg(feature = "hyper")]
+mod http_ends;
+#[cfg(feature = "hyper")]
+mod https;
 #[cfg(feature = "tasks")]
 mod nesting;
 mod order;
@@ -20,6 +28,8 @@ mod tasks;
 mod threads;
 #[cfg(feature = "tasks")]
 mod timing;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod turns;
 mod world;
 
@@ -50,6 +60,16 @@ fn main() -> ExitCode {
         signals::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
+        #[cfg(feature = "tasks")]
+        await_points::tests(),
+        #[cfg(feature = "hyper")]
+        http::tests(),
+        #[cfg(feature = "hyper")]
+        http_ends::tests(),
+        #[cfg(feature = "hyper")]
+        https::tests(),
+        #[cfg(feature = "tokio-io")]
+        tokio_io::tests(),
     ];
     libtest_mimic::run(&arguments, tests.into_iter().flatten().collect()).exit_code()
 }

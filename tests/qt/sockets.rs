@@ -1,7 +1,10 @@
 //! Sockets of tasks, with real peers.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +12,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use qtloop::io::Async;
 use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use qtloop::spawn_local;
+use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -27,12 +31,15 @@ trials![
     reading_and_writing_are_done_by_two_tasks,
     several_tasks_may_wait_for_one_socket,
     what_waits_for_a_socket_can_be_dropped,
+    what_waited_for_a_socket_and_was_dropped_is_forgotten,
+    a_future_may_move_from_task_to_task_while_it_waits,
     a_stream_moves_to_another_thread,
     a_number_that_is_used_again_is_another_socket,
     datagrams_keep_their_bounds,
     unix_sockets_have_paths,
     unix_datagrams_are_sent_and_received,
     any_descriptor_can_be_awaited,
+    several_pieces_are_read_and_written_by_one_call,
     a_descriptor_that_only_seems_ready_is_waited_for,
     a_flood_lets_the_others_have_their_turn,
 ];
@@ -60,6 +67,13 @@ async fn echo(stream: TcpStream) -> io::Result<u64> {
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 % 251) as u8).collect()
+}
+
+/// A thousand connections have two descriptors each, and the usual limit is 1024.
+pub(crate) fn allow_many_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
 }
 
 fn bytes_go_both_ways_over_tcp() {
@@ -99,10 +113,7 @@ fn megabytes_arrive_whole() {
 }
 
 fn a_thousand_connections_are_served() {
-    // Two descriptors each, and the usual limit is 1024.
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
+    allow_many_descriptors();
     run(async {
         let (listener, address) = listening().await?;
         let serving = spawn_local(async move {
@@ -270,6 +281,59 @@ fn what_waits_for_a_socket_can_be_dropped() {
     });
 }
 
+/// Wakes nobody; how many hold it says how many wait.
+struct Held;
+
+impl Wake for Held {
+    fn wake(self: Arc<Self>) {}
+}
+
+fn what_waited_for_a_socket_and_was_dropped_is_forgotten() {
+    run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let (reader, _writer) = io::pipe()?;
+        let reader = Async::new(reader)?;
+        let held = Arc::new(Held);
+        let waker = Waker::from(Arc::clone(&held));
+        let mut context = Context::from_waker(&waker);
+        {
+            let mut buffer = [0; 9];
+            let mut waits = pin!(socket.recv(&mut buffer));
+            let mut also_waits = pin!(reader.readable());
+            for _ in 0..3 {
+                assert!(waits.as_mut().poll(&mut context).is_pending());
+                assert!(also_waits.as_mut().poll(&mut context).is_pending());
+            }
+            assert_eq!(Arc::strong_count(&held), 4);
+        }
+        assert_eq!(Arc::strong_count(&held), 2);
+        Ok(())
+    });
+}
+
+fn a_future_may_move_from_task_to_task_while_it_waits() {
+    run(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let address = socket.local_addr()?;
+        let held = Arc::new(Held);
+        let waker = Waker::from(Arc::clone(&held));
+        let waits = socket.clone();
+        let mut waits = Box::pin(async move { waits.recv(&mut [0; 9]).await });
+        assert!(
+            waits
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        let moved = spawn_local(waits);
+        yield_now().await;
+        assert_eq!(Arc::strong_count(&held), 2); // it is known by its new waker only
+        socket.send_to(b"moved", address).await?;
+        assert_eq!(moved.await.expect("a result")?, 5);
+        Ok(())
+    });
+}
+
 fn a_stream_moves_to_another_thread() {
     run(async {
         let (one, mut other) = connected().await?;
@@ -390,6 +454,20 @@ fn any_descriptor_can_be_awaited() {
         assert!(got == pattern(1 << 20));
         writing.await.expect("a result")?;
         drop(reader.into_inner());
+        Ok(())
+    });
+}
+
+fn several_pieces_are_read_and_written_by_one_call() {
+    run(async {
+        let (reader, writer) = io::pipe()?;
+        let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
+        let pieces = [IoSlice::new(b"one"), IoSlice::new(b"other")];
+        assert_eq!(writer.write_vectored(&pieces).await?, 8);
+        let (mut one, mut other) = ([0; 2], [0; 8]);
+        let mut rooms = [IoSliceMut::new(&mut one), IoSliceMut::new(&mut other)];
+        assert_eq!(reader.read_vectored(&mut rooms).await?, 8);
+        assert_eq!((&one, &other[..6]), (b"on", &b"eother"[..]));
         Ok(())
     });
 }

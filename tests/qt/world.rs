@@ -116,9 +116,9 @@ pub(crate) fn trial(name: &str, test: fn()) -> Trial {
 /// The tests of a module, each named as its function.
 #[macro_export]
 macro_rules! trials {
-    ($($test:ident),* $(,)?) => {
+    ($($(#[$when:meta])* $test:ident),* $(,)?) => {
         pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
-            vec![$($crate::world::trial(stringify!($test), $test)),*]
+            vec![$($(#[$when])* $crate::world::trial(stringify!($test), $test)),*]
         }
     };
 }

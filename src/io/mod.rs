@@ -1,19 +1,21 @@
 //! [`Async`]: any file descriptor, awaited until it is ready.
 
+mod traits;
+
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use futures_io::{AsyncRead, AsyncWrite};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::driver::Driver;
 use crate::reactor::Side;
 use crate::task::{Inner, Job, Shared, expect_current, take_budget};
+
+pub(crate) use traits::{Reads, Writes, async_traits};
 
 /// A descriptor's two sides, as the loop and those who wait know them.
 ///
@@ -33,7 +35,65 @@ struct State {
     is_hung_up: bool,
     /// How many times there was news. An attempt that began before the last of it shows nothing.
     news: u32,
-    waiting: Vec<Waker>,
+    waiting: Vec<Waiting>,
+    /// The last number that a [`Place`] got.
+    places: u64,
+}
+
+struct Waiting {
+    waker: Waker,
+    /// That of its [`Place`]. Who polls by himself has none, and waits until there is news.
+    place: Option<u64>,
+}
+
+impl State {
+    /// Notes who waits, once each; returns the waker that this one was known by.
+    fn wait(&mut self, place: Option<u64>, waker: &Waker) -> Option<Waker> {
+        let known = self
+            .waiting
+            .iter_mut()
+            .find(|one| one.place == place && (place.is_some() || one.waker.will_wake(waker)));
+        match known {
+            Some(known) if known.waker.will_wake(waker) => None,
+            Some(known) => Some(std::mem::replace(&mut known.waker, waker.clone())),
+            None => {
+                let waker = waker.clone();
+                self.waiting.push(Waiting { waker, place });
+                None
+            }
+        }
+    }
+}
+
+/// Where a future waits for one side. Dropped, it does not wait any more.
+struct Place<'a> {
+    source: &'a Arc<Source>,
+    side: Side,
+    /// From the first wait on.
+    number: Option<u64>,
+}
+
+impl<'a> Place<'a> {
+    fn new(source: &'a Arc<Source>, side: Side) -> Place<'a> {
+        Place {
+            source,
+            side,
+            number: None,
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.number.is_some() {
+            let mut sides = self.source.sides();
+            let waiting = &mut sides[self.side as usize].waiting;
+            let own = waiting.iter().position(|one| one.place == self.number);
+            let waiting = own.map(|own| waiting.swap_remove(own));
+            drop(sides);
+            drop(waiting); // foreign code, so not under the lock
+        }
+    }
 }
 
 impl Source {
@@ -52,7 +112,7 @@ impl Source {
         let waiting = std::mem::take(&mut state.waiting);
         drop(sides);
         driver.rearm(self.fd, side, |job| self.is_of(job));
-        for waker in waiting {
+        for Waiting { waker, .. } in waiting {
             waker.wake();
         }
     }
@@ -62,7 +122,12 @@ impl Source {
     }
 
     /// The number of the last news, once the side is ready.
-    fn poll_ready(self: &Arc<Self>, side: Side, context: &mut Context<'_>) -> Poll<u32> {
+    fn poll_ready(
+        self: &Arc<Self>,
+        side: Side,
+        context: &mut Context<'_>,
+        place: Option<&mut Place<'_>>,
+    ) -> Poll<u32> {
         let mut sides = self.sides();
         let state = &mut sides[side as usize];
         if !state.is_blocked {
@@ -70,12 +135,17 @@ impl Source {
             drop(sides);
             return take_budget(context).map(|()| news);
         }
-        let waker = context.waker();
-        if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
-            state.waiting.push(waker.clone());
-        }
-        if !std::mem::replace(&mut state.is_watched, true) {
-            drop(sides);
+        let place = place.map(|place| {
+            *place.number.get_or_insert_with(|| {
+                state.places += 1;
+                state.places
+            })
+        });
+        let before = state.wait(place, context.waker());
+        let is_watched = std::mem::replace(&mut state.is_watched, true);
+        drop(sides);
+        drop(before); // foreign code, so not under the lock
+        if !is_watched {
             let source = Arc::clone(self);
             self.shared.call(move |inner| source.watch(inner, side));
         }
@@ -177,8 +247,10 @@ impl<T: AsFd> Async<T> {
 
     /// The caller's own attempts are not known here, so the system is asked.
     async fn ready(&self, side: Side, flags: PollFlags) -> io::Result<()> {
+        let mut place = Place::new(&self.source, side);
         loop {
-            let news = poll_fn(|context| self.source.poll_ready(side, context)).await;
+            let ready = poll_fn(|context| self.source.poll_ready(side, context, Some(&mut place)));
+            let news = ready.await;
             let now = Timespec {
                 tv_sec: 0,
                 tv_nsec: 0,
@@ -211,22 +283,16 @@ impl<T> Async<T> {
     ///
     /// # Errors
     /// Those of the operation.
-    pub async fn read_with<R>(
-        &self,
-        mut operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        poll_fn(|context| self.poll_with(Side::Read, context, &mut operation)).await
+    pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.with(Side::Read, operation).await
     }
 
     /// Does a writing operation as soon as it does not block: `WouldBlock` means to wait and do it again.
     ///
     /// # Errors
     /// Those of the operation.
-    pub async fn write_with<R>(
-        &self,
-        mut operation: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
-        poll_fn(|context| self.poll_with(Side::Write, context, &mut operation)).await
+    pub async fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.with(Side::Write, operation).await
     }
 
     /// As [`read_with`](Async::read_with), for those who poll.
@@ -253,13 +319,24 @@ impl<T> Async<T> {
         self.poll_with(Side::Write, context, operation)
     }
 
+    async fn with<R>(
+        &self,
+        side: Side,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut place = Place::new(&self.source, side);
+        let attempts =
+            poll_fn(|context| self.poll_attempt(side, context, Some(&mut place), &mut operation));
+        attempts.await.1
+    }
+
     fn poll_with<R>(
         &self,
         side: Side,
         context: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_attempt(side, context, operation)
+        self.poll_attempt(side, context, None, operation)
             .map(|(_, result)| result)
     }
 
@@ -268,10 +345,12 @@ impl<T> Async<T> {
         &self,
         side: Side,
         context: &mut Context<'_>,
+        mut place: Option<&mut Place<'_>>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<(u32, io::Result<R>)> {
         loop {
-            let news = ready!(self.source.poll_ready(side, context));
+            let place = place.as_deref_mut();
+            let news = ready!(self.source.poll_ready(side, context, place));
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.source.block(side, news);
@@ -289,7 +368,7 @@ impl<T> Async<T> {
         room: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (news, result) = ready!(self.poll_attempt(Side::Read, context, operation));
+        let (news, result) = ready!(self.poll_attempt(Side::Read, context, None, operation));
         if matches!(result, Ok(count) if (1..room).contains(&count)) {
             let state = &mut self.source.sides()[Side::Read as usize];
             state.is_blocked |= state.news == news && !state.is_hung_up;
@@ -318,72 +397,53 @@ impl<T: fmt::Debug> fmt::Debug for Async<T> {
     }
 }
 
-impl<T> AsyncRead for &Async<T>
+impl<T> Reads for Async<T>
 where
     for<'a> &'a T: io::Read,
 {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_read_with(context, |mut io| io::Read::read(&mut io, buffer))
     }
-}
 
-impl<T> AsyncRead for Async<T>
-where
-    T: Unpin,
-    for<'a> &'a T: io::Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
+    fn poll_read_vectored(
+        &self,
         context: &mut Context<'_>,
-        buffer: &mut [u8],
+        buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(context, buffer)
+        self.poll_read_with(context, |mut io| io::Read::read_vectored(&mut io, buffers))
     }
 }
 
-impl<T> AsyncWrite for &Async<T>
+impl<T> Writes for Async<T>
 where
     for<'a> &'a T: io::Write,
 {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_with(context, |mut io| io::Write::write(&mut io, bytes))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_vectored(
+        &self,
+        context: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_with(context, |mut io| {
+            io::Write::write_vectored(&mut io, buffers)
+        })
+    }
+
+    fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_write_with(context, |mut io| io::Write::flush(&mut io))
     }
 
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(context)
+    /// Only to drop it is to close it: a pipe has no other way.
+    fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Writes::poll_flush(self, context)
     }
 }
 
-impl<T> AsyncWrite for Async<T>
-where
-    T: Unpin,
-    for<'a> &'a T: io::Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(context, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_flush(context)
-    }
-
-    fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut &*self).poll_close(context)
-    }
+async_traits! {
+    [T] Async<T>, |this| *this;
+    [for<'a> &'a T: io::Read],
+    [for<'a> &'a T: io::Write]
 }

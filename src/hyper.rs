@@ -1,0 +1,182 @@
+//! [`hyper`] on the loop: its runtime traits, for a stream by [`Io`], for tasks by [`Executor`], for time by [`Timer`].
+//!
+//! A client and a server are tasks like any others, and their futures need not be `Send`: a handler may hold widgets and `Rc`s. TLS goes
+//! in between, by `futures-rustls` or any other stream of futures-io; which HTTP versions there are, is said by hyper's own features.
+//!
+//! A client:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use http_body_util::{BodyExt, Empty};
+//! use hyper::{Request, body::Bytes, client::conn::http1};
+//! use qtloop::{hyper::Io, net::TcpStream, spawn_local};
+//!
+//! let stream = TcpStream::connect("localhost:8000").await?;
+//! let (mut sender, connection) = http1::handshake(Io::new(stream)).await?;
+//! drop(spawn_local(connection)); // it goes on by itself, until the sender is dropped
+//! let request = Request::get("/").header("host", "localhost").body(Empty::<Bytes>::new())?;
+//! let response = sender.send_request(request).await?;
+//! println!("{} {:?}", response.status(), response.collect().await?.to_bytes());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//!
+//! use http_body_util::Full;
+//! use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
+//! use qtloop::{hyper::{Io, Timer}, net::TcpListener, spawn_local};
+//!
+//! async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new("hello".into()))
+//! }
+//!
+//! let listener = TcpListener::bind("localhost:8000").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     let mut server = http1::Builder::new();
+//!     server.timer(Timer); // so that a client which does not finish its head is left after a while
+//!     drop(spawn_local(server.serve_connection(Io::new(stream), service_fn(hello))));
+//! }
+//! # }
+//! ```
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use ::hyper::rt;
+use futures_io::{AsyncRead, AsyncWrite};
+use pin_project_lite::pin_project;
+
+use crate::time;
+
+pin_project! {
+    /// A stream of futures-io, of whatever crate, as hyper wants it. Send and Sync as the stream is.
+    ///
+    /// Bytes are read into hyper's own buffer. Several pieces are handed on together, by the stream's `poll_write_vectored`: one that
+    /// has none of its own writes the first.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Io<T> {
+        #[pin]
+        stream: T,
+    }
+}
+
+impl<T> Io<T> {
+    /// Wraps a stream.
+    pub const fn new(stream: T) -> Io<T> {
+        Io { stream }
+    }
+
+    /// The stream.
+    pub const fn get_ref(&self) -> &T {
+        &self.stream
+    }
+
+    /// The stream. What is read or written here, hyper does not know of.
+    pub const fn get_mut(&mut self) -> &mut T {
+        &mut self.stream
+    }
+
+    /// Gives the stream back, such as after an upgrade.
+    pub fn into_inner(self) -> T {
+        self.stream
+    }
+}
+
+impl<T: AsyncRead> rt::Read for Io<T> {
+    #[allow(unsafe_code)] // hyper has no safe way to say how much was read
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut buffer: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = buffer.initialize_unfilled();
+        let length = room.len();
+        let count = ready!(self.project().stream.poll_read(context, room))?;
+        assert!(count <= length, "a stream has read more than it was to");
+        // SAFETY: all of the room was initialised above, and this is no more.
+        unsafe { buffer.advance(count) };
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: AsyncWrite> rt::Write for Io<T> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_close(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(context, pieces)
+    }
+}
+
+/// Runs what hyper wants to run beside, as tasks of this thread's loop; they need not be `Send`.
+///
+/// # Panics
+/// On use: the thread has no [`Loop`](crate::Loop).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Executor;
+
+impl<F> rt::Executor<F> for Executor
+where
+    F: Future<Output: 'static> + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(crate::task::spawn_local(future));
+    }
+}
+
+/// hyper's timeouts, by [`time::Sleep`] on the loop of the thread that begins to wait.
+///
+/// # Panics
+/// On use: the thread has no [`Loop`](crate::Loop).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timer;
+
+impl rt::Timer for Timer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(time::sleep(duration))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
+        Box::pin(time::sleep_until(deadline))
+    }
+
+    /// In place, without a box anew.
+    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
+        match sleep.as_mut().downcast_mut_pin::<time::Sleep>() {
+            Some(mut own) => own.reset(deadline),
+            None => *sleep = self.sleep_until(deadline),
+        }
+    }
+}
+
+impl rt::Sleep for time::Sleep {}

@@ -1,0 +1,506 @@
+//! Ended at every await point, in every way: whatever a future waits for, its end leaves nothing behind, and the loop goes on.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt, future};
+use qtloop::io::Async;
+use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use qtloop::qt::Owned;
+use qtloop::task::{unblock, yield_now};
+use qtloop::time::{interval, sleep, timeout};
+use qtloop::{JoinError, JoinHandle, Loop, process, signal, spawn_local};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::trials;
+use crate::world::attached;
+
+trials![
+    tcp_streams_may_end_anywhere,
+    unix_streams_may_end_anywhere,
+    listeners_may_end_anywhere,
+    datagrams_may_end_anywhere,
+    any_descriptor_may_end_anywhere,
+    timers_may_end_anywhere,
+    signals_may_end_anywhere,
+    blocking_work_may_end_anywhere,
+    tasks_that_wait_for_tasks_may_end_anywhere,
+    processes_may_end_anywhere,
+    #[cfg(feature = "hyper")]
+    http_may_end_anywhere,
+];
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How a future is ended after so many polls.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// It is dropped inside of a task, as by a timeout.
+    Dropped,
+    /// Its task is aborted.
+    Aborted,
+    /// Its task panics, and it is dropped on the way.
+    Panicked,
+    /// It is dropped inside of `block_on`.
+    Left,
+    /// `block_on` panics, and it is dropped on the way.
+    Thrown,
+}
+
+const WAYS: [Way; 5] = [
+    Way::Dropped,
+    Way::Aborted,
+    Way::Panicked,
+    Way::Left,
+    Way::Thrown,
+];
+
+/// The waker that a scenario is polled with. Who still holds it after the end, still waits for something.
+#[derive(Default)]
+struct Relay(Mutex<Option<Waker>>);
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        let waker = self.0.lock().expect("no panic").clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// One run of a scenario, and what is known of it.
+#[derive(Clone, Default)]
+struct Run {
+    relay: Arc<Relay>,
+    /// It came to its own end.
+    is_whole: Rc<Cell<bool>>,
+    /// The task, which aborts itself.
+    task: Rc<RefCell<Option<JoinHandle<()>>>>,
+}
+
+impl Run {
+    /// Polls the scenario so many times, and ends it.
+    async fn cut(self, scenario: impl Future<Output = io::Result<()>>, way: Way, polls: u32) {
+        let mut scenario = Some(Box::pin(scenario));
+        let mut left = polls;
+        poll_fn(move |context| {
+            if left > 0 {
+                left -= 1;
+                let before = self
+                    .relay
+                    .0
+                    .lock()
+                    .expect("no panic")
+                    .replace(context.waker().clone());
+                drop(before);
+                let waker = Waker::from(Arc::clone(&self.relay));
+                let polled = scenario.as_mut().expect("not yet ended");
+                if let Poll::Ready(result) = polled.as_mut().poll(&mut Context::from_waker(&waker))
+                {
+                    result.expect("no error");
+                    self.is_whole.set(true);
+                    return Poll::Ready(());
+                }
+            }
+            if left > 0 {
+                return Poll::Pending;
+            }
+            match way {
+                Way::Dropped | Way::Left => {
+                    drop(scenario.take());
+                    Poll::Ready(())
+                }
+                Way::Aborted => {
+                    self.task.borrow().as_ref().expect("a task").abort();
+                    Poll::Pending
+                }
+                Way::Panicked | Way::Thrown => {
+                    let _dropped_on_the_way = scenario.take();
+                    resume_unwind(Box::new("on purpose")) // without a message by the panic hook
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Runs a scenario, ends it at its first await, at its second, and so on until it is whole; and that in every way.
+fn survive<F>(scenario: impl Fn() -> F)
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let event_loop = attached();
+    let before = descriptors();
+    // So that what is lazy, such as a pool's threads, is there when it comes to the ends.
+    limited(&event_loop, scenario()).expect("no error");
+    nothing_is_left(&event_loop, &Arc::default(), &before, "its own end");
+    for way in WAYS {
+        for polls in 0.. {
+            let run = Run::default();
+            end(&event_loop, run.clone(), scenario(), way, polls);
+            let place = format!("{way:?} after {polls} polls");
+            nothing_is_left(&event_loop, &run.relay, &before, &place);
+            let fresh = spawn_local(async {
+                yield_now().await;
+                7
+            });
+            assert_eq!(limited(&event_loop, fresh).expect("a result"), 7);
+            if run.is_whole.get() {
+                assert!(polls > 1, "there is no await in it");
+                break;
+            }
+        }
+    }
+    it_sleeps(&event_loop);
+}
+
+fn limited<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
+    let limited = async { timeout(LIMIT, future).await };
+    event_loop.block_on(limited).expect("the test hung")
+}
+
+fn end(
+    event_loop: &Loop,
+    run: Run,
+    scenario: impl Future<Output = io::Result<()>> + 'static,
+    way: Way,
+    polls: u32,
+) {
+    let cut = run.clone().cut(scenario, way, polls);
+    if let Way::Left | Way::Thrown = way {
+        let left = catch_unwind(AssertUnwindSafe(|| limited(event_loop, cut)));
+        let is_whole = run.is_whole.get();
+        match left {
+            Ok(()) => assert!(is_whole || way == Way::Left),
+            Err(panic) => is_on_purpose(panic.as_ref()),
+        }
+        return;
+    }
+    run.task.replace(Some(spawn_local(cut)));
+    limited(event_loop, async {
+        while !run.task.borrow().as_ref().expect("a task").is_finished() {
+            yield_now().await;
+        }
+    });
+    let task = run.task.take().expect("a task");
+    let result = limited(event_loop, task);
+    match result {
+        Ok(()) => assert!(run.is_whole.get() || way == Way::Dropped),
+        Err(JoinError::Aborted) => assert_eq!(way, Way::Aborted),
+        Err(JoinError::Panic(panic)) => is_on_purpose(panic.as_ref()),
+    }
+}
+
+/// Or else it is the scenario's own, which fails the test.
+fn is_on_purpose(panic: &(dyn Any + Send)) {
+    let words = panic.downcast_ref::<&str>();
+    assert_eq!(words, Some(&"on purpose"), "the scenario itself panicked");
+}
+
+/// In time: peers are aborted with the loop's next jobs, and a thread of the pool may not have ended its work.
+fn nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place: &str) {
+    let limit = Instant::now() + LIMIT;
+    let is_clean = || Arc::strong_count(relay) == 1 && descriptors() == before;
+    while !is_clean() && Instant::now() < limit {
+        event_loop.block_on(yield_now());
+    }
+    assert_eq!(Arc::strong_count(relay), 1, "somebody waits: {place}");
+    assert_eq!(descriptors(), before, "descriptors: {place}");
+}
+
+/// The numbers of all that is open; with the one of the folder itself, which is the first free number.
+fn descriptors() -> Vec<u32> {
+    let folder = fs::read_dir("/proc/self/fd").expect("a folder");
+    let names = folder.map(|entry| entry.expect("an entry").file_name());
+    let mut numbers: Vec<_> = names
+        .map(|name| name.to_string_lossy().parse().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// With nothing to do, the thread takes no time.
+fn it_sleeps(event_loop: &Loop) {
+    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
+    event_loop.block_on(yield_now());
+    let before = used();
+    event_loop.block_on(sleep(Duration::from_millis(40)));
+    let used = used() - before;
+    assert!(used < Duration::from_millis(20), "it was busy for {used:?}");
+}
+
+/// More than the buffers hold goes to and fro, so that each direction waits for the other.
+async fn to_and_fro<S>(one: S, other: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
+{
+    const LENGTH: usize = 400_000;
+    for end in [&one, &other] {
+        set_socket_send_buffer_size(end, 65_536)?;
+        set_socket_recv_buffer_size(end, 65_536)?;
+    }
+    let echoing = spawn_local(async move {
+        let (reader, mut writer) = futures_lite::io::split(other);
+        futures_lite::io::copy(reader, &mut writer).await?;
+        writer.close().await
+    });
+    let echoing = echoing.abort_on_drop();
+    let (mut reader, mut writer) = futures_lite::io::split(one);
+    let writing = async {
+        writer.write_all(&[7; LENGTH]).await?;
+        writer.close().await
+    };
+    let mut got = Vec::new();
+    let (written, read) = future::zip(writing, reader.read_to_end(&mut got)).await;
+    written?;
+    assert_eq!(read?, LENGTH);
+    echoing.await?
+}
+
+fn tcp_streams_may_end_anywhere() {
+    survive(|| async {
+        let listener = TcpListener::bind("localhost:0").await?; // a name, to be looked up
+        let one = TcpStream::connect(listener.local_addr()?).await?;
+        let (other, _) = listener.accept().await?;
+        to_and_fro(one, other).await
+    });
+}
+
+fn unix_streams_may_end_anywhere() {
+    survive(|| async {
+        let (one, other) = UnixStream::pair()?;
+        to_and_fro(one, other).await
+    });
+}
+
+fn listeners_may_end_anywhere() {
+    survive(|| async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let connecting = spawn_local(async move {
+            for _ in 0..2 {
+                yield_now().await;
+                yield_now().await;
+                TcpStream::connect(address).await?;
+            }
+            io::Result::Ok(())
+        });
+        let connecting = connecting.abort_on_drop();
+        listener.accept().await?;
+        listener.incoming().next().await.expect("no end")?;
+        connecting.await??;
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path)?;
+        let connecting = spawn_local(async move {
+            yield_now().await;
+            UnixStream::connect(path).await
+        });
+        let connecting = connecting.abort_on_drop();
+        listener.accept().await?;
+        connecting.await??;
+        Ok(())
+    });
+}
+
+fn datagrams_may_end_anywhere() {
+    survive(|| async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await?;
+        let other = UdpSocket::bind("127.0.0.1:0").await?;
+        other.connect(socket.local_addr()?).await?;
+        let sending = spawn_local(async move {
+            for _ in 0..3 {
+                yield_now().await;
+                yield_now().await;
+                other.send(b"datagram").await?;
+            }
+            io::Result::Ok(())
+        });
+        let sending = sending.abort_on_drop();
+        for _ in 0..3 {
+            assert_eq!(socket.recv_from(&mut [0; 64]).await?.0, 8);
+        }
+        sending.await??;
+        let (one, other) = UnixDatagram::pair()?;
+        let receiving = spawn_local(async move {
+            for _ in 0..40 {
+                yield_now().await;
+                other.recv(&mut [0; 64]).await?;
+            }
+            io::Result::Ok(())
+        });
+        let receiving = receiving.abort_on_drop();
+        for _ in 0..40 {
+            one.send(b"until the queue is full").await?;
+        }
+        receiving.await?
+    });
+}
+
+fn any_descriptor_may_end_anywhere() {
+    survive(|| async {
+        let (reader, writer) = io::pipe()?;
+        let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
+        let writing = spawn_local(async move {
+            yield_now().await;
+            yield_now().await;
+            writer.get_ref().write_all(b"now")?;
+            yield_now().await;
+            yield_now().await;
+            (&writer).write_all(&[7; 200_000]).await // more than a pipe holds
+        });
+        let writing = writing.abort_on_drop();
+        reader.readable().await?;
+        let mut buffer = [0; 3];
+        reader.read_with(|mut pipe| pipe.read(&mut buffer)).await?;
+        assert_eq!(&buffer, b"now");
+        let mut got = Vec::new();
+        (&reader).read_to_end(&mut got).await?;
+        assert_eq!(got.len(), 200_000);
+        writing.await??;
+        let (mut reader, writer) = io::pipe()?;
+        let writer = Async::new(writer)?;
+        while writer.get_ref().write(&[7; 4096]).is_ok() {} // until it is full
+        let emptying = spawn_local(async move {
+            yield_now().await;
+            yield_now().await;
+            reader.read(&mut [0; 65_536]).map(|_| reader)
+        });
+        let emptying = emptying.abort_on_drop();
+        writer.writable().await?;
+        emptying.await??;
+        Ok(())
+    });
+}
+
+fn timers_may_end_anywhere() {
+    let short = Duration::from_micros(200);
+    survive(move || async move {
+        sleep(Duration::ZERO).await;
+        sleep(short).await;
+        assert!(timeout(short, future::pending::<()>()).await.is_err());
+        timeout(100 * LIMIT, sleep(short)).await?; // its own timer is to be cancelled
+        let mut ticks = interval(short);
+        for _ in 0..3 {
+            ticks.tick().await;
+        }
+        ticks.next().await.expect("no end");
+        Ok(())
+    });
+}
+
+fn signals_may_end_anywhere() {
+    survive(|| async {
+        let object = Owned::new();
+        let renamed = signal::once(&object, "objectNameChanged")?;
+        let mut names = signal::stream(&object, "objectNameChanged")?;
+        let renaming = spawn_local(async move {
+            for name in ["one", "two"] {
+                yield_now().await;
+                yield_now().await;
+                object.set_name(name);
+            }
+        });
+        let renaming = renaming.abort_on_drop();
+        renamed.await.map_err(io::Error::other)?;
+        for _ in 0..2 {
+            names.next().await.expect("a name");
+        }
+        renaming.await?;
+        let mut hang_ups = signal::unix(1)?;
+        let hanging_up = spawn_local(async {
+            yield_now().await;
+            yield_now().await;
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::HUP)
+        });
+        let hanging_up = hanging_up.abort_on_drop();
+        hang_ups.next().await.expect("no end");
+        hanging_up.await??;
+        Ok(())
+    });
+}
+
+fn blocking_work_may_end_anywhere() {
+    survive(|| async {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let telling = spawn_local(async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            sender.send("told").expect("a receiver");
+        });
+        let telling = telling.abort_on_drop();
+        assert_eq!(unblock(move || receiver.recv()).await, Ok("told"));
+        telling.await?;
+        assert_eq!(unblock(|| 7).await, 7);
+        Ok(())
+    });
+}
+
+fn tasks_that_wait_for_tasks_may_end_anywhere() {
+    survive(|| async {
+        let inner = spawn_local(async {
+            yield_now().await;
+            spawn_local(yield_now()).abort_on_drop().await
+        });
+        inner.abort_on_drop().await??;
+        let aborted = spawn_local(future::pending::<()>());
+        yield_now().await;
+        aborted.abort();
+        assert!(matches!(aborted.await, Err(JoinError::Aborted)));
+        let panics = spawn_local(async {
+            yield_now().await;
+            resume_unwind(Box::new("of the inner task"))
+        });
+        let panics: JoinHandle<()> = panics;
+        assert!(matches!(
+            panics.abort_on_drop().await,
+            Err(JoinError::Panic(_))
+        ));
+        Ok(())
+    });
+}
+
+fn processes_may_end_anywhere() {
+    survive(|| async {
+        let mut cat = Command::new("cat");
+        let mut cat = process::spawn(cat.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let mut stdin = cat.stdin.take().expect("a pipe");
+        stdin.write_all(b"to and fro").await?;
+        drop(stdin);
+        let mut said = String::new();
+        let mut stdout = cat.stdout.take().expect("a pipe");
+        stdout.read_to_string(&mut said).await?;
+        assert_eq!(said, "to and fro");
+        assert!(cat.wait().await?.success());
+        let mut echo = Command::new("echo");
+        let echo = process::spawn(echo.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        assert_eq!(echo.output().await?.stdout, b"\n");
+        Ok(())
+    });
+}
+
+#[cfg(feature = "hyper")]
+fn http_may_end_anywhere() {
+    use crate::http::{Client, Server, answer, patterned, pieces};
+
+    survive(|| async {
+        let server = Server::start(answer).await?;
+        let mut client = Client::connect(server.address).await?;
+        assert_eq!(client.get("/").await?, "hello");
+        let (sent, expected) = patterned(80_000);
+        let echoed = client.ask("/echo", pieces(sent)).await?;
+        expected.all_of(echoed.into_body()).await
+    });
+}
