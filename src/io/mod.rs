@@ -109,11 +109,16 @@ impl Source {
         state.is_blocked = false;
         state.is_hung_up = driver.is_hung_up(self.fd);
         state.news = state.news.wrapping_add(1);
-        let waiting = std::mem::take(&mut state.waiting);
+        let mut waiting = std::mem::take(&mut state.waiting);
         drop(sides);
         driver.rearm(self.fd, side, |job| self.is_of(job));
-        for Waiting { waker, .. } in waiting {
+        for Waiting { waker, .. } in waiting.drain(..) {
             waker.wake();
+        }
+        // The room is kept for the next wait, unless there is one already.
+        let state = &mut self.sides()[side as usize];
+        if state.waiting.capacity() == 0 {
+            state.waiting = waiting;
         }
     }
 

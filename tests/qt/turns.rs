@@ -18,6 +18,7 @@ trials![
     a_job_that_queues_itself_does_not_starve_qt,
     a_turn_runs_many_batches,
     a_budget_of_zero_runs_one_batch_a_turn,
+    a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them,
     what_comes_due_of_qt_during_a_turn_comes_before_the_next,
     jobs_go_on_inside_of_a_qt_loop_that_a_job_runs,
     jobs_go_on_two_loops_deep,
@@ -89,6 +90,29 @@ fn a_budget_of_zero_runs_one_batch_a_turn() {
         "Qt's own 0 ms timer fired {} times",
         fired.get()
     );
+}
+
+fn a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them() {
+    let world = World::new();
+    for number in 0..60 {
+        world.soon(move |world| {
+            let end = Time::now() + Duration::from_millis(1);
+            while Time::now() < end {}
+            world.write(number.to_string());
+        });
+    }
+    let (seen, reader) = (Rc::new(Cell::new(0)), world.clone());
+    let counts = Rc::clone(&seen);
+    let _timer = qt_timer(Duration::ZERO, move |_| {
+        counts.set(counts.get() + 1);
+        if reader.written() == 60 {
+            reader.stop();
+        }
+    });
+    world.run();
+    assert!(seen.get() >= 15, "Qt had {} turns", seen.get());
+    let numbers: Vec<_> = (0..60).map(|number: u32| number.to_string()).collect();
+    assert_eq!(world.read(), numbers);
 }
 
 fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {

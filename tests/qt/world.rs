@@ -94,6 +94,11 @@ impl World {
         self.diary.borrow_mut().push(entry.into());
     }
 
+    /// How much was written since it was read.
+    pub(crate) fn written(&self) -> usize {
+        self.diary.borrow().len()
+    }
+
     /// What was written so far, taken out.
     pub(crate) fn read(&self) -> Vec<String> {
         self.diary.take()
