@@ -92,7 +92,7 @@ impl Future for Sleep {
             return Poll::Pending;
         }
         self.cancel();
-        let (deadline, wakes) = (self.deadline, Job::Wake(waker.clone()));
+        let (deadline, wakes) = (self.deadline, Job::wake(waker));
         let key = if let Some(inner) = self.shared.here() {
             Some(inner.driver.push_at(deadline, wakes))
         } else {

@@ -34,7 +34,7 @@ const BUDGET: Duration = Duration::from_millis(2);
 
 /// While jobs are ready and descriptors have been silent, a turn asks the system for more after so many batches, or after
 /// [50 µs](turn): a poll costs as much as a dozen jobs, and what it would find can wait as long.
-const POLL_BATCHES: u32 = 64;
+const POLL_BATCHES: u32 = 256;
 
 /// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
 /// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
@@ -209,12 +209,13 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     /// Sets after how many batches without a poll a busy turn asks descriptors and other threads for more; it does so after 50 µs in any
-    /// case. The default is 64. A face whose programs give way a few times, and then expect what was on its way to have come, needs fewer.
+    /// case. The default is 256. A face whose programs give way a few times, and then expect what was on its way to have come, needs fewer.
     pub fn set_poll_batches(&self, batches: u32) {
         self.poll_batches.set(batches);
     }
 
     /// Queues a job, from this thread.
+    #[inline(always)] // or the job would be put together in memory, and read back in larger pieces, which stalls
     pub fn push(&self, job: J) {
         self.reactor.borrow_mut().push(job);
         self.arm_now();
@@ -356,10 +357,14 @@ impl<J: Recur + 'static> Driver<J> {
         Some(job)
     }
 
+    #[inline]
     fn arm_now(&self) {
-        if self.armed.get() {
-            return;
+        if !self.armed.get() {
+            self.arm();
         }
+    }
+
+    fn arm(&self) {
         let Some(host) = &*self.host.borrow() else {
             return;
         };

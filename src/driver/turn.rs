@@ -16,7 +16,7 @@ const IO_BATCHES: u32 = 2;
 
 /// A job that takes less than this is quick, and the clock, which costs a tenth of it, is read once for so many of them.
 const QUICK: Duration = Duration::from_nanos(400);
-const QUICK_JOBS: u32 = 8;
+const QUICK_JOBS: u32 = 16;
 
 /// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
 /// face's scope.
@@ -245,7 +245,7 @@ impl Pace {
         if self.unread >= self.allowed {
             let before = std::mem::replace(&mut self.now, Time::now());
             let is_quick = self.now < before + QUICK * self.unread;
-            // By and by: what is not quick after all comes after quick ones, and is not to be seen eight times too late.
+            // By and by: what is not quick after all comes after quick ones, and is not to be seen 16 times too late.
             self.allowed = if is_quick {
                 QUICK_JOBS.min(2 * self.allowed)
             } else {

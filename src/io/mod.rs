@@ -123,7 +123,7 @@ impl Source {
     }
 
     fn is_of(self: &Arc<Self>, job: &Job) -> bool {
-        matches!(job, Job::Ready(source, _) if Arc::ptr_eq(source, self))
+        job.source().is_some_and(|source| Arc::ptr_eq(source, self))
     }
 
     /// The number of the last news, once the side is ready.
@@ -158,7 +158,7 @@ impl Source {
     }
 
     fn watch(self: &Arc<Self>, inner: &Inner, side: Side) {
-        let job = Job::Ready(Arc::clone(self), side);
+        let job = Job::ready(Arc::clone(self), side);
         if inner.driver.watch_edges(self.fd, side, job).is_err() {
             // What cannot be waited for is tried again, and says itself what is wrong.
             self.sides()[side as usize].is_watched = false;

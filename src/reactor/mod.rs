@@ -107,6 +107,7 @@ impl<J: Recur> Reactor<J> {
     }
 
     /// Queues a job behind all that are ready.
+    #[inline(always)]
     pub fn push(&mut self, job: J) {
         self.ready.push_back(job);
     }

@@ -174,6 +174,20 @@ impl TaskRef {
         wake(self.0);
     }
 
+    /// The task that a waker is of, if it is one of ours, and not another executor's.
+    pub(super) fn of(waker: &Waker) -> Option<TaskRef> {
+        if !ptr::eq(waker.vtable(), &WAKER) {
+            return None;
+        }
+        let task = pointer(waker.data())?;
+        share(task);
+        Some(TaskRef(task))
+    }
+
+    pub(super) fn wake(&self) {
+        wake(self.0);
+    }
+
     /// A wake from another thread has come.
     pub(super) fn receive(self, inner: &Inner) {
         self.header().latch.receive();

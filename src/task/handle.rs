@@ -45,7 +45,7 @@ impl Shared {
             work(&inner);
             return true;
         }
-        self.remote.send(Job::Call(Box::new(work))).is_ok()
+        self.remote.send(Job::call(work)).is_ok()
     }
 
     /// As `call`, but on this thread too behind all that is ready.
@@ -53,7 +53,7 @@ impl Shared {
         self: &Arc<Self>,
         work: impl FnOnce(&Inner) + Send + 'static,
     ) -> Result<(), Gone> {
-        let job = Job::Call(Box::new(work));
+        let job = Job::call(work);
         match self.here() {
             Some(inner) => inner.driver.push(job),
             None => self.remote.send(job).map_err(|_| Gone)?,

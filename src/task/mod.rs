@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 
 use crate::driver::{Driver, Quits, Turn};
 use crate::qt::{Ear, Nest, Object, app};
-use crate::reactor::Time;
+use crate::reactor::{Side, Time};
 
 pub use handle::{Gone, Handle};
 pub use join::{AbortOnDrop, JoinError, JoinHandle};
@@ -244,8 +244,10 @@ impl Inner {
             }
             Job::Sent(task) => task.receive(self),
             Job::Begin(task) => task.begin(self),
+            Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
-            Job::Ready(source, side) => source.has_news(&self.driver, side),
+            Job::Readable(source) => source.has_news(&self.driver, Side::Read),
+            Job::Writable(source) => source.has_news(&self.driver, Side::Write),
             Job::Call(work) => work(self),
         }));
     }
