@@ -1,12 +1,15 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt bench bench-rust probes doc wheel
+.PHONY: help demo demo-python test lint fmt bench bench-rust probes doc wheel
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo:  ## open the demo window; ARGS="URL ..." fetches those; without a display it saves target/demo.png
-	@tools/demo $(ARGS)
+demo:  ## open the demo window of the Rust face; ARGS="URL ..." fetches those; without a display it saves target/demo.png
+	@tools/demo rust $(ARGS)
+
+demo-python:  ## the same window in Python, with PySide6 and aiohttp; without a display it saves target/demo-python.png
+	@tools/demo python $(ARGS)
 
 test:  ## every check there is, quickest first; STEPS="lint qt ..." runs only those
 	@tools/test $(STEPS)

@@ -1,0 +1,44 @@
+//! Timers alone, no window: tells the time on each full second, until Ctrl-C or after as many ticks as the argument says.
+//!
+//!     cargo run --example clock -- 5
+
+#![allow(clippy::print_stdout)]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, io};
+
+use futures_lite::future;
+use qtloop::{Loop, signal, time};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn since_1970() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("it is later than 1970")
+}
+
+async fn tick(count: usize) -> io::Result<()> {
+    let past_the_second = Duration::from_nanos(since_1970().subsec_nanos().into());
+    time::sleep(SECOND - past_the_second).await;
+    let mut beat = time::interval(SECOND);
+    for _ in 0..count {
+        beat.tick().await;
+        let now = since_1970();
+        let (seconds, late) = (now.as_secs(), now.subsec_micros());
+        let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+        println!(
+            "{hour:02}:{minute:02}:{:02} UTC, {late} µs late",
+            seconds % 60
+        );
+    }
+    Ok(())
+}
+
+fn main() -> io::Result<()> {
+    let count = env::args().nth(1).and_then(|count| count.parse().ok());
+    let event_loop = Loop::with_app(env::args_os())?;
+    event_loop.block_on(future::or(
+        tick(count.unwrap_or(usize::MAX)),
+        signal::ctrl_c(),
+    ))
+}

@@ -1,0 +1,325 @@
+//! One download: a row of the window, as QML sees it, and the task that fetches its file.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use hyper::body::Bytes;
+use qmetaobject::prelude::*;
+use qtloop::qml::{self, This};
+use qtloop::signal;
+use qtloop::task::AbortOnDrop;
+use ring::digest;
+
+use crate::disk;
+use crate::fetch::{self, Part, Trouble};
+use crate::words::{amount, duration, hex, progress};
+
+/// Where a download is in its life.
+#[derive(Default)]
+pub enum State {
+    #[default]
+    Ready,
+    Running,
+    /// The connection broke, by this sentence; the person is to say whether to go on.
+    Asking(String),
+    /// With the SHA-256, and whether the server has published the same.
+    Done(Vec<u8>, bool),
+    Failed(String),
+    Cancelled,
+}
+
+#[derive(QObject, Default)]
+pub struct Download {
+    base: qt_base_class!(trait QObject),
+
+    // What QML shows; the methods below say it whenever `changed` tells QML to look again.
+    name: qt_property!(QString; READ name NOTIFY changed),
+    state: qt_property!(QString; READ state NOTIFY changed),
+    mood: qt_property!(QString; READ mood NOTIFY changed),
+    status: qt_property!(QString; READ status NOTIFY changed),
+    amount: qt_property!(QString; READ amount NOTIFY changed),
+    speed: qt_property!(QString; READ speed NOTIFY changed),
+    share: qt_property!(f64; READ share NOTIFY changed),
+    changed: qt_signal!(),
+
+    start: qt_method!(fn(&mut self)),
+    cancel: qt_method!(fn(&mut self)),
+    /// The person's answer: whether to go on.
+    answer: qt_method!(fn(&self, resume: bool)),
+    answered: qt_signal!(resume: bool),
+
+    target: Target,
+    life: State,
+    part: Part,
+    size: Option<u64>,
+    hash: Hash,
+    /// How long it took, all attempts together.
+    seconds: f64,
+    /// When how many bytes were here, of late.
+    recent: VecDeque<(Instant, u64)>,
+    task: Option<AbortOnDrop<()>>,
+}
+
+/// What a download is of, and where it goes.
+#[derive(Clone, Default)]
+pub struct Target {
+    pub url: String,
+    pub name: String,
+    pub folder: Option<PathBuf>,
+    /// How long the server may be silent.
+    pub silence: Duration,
+}
+
+/// The hash of what is here so far.
+struct Hash(digest::Context);
+
+impl Default for Hash {
+    fn default() -> Hash {
+        Hash(digest::Context::new(&digest::SHA256))
+    }
+}
+
+impl Download {
+    pub fn new(target: Target) -> Download {
+        Download {
+            target,
+            ..Download::default()
+        }
+    }
+
+    /// Begins, or goes on where it stopped. The task ends with this object; to drop its handle ends it, too.
+    pub fn start(&mut self) {
+        if self.is_active() || self.is_done() {
+            return;
+        }
+        self.enter(State::Running);
+        let task = qml::spawn(self, async move |this| {
+            let end = fetch_or_ask(&this).await;
+            let end = end.unwrap_or_else(|trouble| State::Failed(trouble.to_string()));
+            let _ = this.with(|row| row.enter(end));
+        });
+        self.task = Some(task.abort_on_drop());
+    }
+
+    pub fn cancel(&mut self) {
+        if self.is_active() {
+            self.task = None;
+            self.enter(State::Cancelled);
+        }
+    }
+
+    pub fn answer(&self, resume: bool) {
+        self.answered(resume);
+    }
+
+    fn enter(&mut self, life: State) {
+        self.life = life;
+        self.recent.clear();
+        self.changed();
+    }
+
+    /// Whether a task is at work on it.
+    pub fn is_active(&self) -> bool {
+        matches!(self.life, State::Running | State::Asking(_))
+    }
+
+    pub fn is_asking(&self) -> bool {
+        matches!(self.life, State::Asking(_))
+    }
+
+    pub fn is_done(&self) -> bool {
+        matches!(self.life, State::Done(..))
+    }
+
+    pub fn is_failed(&self) -> bool {
+        matches!(self.life, State::Failed(_))
+    }
+
+    /// What its file is called.
+    pub fn file(&self) -> &str {
+        &self.target.name
+    }
+
+    pub fn received(&self) -> u64 {
+        self.part.received
+    }
+
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// In bytes a second, over the last two seconds.
+    pub fn pace(&self) -> f64 {
+        let Some((then, received)) = self.recent.front() else {
+            return 0.0;
+        };
+        let seconds = then.elapsed().as_secs_f64();
+        (self.part.received - received) as f64 / seconds.max(1e-3)
+    }
+
+    /// Looks at the clock: the speed changes also while nothing comes.
+    pub fn refresh(&mut self) {
+        if self.is_active() {
+            let old = |(then, _): &(Instant, u64)| then.elapsed() > Duration::from_secs(2);
+            while self.recent.front().is_some_and(old) {
+                self.recent.pop_front();
+            }
+            self.changed();
+        }
+    }
+
+    /// The line of the report.
+    pub fn report(&self, width: usize) -> String {
+        let name = &self.target.name;
+        match &self.life {
+            State::Done(sha256, is_verified) => format!(
+                "{name:width$}  {:>8}  {:5.1} s  sha256 {}  {}",
+                amount(self.part.received as f64),
+                self.seconds,
+                hex(sha256),
+                ["not published", "same as the server's"][usize::from(*is_verified)],
+            ),
+            _ => format!("{name:width$}  {}: {}", self.state(), self.status()),
+        }
+    }
+
+    fn name(&self) -> QString {
+        self.target.name.as_str().into()
+    }
+
+    fn state(&self) -> QString {
+        let word = match self.life {
+            State::Ready => "ready",
+            State::Running => "running",
+            State::Asking(_) => "asking",
+            State::Done(..) => "done",
+            State::Failed(_) => "failed",
+            State::Cancelled => "cancelled",
+        };
+        word.into()
+    }
+
+    fn mood(&self) -> QString {
+        let word = match self.life {
+            State::Ready | State::Running => "",
+            State::Asking(_) => "warn",
+            State::Done(..) => "good",
+            State::Failed(_) => "bad",
+            State::Cancelled => "off",
+        };
+        word.into()
+    }
+
+    fn status(&self) -> QString {
+        let words = match &self.life {
+            State::Ready => "Ready".to_owned(),
+            State::Cancelled => "Cancelled".to_owned(),
+            State::Asking(cause) | State::Failed(cause) => cause.clone(),
+            State::Done(sha256, is_verified) => {
+                let check = if *is_verified { "Verified" } else { "Complete" };
+                format!("{check} · SHA-256 {}…", &hex(sha256)[..16])
+            }
+            State::Running => match (self.size, self.pace()) {
+                (Some(size), pace) if pace > 0.0 => {
+                    let left = size.saturating_sub(self.part.received) as f64;
+                    format!("{} left", duration(left / pace))
+                }
+                _ if self.part.received > 0 => "Fetching".to_owned(),
+                _ => "Waiting for the server".to_owned(),
+            },
+        };
+        words.as_str().into()
+    }
+
+    fn amount(&self) -> QString {
+        progress(self.part.received, self.size).as_str().into()
+    }
+
+    fn speed(&self) -> QString {
+        match self.pace() {
+            0.0 => QString::default(),
+            pace => format!("{}/s", amount(pace)).as_str().into(),
+        }
+    }
+
+    fn share(&self) -> f64 {
+        let size = self.size.unwrap_or(0).max(1);
+        self.part.received as f64 / size as f64
+    }
+}
+
+/// Fetches the file; if the connection breaks, asks whether to go on. While the question is open this task waits, and it alone.
+async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
+    match fetch_rest(this).await {
+        Err(trouble) if trouble.is_a_break() && this.with(|row| row.received())? > 0 => {
+            let object = this.object().ok_or(qml::AccessError::Destroyed)?;
+            let answer = signal::once(&object, "answered").expect("it has this signal");
+            this.with(|row| row.enter(State::Asking(trouble.to_string())))?;
+            let resume = answer.await.is_ok_and(|answer| answer.get(0) == Some(true));
+            if !resume {
+                return Err(trouble);
+            }
+            this.with(|row| row.enter(State::Running))?;
+            fetch_rest(this).await
+        }
+        end => end,
+    }
+}
+
+/// Fetches what is not here yet.
+async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
+    let (target, part) = this.with(|row| (row.target.clone(), row.part.clone()))?;
+    let mut begun = Instant::now();
+    let mut answer = fetch::get(&target.url, &part, target.silence).await?;
+    this.with(|row| row.begin(answer.start, answer.size, &answer.etag))?;
+    let mut at = answer.start;
+    while let Some(bytes) = answer.next().await? {
+        let since = std::mem::replace(&mut begun, Instant::now()).elapsed();
+        if let Some(path) = target.path() {
+            let written = disk::write(path, at, bytes.clone()).await;
+            written.map_err(Trouble::Disk)?;
+        }
+        at += bytes.len() as u64;
+        this.with(|row| row.take(&bytes, since))?;
+    }
+    let sha256 = this.with(|row| row.hash.0.clone().finish())?;
+    let sha256 = sha256.as_ref().to_vec();
+    if answer.sha256.as_ref().is_some_and(|its| *its != sha256) {
+        this.with(|row| row.begin(0, None, ""))?;
+        return Err(Trouble::Damaged);
+    }
+    if let Some(path) = target.path() {
+        disk::complete(path, at).await.map_err(Trouble::Disk)?;
+    }
+    this.with(|row| row.size = Some(at))?;
+    Ok(State::Done(sha256, answer.sha256.is_some()))
+}
+
+impl Download {
+    /// An answer has begun, that many bytes into the file.
+    fn begin(&mut self, start: u64, size: Option<u64>, etag: &str) {
+        if start == 0 {
+            self.hash = Hash::default();
+        }
+        self.part = Part {
+            received: start,
+            etag: etag.to_owned(),
+        };
+        self.size = size;
+        self.recent = [(Instant::now(), start)].into();
+    }
+
+    fn take(&mut self, bytes: &Bytes, since: Duration) {
+        self.seconds += since.as_secs_f64();
+        self.hash.0.update(bytes);
+        self.part.received += bytes.len() as u64;
+        self.recent.push_back((Instant::now(), self.part.received));
+    }
+}
+
+impl Target {
+    fn path(&self) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(&self.name))
+    }
+}

@@ -1,0 +1,84 @@
+// A question over the window, asked by a task, which goes on with the answer; everything else goes on meanwhile.
+import QtQuick
+
+FocusScope {
+    id: question
+
+    // Who asks; null if nobody does.
+    property QtObject asker: null
+    property string name
+    property string words
+
+    visible: asker !== null
+    focus: visible
+    Keys.onEscapePressed: asker.answer(false)
+    onAskerChanged: {
+        if (asker === null)
+            return
+        name = asker.name
+        words = asker.status + "\n" + asker.amount + " are here. The others go on."
+        resume.forceActiveFocus()
+    }
+
+    Rectangle {
+        anchors.fill: parent
+        color: Theme.veil
+    }
+    MouseArea {
+        anchors.fill: parent // what is under the question is not to be clicked
+        hoverEnabled: true
+        onWheel: wheel => wheel.accepted = true
+    }
+    Repeater {
+        model: 20 // a soft shadow, also where there are no shaders
+        Rectangle {
+            required property int index
+            readonly property real spread: index * index / 10
+            anchors { fill: card; margins: -spread; topMargin: 6 - spread; bottomMargin: -6 - spread }
+            radius: card.radius + spread
+            color: Theme.shadow
+        }
+    }
+    Card {
+        id: card
+        anchors.centerIn: parent
+        width: Math.max(404, text.implicitWidth + 84 + 28)
+        height: text.implicitHeight + 92
+
+        Tile {
+            x: 24
+            y: 24
+            name: question.name
+        }
+        Column {
+            id: text
+            x: 84
+            y: 24
+            spacing: 10
+            Label {
+                text: "Resume " + question.name + "?"
+                font.pixelSize: 15
+                font.weight: Font.DemiBold
+            }
+            Label {
+                text: question.words
+                lineHeight: 1.1
+                color: Theme.muted
+            }
+        }
+        Row {
+            anchors { right: parent.right; bottom: parent.bottom; margins: 20 }
+            spacing: 8
+            Button {
+                text: "Give up"
+                onClicked: question.asker.answer(false)
+            }
+            Button {
+                id: resume
+                text: "Resume"
+                isPrimary: true
+                onClicked: question.asker.answer(true)
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Signals as futures and streams: one of a Qt object, one of the system, and the last one of the application.
+//!
+//!     cargo run --example signals
+
+#![allow(clippy::print_stdout)]
+
+use std::env;
+use std::error::Error;
+
+use futures_lite::StreamExt;
+use qtloop::qt::{Object, Owned};
+use qtloop::{Loop, signal, spawn_local, task};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// A stream of all emissions, each with its arguments.
+async fn names() -> Result<(), Box<dyn Error>> {
+    let object = Owned::new();
+    let mut names = signal::stream(&object, "objectNameChanged")?;
+    let renaming = spawn_local(async move {
+        for name in ["Ada", "Grace", "Barbara"] {
+            object.set_name(name);
+            task::yield_now().await;
+        }
+        // Here the object ends, and with it the stream.
+    });
+    while let Some(arguments) = names.next().await {
+        println!(
+            "it is called {} now",
+            arguments.get::<String>(0).unwrap_or_default()
+        );
+    }
+    Ok(renaming.await?)
+}
+
+/// The same for what other processes, and terminals, have to say.
+async fn hang_up() -> Result<(), Box<dyn Error>> {
+    let mut hang_ups = signal::unix(Signal::HUP.as_raw())?;
+    kill_process(getpid(), Signal::HUP)?;
+    hang_ups.next().await;
+    println!("somebody has sent SIGHUP");
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let event_loop = Loop::with_app(env::args_os())?;
+    let application = Object::application().ok_or("this is the main thread")?;
+    let goodbye = signal::once(&application, "aboutToQuit")?;
+    drop(spawn_local(async {
+        let both = async { Ok::<_, Box<dyn Error>>((names().await?, hang_up().await?)) };
+        if let Err(error) = both.await {
+            eprintln!("{error}");
+        }
+        qtloop::quit(0);
+    }));
+    event_loop.exec();
+    // A future that was made before remembers what it has heard.
+    event_loop.block_on(goodbye)?;
+    println!("the application is about to quit");
+    Ok(())
+}

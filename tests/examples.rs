@@ -1,0 +1,161 @@
+//! The small examples do what they show, each as a program of its own.
+
+mod programs;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{ChildStdout, Command, Stdio};
+
+use programs::{build, build_as, command, ended, folder, limit, send};
+use rustix::process::Signal;
+
+/// Runs it to its end.
+fn run(mut command: Command) -> (Option<i32>, String, String) {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let child = child.expect("it starts");
+    let _limit = limit(child.id());
+    ended(&child.wait_with_output().expect("it ends"))
+}
+
+fn line(output: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn the_clock_ticks_as_often_as_it_is_told() {
+    let mut clock = command(&build("clock"));
+    clock.arg("2");
+    let (code, output, errors) = run(clock);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(output.lines().count(), 2, "{output}");
+    assert!(
+        output.lines().all(|line| line.ends_with(" µs late")),
+        "{output}"
+    );
+}
+
+#[test]
+fn ctrl_c_stops_the_clock() {
+    let mut child = command(&build("clock"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let _limit = limit(child.id());
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    assert!(line(&mut output).contains(" UTC, "));
+    send(child.id(), Signal::INT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn the_echo_server_answers_everybody_and_ends_cleanly() {
+    let mut child = command(&build("tcp_echo"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let _limit = limit(child.id());
+    let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let head = line(&mut output);
+    let address = head.strip_prefix("echoing at ").expect("an address");
+
+    // One stays connected while the others are served, and until the end.
+    let _idle = TcpStream::connect(address).expect("it listens");
+    for words in ["hello", "world"] {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(words.as_bytes()).expect("it takes them");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        let mut echo = String::new();
+        stream.read_to_string(&mut echo).expect("it answers");
+        assert_eq!(echo, words);
+    }
+    send(child.id(), Signal::TERM);
+    assert_eq!(line(&mut output), "3 connections, 10 bytes echoed");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn signals_of_all_kinds_are_heard() {
+    let (code, output, errors) = run(command(&build("signals")));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = output.lines().collect();
+    let expected = [
+        "it is called Ada now",
+        "it is called Grace now",
+        "it is called Barbara now",
+        "somebody has sent SIGHUP",
+        "the application is about to quit",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[cfg(feature = "qml")]
+#[test]
+fn a_task_counts_on_while_questions_are_open() {
+    let mut dialog = command(&build("dialog"));
+    dialog.arg("--by-itself");
+    let (code, output, errors) = run(dialog);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
+    let questions = [
+        "Save the file? Yes; counted ",
+        "Close the window? Yes; counted ",
+    ];
+    assert_eq!(output.lines().count(), questions.len(), "{output}");
+    for (line, question) in output.lines().zip(questions) {
+        let count = line
+            .strip_prefix(question)
+            .and_then(|rest| rest.strip_suffix(" meanwhile"));
+        let count: u32 = count.and_then(|count| count.parse().ok()).expect(line);
+        assert!(count > 2, "{line}");
+    }
+}
+
+#[test]
+fn a_program_in_cpp_has_its_label_set_by_rust_while_its_message_box_is_open() {
+    build_as("attach", &["--crate-type", "cdylib"]);
+    let folder = folder();
+    let query = Command::new("qmake6")
+        .args(["-query", "QT_INSTALL_HEADERS"])
+        .output();
+    let headers = String::from_utf8(query.expect("qmake6 is here").stdout).expect("a path");
+    let program = folder.join("attach");
+    let compiler = Command::new("g++")
+        .args([
+            "-std=c++17",
+            "-fPIC",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "examples/attach.cpp",
+            "-o",
+        ])
+        .arg(&program)
+        .args(["-isystem", headers.trim()])
+        .args([
+            "-lQt6Widgets",
+            "-lQt6Gui",
+            "-lQt6Core",
+            "-lattach",
+            "-Wl,-rpath,$ORIGIN",
+            "-L",
+        ])
+        .arg(&folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(compiler.expect("g++ is here").success());
+
+    let mut attach = command(&program);
+    attach.arg("by itself");
+    let (code, output, errors) = run(attach);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines[0], "before the box: Rust has counted to 0");
+    assert!(
+        lines[1].starts_with("after the box: Rust has counted to "),
+        "{output}"
+    );
+}

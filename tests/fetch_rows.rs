@@ -1,0 +1,173 @@
+//! The rows of the download window do as their buttons say: start, cancel, go on where they stopped, and ask. On the main thread, as Qt
+//! wants it.
+
+// The files of the example as they are, of which this needs a part, with what the derive macro of `QObject` writes.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(clippy::useless_transmute)]
+
+#[path = "../examples/fetch/disk.rs"]
+mod disk;
+#[path = "../examples/fetch/download.rs"]
+mod download;
+#[path = "../examples/fetch/downloads.rs"]
+mod downloads;
+#[path = "../examples/fetch/fetch.rs"]
+mod fetch;
+#[path = "../examples/fetch/server.rs"]
+mod server;
+#[path = "../examples/fetch/words.rs"]
+mod words;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use download::Download;
+use downloads::Downloads;
+use futures_lite::StreamExt;
+use libtest_mimic::{Arguments, Trial};
+use qmetaobject::prelude::*;
+use qtloop::qml::This;
+use qtloop::{Loop, signal, time};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The list, with a row for each of so many files of the server's.
+struct World {
+    event_loop: Loop,
+    downloads: QObjectBox<Downloads>,
+}
+
+impl World {
+    fn new(files: usize, size: f64, rate: f64) -> World {
+        let event_loop = Loop::with_app(["test"]).expect("a loop");
+        let downloads = QObjectBox::new(Downloads::new(None, LIMIT));
+        downloads.pinned().get_or_create_cpp_object();
+        let files = server::catalogue(files, size, rate);
+        let urls = event_loop.block_on(server::serve(files)).expect("a server");
+        for url in urls {
+            downloads.pinned().borrow_mut().add(&url);
+        }
+        downloads.pinned().borrow().show();
+        World {
+            event_loop,
+            downloads,
+        }
+    }
+
+    /// Waits until the list is like that; it says that it has changed at each beat.
+    fn until(&self, is_so: impl Fn(&Downloads) -> bool) {
+        let list = This::of(self.downloads.pinned().borrow());
+        let object = list.object().expect("it lives");
+        let mut changes = signal::stream(&object, "changed").expect("a signal");
+        let come = async {
+            while !list.with(|all| is_so(all)).expect("it lives") {
+                changes.next().await;
+            }
+        };
+        let come = self.event_loop.block_on(time::timeout(LIMIT, come));
+        come.expect("it comes to that");
+    }
+
+    fn list(&self, work: impl FnOnce(&mut Downloads)) {
+        work(&mut self.downloads.pinned().borrow_mut());
+    }
+
+    /// What one of its buttons does.
+    fn row(&self, number: usize, work: impl Fn(&mut Download)) {
+        let mut place = 0;
+        self.downloads.pinned().borrow().each(|row| {
+            if place == number {
+                work(row);
+            }
+            place += 1;
+        });
+    }
+
+    fn received(&self) -> u64 {
+        self.downloads.pinned().borrow().received()
+    }
+
+    fn count(&self, is_one: impl Fn(&Download) -> bool) -> usize {
+        self.downloads.pinned().borrow().count(is_one)
+    }
+}
+
+fn buttons_start_one_cancel_one_and_cancel_all() {
+    let world = World::new(4, 4e6, 1e6);
+    world.row(0, Download::start);
+    world.until(|all| all.received() > 0);
+    assert_eq!(world.count(Download::is_active), 1);
+    world.list(Downloads::start_all);
+    world.until(|all| all.count(|row| row.received() > 0) == 3);
+    world.row(0, Download::cancel);
+    assert_eq!(world.count(Download::is_active), 2);
+    // The server is too busy for the third one.
+    assert_eq!(world.count(Download::is_failed), 1);
+    world.list(Downloads::cancel_all);
+    assert_eq!(world.count(Download::is_active), 0);
+    assert_eq!(world.count(Download::is_failed), 1);
+}
+
+fn a_cancelled_download_goes_on_where_it_stopped() {
+    let world = World::new(1, 300e3, 600e3);
+    for share in 1..=4 {
+        world.row(0, Download::start);
+        world.until(|all| all.received() > share * 50_000);
+        world.row(0, Download::cancel);
+    }
+    let had = world.received();
+    world.row(0, Download::start);
+    world.until(|all| all.received() != had);
+    assert!(world.received() > had);
+    world.until(|all| all.count(Download::is_done) == 1);
+    world.row(0, |row| {
+        assert!(row.report(0).ends_with("same as the server's"))
+    });
+}
+
+fn a_download_that_is_given_up_can_be_resumed_later() {
+    let world = World::new(2, 400e3, 400e3);
+    world.list(Downloads::start_all);
+    world.until(|all| all.count(Download::is_asking) == 1);
+    let before = world.received();
+    world.until(|all| all.received() > before); // the other one goes on
+    world.row(1, |row| row.answer(false));
+    world.until(|all| all.count(Download::is_failed) == 1);
+    let sentence = "failed: The server closed the connection too early.";
+    world.row(1, |row| assert!(row.report(0).ends_with(sentence)));
+    world.row(1, Download::start);
+    world.until(|all| all.count(Download::is_done) == 2);
+}
+
+fn a_question_goes_away_with_the_download_that_asks() {
+    let world = World::new(2, 200e3, 400e3);
+    world.row(1, Download::start);
+    world.until(|all| all.count(Download::is_asking) == 1);
+    world.row(1, Download::cancel);
+    assert_eq!(world.count(Download::is_active), 0);
+    // An answer that comes late finds nobody.
+    world.row(1, |row| row.answer(true));
+    world.row(0, Download::start);
+    world.until(|all| all.count(Download::is_done) == 1);
+    assert_eq!(world.count(Download::is_active), 0);
+}
+
+macro_rules! trials {
+    ($($name:ident),* $(,)?) => {
+        vec![$(Trial::test(stringify!($name), || { $name(); Ok(()) })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments {
+        test_threads: Some(1),
+        ..Arguments::from_args()
+    };
+    let trials = trials![
+        buttons_start_one_cancel_one_and_cancel_all,
+        a_cancelled_download_goes_on_where_it_stopped,
+        a_download_that_is_given_up_can_be_resumed_later,
+        a_question_goes_away_with_the_download_that_asks,
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
