@@ -29,13 +29,13 @@ pub unsafe extern "C" fn rust_begin(tell: Tell, data: *mut c_void) -> *mut Loop 
             return std::ptr::null_mut();
         }
     };
-    drop(spawn_local(async move {
+    spawn_local(async move {
         let mut beat = time::interval(Duration::from_secs(1));
         for second in 0.. {
             beat.tick().await;
             tell(data, second);
         }
-    }));
+    });
     Box::into_raw(Box::new(event_loop))
 }
 

@@ -57,14 +57,14 @@ fn main() -> io::Result<()> {
     engine.load_data(include_str!("dialog.qml").into());
 
     let talk = talk.pinned();
-    drop(qml::spawn(talk.borrow(), async |this: This<Talk>| {
+    qml::spawn(talk.borrow(), async |this: This<Talk>| {
         ask(&this, "Save the file?").await
-    }));
-    drop(qml::spawn(talk.borrow(), async |this: This<Talk>| {
+    });
+    qml::spawn(talk.borrow(), async |this: This<Talk>| {
         let mut beat = time::interval(Duration::from_millis(10));
         while this.with(Talk::count_on).is_ok() {
             beat.tick().await;
         }
-    }));
+    });
     std::process::exit(event_loop.exec());
 }

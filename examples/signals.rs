@@ -45,13 +45,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let event_loop = Loop::with_app(env::args_os())?;
     let application = Object::application().ok_or("this is the main thread")?;
     let goodbye = signal::once(&application, "aboutToQuit")?;
-    drop(spawn_local(async {
+    spawn_local(async {
         let both = async { Ok::<_, Box<dyn Error>>((names().await?, hang_up().await?)) };
         if let Err(error) = both.await {
             eprintln!("{error}");
         }
         qtloop::quit(0);
-    }));
+    });
     event_loop.exec();
     // A future that was made before remembers what it has heard.
     event_loop.block_on(goodbye)?;

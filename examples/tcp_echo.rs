@@ -25,12 +25,12 @@ async fn serve(count: Rc<Count>) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let count = Rc::clone(&count);
-        drop(spawn_local(async move {
+        spawn_local(async move {
             count.connections.set(count.connections.get() + 1);
             let bytes = copy(stream.clone(), stream).await?;
             count.bytes.set(count.bytes.get() + bytes);
             io::Result::Ok(())
-        }));
+        });
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! let stream = TcpStream::connect("localhost:8000").await?;
 //! let (mut sender, connection) = http1::handshake(Io::new(stream)).await?;
-//! drop(spawn_local(connection)); // it goes on by itself, until the sender is dropped
+//! spawn_local(connection); // it goes on by itself, until the sender is dropped
 //! let request = Request::get("/").header("host", "localhost").body(Empty::<Bytes>::new())?;
 //! let response = sender.send_request(request).await?;
 //! println!("{} {:?}", response.status(), response.collect().await?.to_bytes());
@@ -40,7 +40,7 @@
 //!     let (stream, _) = listener.accept().await?;
 //!     let mut server = http1::Builder::new();
 //!     server.timer(Timer); // so that a client which does not finish its head is left after a while
-//!     drop(spawn_local(server.serve_connection(Io::new(stream), service_fn(hello))));
+//!     spawn_local(server.serve_connection(Io::new(stream), service_fn(hello)));
 //! }
 //! # }
 //! ```

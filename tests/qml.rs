@@ -196,10 +196,10 @@ fn a_promise_of_an_object_that_goes_is_rejected() {
         .set_object_property("other".into(), owner.pinned());
     let end = Rc::new(RefCell::new(Some(owner)));
     let ending = Rc::clone(&end);
-    drop(task::spawn_local(async move {
+    task::spawn_local(async move {
         task::yield_now().await;
         drop(ending.take());
-    }));
+    });
     let said = world.hear(
         1,
         "Component.onCompleted: other.waits().catch(error => probe.say(error.message))",
@@ -277,10 +277,10 @@ fn an_object_that_qt_does_not_know_is_refused_in_words() {
 
 fn quit_ends_the_engines_exec() {
     let world = World::new();
-    drop(task::spawn_local(async {
+    task::spawn_local(async {
         time::sleep(Duration::from_millis(5)).await;
         qtloop::quit(0);
-    }));
+    });
     world.engine.exec();
 }
 

@@ -60,7 +60,7 @@ impl Downloads {
                 })?;
             }
         };
-        drop(qml::spawn(self, look));
+        qml::spawn(self, look);
     }
 
     /// What the person has typed: adds it, and begins.

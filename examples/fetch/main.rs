@@ -103,14 +103,14 @@ fn main() -> ExitCode {
     let downloads = This::of(downloads.pinned().borrow());
     let frames = This::of(frames.pinned().borrow());
     let camera = This::of(camera.pinned().borrow());
-    drop(spawn_local(async move {
+    spawn_local(async move {
         let work = play(options, downloads, frames, camera);
         let code = future::or(work, told_to_end()).await;
         qtloop::quit(code.unwrap_or_else(|error| {
             fail(&error);
             1
         }));
-    }));
+    });
     ExitCode::from(event_loop.exec() as u8)
 }
 

@@ -154,7 +154,7 @@ pub async fn serve(files: Vec<File>) -> io::Result<Vec<String>> {
     let address = listener.local_addr()?;
     let url = |(file, _): &(File, _)| format!("http://{address}/{}", file.name);
     let urls = shelf.files.iter().map(url).collect();
-    drop(spawn_local(async move {
+    spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let shelf = Rc::clone(&shelf);
             let service = service_fn(move |request| {
@@ -164,11 +164,9 @@ pub async fn serve(files: Vec<File>) -> io::Result<Vec<String>> {
             let mut server = http1::Builder::new();
             server.timer(Timer);
             // A connection that ends in an error is the client's business, or the mishap we promised.
-            drop(spawn_local(
-                server.serve_connection(Io::new(stream), service),
-            ));
+            spawn_local(server.serve_connection(Io::new(stream), service));
         }
-    }));
+    });
     Ok(urls)
 }
 

@@ -180,13 +180,13 @@ where
         return QJSValue::default();
     };
     let value = promise.value();
-    drop(spawn_local(async move {
+    spawn_local(async move {
         match result.await {
             Ok(Ok(value)) => promise.resolve(value.to_qvariant()),
             Ok(Err(error)) => promise.reject(&error.to_string()),
             Err(error) => promise.reject(&error.to_string()),
         }
-    }));
+    });
     value
 }
 

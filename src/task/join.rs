@@ -57,7 +57,6 @@ impl From<JoinError> for std::io::Error {
 }
 
 /// A future of a task's result. To drop it is to let the task go on by itself.
-#[must_use = "await it for the result; `drop` lets the task go on by itself"]
 pub struct JoinHandle<T>(Claim<T>);
 
 impl<T> JoinHandle<T> {

@@ -143,10 +143,10 @@ fn a_waker_may_outlive_the_loop() {
     let event_loop = attached();
     let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
     let keeps = Rc::clone(&kept);
-    drop(spawn_local(poll_fn(move |context| {
+    spawn_local(poll_fn(move |context| {
         keeps.replace(Some(context.waker().clone()));
         Poll::<()>::Pending
-    })));
+    }));
     run(&event_loop, yield_now());
     drop(event_loop);
     let waker = kept.take().expect("a waker");
@@ -159,10 +159,10 @@ fn a_waker_may_outlive_the_loop() {
 fn a_loop_lives_on_a_thread_of_its_own() {
     let done = thread::spawn(|| {
         let event_loop = attached();
-        drop(spawn_local(async {
+        spawn_local(async {
             sleep(Duration::from_millis(1)).await;
             qtloop::quit(3);
-        }));
+        });
         event_loop.exec()
     });
     assert_eq!(done.join().expect("no panic"), 3);
@@ -219,7 +219,7 @@ fn a_result_that_nobody_takes_is_dropped_just_once() {
     };
     let count = || drops.lock().expect("no panic").len();
 
-    drop(spawn()); // before its end
+    spawn(); // before its end
     run(&event_loop, yield_now());
     assert_eq!(count(), 1);
 
@@ -297,14 +297,14 @@ fn wakes_that_race_with_the_end_of_the_loop_do_no_harm() {
         let (sender, receiver) = mpsc::channel::<Waker>();
         for _ in 0..8 {
             let (tell, sender) = (Tell(Arc::clone(&drops)), sender.clone());
-            drop(spawn_local(async move {
+            spawn_local(async move {
                 let _tell = tell;
                 poll_fn(|context| {
                     let _ = sender.send(context.waker().clone());
                     Poll::<()>::Pending
                 })
                 .await;
-            }));
+            });
         }
         drop(sender);
         // The tasks send their wakers with every poll, as long as they live; so the thread ends with the last of them.

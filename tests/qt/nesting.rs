@@ -118,14 +118,14 @@ fn a_task_that_is_woken_inside_of_its_own_qt_loop_is_polled_again_after_it() {
         .await
         .expect("a message")
     });
-    drop(spawn_local(async move {
+    spawn_local(async move {
         sender.send("sent inside of it").await.expect("a receiver");
         for _ in 0..10 {
             yield_now().await;
         }
         writes.borrow_mut().push("leaving");
         leave.leave(0);
-    }));
+    });
     let message = run(&event_loop, task).expect("a result");
     assert_eq!(message, "sent inside of it");
     assert_eq!(*diary.borrow(), ["leaving", "qt loop ended"]);

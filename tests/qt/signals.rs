@@ -88,10 +88,10 @@ fn a_destroyed_sender_ends_the_wait() {
     let event_loop = attached();
     let object = Owned::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
-    drop(spawn_local(async move {
+    spawn_local(async move {
         sleep(Duration::from_millis(1)).await;
         drop(object);
-    }));
+    });
     assert_eq!(
         event_loop.block_on(renamed).expect_err("it is gone"),
         Destroyed

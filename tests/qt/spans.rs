@@ -122,7 +122,7 @@ fn a_span_says_where_its_task_was_spawned() {
     let lines = Diary::of(|| {
         let event_loop = attached();
         line = line!() + 1;
-        drop(spawn_local(async {}));
+        spawn_local(async {});
         drop(event_loop);
     });
     let words = format!("new task location={}:{line}:", file!());

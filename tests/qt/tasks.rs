@@ -110,10 +110,10 @@ fn yielding_lets_the_others_have_their_turn() {
 fn a_dropped_handle_lets_the_task_go_on() {
     let event_loop = attached();
     let (sender, receiver) = mpsc::channel();
-    drop(spawn_local(async move {
+    spawn_local(async move {
         yield_now().await;
         sender.send("done").expect("a receiver");
-    }));
+    });
     let done = async {
         loop {
             match receiver.try_recv() {
@@ -287,7 +287,7 @@ fn dropping_the_loop_drops_its_tasks_here() {
     });
     let (unbegun_drops, unbegun) = counter();
     run(&event_loop, yield_now());
-    drop(spawn_local(async move { drop(unbegun) }));
+    spawn_local(async move { drop(unbegun) });
     assert_eq!(drops.get(), 0);
     drop(event_loop);
     assert_eq!((drops.get(), unbegun_drops.get()), (1, 1));
@@ -299,16 +299,16 @@ fn a_destructor_may_spawn_while_the_loop_ends() {
     impl Drop for Spawns {
         fn drop(&mut self) {
             let dropped = Dropped(Rc::clone(&self.0));
-            drop(spawn_local(async move { drop(dropped) }));
+            spawn_local(async move { drop(dropped) });
         }
     }
     let event_loop = attached();
     let count = Rc::new(Cell::new(0));
     let spawns = Spawns(Rc::clone(&count));
-    drop(spawn_local(async move {
+    spawn_local(async move {
         let _spawns = spawns;
         pending::<()>().await;
-    }));
+    });
     run(&event_loop, yield_now());
     drop(event_loop);
     assert_eq!(count.get(), 1);
