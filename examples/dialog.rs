@@ -57,10 +57,10 @@ fn main() -> io::Result<()> {
     engine.load_data(include_str!("dialog.qml").into());
 
     let talk = talk.pinned();
-    qml::spawn(talk.borrow(), async |this: This<Talk>| {
+    qml::spawn(talk.borrow(), async |this| {
         ask(&this, "Save the file?").await
     });
-    qml::spawn(talk.borrow(), async |this: This<Talk>| {
+    qml::spawn(talk.borrow(), async |this| {
         let mut beat = time::interval(Duration::from_millis(10));
         while this.with(Talk::count_on).is_ok() {
             beat.tick().await;

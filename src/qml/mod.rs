@@ -20,7 +20,7 @@
 //! impl Kettle {
 //!     /// In QML: `kettle.heat(100).then(degrees => tea.visible = true, error => label.text = error.message)`.
 //!     fn heat(&self, to: i32) -> QJSValue {
-//!         qml::promise(self, async move |this: qml::This<Kettle>| {
+//!         qml::promise(self, async move |this| {
 //!             if to > 100 {
 //!                 return Err("water does not get hotter than 100 degrees".into());
 //!             }
