@@ -150,6 +150,12 @@ fn each_failure_is_told_as_a_sentence_and_the_program_fails() {
             says("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nnot so many"),
             "The server closed the connection too early.",
         ),
+        (
+            says(
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 5-8/9\r\nContent-Length: 4\r\n\r\nblue",
+            ),
+            "The server sent another part of the file than it was asked for.",
+        ),
         (says(damaged.leak()), "checksums differ."),
         (
             says("HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"),
@@ -168,7 +174,7 @@ fn each_failure_is_told_as_a_sentence_and_the_program_fails() {
     let (code, report) = tour(folder.path(), &arguments);
     assert_eq!(code, Some(1), "{report}");
     let mut lines = report.lines();
-    assert_eq!(lines.next(), Some("0 of 10 files are here."));
+    assert_eq!(lines.next(), Some("0 of 11 files are here."));
     for ((url, sentence), line) in expected.iter().zip(lines) {
         assert!(line.contains(sentence), "{url}: {line}");
     }

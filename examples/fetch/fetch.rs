@@ -37,6 +37,7 @@ pub enum Trouble {
     NoAnswer,
     Silence,
     Closed,
+    OtherPart,
     Damaged,
     Disk(io::Error),
     Gone(AccessError),
@@ -118,11 +119,12 @@ pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Tr
         if !status.is_success() {
             return Err(Trouble::Status(status));
         }
-        let start = if status == StatusCode::PARTIAL_CONTENT {
-            part.received
-        } else {
-            0
+        let start = match status {
+            StatusCode::PARTIAL_CONTENT => begin(text(header::CONTENT_RANGE)),
+            _ => Some(0),
         };
+        let start = start.filter(|start| [0, part.received].contains(start));
+        let start = start.ok_or(Trouble::OtherPart)?;
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         return Ok(Answer {
             start,
@@ -138,6 +140,12 @@ pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Tr
         });
     }
     Err(Trouble::Circles)
+}
+
+/// Where in the file an answer begins, by its `Content-Range`.
+fn begin(range: Option<&str>) -> Option<u64> {
+    let (start, _) = range?.strip_prefix("bytes ")?.split_once('-')?;
+    start.parse().ok()
 }
 
 /// The SHA-256 out of a `Repr-Digest`.

@@ -96,6 +96,7 @@ impl fmt::Display for Trouble {
             Trouble::NoAnswer => "The server did not answer in time.",
             Trouble::Silence => "The server stopped sending: nothing came for too long.",
             Trouble::Closed => "The server closed the connection too early.",
+            Trouble::OtherPart => "The server sent another part of the file than it was asked for.",
             Trouble::Damaged => {
                 "The bytes that came are not those the server sent: checksums differ."
             }
