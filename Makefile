@@ -1,6 +1,6 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test lint fmt bench bench-rust probes doc wheel
+.PHONY: help demo demo-python test lint fmt bench bench-rust probes probes-rust doc wheel
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ bench-rust:  ## measure the Rust face beside smol, tokio, glib and qmetaobject; 
 
 probes:  ## ask this and the other Qt loops the same questions: the table of the README
 	@tools/probes $(ARGS)
+
+probes-rust:  ## ask the Rust face and other toolkits the same questions: the README's other table; needs Rust 1.92
+	@tools/bench-rust probes $(ARGS)
 
 doc:  ## build the Rust documentation and say where it is
 	@tools/doc

@@ -1,6 +1,7 @@
-//! Compiles the one C++ closure, which makes a QTimer.
+//! Compiles the C++ closures.
 
 fn main() {
+    println!("cargo:rerun-if-changed=src");
     let headers = std::env::var("DEP_QT_INCLUDE_PATH").expect("qttypes has found Qt");
     cpp_build::Config::new()
         .include(&headers)

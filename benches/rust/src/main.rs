@@ -2,6 +2,7 @@
 
 mod measure;
 mod peers;
+mod probes;
 mod results;
 mod rounds;
 mod table;
@@ -13,6 +14,7 @@ use std::path::Path;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use peers::Peer;
+use probes::{Name, Question};
 use results::Results;
 use workloads::Workload;
 
@@ -40,13 +42,20 @@ enum Command {
     /// Measure one peer in this process, and print its figures
     #[command(hide = true)]
     Child { workload: Workload, peer: Peer },
+    /// Ask the toolkits the same questions: the table of the README
+    Probes(probes::Options),
+    /// Ask one toolkit in this process, and print its answer
+    #[command(hide = true)]
+    Probe { question: Question, name: Name },
 }
 
 fn main() {
     let arguments = Arguments::parse();
-    if let Some(Command::Child { workload, peer }) = arguments.command {
-        rounds::be_child(workload, peer);
-        return;
+    match arguments.command {
+        Some(Command::Child { workload, peer }) => return rounds::be_child(workload, peer),
+        Some(Command::Probes(options)) => return probes::run(&options),
+        Some(Command::Probe { question, name }) => return probes::be_child(question, name),
+        None => {}
     }
     if arguments.save && (measure::is_quick() || !arguments.peers.is_empty()) {
         eprintln!("--save is for whole workloads, measured with care.");

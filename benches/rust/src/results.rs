@@ -80,7 +80,7 @@ impl Results {
     pub fn new(rounds: usize) -> Results {
         Results {
             machine: machine(),
-            versions: versions(),
+            versions: versions(&["qtloop", "smol", "tokio", "glib", "gio", "qmetaobject"]),
             rounds,
             workloads: BTreeMap::new(),
         }
@@ -126,14 +126,14 @@ fn machine() -> BTreeMap<String, String> {
     entries.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-/// Of the crates that are compared.
-fn versions() -> BTreeMap<String, String> {
-    let version = |name: &str| {
+/// Of crates that are compared.
+pub fn versions(names: &[&str]) -> BTreeMap<String, String> {
+    let version = |name: &&str| {
         let (_, entry) = include_str!("../Cargo.lock").split_once(&format!("name = \"{name}\""))?;
         Some(entry.split('"').nth(1)?.to_owned())
     };
-    ["qtloop", "smol", "tokio", "glib", "gio", "qmetaobject"]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), version(name)?)))
+    names
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), version(name)?)))
         .collect()
 }
