@@ -47,7 +47,9 @@ struct QtloopHost final : WithDispatcher, QObject
             return;
         ++depth;
         turn(data);
-        --depth;
+        // Here and not where it was retired: a Qt loop further in would have deleted it under this call.
+        if (--depth == 0 && !turn)
+            deleteLater();
     }
 
     // Silent from here on, whatever Qt has still queued for the notifier or the timer.
@@ -86,15 +88,20 @@ QtloopHost* qtloop_host_new(int fd, void (*turn)(void*), void* data) noexcept
 void qtloop_host_free(QtloopHost* host) noexcept
 {
     if (host->thread() != QThread::currentThread()) {
-        // Its thread may be inside fire(): only Qt can destroy it there.
+        // Its thread may be inside fire(): only there it can be destroyed.
+        QMetaObject::invokeMethod(
+          host,
+          [host] {
+              host->retire();
+              if (host->depth == 0)
+                  host->deleteLater();
+          },
+          Qt::QueuedConnection);
         host->turn = nullptr;
-        host->deleteLater();
         return;
     }
     host->retire();
-    if (host->depth > 0)
-        host->deleteLater();
-    else
+    if (host->depth == 0)
         delete host;
 }
 
@@ -126,6 +133,9 @@ int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept
 {
     if (nest->left)
         return nest->code;
+    // Nothing would ever come, and nothing would be waited for.
+    if (!QCoreApplication::instance())
+        return -1;
     bool entered = false;
     auto* dispatcher = QAbstractEventDispatcher::instance();
     auto note = [&entered] { entered = true; };

@@ -28,6 +28,7 @@ void qtloop_nest_free(QtloopNest* nest) noexcept;
 
 // Runs Qt's events until `exit`, or, without `insist`, until the application or thread quits.
 // Qt refuses to enter a loop while it quits; this one runs all the same, so that cleaning up can wait for events.
+// Without an application it returns -1 at once.
 int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept;
 void qtloop_nest_exit(QtloopNest* nest, int code) noexcept;
 

@@ -4,6 +4,7 @@
 #include <QtCore/QMetaMethod>
 #include <QtCore/QMetaObject>
 #include <QtCore/QObject>
+#include <QtCore/QPointer>
 #include <QtCore/QThread>
 
 struct QtloopEar final : QObject
@@ -15,6 +16,7 @@ struct QtloopEar final : QObject
         const QMetaMethod method = object->metaObject()->method(signal);
         for (int index = 0; index < method.parameterCount(); ++index)
             types.append(method.parameterMetaType(index));
+        is_end = method == QMetaMethod::fromSignal(&QObject::destroyed);
         // The slot is behind those of QObject. Automatic: what another thread emits is queued for this one.
         QMetaObject::connect(
           object, signal, this, QObject::staticMetaObject.methodCount(), Qt::AutoConnection, nullptr);
@@ -29,11 +31,20 @@ struct QtloopEar final : QObject
         if (id == 0) {
             auto* list = new QVariantList;
             for (int index = 0; index < types.size(); ++index)
-                list->append(types[index].id() == QMetaType::QVariant ? *static_cast<QVariant*>(arguments[index + 1])
-                                                                      : QVariant(types[index], arguments[index + 1]));
+                list->append(kept(types[index], arguments[index + 1]));
             hear(list);
         }
         return id - 1;
+    }
+
+    // An argument, to be looked at later: an object may be gone by then. One that is being destroyed cannot be pointed to any more.
+    QVariant kept(QMetaType type, const void* argument) const
+    {
+        if (type.id() == QMetaType::QVariant)
+            return *static_cast<const QVariant*>(argument);
+        if (type.flags() & QMetaType::PointerToQObject)
+            return QVariant::fromValue(QPointer<QObject>(is_end ? nullptr : *static_cast<QObject* const*>(argument)));
+        return QVariant(type, argument);
     }
 
     void hear(QVariantList* list)
@@ -42,30 +53,40 @@ struct QtloopEar final : QObject
             delete list;
             return;
         }
+        auto* call = heard;
+        // The end is the last, also if another thread has said something before that is still queued.
+        if (!list)
+            heard = nullptr;
         ++depth;
-        heard(data, list);
-        --depth;
+        call(data, list);
+        // Here and not where it was freed: a Qt loop further in would have deleted it under this call.
+        if (--depth == 0 && is_free)
+            deleteLater();
     }
 
     QList<QMetaType> types;
     void (*heard)(void*, QVariantList*);
     void* data;
     int depth = 0;
+    // The signal is destroyed().
+    bool is_end = false;
+    bool is_free = false;
 };
 
 extern "C" {
 
 QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*heard)(void*, QVariantList*), void* data) noexcept
 {
+    if (object->metaObject()->method(signal).methodType() != QMetaMethod::Signal)
+        return nullptr;
     return new QtloopEar(object, signal, heard, data);
 }
 
 void qtloop_ear_free(QtloopEar* ear) noexcept
 {
     ear->heard = nullptr;
-    if (ear->depth > 0)
-        ear->deleteLater();
-    else
+    ear->is_free = true;
+    if (ear->depth == 0)
         delete ear;
 }
 

@@ -12,7 +12,7 @@ struct QtloopEar;
 
 // Calls `heard(data, arguments)` on this thread for each time that the signal of that index is emitted, and once, with null
 // and for the last time, when the object is about to be gone. What is emitted on another thread is heard later. `arguments` are the
-// callee's, to be freed.
+// callee's, to be freed; objects among them are kept as QPointer<QObject>. Null if it is not the index of a signal.
 QtloopEar* qtloop_ear_new(QObject* object,
                           int signal,
                           void (*heard)(void* data, QVariantList* arguments),

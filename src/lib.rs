@@ -54,6 +54,7 @@ macro_rules! cpp {
     }};
 }
 
+mod contain;
 pub mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;

@@ -8,6 +8,7 @@ use futures_io::AsyncRead;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::io::Async;
+use crate::task::expect_current;
 
 /// Starts a command. Its pipes are those that it was told to have, by `Stdio::piped()`.
 ///
@@ -27,7 +28,9 @@ use crate::io::Async;
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let _ = expect_current("process::spawn()"); // before there is a process
     let mut child = command.spawn()?;
     let stdin = child
         .stdin

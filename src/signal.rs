@@ -140,6 +140,12 @@ impl fmt::Display for Destroyed {
 
 impl std::error::Error for Destroyed {}
 
+impl From<Destroyed> for io::Error {
+    fn from(destroyed: Destroyed) -> io::Error {
+        io::Error::new(io::ErrorKind::NotConnected, destroyed)
+    }
+}
+
 /// Each time that a signal of the system has come, from the call of [`unix`] on. Several that come at once may count as one.
 #[derive(Debug)]
 pub struct UnixSignals {

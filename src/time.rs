@@ -4,27 +4,31 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::reactor::{Time, TimerKey};
-use crate::task::{Job, Shared, expect_current};
+use crate::task::{Job, Shared, expect_current, take_budget};
 
-/// Waits for this long. Zero is one trip around the loop's ready tasks, less than [`yield_now`](crate::task::yield_now) promises.
+/// Waits for this long. Zero is one trip around the loop's ready tasks, as [`yield_now`](crate::task::yield_now) promises.
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::until("sleep()", Time::now() + duration)
+    let mut sleep = Sleep::until("sleep()", Time::now() + duration);
+    sleep.yields = duration.is_zero();
+    sleep
 }
 
 /// Waits for this moment.
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::until("sleep_until()", moment(deadline))
 }
@@ -41,6 +45,8 @@ pub struct Sleep {
     shared: Arc<Shared>,
     deadline: Time,
     waiting: Option<Waiting>,
+    /// It is for no time at all: then it gives way, once.
+    yields: bool,
 }
 
 /// Who is to be woken. Polled anew with the same waker, nothing is to do.
@@ -51,11 +57,13 @@ struct Waiting {
 }
 
 impl Sleep {
+    #[track_caller]
     fn until(what: &str, deadline: Time) -> Sleep {
         Sleep {
             shared: Arc::clone(expect_current(what).shared()),
             deadline,
             waiting: None,
+            yields: false,
         }
     }
 
@@ -83,10 +91,20 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.yields) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if self.is_elapsed() {
+            // A task that never has to wait would never let go of the thread.
+            ready!(take_budget(context));
             self.waiting = None; // it has come, or is about to be told so in vain
             return Poll::Ready(());
         }
+        assert!(
+            !self.shared.is_gone(),
+            "the loop that was to wake this sleep is gone"
+        );
         let waker = context.waker();
         if matches!(&self.waiting, Some(waiting) if waiting.waker.will_wake(waker)) {
             return Poll::Pending;
@@ -96,7 +114,7 @@ impl Future for Sleep {
         let key = if let Some(inner) = self.shared.here() {
             Some(inner.driver.push_at(deadline, wakes))
         } else {
-            // Polled on another thread, or after its loop: asked for there, and not to be cancelled.
+            // Polled on another thread: asked for there, and not to be cancelled.
             self.shared.call(move |inner| {
                 inner.driver.push_at(deadline, wakes);
             });
@@ -139,6 +157,7 @@ pub enum MissedTickBehavior {
 ///
 /// # Panics
 /// The period is zero, or this thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn interval(period: Duration) -> Interval {
     assert!(!period.is_zero(), "interval() needs a period above zero");
     Interval {
@@ -164,7 +183,7 @@ impl Interval {
 
     /// As [`tick`](Interval::tick), for those who poll.
     pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        std::task::ready!(Pin::new(&mut self.sleep).poll(context));
+        ready!(Pin::new(&mut self.sleep).poll(context));
         self.sleep.deadline = self.next(Time::now());
         Poll::Ready(())
     }
@@ -206,6 +225,7 @@ impl Stream for Interval {
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
         future,

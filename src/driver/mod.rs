@@ -320,6 +320,12 @@ impl<J: Recur + 'static> Driver<J> {
         self.stopping.set(false);
     }
 
+    /// Takes out all jobs that wait, for whatever they wait; from here on those of other threads are handed back. For the end: to drop them is
+    /// foreign code, which may panic.
+    pub fn drain(&self) -> Vec<J> {
+        self.reactor.borrow_mut().drain()
+    }
+
     /// A turn of one batch, without Qt and without collecting: what is ready now.
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
         Turn::of_one_batch(Rc::clone(self))

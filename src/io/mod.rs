@@ -6,14 +6,16 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use crate::contain::contain;
 use crate::driver::Driver;
 use crate::reactor::Side;
-use crate::task::{Inner, Job, Shared, expect_current, take_budget};
+use crate::task::{Gone, Inner, Job, Shared, expect_current, take_budget};
 
 pub(crate) use traits::{Reads, Writes, async_traits};
 
@@ -24,6 +26,29 @@ pub(crate) struct Source {
     fd: RawFd,
     shared: Arc<Shared>,
     sides: Mutex<[State; 2]>,
+    /// Its descriptor is about to be closed, or is closed.
+    is_forgotten: AtomicBool,
+}
+
+/// Why nobody will be told of news.
+#[derive(Clone, Copy)]
+enum Refusal {
+    /// The loop is gone.
+    Gone,
+    /// Another `Async` waits for this side of the descriptor.
+    Taken,
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> io::Error {
+        match refusal {
+            Refusal::Gone => Gone.into(),
+            Refusal::Taken => io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "another `Async` waits for this descriptor: share that one, by `Arc`, in place of making two",
+            ),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -36,6 +61,7 @@ struct State {
     /// How many times there was news. An attempt that began before the last of it shows nothing.
     news: u32,
     waiting: Vec<Waiting>,
+    refusal: Option<Refusal>,
     /// The last number that a [`Place`] got.
     places: u64,
 }
@@ -113,12 +139,27 @@ impl Source {
         drop(sides);
         driver.rearm(self.fd, side, |job| self.is_of(job));
         for Waiting { waker, .. } in waiting.drain(..) {
-            waker.wake();
+            contain(|| waker.wake());
         }
         // The room is kept for the next wait, unless there is one already.
         let state = &mut self.sides()[side as usize];
         if state.waiting.capacity() == 0 {
             state.waiting = waiting;
+        }
+    }
+
+    /// There will be no news of a side any more.
+    pub(crate) fn refuse(&self, side: Side) {
+        self.say(side, Refusal::Gone);
+    }
+
+    fn say(&self, side: Side, refusal: Refusal) {
+        let state = &mut self.sides()[side as usize];
+        state.refusal = Some(refusal);
+        state.is_watched = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        for Waiting { waker, .. } in waiting {
+            contain(|| waker.wake());
         }
     }
 
@@ -132,13 +173,16 @@ impl Source {
         side: Side,
         context: &mut Context<'_>,
         place: Option<&mut Place<'_>>,
-    ) -> Poll<u32> {
+    ) -> Poll<io::Result<u32>> {
         let mut sides = self.sides();
         let state = &mut sides[side as usize];
         if !state.is_blocked {
             let news = state.news;
             drop(sides);
-            return take_budget(context).map(|()| news);
+            return take_budget(context).map(|()| Ok(news));
+        }
+        if let Some(refusal) = state.refusal {
+            return Poll::Ready(Err(refusal.into()));
         }
         let place = place.map(|place| {
             *place.number.get_or_insert_with(|| {
@@ -152,17 +196,33 @@ impl Source {
         drop(before); // foreign code, so not under the lock
         if !is_watched {
             let source = Arc::clone(self);
-            self.shared.call(move |inner| source.watch(inner, side));
+            if !self.shared.call(move |inner| source.watch(inner, side)) {
+                self.say(side, Refusal::Gone);
+                return Poll::Ready(Err(Refusal::Gone.into()));
+            }
         }
         Poll::Pending
     }
 
     fn watch(self: &Arc<Self>, inner: &Inner, side: Side) {
+        if self.is_forgotten.load(Ordering::Acquire) {
+            return;
+        }
         let job = Job::ready(Arc::clone(self), side);
-        if inner.driver.watch_edges(self.fd, side, job).is_err() {
+        let Ok(replaced) = inner.driver.watch_edges(self.fd, side, job) else {
             // What cannot be waited for is tried again, and says itself what is wrong.
             self.sides()[side as usize].is_watched = false;
             self.has_news(&inner.driver, side);
+            return;
+        };
+        let others = replaced.into_iter().flatten().filter(|job| {
+            let other = job.source().filter(|_| !self.is_of(job));
+            other.is_some_and(|other| !other.is_forgotten.load(Ordering::Acquire))
+        });
+        for job in others {
+            // It was first, and would wait for ever.
+            let _ = inner.driver.watch_edges(self.fd, side, job);
+            self.say(side, Refusal::Taken);
         }
     }
 
@@ -174,6 +234,7 @@ impl Source {
 
     /// The descriptor is about to be closed.
     fn forget(self: &Arc<Self>) {
+        self.is_forgotten.store(true, Ordering::Release);
         let watched = self.sides().each_ref().map(|state| state.is_watched);
         if watched.contains(&true) {
             let source = Arc::clone(self);
@@ -221,12 +282,14 @@ impl<T: AsFd> Async<T> {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn new(io: T) -> io::Result<Async<T>> {
         rustix::io::ioctl_fionbio(&io, true)?;
         let source = Source {
             fd: io.as_fd().as_raw_fd(),
-            shared: Arc::clone(expect_current("Async::new()").shared()),
+            shared: Arc::clone(expect_current("a socket, pipe or signal").shared()),
             sides: Mutex::default(),
+            is_forgotten: AtomicBool::new(false),
         };
         Ok(Async {
             source: Arc::new(source),
@@ -255,7 +318,7 @@ impl<T: AsFd> Async<T> {
         let mut place = Place::new(&self.source, side);
         loop {
             let ready = poll_fn(|context| self.source.poll_ready(side, context, Some(&mut place)));
-            let news = ready.await;
+            let news = ready.await?;
             let now = Timespec {
                 tv_sec: 0,
                 tv_nsec: 0,
@@ -355,7 +418,10 @@ impl<T> Async<T> {
     ) -> Poll<(u32, io::Result<R>)> {
         loop {
             let place = place.as_deref_mut();
-            let news = ready!(self.source.poll_ready(side, context, place));
+            let news = match ready!(self.source.poll_ready(side, context, place)) {
+                Ok(news) => news,
+                Err(refused) => return Poll::Ready((0, Err(refused))),
+            };
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.source.block(side, news);

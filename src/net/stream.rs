@@ -9,15 +9,23 @@ use rustix::net::Shutdown;
 
 use crate::io::{Async, Reads, Writes};
 
-/// A stream socket of any kind, as it is read and written.
-pub(super) struct Connection<'a, T>(pub(super) &'a Async<T>);
+/// A stream socket of any kind, as it is read and written, and whether a short read says that there is no more. Over a Unix socket it does
+/// not: a read stops where a descriptor was passed.
+pub(super) struct Connection<'a, T>(pub(super) &'a Async<T>, pub(super) bool);
+
+impl<T> Connection<'_, T> {
+    /// How much a read must bring for there to be more; no read is short of nothing.
+    fn room(&self, bytes: usize) -> usize {
+        if self.1 { bytes } else { 0 }
+    }
+}
 
 impl<T> Reads for Connection<'_, T>
 where
     for<'a> &'a T: io::Read,
 {
     fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let room = buffer.len();
+        let room = self.room(buffer.len());
         self.0
             .poll_read_stream(context, room, |mut io| io::Read::read(&mut io, buffer))
     }
@@ -27,7 +35,7 @@ where
         context: &mut Context<'_>,
         buffers: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        let room = self.room(buffers.iter().map(|buffer| buffer.len()).sum());
         self.0.poll_read_stream(context, room, |mut io| {
             io::Read::read_vectored(&mut io, buffers)
         })

@@ -36,7 +36,7 @@ fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 #[derive(Clone, Debug)]
 pub struct TcpStream(Arc<Async<net::TcpStream>>);
 
-async_traits! { [] TcpStream, |stream| Connection(&stream.0); [], [] }
+async_traits! { [] TcpStream, |stream| Connection(&stream.0, true); [], [] }
 from_std! {
     net::TcpStream => TcpStream, |stream| TcpStream(Arc::new(stream));
     net::TcpListener => TcpListener, TcpListener;

@@ -15,7 +15,7 @@ use crate::io::{Async, async_traits};
 #[derive(Clone, Debug)]
 pub struct UnixStream(Arc<Async<net::UnixStream>>);
 
-async_traits! { [] UnixStream, |stream| Connection(&stream.0); [], [] }
+async_traits! { [] UnixStream, |stream| Connection(&stream.0, false); [], [] }
 
 impl UnixStream {
     /// Connects to the socket at a path.

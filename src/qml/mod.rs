@@ -67,12 +67,16 @@ impl<T: QObject> This<T> {
     ///
     /// # Panics
     /// Qt does not know the object yet: `engine.set_object_property()` and `pinned().get_or_create_cpp_object()` introduce it.
+    #[track_caller]
     pub fn of(object: &T) -> This<T> {
         known(object);
         This(QPointer::from(object))
     }
 
-    /// Looks at the object, or changes it. To emit signals in there is fine: whoever hears them may read properties and call methods.
+    /// Looks at the object, or changes it. To emit signals in there is fine: whoever hears them may read properties and call methods. Run no Qt
+    /// loop in there: what destroys the object in that, destroys what is being looked at. For the same reason a slot that waits by
+    /// [`block_on`](crate::block_on) keeps no reference into `self` meanwhile: `qmetaobject` lends `self` to slots without a check, so this
+    /// cannot see it. A slot that returns a [`promise`] has no such worry.
     ///
     /// # Errors
     /// [`AccessError::Destroyed`]: the object is gone. [`AccessError::Borrowed`]: this is inside of another `with`.
@@ -87,7 +91,12 @@ impl<T: QObject> This<T> {
             return Err(AccessError::Borrowed);
         }
         let mut object = pinned.borrow_mut();
-        Ok(work(&mut object))
+        let result = work(&mut object);
+        if self.0.cpp_ptr().is_null() {
+            // It was destroyed meanwhile, and there is nothing left to give back.
+            std::mem::forget(object);
+        }
+        Ok(result)
     }
 
     /// What the rest of this crate does with objects: signals as futures, tasks that end with it. `None` once it is gone.
@@ -191,11 +200,13 @@ where
 }
 
 /// The object as Qt knows it.
+#[track_caller]
 fn known<T: QObject>(object: &T) -> Object {
     // SAFETY: null, or alive as long as the `&T`; objects of `qmetaobject` are not `Send`.
-    unsafe { Object::from_raw(object.get_cpp_object()) }.unwrap_or_else(|| {
-        panic!(
+    match unsafe { Object::from_raw(object.get_cpp_object()) } {
+        Some(object) => object,
+        None => panic!(
             "Qt does not know this object yet: hand it to QML, or call `pinned().get_or_create_cpp_object()` first"
-        )
-    })
+        ),
+    }
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
+use crate::contain::contain;
 
 type Turn = Rc<dyn Fn()>;
 
@@ -142,6 +142,6 @@ impl fmt::Debug for Host {
 extern "C" fn trampoline(data: *mut c_void) {
     // SAFETY: `data` is the closure of a host that is alive at this moment; the clone lives on if the turn drops it.
     let turn = unsafe { Rc::clone(&*data.cast::<Turn>()) };
-    // The panic hook has printed the message; Qt's frames below must not be unwound.
-    let _ = catch_unwind(AssertUnwindSafe(|| turn()));
+    // Qt's frames below must not be unwound.
+    contain(|| turn());
 }

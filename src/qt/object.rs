@@ -2,7 +2,6 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -10,6 +9,7 @@ use std::rc::Rc;
 use cpp::cpp;
 
 use super::ffi;
+use crate::contain::contain;
 
 cpp! {{
     #include <QtCore/QCoreApplication>
@@ -384,10 +384,10 @@ impl FromArgument for String {
 impl FromArgument for Object {
     fn from_argument(arguments: &Arguments, index: usize) -> Option<Object> {
         let list = arguments.0.as_ptr();
-        // SAFETY: alive until drop, and it has so many; objects that are named in signals are alive, by Qt's rules.
+        // SAFETY: alive until drop, and it has so many; an object is kept as a pointer that knows when it has gone.
         unsafe {
             let object = cpp!([list as "QVariantList*", index as "size_t"] -> *mut c_void as "QObject*" {
-                return list->at(qsizetype(index)).value<QObject*>();
+                return list->at(qsizetype(index)).value<QPointer<QObject>>().data();
             });
             Object::from_raw(object)
         }
@@ -404,7 +404,7 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// Listens to the signal of that index; `None` if the object is gone. `heard` is called on this thread, inside of Qt, and may
+    /// Listens to the signal of that index; `None` if the object is gone, or has no such signal. `heard` is called on this thread, inside of Qt, and may
     /// drop the ear; a panic in it ends there, with its message on standard error.
     #[must_use]
     pub fn new(
@@ -420,10 +420,10 @@ impl Ear {
         let data = std::ptr::from_ref::<Heard>(&heard)
             .cast_mut()
             .cast::<c_void>();
-        // SAFETY: the object is alive, the index is one of its signals or Qt refuses it, and the closure outlives the ear.
+        // SAFETY: the object is alive, the index is looked up, and the closure outlives the ear.
         let ear = unsafe { ffi::qtloop_ear_new(object, signal, trampoline, data) };
         Some(Ear {
-            ear: NonNull::new(ear).expect("new does not return null"),
+            ear: NonNull::new(ear)?,
             _heard: heard,
         })
     }
@@ -446,6 +446,6 @@ extern "C" fn trampoline(data: *mut c_void, arguments: *mut c_void) {
     // SAFETY: `data` is the closure of an ear that is alive at this moment; the clone lives on if it drops the ear.
     let heard = unsafe { Rc::clone(&*data.cast::<Heard>()) };
     let arguments = NonNull::new(arguments).map(Arguments);
-    // The panic hook has printed the message; Qt's frames below must not be unwound.
-    let _ = catch_unwind(AssertUnwindSafe(|| heard(arguments)));
+    // Qt's frames below must not be unwound.
+    contain(|| heard(arguments));
 }

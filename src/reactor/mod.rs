@@ -26,6 +26,9 @@ pub use timers::{TimerKey, Timers};
 use alarm::Alarm;
 use source::{Collected, Sources, Trigger, WAKER};
 
+/// How many timers are made ready at once.
+const TIMERS: usize = 1024;
+
 /// A job that can wait for a descriptor, and so can be due more than once.
 pub trait Recur {
     /// The same job for one more run.
@@ -208,12 +211,12 @@ impl<J: Recur> Reactor<J> {
         Ok(())
     }
 
-    /// Makes ready what is due of the timers alone, which costs no system call.
+    /// Makes ready what is due of the timers alone, which costs no system call. Of a crowd the first thousand: there is time for the
+    /// others, and none to keep everything waiting for them.
     pub fn collect_timers(&mut self, now: Time) {
         let before = self.ready.len();
-        while let Some(job) = self.timers.pop_due(now) {
-            self.ready.push_back(job);
-        }
+        let due = std::iter::from_fn(|| self.timers.pop_due(now));
+        self.ready.extend(due.take(TIMERS));
         if let Some(alarm) = &mut self.alarm {
             alarm.count(self.ready.len() - before);
         }
@@ -243,6 +246,15 @@ impl<J: Recur> Reactor<J> {
     #[must_use]
     pub fn has_alarm(&self) -> bool {
         self.alarm.is_some()
+    }
+
+    /// Takes out all jobs that are held, in no order, and hands those that other threads send back to them.
+    pub fn drain(&mut self) -> Vec<J> {
+        let mut jobs: Vec<J> = std::mem::take(&mut self.ready).into();
+        jobs.extend(self.inbox.close());
+        jobs.extend(std::iter::from_fn(|| self.timers.pop_due(Time::NEVER)));
+        jobs.extend(self.sources.drain());
+        jobs
     }
 
     /// All jobs that are held, in no order.

@@ -361,6 +361,15 @@ impl<J: Recur> Sources<J> {
         Ok(collected)
     }
 
+    /// All jobs, taken out; nothing is watched any more.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = J> {
+        std::mem::take(&mut self.sources)
+            .into_values()
+            .flat_map(|source| source.waiters)
+            .flatten()
+            .map(|waiter| waiter.job)
+    }
+
     pub(super) fn jobs(&self) -> impl Iterator<Item = &J> {
         self.sources
             .values()

@@ -399,6 +399,22 @@ fn is_readable(reactor: &Words) -> bool {
     poll(&mut polled, Some(&patience)).expect("poll") == 1
 }
 
+#[test]
+fn a_crowd_of_timers_is_made_ready_in_parts_and_in_order() {
+    let mut reactor: Reactor<&str> = Reactor::new(false).expect("two descriptors");
+    let now = Time::now();
+    for _ in 0..3000 {
+        reactor.push_at(now, "one of many");
+    }
+    let mut parts = Vec::new();
+    while reactor.next_deadline().is_some() {
+        let before = reactor.ready();
+        reactor.collect_timers(now);
+        parts.push(reactor.ready() - before);
+    }
+    assert_eq!(parts, [1024, 1024, 952]);
+}
+
 proptest! {
     /// Pushes at both ends, pops, and due timers, against a plain list.
     #[test]

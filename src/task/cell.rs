@@ -25,6 +25,7 @@ use super::join::JoinError;
 use super::latch::Latch;
 use super::span::Span;
 use super::{Inner, Job, unconstrained};
+use crate::contain::contain;
 
 /// What all tasks have in common.
 struct Header {
@@ -148,10 +149,10 @@ impl<F: Future> Task<F> {
     }
 }
 
-/// A destructor that panics has had its message by the panic hook, and is over.
+/// A destructor may panic.
 unsafe fn drop_contained<T>(place: *mut T) {
     // SAFETY: the caller's promise that it may be dropped.
-    let _ = catch_unwind(AssertUnwindSafe(|| unsafe { ptr::drop_in_place(place) }));
+    contain(|| unsafe { ptr::drop_in_place(place) });
 }
 
 /// A share of a task.
@@ -364,7 +365,7 @@ unsafe fn finish(task: Pointer) -> Option<Waker> {
 /// Foreign code, so it comes last.
 fn tell(waiter: Option<Waker>) {
     if let Some(waiter) = waiter {
-        waiter.wake();
+        contain(|| waiter.wake());
     }
 }
 

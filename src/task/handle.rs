@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
 use super::join::JoinHandle;
@@ -14,6 +15,7 @@ use crate::reactor::Remote;
 pub(crate) struct Shared {
     remote: Remote<Job>,
     thread: ThreadId,
+    is_gone: AtomicBool,
 }
 
 impl Shared {
@@ -21,6 +23,7 @@ impl Shared {
         Arc::new(Shared {
             remote,
             thread: thread::current().id(),
+            is_gone: AtomicBool::new(false),
         })
     }
 
@@ -32,6 +35,15 @@ impl Shared {
     /// Whether this is the loop's thread, also after the loop.
     pub(super) fn is_here(&self) -> bool {
         self.thread == thread::current().id()
+    }
+
+    /// The loop goes.
+    pub(super) fn end(&self) {
+        self.is_gone.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
     }
 
     /// From another thread. The job comes back if the loop is gone.

@@ -20,11 +20,11 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::contain::contain;
 use crate::driver::{Driver, Quits, Turn};
 use crate::qt::{Ear, Nest, Object, app};
 use crate::reactor::{Side, Time};
@@ -55,11 +55,13 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 /// There is none.
 #[track_caller]
 pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
-    current().unwrap_or_else(|| {
-        panic!(
-            "{what} needs a loop on this thread: `let _loop = qtloop::Loop::attach()?;` before it"
-        )
-    })
+    match current() {
+        Some(inner) => inner,
+        None => panic!(
+            "{what} needs a loop on this thread: `let event_loop = qtloop::Loop::attach()?;` before it, or `with_app()` where there is no Qt \
+             application; on another thread than the loop's, `Handle::spawn()` or `Handle::invoke()`"
+        ),
+    }
 }
 
 /// An event loop for tasks, inside this thread's Qt event loop. There is one per thread at the most.
@@ -78,6 +80,7 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 /// event_loop.exec();
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[must_use = "dropped, it ends all its tasks at once"]
 pub struct Loop(Rc<Inner>);
 
 /// A loop, for those inside of it.
@@ -96,6 +99,9 @@ pub(crate) struct Inner {
 /// A task that always finds its socket ready would never let go of the thread.
 const BUDGET: u32 = 128;
 
+/// Outside of the loop's own polls nobody would lend it anew.
+const NO_BUDGET: u32 = u32::MAX;
+
 /// One operation of the task that is being polled. Pending, and due again at once, if it has had enough of them.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
     let Some(inner) = current() else {
@@ -103,6 +109,9 @@ pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
     };
     let left = inner.budget.get();
     // The clock is nothing beside the system call to come.
+    if left == NO_BUDGET {
+        return Poll::Ready(());
+    }
     if left == 0 || (left < BUDGET && Time::now() >= inner.until.get()) {
         context.waker().wake_by_ref();
         return Poll::Pending;
@@ -122,7 +131,7 @@ impl Loop {
         if !app::exists() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
-                "there is no Qt application: make one before `Loop::attach()`, or use `Loop::with_app(std::env::args_os())`",
+                "there is no Qt application: make one before `Loop::attach()`, or use `Loop::with_app(std::env::args_os())` in a program without windows",
             ));
         }
         if current().is_some() {
@@ -139,7 +148,7 @@ impl Loop {
             tasks: Tasks::default(),
             nests: RefCell::default(),
             next_nest: Cell::new(0),
-            budget: Cell::new(BUDGET),
+            budget: Cell::new(NO_BUDGET),
             until: Cell::new(Time::NEVER),
         });
         let turning = Rc::downgrade(&inner);
@@ -177,9 +186,11 @@ impl Loop {
     }
 
     /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
-    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`.
+    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once.
     pub fn exec(&self) -> i32 {
-        if app::is_main_thread() {
+        if !app::exists() {
+            -1
+        } else if app::is_main_thread() {
             app::exec()
         } else {
             app::thread_exec()
@@ -189,7 +200,7 @@ impl Loop {
     /// Runs Qt's event loop until the future is done, and returns its result. The future need not be `'static`.
     ///
     /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
-    /// other tasks go on meanwhile. Who is further out can go on only when who is further in has ended. It goes on
+    /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in that. Who is further out can go on only when who is further in has ended. It goes on
     /// also while Qt quits.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
@@ -208,8 +219,10 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
+        // What is dropped from here on finds no loop any more.
+        let _ = CURRENT.try_with(|current| current.replace(Weak::new()));
         self.0.driver.detach();
-        self.0.tasks.end();
+        self.0.end();
     }
 }
 
@@ -227,21 +240,16 @@ impl Inner {
     fn run(&self, mut turn: Turn<Job>) {
         loop {
             while let Some(job) = turn.next() {
-                self.until.set(turn.until());
-                self.run_job(job);
+                contain(|| self.run_job(job, turn.until()));
             }
             let Some(linger) = turn.linger() else { break };
             linger.wait();
         }
     }
 
-    /// Runs a job. What panics has had its message by the panic hook; the others go on.
-    fn run_job(&self, job: Job) {
-        let _ = catch_unwind(AssertUnwindSafe(|| match job {
-            Job::Poll(task) => {
-                self.budget.set(BUDGET);
-                task.run(self);
-            }
+    fn run_job(&self, job: Job, until: Time) {
+        match job {
+            Job::Poll(task) => self.lend(until, || task.run(self)),
             Job::Sent(task) => task.receive(self),
             Job::Begin(task) => task.begin(self),
             Job::Due(task) => task.wake(),
@@ -249,7 +257,34 @@ impl Inner {
             Job::Readable(source) => source.has_news(&self.driver, Side::Read),
             Job::Writable(source) => source.has_news(&self.driver, Side::Write),
             Job::Call(work) => work(self),
-        }));
+        }
+    }
+
+    /// The loop is gone, and what waits in it with it. Who waits for it elsewhere is told.
+    fn end(&self) {
+        self.shared.end();
+        self.tasks.end();
+        for (_, nest) in self.nests.borrow().iter() {
+            nest.leave(0);
+        }
+        for job in self.driver.drain() {
+            contain(|| match job {
+                Job::Readable(source) => source.refuse(Side::Read),
+                Job::Writable(source) => source.refuse(Side::Write),
+                Job::Due(task) => task.wake(),
+                Job::Wake(waker) => waker.wake(),
+                other => drop(other),
+            });
+        }
+    }
+
+    /// Polls with a budget of operations and of time; who polls further out gets his own back.
+    fn lend<R>(&self, until: Time, poll: impl FnOnce() -> R) -> R {
+        let outer = (self.budget.replace(BUDGET), self.until.replace(until));
+        let result = poll();
+        self.budget.set(outer.0);
+        self.until.set(outer.1);
+        result
     }
 
     #[track_caller]
@@ -315,7 +350,8 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
 }
 
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again.
+/// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again. If none runs, or a
+/// [`block_on`] alone, nothing happens, as with `QCoreApplication::exit`; for another thread's, `handle.invoke(|| quit(0))`.
 pub fn quit(code: i32) {
     if app::is_main_thread() {
         app::exit(code);

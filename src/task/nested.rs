@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{BUDGET, Inner, Shared, unconstrained};
-use crate::qt::Nest;
+use super::{Inner, Shared, unconstrained};
+use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
 /// Ends a wait, from any thread.
@@ -51,13 +51,20 @@ impl Inner {
         });
         let waker = Waker::from(Arc::clone(&bell));
         loop {
-            self.budget.set(BUDGET);
-            self.until.set(Time::NEVER);
             let mut context = Context::from_waker(&waker);
-            if let Poll::Ready(result) = unconstrained::poll(future.as_mut(), &mut context) {
+            let poll = || unconstrained::poll(future.as_mut(), &mut context);
+            if let Poll::Ready(result) = self.lend(Time::NEVER, poll) {
                 return result;
             }
             self.wait(&bell);
+            assert!(
+                self.driver.is_attached(),
+                "block_on() waits for a loop that was dropped meanwhile"
+            );
+            assert!(
+                app::exists(),
+                "block_on() waits in a Qt application that is gone"
+            );
         }
     }
 

@@ -2,6 +2,8 @@
 //! each with a limit.
 
 #[cfg(feature = "tasks")]
+mod abuse;
+#[cfg(feature = "tasks")]
 mod across;
 #[cfg(feature = "tasks")]
 mod await_points;
@@ -50,6 +52,8 @@ fn main() -> ExitCode {
         nesting::tests(),
         #[cfg(feature = "tasks")]
         across::tests(),
+        #[cfg(feature = "tasks")]
+        abuse::tests(),
         #[cfg(feature = "tracing")]
         spans::tests(),
         #[cfg(feature = "tasks")]

@@ -1,0 +1,344 @@
+//! What nobody should do, and some will: it ends in an error or in a panic with words, not in a hang or worse.
+
+use std::cell::{Cell, RefCell};
+use std::future::pending;
+use std::io::{IoSlice, Write};
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, future};
+use qtloop::io::Async;
+use qtloop::net::{UdpSocket, UnixStream};
+use qtloop::qt::{Ear, Nest, Object, Owned};
+use qtloop::task::{self, yield_now};
+use qtloop::time::{interval, sleep, timeout};
+use qtloop::{JoinError, Loop, signal, spawn_local};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use crate::tasks::{run, settle};
+use crate::trials;
+use crate::world::attached;
+
+trials![
+    a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs,
+    an_object_that_has_gone_since_is_no_argument_of_its_signal,
+    an_ear_hears_nothing_but_signals,
+    a_panic_whose_payload_panics_too_is_over_all_the_same,
+    a_destructor_that_waits_for_a_loop_that_goes_is_told_so,
+    to_wait_in_a_loop_that_is_dropped_is_a_panic_with_words,
+    another_executor_may_poll_sockets_as_often_as_it_likes,
+    a_descriptor_passed_in_the_middle_does_not_end_what_is_there_to_read,
+    a_stream_of_a_loop_that_is_gone_is_an_error,
+    who_waits_on_another_thread_is_told_that_the_loop_goes,
+    sleeping_for_no_time_gives_way,
+    an_interval_that_never_keeps_up_gives_way,
+    wakers_that_panic_at_the_end_of_the_loop_end_nothing_else,
+    a_waker_that_panics_takes_no_other_along,
+    a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on,
+];
+
+/// A loop that a task may drop.
+fn shared_loop() -> Rc<RefCell<Option<Loop>>> {
+    Rc::new(RefCell::new(Some(attached())))
+}
+
+/// The words of a panic.
+fn words(panicking: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(panicking)).expect_err("it panics");
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .expect("words")
+}
+
+fn a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs() {
+    let event_loop = shared_loop();
+    let (nest, outer) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
+    let (leaving, ending) = (Rc::clone(&nest), Rc::clone(&outer));
+    let dropping = Rc::clone(&event_loop);
+    spawn_local(async move {
+        spawn_local(async move {
+            drop(dropping.take());
+            // Qt has some more passes in there, in which it deletes what is to be deleted.
+            leaving.leave(0);
+        });
+        let _ = nest.exec(false);
+        ending.leave(0);
+    });
+    let _ = outer.exec(false);
+    assert!(event_loop.borrow().is_none());
+}
+
+fn an_object_that_has_gone_since_is_no_argument_of_its_signal() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let destroyed = signal::once(&object, "destroyed(QObject*)").expect("a signal");
+    drop(object);
+    let arguments = run(&event_loop, destroyed).expect("it was said");
+    assert!(arguments.get::<Object>(0).is_none());
+}
+
+fn an_ear_hears_nothing_but_signals() {
+    let object = Owned::new();
+    let delete_later = 3; // a slot: after destroyed(QObject*), destroyed() and objectNameChanged(QString)
+    for index in [-1, i32::MIN, i32::MAX, 1000, delete_later] {
+        assert!(Ear::new(&object, index, |_| ()).is_none(), "{index}");
+    }
+    let named = object.signal("objectNameChanged").expect("a signal");
+    assert!(Ear::new(&object, named, |_| ()).is_some());
+}
+
+/// Panics when it is dropped, so often.
+struct Bomb(u32);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if self.0 > 0 {
+            panic_any(Bomb(self.0 - 1));
+        }
+    }
+}
+
+fn a_panic_whose_payload_panics_too_is_over_all_the_same() {
+    let event_loop = attached();
+    let handle = event_loop.handle();
+    for depth in 1..4 {
+        let bomb = Bomb(depth);
+        let task = spawn_local(async move {
+            let _bomb = bomb;
+            pending::<()>().await;
+        });
+        settle(&event_loop);
+        task.abort();
+        assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+        handle
+            .invoke(move || panic_any(Bomb(depth)))
+            .expect("a loop");
+        settle(&event_loop);
+    }
+    drop(event_loop);
+    let bomb = Bomb(2);
+    let task = handle.spawn(async move {
+        let _bomb = bomb;
+        pending::<()>().await;
+    });
+    assert!(task.is_finished());
+}
+
+fn a_destructor_that_waits_for_a_loop_that_goes_is_told_so() {
+    struct Waits(Rc<RefCell<String>>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let said = words(|| qtloop::block_on(sleep(Duration::ZERO)));
+            self.0.replace(said);
+        }
+    }
+    let event_loop = attached();
+    let said = Rc::new(RefCell::new(String::new()));
+    let waits = Waits(Rc::clone(&said));
+    spawn_local(async move {
+        let _waits = waits;
+        pending::<()>().await;
+    });
+    settle(&event_loop);
+    drop(event_loop);
+    assert!(said.borrow().contains("needs a loop"), "{said:?}");
+}
+
+fn to_wait_in_a_loop_that_is_dropped_is_a_panic_with_words() {
+    let event_loop = shared_loop();
+    let dropping = Rc::clone(&event_loop);
+    spawn_local(async move {
+        yield_now().await;
+        drop(dropping.take());
+    });
+    let said = words(|| qtloop::block_on(pending::<()>()));
+    assert!(said.contains("dropped meanwhile"), "{said}");
+}
+
+fn another_executor_may_poll_sockets_as_often_as_it_likes() {
+    let event_loop = attached();
+    let udp = run(&event_loop, UdpSocket::bind("127.0.0.1:0")).expect("a socket");
+    let to = udp.local_addr().expect("an address");
+    // A task has had all of its budget, and its time is over.
+    let udp = Rc::new(udp);
+    let sends = Rc::clone(&udp);
+    let task = spawn_local(async move {
+        for _ in 0..300 {
+            sends.send_to(b"x", to).await.expect("sent");
+        }
+    });
+    run(&event_loop, task).expect("a result");
+    for _ in 0..300 {
+        let sent = future::block_on(future::poll_once(udp.send_to(b"y", to)));
+        assert_eq!(sent.expect("it is ready").expect("sent"), 1);
+    }
+}
+
+fn a_descriptor_passed_in_the_middle_does_not_end_what_is_there_to_read() {
+    let event_loop = attached();
+    let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let mut ours = UnixStream::try_from(ours).expect("a stream");
+    let (sender, receiver) = async_channel::bounded::<()>(1);
+    let task = spawn_local(async move {
+        let mut buffer = [0; 64];
+        let mut heard = Vec::new();
+        sender.send(()).await.expect("a receiver");
+        while heard.len() < 5 {
+            let count = ours.read(&mut buffer).await.expect("read");
+            heard.extend_from_slice(&buffer[..count]);
+        }
+        heard
+    });
+    run(&event_loop, receiver.recv()).expect("it waits");
+    settle(&event_loop);
+    let passed = std::io::stdin();
+    let descriptors = [passed.as_fd()];
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut message = SendAncillaryBuffer::new(&mut space);
+    assert!(message.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    let bytes = [IoSlice::new(b"fd")];
+    sendmsg(&peer, &bytes, &mut message, SendFlags::empty()).expect("sent");
+    peer.write_all(b"abc").expect("sent");
+    assert_eq!(run(&event_loop, task).expect("a result"), b"fdabc");
+}
+
+fn a_stream_of_a_loop_that_is_gone_is_an_error() {
+    let event_loop = attached();
+    let (ours, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let ours = UnixStream::try_from(ours).expect("a stream");
+    drop(event_loop);
+    let event_loop = attached();
+    let reading = async { (&ours).read(&mut [0; 8]).await };
+    let error = run(&event_loop, reading).expect_err("its loop is gone");
+    assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+}
+
+fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
+    let event_loop = attached();
+    let (ours, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let ours = UnixStream::try_from(ours).expect("a stream");
+    let slow = sleep(Duration::from_secs(3600));
+    let (tell, told) = async_channel::bounded(2);
+    let threads = [
+        std::thread::spawn({
+            let tell = tell.clone();
+            move || {
+                let mut reading = std::pin::pin!(async { (&ours).read(&mut [0; 8]).await });
+                assert!(future::block_on(future::poll_once(&mut reading)).is_none());
+                tell.send_blocking(()).expect("a receiver");
+                let error = future::block_on(reading).expect_err("its loop is gone");
+                assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+            }
+        }),
+        std::thread::spawn(move || {
+            let mut slow = std::pin::pin!(slow);
+            assert!(future::block_on(future::poll_once(&mut slow)).is_none());
+            tell.send_blocking(()).expect("a receiver");
+            let said = words(|| future::block_on(slow));
+            assert!(said.contains("is gone"), "{said}");
+        }),
+    ];
+    for _ in 0..2 {
+        run(&event_loop, told.recv()).expect("it waits");
+    }
+    settle(&event_loop);
+    drop(event_loop);
+    for thread in threads {
+        thread.join().expect("no other panic");
+    }
+}
+
+fn sleeping_for_no_time_gives_way() {
+    let event_loop = attached();
+    let count = Rc::new(Cell::new(0));
+    let counts = Rc::clone(&count);
+    let other = spawn_local(async move {
+        loop {
+            counts.set(counts.get() + 1);
+            yield_now().await;
+        }
+    });
+    let sleeping = async {
+        for _ in 0..50 {
+            sleep(Duration::ZERO).await;
+        }
+    };
+    run(&event_loop, spawn_local(sleeping)).expect("a result");
+    assert!(count.get() >= 49, "{}", count.get());
+    other.abort();
+}
+
+fn an_interval_that_never_keeps_up_gives_way() {
+    let event_loop = attached();
+    let busy = spawn_local(async {
+        let mut beat = interval(Duration::from_nanos(1));
+        loop {
+            beat.tick().await;
+        }
+    });
+    let other = spawn_local(async { timeout(Duration::from_secs(20), yield_now()).await });
+    run(&event_loop, other)
+        .expect("a result")
+        .expect("its turn came");
+    busy.abort();
+}
+
+/// A waker that panics.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("on purpose");
+    }
+}
+
+/// Polls once, with a waker that panics.
+fn poll_with_panic<F: Future + Unpin>(future: &mut F) {
+    let waker = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&waker);
+    assert!(std::pin::Pin::new(future).poll(&mut context).is_pending());
+}
+
+fn wakers_that_panic_at_the_end_of_the_loop_end_nothing_else() {
+    let event_loop = attached();
+    let mut tasks: Vec<_> = (0..3).map(|_| spawn_local(pending::<()>())).collect();
+    tasks.iter_mut().for_each(poll_with_panic);
+    for _ in 0..3 {
+        let bomb = Bomb(1);
+        let invoked = event_loop.handle().invoke(move || drop(bomb));
+        invoked.expect("a loop");
+    }
+    drop(event_loop);
+    assert!(tasks.iter().all(task::JoinHandle::is_finished));
+}
+
+fn a_waker_that_panics_takes_no_other_along() {
+    let event_loop = attached();
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let reader = Rc::new(Async::new(reader).expect("a descriptor"));
+    let first = Rc::clone(&reader);
+    let mut bad = Box::pin(async move { first.readable().await });
+    poll_with_panic(&mut bad);
+    let task = spawn_local(async move { reader.readable().await });
+    settle(&event_loop);
+    writer.write_all(b"x").expect("written");
+    run(&event_loop, task).expect("a result").expect("ready");
+}
+
+fn a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on() {
+    let event_loop = attached();
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let reader = Rc::new(reader);
+    let first = Async::new(Rc::clone(&reader)).expect("a descriptor");
+    let second = Async::new(reader).expect("a descriptor");
+    let waiting = spawn_local(async move { first.readable().await });
+    settle(&event_loop);
+    let error = run(&event_loop, second.readable()).expect_err("there is one already");
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    writer.write_all(b"x").expect("written");
+    run(&event_loop, waiting).expect("a result").expect("ready");
+}
