@@ -65,6 +65,8 @@ pub struct Driver<J> {
     depth: Cell<usize>,
     /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
     popped: Cell<u64>,
+    /// Where the batch ends that a turn has left in its middle, because its time was up.
+    rest: Cell<u64>,
     /// The host comes again as soon as Qt has had its turn.
     armed: Cell<bool>,
     /// The next batch is the last.
@@ -98,6 +100,7 @@ impl<J: Recur + 'static> Driver<J> {
             poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
             popped: Cell::new(0),
+            rest: Cell::new(0),
             armed: Cell::new(false),
             stopping: Cell::new(false),
             left: Cell::new(false),

@@ -106,6 +106,12 @@ impl<J: Recur + 'static> Turn<J> {
             self.pace.begin();
         }
         let now = self.pace.now;
+        let rest = self.driver.rest.get();
+        if !self.begun && self.driver.popped.get() < rest {
+            self.end = rest;
+            self.begin(now, true);
+            return true;
+        }
         let (has_timer, is_idle, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
             let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
@@ -136,22 +142,27 @@ impl<J: Recur + 'static> Turn<J> {
         self.end = self.driver.end_of_ready();
         let is_ready = self.end > self.driver.popped.get();
         if !self.begun {
-            self.begun = true;
-            let budget = self.driver.budget();
-            self.until = Some(now + budget);
-            if !budget.is_zero() {
-                self.cut = now + budget;
-            }
-            if is_ready {
-                // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
-                // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
-                self.driver.armed.set(false);
-                self.driver.arm_now();
-            }
+            self.begin(now, is_ready);
         } else if self.until.is_none_or(|until| now >= until) {
             return false;
         }
         is_ready
+    }
+
+    /// The first batch.
+    fn begin(&mut self, now: Time, is_ready: bool) {
+        self.begun = true;
+        let budget = self.driver.budget();
+        self.until = Some(now + budget);
+        if !budget.is_zero() {
+            self.cut = now + budget;
+        }
+        if is_ready {
+            // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
+            // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
+            self.driver.armed.set(false);
+            self.driver.arm_now();
+        }
     }
 
     /// When a job had better come to its end, for Qt to have its turn.
@@ -198,7 +209,8 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
             }
             if self.driver.popped.get() < self.end {
                 if self.pace.now >= self.cut && !self.driver.stopping.get() {
-                    // The rest of the batch is the first of the next turn.
+                    // The rest of the batch is the first of the next turn, before anything else is asked.
+                    self.driver.rest.set(self.end);
                     return None;
                 }
                 if let Some(job) = self.driver.pop() {

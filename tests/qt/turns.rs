@@ -19,6 +19,7 @@ trials![
     a_turn_runs_many_batches,
     a_budget_of_zero_runs_one_batch_a_turn,
     a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them,
+    the_rest_of_a_batch_comes_before_what_descriptors_have,
     what_comes_due_of_qt_during_a_turn_comes_before_the_next,
     jobs_go_on_inside_of_a_qt_loop_that_a_job_runs,
     jobs_go_on_two_loops_deep,
@@ -113,6 +114,32 @@ fn a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them() {
     assert!(seen.get() >= 15, "Qt had {} turns", seen.get());
     let numbers: Vec<_> = (0..60).map(|number: u32| number.to_string()).collect();
     assert_eq!(world.read(), numbers);
+}
+
+fn the_rest_of_a_batch_comes_before_what_descriptors_have() {
+    let world = World::new();
+    let (near, far) = UnixStream::pair().expect("a socket pair");
+    let fd = near.as_raw_fd();
+    let reader = job(|world| {
+        world.write("descriptor");
+        world.stop();
+    });
+    world.driver.watch(fd, Side::Read, reader).expect("watch");
+    world.soon(move |world| {
+        // The time of the turn is up, and something has come.
+        (&far).write_all(b"x").expect("write");
+        let end = Time::now() + Duration::from_millis(3);
+        while Time::now() < end {}
+        world.write("slow");
+    });
+    world.soon(|world| {
+        world.write("rest");
+        world.soon(|world| world.write("what the rest has queued"));
+    });
+    world.run();
+    let expected = ["slow", "rest", "what the rest has queued", "descriptor"];
+    assert_eq!(world.read(), expected);
+    drop(world.driver.unwatch(fd, Side::Read, |_| true));
 }
 
 fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
