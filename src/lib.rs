@@ -1,38 +1,50 @@
 //! One event loop for Qt and async code.
 //!
-//! Four nouns and one verb. A [`Host`](qt::Host) is a `QObject` that calls back on its Qt thread. A
-//! [`Reactor`](reactor::Reactor) knows which jobs are ready. A [`Driver`] joins the two and hands the jobs of one
-//! *turn* to a face, which runs them. A [`Remote`](reactor::Remote) is the way in from other threads. Nothing is
-//! pumped, no second loop runs in a thread, and nothing wakes when nothing is due.
-//!
-//! On that core stand faces. The default one, the feature `tasks`, is async Rust inside of a Qt application: a [`Loop`] that is
-//! attached to the Qt loop of its thread, [`spawn_local`], and futures for [`time`], sockets ([`net`], [`io`]), [`signal`]s of Qt's
-//! objects and of the system, and [`process`]es:
+//! A [`Loop`] gives tasks, timers and sockets to the Qt loop of its thread: [`spawn_local`] begins a task, and futures wait for [`time`], sockets
+//! ([`net`], [`io`]), [`signal`]s of Qt's objects and of the system, and [`process`]es. Nothing is pumped, no second loop runs in a thread, and nothing
+//! wakes when nothing is due.
 //!
 //! ```no_run
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt};
 //! use qtloop::net::TcpStream;
 //!
-//! # fn main() -> std::io::Result<()> {
-//! let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // `attach()` where there is a Qt application
-//! qtloop::spawn_local(async {
+//! async fn greet() -> std::io::Result<()> {
 //!     let mut stream = TcpStream::connect(("localhost", 7)).await?;
 //!     stream.write_all(b"hello").await?;
 //!     let mut answer = [0; 5];
-//!     stream.read_exact(&mut answer).await?;
-//!     qtloop::quit(0);
-//!     std::io::Result::Ok(())
+//!     stream.read_exact(&mut answer).await
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // `attach()` where there is a Qt application
+//! qtloop::spawn_local(async {
+//!     match greet().await {
+//!         Ok(()) => qtloop::quit(0),
+//!         Err(error) => {
+//!             eprintln!("{error}");
+//!             qtloop::quit(1);
+//!         }
+//!     }
 //! });
-//! event_loop.exec();
-//! # Ok(())
+//! std::process::exit(event_loop.exec());
 //! # }
 //! ```
 //!
-//! The feature `hyper` adds HTTP clients and servers, `tokio-io` has the streams implement tokio's traits too.
+//! | feature | |
+//! |---|---|
+//! | `tasks` | all of the above; on by default |
+//! | `qml` | tasks of QML objects (`qmetaobject`'s), and promises for QML |
+//! | `hyper` | HTTP clients and servers, by hyper |
+//! | `tokio-io` | the streams implement tokio's traits, too |
+//! | `tracing` | a span per task |
+//! | `python` | another face: the Python module `qtloop`, an asyncio loop |
 //!
-//! The feature `qml` adds tasks of QML objects, whose methods QML can wait for; `python` is another face, an asyncio loop, as the Python module
-//! `qtloop`. Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. `docs/ARCHITECTURE.md` tells one turn
-//! step by step; [`driver`] is where to start reading.
+//! Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. README has a table of what to write for what.
+//!
+//! What all faces stand on is open to whoever needs another one: four nouns and one verb. A [`Host`](qt::Host) is a `QObject` that calls back on its Qt
+//! thread. A [`Reactor`](reactor::Reactor) knows which jobs are ready. A [`Driver`] joins the two and hands the jobs of one *turn* to a face, which runs
+//! them. A [`Remote`](reactor::Remote) is the way in from other threads. `docs/ARCHITECTURE.md` tells one turn step by step, and [`driver`] is where to
+//! start reading.
 
 #![recursion_limit = "1024"]
 
