@@ -217,6 +217,11 @@ impl<J: Recur + 'static> Driver<J> {
         self.poll_batches.set(batches);
     }
 
+    /// Sets how late timers may be where they come in crowds: they are served together. The default is 250 µs.
+    pub fn set_crowd_slack(&self, slack: Duration) {
+        self.reactor.borrow_mut().set_crowd_slack(slack);
+    }
+
     /// Queues a job, from this thread.
     #[inline(always)] // or the job would be put together in memory, and read back in larger pieces, which stalls
     pub fn push(&self, job: J) {

@@ -18,9 +18,9 @@ use super::source::ALARM;
 /// together. A tenth of what an eye or an ear could tell, and more than a turn takes.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// The same where so many timers have come at once: to wake up for a few of them costs more than to run them.
+/// It may be later where so many timers have come at once: to wake up for a few of them costs more than to run them.
 const CROWD: usize = 8;
-const CROWD_SLACK: Duration = Duration::from_micros(250);
+pub(super) const CROWD_SLACK: Duration = Duration::from_micros(250);
 
 /// Makes the poll descriptor readable when its time comes. Nothing reads it: setting it anew clears it, and the
 /// edge-triggered poller reports each expiry once.
@@ -30,6 +30,8 @@ pub(super) struct Alarm {
     set: Option<Time>,
     /// How many timers have come since it was set.
     came: usize,
+    /// See [`CROWD`].
+    pub(super) crowd_slack: Duration,
 }
 
 impl Alarm {
@@ -41,6 +43,7 @@ impl Alarm {
             timer,
             set: None,
             came: 0,
+            crowd_slack: CROWD_SLACK,
         })
     }
 
@@ -54,7 +57,7 @@ impl Alarm {
         let slack = if std::mem::take(&mut self.came) < CROWD {
             SLACK
         } else {
-            CROWD_SLACK
+            self.crowd_slack
         };
         let good = |deadline: Time| {
             self.set

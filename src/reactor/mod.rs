@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
 
 pub use clock::Time;
 pub use remote::{Remote, Wake};
@@ -230,6 +231,13 @@ impl<J: Recur> Reactor<J> {
     /// When the earliest timer is due.
     pub fn next_deadline(&mut self) -> Option<Time> {
         self.timers.next_due()
+    }
+
+    /// Sets how late the alarm may ring where timers come in crowds, in place of 250 µs.
+    pub fn set_crowd_slack(&mut self, slack: Duration) {
+        if let Some(alarm) = &mut self.alarm {
+            alarm.crowd_slack = slack;
+        }
     }
 
     /// Sets the alarm for the earliest timer, or up to 50 µs later if that is about to come (250 µs if timers come in

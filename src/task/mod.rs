@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     until: Cell<Time>,
 }
 
+const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
+
 /// A task that always finds its socket ready would never let go of the thread.
 const BUDGET: u32 = 128;
 
@@ -142,6 +144,8 @@ impl Loop {
         }
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
+        // A task costs less than a Python callback, so fewer of them are worth a wake-up.
+        driver.set_crowd_slack(CROWD_SLACK);
         let inner = Rc::new(Inner {
             shared: Shared::new(driver.remote()),
             driver,
