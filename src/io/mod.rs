@@ -72,6 +72,13 @@ struct Waiting {
     place: Option<u64>,
 }
 
+/// Foreign code, so not under the lock.
+fn wake(waiting: &mut Vec<Waiting>) {
+    for Waiting { waker, .. } in waiting.drain(..) {
+        contain(|| waker.wake());
+    }
+}
+
 impl State {
     /// Notes who waits, once each; returns the waker that this one was known by.
     fn wait(&mut self, place: Option<u64>, waker: &Waker) -> Option<Waker> {
@@ -138,9 +145,7 @@ impl Source {
         let mut waiting = std::mem::take(&mut state.waiting);
         drop(sides);
         driver.rearm(self.fd, side, |job| self.is_of(job));
-        for Waiting { waker, .. } in waiting.drain(..) {
-            contain(|| waker.wake());
-        }
+        wake(&mut waiting);
         // The room is kept for the next wait, unless there is one already.
         let state = &mut self.sides()[side as usize];
         if state.waiting.capacity() == 0 {
@@ -154,13 +159,13 @@ impl Source {
     }
 
     fn say(&self, side: Side, refusal: Refusal) {
-        let state = &mut self.sides()[side as usize];
+        let mut sides = self.sides();
+        let state = &mut sides[side as usize];
         state.refusal = Some(refusal);
         state.is_watched = false;
-        let waiting = std::mem::take(&mut state.waiting);
-        for Waiting { waker, .. } in waiting {
-            contain(|| waker.wake());
-        }
+        let mut waiting = std::mem::take(&mut state.waiting);
+        drop(sides);
+        wake(&mut waiting);
     }
 
     fn is_of(self: &Arc<Self>, job: &Job) -> bool {

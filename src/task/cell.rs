@@ -5,6 +5,8 @@
 //!
 //! By hand, where the crate `async-task` would do, because that costs twice as much per task: it knows no loop's thread, so it
 //! counts and compares by atomics where a plain field will do.
+//!
+//! Longer than a file should be: what is unsafe about a task stands in one place, and is read in one sitting.
 
 #![allow(unsafe_code)]
 
