@@ -110,10 +110,10 @@ pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
         return Poll::Ready(());
     };
     let left = inner.budget.get();
-    // The clock is nothing beside the system call to come.
     if left == NO_BUDGET {
         return Poll::Ready(());
     }
+    // The clock is nothing beside the system call to come.
     if left == 0 || (left < BUDGET && Time::now() >= inner.until.get()) {
         context.waker().wake_by_ref();
         return Poll::Pending;
