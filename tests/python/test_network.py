@@ -27,8 +27,15 @@ DATA = bytes(range(256)) * 1024
 
 
 def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
-    result: T = loop.run_until_complete(asyncio.wait_for(main, 30))
-    return result
+    """Run it, and then what it has started to its end: before 3.12 no server waits for its handlers."""
+
+    async def whole() -> T:
+        result = await asyncio.wait_for(main, 30)
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=30)
+        return result
+
+    return loop.run_until_complete(whole())
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
