@@ -87,8 +87,10 @@ impl Stream for Signals {
         if heard.is_over {
             return Poll::Ready(None);
         }
-        let before = heard.waiting.replace(context.waker().clone());
         drop(heard);
+        // To clone a waker and to drop one is foreign code.
+        let waker = context.waker().clone();
+        let before = self.heard.borrow_mut().waiting.replace(waker);
         drop(before);
         Poll::Pending
     }

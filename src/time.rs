@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use crate::reactor::{Time, TimerKey};
-use crate::task::{Job, Shared, expect_current, take_budget};
+use crate::task::{Inner, Job, Shared, expect_current, take_budget};
 
 /// Waits for this long. Zero is one trip around the loop's ready tasks, as [`yield_now`](crate::task::yield_now) promises.
 ///
@@ -52,8 +52,14 @@ pub struct Sleep {
 /// Who is to be woken. Polled anew with the same waker, nothing is to do.
 struct Waiting {
     waker: Waker,
-    /// What takes it back. It is not known if it was asked for on another thread than the loop's.
-    key: Option<TimerKey>,
+    key: Key,
+}
+
+/// What takes a timer back.
+enum Key {
+    Here(TimerKey),
+    /// It was asked for on another thread than the loop's, which makes it known there.
+    Elsewhere(Arc<OnceLock<TimerKey>>),
 }
 
 impl Sleep {
@@ -80,9 +86,18 @@ impl Sleep {
     }
 
     fn cancel(&mut self) {
-        if let Some(Waiting { key: Some(key), .. }) = self.waiting.take() {
-            self.shared
-                .call(move |inner| drop(inner.driver.cancel(key)));
+        let cancel = |inner: Option<&Inner>, key: Option<&TimerKey>| {
+            if let (Some(inner), Some(&key)) = (inner, key) {
+                drop(inner.driver.cancel(key));
+            }
+        };
+        match self.waiting.take().map(|waiting| waiting.key) {
+            None => {}
+            Some(Key::Here(key)) => self.shared.call(move |inner| cancel(inner, Some(&key))),
+            Some(Key::Elsewhere(key)) => {
+                self.shared
+                    .call_behind(move |inner| cancel(inner, key.get()));
+            }
         }
     }
 }
@@ -112,13 +127,15 @@ impl Future for Sleep {
         self.cancel();
         let (deadline, wakes) = (self.deadline, Job::wake(waker));
         let key = if let Some(inner) = self.shared.here() {
-            Some(inner.driver.push_at(deadline, wakes))
+            Key::Here(inner.driver.push_at(deadline, wakes))
         } else {
-            // Polled on another thread: asked for there, and not to be cancelled.
-            self.shared.call(move |inner| {
-                inner.driver.push_at(deadline, wakes);
+            let key = Arc::new(OnceLock::new());
+            let known = Arc::clone(&key);
+            self.shared.call_behind(move |inner| match inner {
+                Some(inner) => drop(known.set(inner.driver.push_at(deadline, wakes))),
+                None => wakes.end(),
             });
-            None
+            Key::Elsewhere(key)
         };
         let waker = waker.clone();
         self.waiting = Some(Waiting { waker, key });

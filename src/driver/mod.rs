@@ -311,6 +311,14 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow().remote()
     }
 
+    /// The poller. See [`Reactor::registry`].
+    ///
+    /// # Errors
+    /// As [`Reactor::registry`].
+    pub fn registry(&self) -> io::Result<mio::Registry> {
+        self.reactor.borrow().registry()
+    }
+
     /// Ends the Qt loop this driver lives in, after the batch that is under way, or else after one more.
     pub fn stop(&self) {
         self.stopping.set(true);

@@ -105,6 +105,15 @@ impl<J: Recur> Reactor<J> {
         self.inbox.clone()
     }
 
+    /// The poller, for other threads to take a descriptor out of it before they close it: it knows files, not descriptors, and a file lives on
+    /// if it has another one.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn registry(&self) -> io::Result<mio::Registry> {
+        self.sources.registry().try_clone()
+    }
+
     /// Makes the descriptor readable, so that whoever waits for it collects.
     pub fn ring(&self) {
         self.inbox.ring();

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::os::fd::RawFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+
+use mio::Registry;
+use mio::unix::SourceFd;
 
 use super::join::JoinHandle;
 use super::{Inner, Job, cell, current, expect_current};
@@ -15,14 +19,17 @@ use crate::reactor::Remote;
 pub(crate) struct Shared {
     remote: Remote<Job>,
     thread: ThreadId,
+    /// The loop's poller, for the threads that close what it watches.
+    registry: Mutex<Option<Registry>>,
     is_gone: AtomicBool,
 }
 
 impl Shared {
-    pub(super) fn new(remote: Remote<Job>) -> Arc<Shared> {
+    pub(super) fn new(remote: Remote<Job>, registry: Registry) -> Arc<Shared> {
         Arc::new(Shared {
             remote,
             thread: thread::current().id(),
+            registry: Mutex::new(Some(registry)),
             is_gone: AtomicBool::new(false),
         })
     }
@@ -40,6 +47,20 @@ impl Shared {
     /// The loop goes.
     pub(super) fn end(&self) {
         self.is_gone.store(true, Ordering::Release);
+        drop(self.registry().take());
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Option<Registry>> {
+        // Nothing that can panic runs under the lock.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The poller forgets a descriptor.
+    pub(crate) fn unregister(&self, fd: RawFd) {
+        if let Some(registry) = &*self.registry() {
+            // It may have forgotten it, or not have seen it yet.
+            let _ = registry.deregister(&mut SourceFd(&fd));
+        }
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -51,21 +72,27 @@ impl Shared {
         self.remote.send(job)
     }
 
-    /// Does something on the loop's thread: at once if this is it. False if the loop is gone.
-    pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(&Inner) + Send + 'static) -> bool {
-        if let Some(inner) = self.here() {
-            work(&inner);
-            return true;
+    /// Does something on the loop's thread, at once if this is it; or wherever it finds out that the loop is gone, and is told so.
+    pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
+        match self.here() {
+            Some(inner) => work(Some(&inner)),
+            None => self.call_behind(work),
         }
-        self.remote.send(Job::call(work)).is_ok()
     }
 
-    /// As `call`, but on this thread too behind all that is ready.
+    /// As `call`, but on this thread too behind all that others have sent.
+    pub(crate) fn call_behind(&self, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
+        if let Err(Job::Call(work)) = self.remote.send(Job::call(work)) {
+            work(None);
+        }
+    }
+
+    /// Does something on the loop's thread, on this one too behind all that is ready; or nothing, if the loop goes before.
     pub(super) fn push(
         self: &Arc<Self>,
         work: impl FnOnce(&Inner) + Send + 'static,
     ) -> Result<(), Gone> {
-        let job = Job::call(work);
+        let job = Job::call(|inner| inner.map_or((), work));
         match self.here() {
             Some(inner) => inner.driver.push(job),
             None => self.remote.send(job).map_err(|_| Gone)?,

@@ -26,11 +26,11 @@ pub(crate) enum Job {
     Readable(Arc<Source>),
     /// And of the other.
     Writable(Arc<Source>),
-    /// Something to do on the loop's thread.
+    /// Something to do on the loop's thread; without the loop if that is gone.
     Call(Box<Call>),
 }
 
-type Call = Box<dyn FnOnce(&Inner) + Send>;
+type Call = Box<dyn FnOnce(Option<&Inner>) + Send>;
 
 const _: () = assert!(size_of::<Job>() == 2 * size_of::<usize>());
 
@@ -50,8 +50,20 @@ impl Job {
         }
     }
 
-    pub(super) fn call(work: impl FnOnce(&Inner) + Send + 'static) -> Job {
+    pub(super) fn call(work: impl FnOnce(Option<&Inner>) + Send + 'static) -> Job {
         Job::Call(Box::new(Box::new(work)))
+    }
+
+    /// Its loop is gone: who waits for it is told. Foreign code.
+    pub(crate) fn end(self) {
+        match self {
+            Job::Readable(source) => source.end(Side::Read),
+            Job::Writable(source) => source.end(Side::Write),
+            Job::Due(task) => task.wake(),
+            Job::Wake(waker) => waker.wake(),
+            Job::Call(work) => work(None),
+            Job::Poll(_) | Job::Sent(_) | Job::Begin(_) => drop(self),
+        }
     }
 
     /// The descriptor that it is about.

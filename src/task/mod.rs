@@ -20,6 +20,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,6 +33,7 @@ use crate::reactor::{Side, Time};
 pub use handle::{Gone, Handle};
 pub use join::{AbortOnDrop, JoinError, JoinHandle};
 
+pub(crate) use cell::is_of_ended_task;
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
@@ -147,7 +149,7 @@ impl Loop {
         // A task costs less than a Python callback, so fewer of them are worth a wake-up.
         driver.set_crowd_slack(CROWD_SLACK);
         let inner = Rc::new(Inner {
-            shared: Shared::new(driver.remote()),
+            shared: Shared::new(driver.remote(), driver.registry()?),
             driver,
             tasks: Tasks::default(),
             nests: RefCell::default(),
@@ -204,8 +206,12 @@ impl Loop {
     /// Runs Qt's event loop until the future is done, and returns its result. The future need not be `'static`.
     ///
     /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
-    /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in that. Who is further out can go on only when who is further in has ended. It goes on
-    /// also while Qt quits.
+    /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in
+    /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
+    ///
+    /// # Panics
+    /// The future does; the loop or the Qt application goes meanwhile; or this is inside of 256 others, which is what comes of waiting so in
+    /// many tasks: they `.await`.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -260,7 +266,7 @@ impl Inner {
             Job::Wake(waker) => waker.wake(),
             Job::Readable(source) => source.has_news(&self.driver, Side::Read),
             Job::Writable(source) => source.has_news(&self.driver, Side::Write),
-            Job::Call(work) => work(self),
+            Job::Call(work) => work(Some(self)),
         }
     }
 
@@ -272,13 +278,7 @@ impl Inner {
             nest.leave(0);
         }
         for job in self.driver.drain() {
-            contain(|| match job {
-                Job::Readable(source) => source.refuse(Side::Read),
-                Job::Writable(source) => source.refuse(Side::Write),
-                Job::Due(task) => task.wake(),
-                Job::Wake(waker) => waker.wake(),
-                other => drop(other),
-            });
+            contain(|| job.end());
         }
     }
 
@@ -348,7 +348,7 @@ where
 /// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
 ///
 /// # Panics
-/// This thread has no [`Loop`].
+/// As that, or this thread has no [`Loop`].
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
@@ -384,5 +384,21 @@ pub async fn yield_now() {
 /// # Panics
 /// The work has panicked; so `spawn_local(unblock(..))` gives its [`JoinError::Panic`].
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    blocking::unblock(work).await
+    /// Its task would take the work back from the queue.
+    struct Going<T>(Option<blocking::Task<T>>);
+
+    impl<T> Drop for Going<T> {
+        fn drop(&mut self) {
+            if let Some(task) = self.0.take() {
+                task.detach();
+            }
+        }
+    }
+
+    let mut going = Going(Some(blocking::unblock(work)));
+    poll_fn(|context| {
+        let task = going.0.as_mut().expect("there until the end");
+        Pin::new(task).poll(context)
+    })
+    .await
 }

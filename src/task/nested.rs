@@ -11,6 +11,9 @@ use super::{Inner, Shared, unconstrained};
 use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
+/// How many waits may be inside of each other. Each has a Qt loop on the stack, and thousands would overflow it, which ends the process.
+const DEEPEST: usize = 256;
+
 /// Ends a wait, from any thread.
 struct Bell {
     shared: Arc<Shared>,
@@ -70,6 +73,10 @@ impl Inner {
 
     /// Runs Qt until the bell has rung.
     fn wait(&self, bell: &Bell) {
+        assert!(
+            self.nests.borrow().len() < DEEPEST,
+            "block_on() inside of {DEEPEST} others: in a task use `.await`, and in a slot `spawn_local()`"
+        );
         let nest = Rc::new(Nest::new());
         self.nests.borrow_mut().push((bell.nest, Rc::clone(&nest)));
         if !bell.is_over.load(Ordering::Relaxed) {

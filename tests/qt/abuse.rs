@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
-use std::io::{IoSlice, Write};
+use std::io::{ErrorKind, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
@@ -39,6 +39,8 @@ trials![
     wakers_that_panic_at_the_end_of_the_loop_end_nothing_else,
     a_waker_that_panics_takes_no_other_along,
     a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on,
+    a_file_that_claims_to_block_is_an_error,
+    too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow,
 ];
 
 /// A loop that a task may drop.
@@ -214,7 +216,7 @@ fn a_stream_of_a_loop_that_is_gone_is_an_error() {
     let event_loop = attached();
     let reading = async { (&ours).read(&mut [0; 8]).await };
     let error = run(&event_loop, reading).expect_err("its loop is gone");
-    assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+    assert_eq!(error.kind(), ErrorKind::NotConnected);
 }
 
 fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
@@ -231,7 +233,7 @@ fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
                 assert!(future::block_on(future::poll_once(&mut reading)).is_none());
                 tell.send_blocking(()).expect("a receiver");
                 let error = future::block_on(reading).expect_err("its loop is gone");
-                assert_eq!(error.kind(), std::io::ErrorKind::NotConnected);
+                assert_eq!(error.kind(), ErrorKind::NotConnected);
             }
         }),
         std::thread::spawn(move || {
@@ -338,7 +340,38 @@ fn a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on() {
     let waiting = spawn_local(async move { first.readable().await });
     settle(&event_loop);
     let error = run(&event_loop, second.readable()).expect_err("there is one already");
-    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     writer.write_all(b"x").expect("written");
     run(&event_loop, waiting).expect("a result").expect("ready");
+}
+
+fn a_file_that_claims_to_block_is_an_error() {
+    let event_loop = attached();
+    let file = std::fs::File::open("Cargo.toml").expect("a file");
+    let file = Async::new(file).expect("a descriptor");
+    let reading = file.read_with(|_| Err::<(), _>(ErrorKind::WouldBlock.into()));
+    let error = run(&event_loop, reading).expect_err("nobody would tell of news");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+fn too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow() {
+    let event_loop = attached();
+    let (tell, told) = async_channel::bounded::<()>(1);
+    let mut tasks: Vec<_> = (0..260)
+        .map(|_| {
+            let told = told.clone();
+            spawn_local(async move { qtloop::block_on(told.recv()).is_err() })
+        })
+        .collect();
+    let last = tasks.pop().expect("one of them");
+    let ending = spawn_local(async move {
+        let result = last.await;
+        drop(tell);
+        result
+    });
+    let ended = run(&event_loop, ending).expect("it waits as it should");
+    let error = ended.expect_err("it was one too many");
+    assert!(error.to_string().contains("spawn_local()"), "{error}");
+    let first = run(&event_loop, tasks.swap_remove(0));
+    assert!(first.expect("it was in time"));
 }

@@ -15,6 +15,8 @@ mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
+mod leaving;
+#[cfg(feature = "tasks")]
 mod nesting;
 mod order;
 #[cfg(feature = "tasks")]
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         across::tests(),
         #[cfg(feature = "tasks")]
         abuse::tests(),
+        #[cfg(feature = "tasks")]
+        leaving::tests(),
         #[cfg(feature = "tracing")]
         spans::tests(),
         #[cfg(feature = "tasks")]

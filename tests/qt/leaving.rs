@@ -1,0 +1,194 @@
+//! Who waits gives up, or what he waits for goes: nothing is left of the one, and the other is told.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_lite::future;
+use futures_lite::io::AsyncRead;
+use qtloop::io::Async;
+use qtloop::spawn_local;
+use qtloop::task::unblock;
+use qtloop::time::sleep;
+
+use crate::tasks::{run, settle};
+use crate::trials;
+use crate::world::attached;
+
+trials![
+    #[cfg(target_os = "linux")]
+    tasks_that_gave_up_reading_leave_nothing_with_a_silent_stream,
+    a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer,
+    a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer,
+    #[cfg(target_os = "linux")]
+    a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on,
+    a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them,
+    blocking_work_goes_on_when_nobody_waits_for_it,
+];
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn pair() -> (Async<UnixStream>, UnixStream) {
+    let (ours, peer) = UnixStream::pair().expect("a pair");
+    (Async::new(ours).expect("a descriptor"), peer)
+}
+
+/// How much memory the process has, in KiB.
+#[cfg(target_os = "linux")]
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = resident.and_then(|line| line.split_whitespace().next());
+    figure.expect("a line").parse().expect("a figure")
+}
+
+#[cfg(target_os = "linux")]
+fn tasks_that_gave_up_reading_leave_nothing_with_a_silent_stream() {
+    const SIZE: usize = 16 * 1024;
+    const TASKS: usize = 4000;
+    let event_loop = attached();
+    let (ours, _peer) = pair();
+    let ours = Arc::new(ours);
+    let before = memory();
+    for _ in 0..TASKS {
+        let ours = Arc::clone(&ours);
+        let reading = async move {
+            let weight = [1; SIZE];
+            future::poll_fn(|context| {
+                let mut reader = &*ours;
+                let read = std::pin::Pin::new(&mut reader).poll_read(context, &mut [0; 8]);
+                assert!(read.is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            future::yield_now().await;
+            weight.iter().sum::<usize>()
+        };
+        assert_eq!(
+            run(&event_loop, spawn_local(reading)).expect("it ends"),
+            SIZE
+        );
+    }
+    let grown = memory().saturating_sub(before);
+    assert!(grown < TASKS * SIZE / 1024 / 2, "{grown} KiB");
+}
+
+/// A waker that is counted by its shares.
+struct Counted;
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Polls a future once; whoever keeps the waker has a share of what is returned.
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Arc<Counted> {
+    let counted = Arc::new(Counted);
+    let waker = Waker::from(Arc::clone(&counted));
+    assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+    counted
+}
+
+fn a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer() {
+    let event_loop = attached();
+    let slow = sleep(HOUR);
+    let thread = std::thread::spawn(move || poll_once(pin!(slow)));
+    let counted = thread.join().expect("no panic");
+    settle(&event_loop);
+    assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+fn a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer() {
+    let event_loop = attached();
+    let slow = sleep(HOUR);
+    let thread = std::thread::spawn(move || {
+        let mut slow = Box::pin(slow);
+        (poll_once(slow.as_mut()), slow)
+    });
+    let (counted, slow) = thread.join().expect("no panic");
+    drop(slow);
+    settle(&event_loop);
+    assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+/// How many files the process's pollers look after.
+#[cfg(target_os = "linux")]
+fn polled() -> usize {
+    let descriptors = std::fs::read_dir("/proc/self/fdinfo").expect("Linux has it");
+    let texts = descriptors.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+    texts
+        .map(|text| text.lines().filter(|line| line.starts_with("tfd:")).count())
+        .sum()
+}
+
+#[cfg(target_os = "linux")]
+fn a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on() {
+    use std::os::fd::AsFd;
+
+    let event_loop = attached();
+    settle(&event_loop);
+    let before = polled();
+    let (ours, _peer) = pair();
+    let _second = ours.as_fd().try_clone_to_owned().expect("a descriptor");
+    {
+        let mut reading = pin!(ours.readable());
+        poll_once(reading.as_mut());
+    }
+    assert!(polled() > before);
+    std::thread::spawn(move || drop(ours))
+        .join()
+        .expect("no panic");
+    settle(&event_loop);
+    assert_eq!(polled(), before);
+}
+
+fn a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them() {
+    let event_loop = attached();
+    let ((ours, _peer), slow) = (pair(), sleep(HOUR));
+    let (tell, told) = mpsc::channel();
+    let also = tell.clone();
+    let reader = std::thread::spawn(move || {
+        let mut reading = pin!(ours.readable());
+        assert!(future::block_on(future::poll_once(&mut reading)).is_none());
+        tell.send(()).expect("a receiver");
+        let error = future::block_on(reading).expect_err("its loop is gone");
+        assert_eq!(error.kind(), ErrorKind::NotConnected);
+    });
+    let sleeper = std::thread::spawn(move || {
+        let mut slow = pin!(slow);
+        assert!(future::block_on(future::poll_once(&mut slow)).is_none());
+        also.send(()).expect("a receiver");
+        future::block_on(slow);
+    });
+    for _ in 0..2 {
+        told.recv().expect("it waits");
+    }
+    drop(event_loop);
+    reader.join().expect("no panic");
+    sleeper.join().expect_err("nobody would end its sleep");
+}
+
+fn blocking_work_goes_on_when_nobody_waits_for_it() {
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+    let event_loop = attached();
+    let (tell, told) = async_channel::unbounded();
+    for _ in 0..100 {
+        let tell = tell.clone();
+        let work = unblock(move || {
+            DONE.fetch_add(1, Ordering::Relaxed);
+            tell.send_blocking(()).expect("a receiver");
+        });
+        poll_once(pin!(work));
+    }
+    run(&event_loop, async {
+        for _ in 0..100 {
+            told.recv().await.expect("work");
+        }
+    });
+    assert_eq!(DONE.load(Ordering::Relaxed), 100);
+}
