@@ -35,6 +35,8 @@ mod timing;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod turns;
+#[cfg(feature = "tasks")]
+mod waiting;
 mod world;
 
 use std::process::ExitCode;
@@ -64,6 +66,8 @@ fn main() -> ExitCode {
         timing::tests(),
         #[cfg(feature = "tasks")]
         sockets::tests(),
+        #[cfg(feature = "tasks")]
+        waiting::tests(),
         #[cfg(feature = "tasks")]
         signals::tests(),
         #[cfg(feature = "tasks")]
