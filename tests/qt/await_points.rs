@@ -1,17 +1,10 @@
-//! Ended at every await point, in every way: whatever a future waits for, its end leaves nothing behind, and the loop goes on.
+//! Whatever a future waits for, its end leaves nothing behind, wherever it comes, and the loop goes on.
 
-use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::fs;
-use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::process::{Command, Stdio};
-use std::rc::Rc;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt, future};
 use qtloop::io::Async;
@@ -19,12 +12,12 @@ use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
 use qtloop::qt::Owned;
 use qtloop::task::{unblock, yield_now};
 use qtloop::time::{interval, sleep, timeout};
-use qtloop::{JoinError, JoinHandle, Loop, process, signal, spawn_local};
+use qtloop::{JoinError, JoinHandle, process, signal, spawn_local};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
-use rustix::time::{ClockId, clock_gettime};
 
+use crate::survive::survive;
 use crate::trials;
-use crate::world::attached;
+use crate::world::LIMIT;
 
 trials![
     tcp_streams_may_end_anywhere,
@@ -40,205 +33,6 @@ trials![
     #[cfg(feature = "hyper")]
     http_may_end_anywhere,
 ];
-
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// How a future is ended after so many polls.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
-    /// It is dropped inside of a task, as by a timeout.
-    Dropped,
-    /// Its task is aborted.
-    Aborted,
-    /// Its task panics, and it is dropped on the way.
-    Panicked,
-    /// It is dropped inside of `block_on`.
-    Left,
-    /// `block_on` panics, and it is dropped on the way.
-    Thrown,
-}
-
-const WAYS: [Way; 5] = [
-    Way::Dropped,
-    Way::Aborted,
-    Way::Panicked,
-    Way::Left,
-    Way::Thrown,
-];
-
-/// The waker that a scenario is polled with. Who still holds it after the end, still waits for something.
-#[derive(Default)]
-struct Relay(Mutex<Option<Waker>>);
-
-impl Wake for Relay {
-    fn wake(self: Arc<Self>) {
-        let waker = self.0.lock().expect("no panic").clone();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// One run of a scenario, and what is known of it.
-#[derive(Clone, Default)]
-struct Run {
-    relay: Arc<Relay>,
-    /// It came to its own end.
-    is_whole: Rc<Cell<bool>>,
-    /// The task, which aborts itself.
-    task: Rc<RefCell<Option<JoinHandle<()>>>>,
-}
-
-impl Run {
-    /// Polls the scenario so many times, and ends it.
-    async fn cut(self, scenario: impl Future<Output = io::Result<()>>, way: Way, polls: u32) {
-        let mut scenario = Some(Box::pin(scenario));
-        let mut left = polls;
-        poll_fn(move |context| {
-            if left > 0 {
-                left -= 1;
-                let before = self
-                    .relay
-                    .0
-                    .lock()
-                    .expect("no panic")
-                    .replace(context.waker().clone());
-                drop(before);
-                let waker = Waker::from(Arc::clone(&self.relay));
-                let polled = scenario.as_mut().expect("not yet ended");
-                if let Poll::Ready(result) = polled.as_mut().poll(&mut Context::from_waker(&waker))
-                {
-                    result.expect("no error");
-                    self.is_whole.set(true);
-                    return Poll::Ready(());
-                }
-            }
-            if left > 0 {
-                return Poll::Pending;
-            }
-            match way {
-                Way::Dropped | Way::Left => {
-                    drop(scenario.take());
-                    Poll::Ready(())
-                }
-                Way::Aborted => {
-                    self.task.borrow().as_ref().expect("a task").abort();
-                    Poll::Pending
-                }
-                Way::Panicked | Way::Thrown => {
-                    let _dropped_on_the_way = scenario.take();
-                    resume_unwind(Box::new("on purpose")) // without a message by the panic hook
-                }
-            }
-        })
-        .await;
-    }
-}
-
-/// Runs a scenario, ends it at its first await, at its second, and so on until it is whole; and that in every way.
-fn survive<F>(scenario: impl Fn() -> F)
-where
-    F: Future<Output = io::Result<()>> + 'static,
-{
-    let event_loop = attached();
-    let before = descriptors();
-    // So that what is lazy, such as a pool's threads, is there when it comes to the ends.
-    limited(&event_loop, scenario()).expect("no error");
-    nothing_is_left(&event_loop, &Arc::default(), &before, "its own end");
-    for way in WAYS {
-        for polls in 0.. {
-            let run = Run::default();
-            end(&event_loop, run.clone(), scenario(), way, polls);
-            let place = format!("{way:?} after {polls} polls");
-            nothing_is_left(&event_loop, &run.relay, &before, &place);
-            let fresh = spawn_local(async {
-                yield_now().await;
-                7
-            });
-            assert_eq!(limited(&event_loop, fresh).expect("a result"), 7);
-            if run.is_whole.get() {
-                assert!(polls > 1, "there is no await in it");
-                break;
-            }
-        }
-    }
-    it_sleeps(&event_loop);
-}
-
-fn limited<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
-    let limited = async { timeout(LIMIT, future).await };
-    event_loop.block_on(limited).expect("the test hung")
-}
-
-fn end(
-    event_loop: &Loop,
-    run: Run,
-    scenario: impl Future<Output = io::Result<()>> + 'static,
-    way: Way,
-    polls: u32,
-) {
-    let cut = run.clone().cut(scenario, way, polls);
-    if let Way::Left | Way::Thrown = way {
-        let left = catch_unwind(AssertUnwindSafe(|| limited(event_loop, cut)));
-        let is_whole = run.is_whole.get();
-        match left {
-            Ok(()) => assert!(is_whole || way == Way::Left),
-            Err(panic) => is_on_purpose(panic.as_ref()),
-        }
-        return;
-    }
-    run.task.replace(Some(spawn_local(cut)));
-    limited(event_loop, async {
-        while !run.task.borrow().as_ref().expect("a task").is_finished() {
-            yield_now().await;
-        }
-    });
-    let task = run.task.take().expect("a task");
-    let result = limited(event_loop, task);
-    match result {
-        Ok(()) => assert!(run.is_whole.get() || way == Way::Dropped),
-        Err(JoinError::Aborted) => assert_eq!(way, Way::Aborted),
-        Err(JoinError::Panic(panic)) => is_on_purpose(panic.as_ref()),
-    }
-}
-
-/// Or else it is the scenario's own, which fails the test.
-fn is_on_purpose(panic: &(dyn Any + Send)) {
-    let words = panic.downcast_ref::<&str>();
-    assert_eq!(words, Some(&"on purpose"), "the scenario itself panicked");
-}
-
-/// In time: peers are aborted with the loop's next jobs, and a thread of the pool may not have ended its work.
-fn nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place: &str) {
-    let limit = Instant::now() + LIMIT;
-    let is_clean = || Arc::strong_count(relay) == 1 && descriptors() == before;
-    while !is_clean() && Instant::now() < limit {
-        event_loop.block_on(yield_now());
-    }
-    assert_eq!(Arc::strong_count(relay), 1, "somebody waits: {place}");
-    assert_eq!(descriptors(), before, "descriptors: {place}");
-}
-
-/// The numbers of all that is open; with the one of the folder itself, which is the first free number.
-fn descriptors() -> Vec<u32> {
-    let folder = fs::read_dir("/proc/self/fd").expect("a folder");
-    let names = folder.map(|entry| entry.expect("an entry").file_name());
-    let mut numbers: Vec<_> = names
-        .map(|name| name.to_string_lossy().parse().expect("a number"))
-        .collect();
-    numbers.sort_unstable();
-    numbers
-}
-
-/// With nothing to do, the thread takes no time.
-fn it_sleeps(event_loop: &Loop) {
-    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
-    event_loop.block_on(yield_now());
-    let before = used();
-    event_loop.block_on(sleep(Duration::from_millis(40)));
-    let used = used() - before;
-    assert!(used < Duration::from_millis(20), "it was busy for {used:?}");
-}
 
 /// More than the buffers hold goes to and fro, so that each direction waits for the other.
 async fn to_and_fro<S>(one: S, other: S) -> io::Result<()>

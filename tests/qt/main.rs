@@ -28,6 +28,8 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod survive;
+#[cfg(feature = "tasks")]
 mod tasks;
 mod threads;
 #[cfg(feature = "tasks")]

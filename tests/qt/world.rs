@@ -11,7 +11,7 @@ use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
 /// Longer than anything here takes, valgrind included; a test that reaches it has hung.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub(crate) struct Job(Rc<dyn Fn(&World)>);
