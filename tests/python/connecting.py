@@ -126,9 +126,8 @@ each_protocol = pytest.mark.parametrize("kind", [Recorder, Buffered])
 
 
 @asynccontextmanager
-async def connected(loop: Loop, wire: Pair, protocol: Any) -> AsyncIterator[Any]:
-    """A transport over our end for the protocol; gone afterwards."""
-    transport, _ = await loop.create_connection(lambda: protocol, sock=wire[0])
+async def aborting(transport: Any) -> AsyncIterator[Any]:
+    """The transport; gone afterwards, as by contextlib.closing()."""
     try:
         yield transport
     finally:
@@ -136,6 +135,14 @@ async def connected(loop: Loop, wire: Pair, protocol: Any) -> AsyncIterator[Any]
         with suppress(AttributeError):
             transport.abort()
         await settled()
+
+
+@asynccontextmanager
+async def connected(loop: Loop, wire: Pair, protocol: Any) -> AsyncIterator[Any]:
+    """A transport over our end for the protocol; gone afterwards."""
+    transport, _ = await loop.create_connection(lambda: protocol, sock=wire[0])
+    async with aborting(transport):
+        yield transport
 
 
 async def settled() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
-from connecting import Loop, Notes, settled
+from connecting import Loop, Notes, aborting
 
 
 class Datagrams(Notes, asyncio.DatagramProtocol):
@@ -40,13 +40,8 @@ class Datagrams(Notes, asyncio.DatagramProtocol):
 async def endpoint(loop: Loop, protocol: Any, **how: Any) -> AsyncIterator[Any]:
     """A transport for datagrams; gone afterwards."""
     transport, _ = await loop.create_datagram_endpoint(lambda: protocol, **how)
-    try:
+    async with aborting(transport):
         yield transport
-    finally:
-        # Asyncio's fails after a close() that had something to flush.
-        with suppress(AttributeError):
-            transport.abort()
-        await settled()
 
 
 def fill(transport: Any) -> list[bytes]:
