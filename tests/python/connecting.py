@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ import pytest
 from running import Errors, Pair
 
 Loop = asyncio.SelectorEventLoop
+Ref = weakref.ref[Any]
 T = TypeVar("T")
 
 HERE = ("127.0.0.1", 0)
@@ -32,6 +35,14 @@ def run(loop: Loop, main: Coroutine[Any, Any, T]) -> T:
         loop.set_exception_handler(asked)
     assert reports == []
     return result
+
+
+def kept(loop: Loop, main: Coroutine[Any, Any, list[Ref]]) -> list[Ref]:
+    """Run a test's coroutine; of the references that it returns, those to what is still there."""
+    refs = run(loop, main)
+    run(loop, settled())
+    gc.collect()
+    return [ref for ref in refs if ref() is not None]
 
 
 class Notes:

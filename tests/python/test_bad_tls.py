@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 import ssl
 import weakref
@@ -15,10 +14,10 @@ from connecting import (
     Buffered,
     Loop,
     Recorder,
+    kept,
     of_new_tls,
     run,
     seen,
-    settled,
 )
 from running import Errors
 from tls import both, reset_by
@@ -196,10 +195,7 @@ def test_nothing_is_kept_of_a_connection_over_tls(each_loop: Loop) -> None:
             await served.lost()
             return [weakref.ref(each) for each in (protocol, served, client, server)]
 
-    left = run(each_loop, main())
-    run(each_loop, settled())
-    gc.collect()
-    assert [ref() for ref in left] == [None] * 4
+    assert kept(each_loop, main()) == []
 
 
 def test_records_that_come_in_pieces_and_in_crowds_are_all_given(each_loop: Loop) -> None:

@@ -18,6 +18,7 @@ from connecting import (
     Recorder,
     connected,
     each_protocol,
+    kept,
     receive,
     receive_all,
     reset,
@@ -279,10 +280,7 @@ def test_nothing_is_kept_of_a_connection_that_is_closed(
         await protocol.lost()
         return [weakref.ref(protocol), weakref.ref(transport)]
 
-    left = run(each_loop, main())
-    run(each_loop, settled())
-    gc.collect()
-    assert [ref() for ref in left] == [None, None]
+    assert kept(each_loop, main()) == []
     assert wire[0].fileno() == -1
 
 
