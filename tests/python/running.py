@@ -34,5 +34,14 @@ def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) ->
     loop.run_until_complete(watch())
 
 
+async def cleans_up(log: list[str], name: str) -> None:
+    """Wait until it is cancelled; note the name when the clean-up, with awaits and a thread, is done."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.002)
+        await asyncio.to_thread(log.append, name)
+
+
 def nothing(*args: object) -> None:
     """A callback for tests that look at the call and not at what is called."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from running import cleans_up
 
 import qtloop
 from qtloop._binding import binding
@@ -341,14 +342,6 @@ def test_second_quit_ends_the_grace(
 
 
 # asyncio.Runner, and `with loop:`, clean up on the living loop
-
-
-async def cleans_up(log: list[str], name: str) -> None:
-    try:
-        await asyncio.sleep(60)
-    finally:
-        await asyncio.sleep(0.002)
-        await asyncio.to_thread(log.append, name)
 
 
 async def main_with_a_task(log: list[str]) -> None:

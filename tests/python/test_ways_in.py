@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Child, needs_binding
+from running import cleans_up
 from test_binding import NO_BINDING, chosen, needs_system_qt
 
 import qtloop
@@ -47,14 +48,6 @@ def execute(app: Any) -> Exec:
         return code
 
     return execute
-
-
-async def cleans_up(log: list[str], name: str) -> None:
-    try:
-        await asyncio.sleep(60)
-    finally:
-        await asyncio.sleep(0.002)
-        await asyncio.to_thread(log.append, name)
 
 
 def no_loop_runs() -> bool:
