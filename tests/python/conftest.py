@@ -1,4 +1,4 @@
-"""What the tests share: an application of the chosen binding, a loop, and programs run as children."""
+"""What the tests share: an application of the chosen binding, a loop with its reports, and programs run as children."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def loop(app: Any) -> Iterator[qtloop.QEventLoop]:
     loop = qtloop.QEventLoop(app)
     yield loop
     loop.close()
+
+
+@pytest.fixture
+def reports(loop: qtloop.QEventLoop) -> Iterator[list[dict[str, Any]]]:
+    """What reached the loop's exception handler; a test that expects a report takes it out."""
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    yield reports
+    assert reports == []
 
 
 class Child(Protocol):

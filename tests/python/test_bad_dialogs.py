@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -29,15 +28,7 @@ from running import Pair
 import qtloop
 
 pytest_plugins = ["each_loop"]
-
-
-@pytest.fixture(autouse=True)
-def reports(loop: qtloop.QEventLoop) -> Iterator[None]:
-    """Nothing reaches the loop's exception handler."""
-    reports: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: reports.append(context))
-    yield
-    assert reports == []
+pytestmark = pytest.mark.usefixtures("reports")
 
 
 class Asks(Recorder):

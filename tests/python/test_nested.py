@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -17,14 +17,7 @@ from modal import Modal, QtCore, each_kind, from_qt
 
 import qtloop
 
-
-@pytest.fixture(autouse=True)
-def reports(loop: qtloop.QEventLoop) -> Iterator[list[dict[str, Any]]]:
-    """What reached the loop's exception handler; a test that expects a report takes it out."""
-    reports: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: reports.append(context))
-    yield reports
-    assert reports == []
+pytestmark = pytest.mark.usefixtures("reports")
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +12,10 @@ from modal import Modal, each_kind, from_qt
 
 import qtloop
 
+pytestmark = pytest.mark.usefixtures("reports")
+
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has this from 3.11 on")
 from_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has this from 3.12 on")
-
-
-@pytest.fixture(autouse=True)
-def reports(loop: qtloop.QEventLoop) -> Iterator[list[dict[str, Any]]]:
-    """What reached the loop's exception handler; a test that expects a report takes it out."""
-    reports: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: reports.append(context))
-    yield reports
-    assert reports == []
 
 
 # Each task stays itself
