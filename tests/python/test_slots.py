@@ -344,6 +344,18 @@ def test_slots_task_is_kept_until_it_is_done_and_no_longer(loop: qtloop.QEventLo
     assert task() is None
 
 
+async def slot_that_raises(error: Exception) -> None:
+    """Call one, and let it end."""
+
+    @asyncSlot()
+    async def slot() -> None:
+        raise error
+
+    slot()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
 def test_exception_of_a_slot_reaches_the_programs_excepthook(
     loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,16 +363,7 @@ def test_exception_of_a_slot_reaches_the_programs_excepthook(
     monkeypatch.setattr(sys, "excepthook", lambda *exception: seen.append(exception))
     error = ValueError("from a slot")
 
-    @asyncSlot()
-    async def slot() -> None:
-        raise error
-
-    async def main() -> None:
-        slot()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    run(loop, main())
+    run(loop, slot_that_raises(error))
     ((kind, value, traceback),) = seen
     assert (kind, value, traceback) == (ValueError, error, error.__traceback__)
 
@@ -373,16 +376,7 @@ def test_exception_of_a_slot_reaches_the_loops_handler_if_there_is_no_excepthook
     loop.set_exception_handler(lambda _, context: seen.append(context.get("exception")))
     error = ValueError("from a slot")
 
-    @asyncSlot()
-    async def slot() -> None:
-        raise error
-
-    async def main() -> None:
-        slot()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    run(loop, main())
+    run(loop, slot_that_raises(error))
     assert seen == [error]
 
 
