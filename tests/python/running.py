@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,23 @@ def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) ->
             await asyncio.sleep(0.001)
 
     loop.run_until_complete(watch())
+
+
+def refused_elsewhere(*calls: Callable[[], object]) -> list[str]:
+    """What the RuntimeErrors say that these calls raise in another thread."""
+    words: list[str] = []
+
+    def call_all() -> None:
+        for call in calls:
+            try:
+                call()
+            except RuntimeError as error:
+                words.append(str(error))
+
+    thread = threading.Thread(target=call_all)
+    thread.start()
+    thread.join()
+    return words
 
 
 async def cleans_up(log: list[str], name: str) -> None:

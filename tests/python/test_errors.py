@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn
 
 import pytest
-from running import Errors, Pipe, nothing, run_for, run_once, run_until
+from running import Errors, Pipe, nothing, refused_elsewhere, run_for, run_once, run_until
 
 pytest_plugins = ["each_loop"]
 
@@ -340,26 +340,15 @@ def test_coroutines_are_refused_as_callbacks_in_debug_mode(each_loop: Any) -> No
 
 def test_calls_from_a_wrong_thread_are_refused_in_debug_mode(each_loop: Loop) -> None:
     each_loop.set_debug(True)
-    failures: list[str] = []
 
-    def misuse() -> None:
-        calls: list[Callable[[], object]] = [
+    async def main() -> list[str]:
+        return refused_elsewhere(
             lambda: each_loop.call_soon(nothing),
             lambda: each_loop.call_later(1, nothing),
             lambda: each_loop.call_at(1, nothing),
-        ]
-        for call in calls:
-            try:
-                call()
-            except RuntimeError as error:
-                failures.append(str(error))
+        )
 
-    async def main() -> None:
-        thread = threading.Thread(target=misuse)
-        thread.start()
-        thread.join()
-
-    each_loop.run_until_complete(main())
+    failures = each_loop.run_until_complete(main())
     assert len(failures) == 3
     assert all(failure.startswith("Non-thread-safe operation invoked") for failure in failures)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Child
-from running import Errors, nothing, run_once, run_until
+from running import Errors, nothing, refused_elsewhere, run_once, run_until
 
 import qtloop
 
@@ -228,25 +228,14 @@ def test_loop_may_be_collected_in_another_thread(app: Any) -> None:
 
 
 def test_running_loop_cannot_be_run_or_closed_from_another_thread(each_loop: Loop) -> None:
-    failures: list[str] = []
-
-    def misuse() -> None:
-        for use in (each_loop.run_forever, each_loop.close):
-            try:
-                use()
-            except RuntimeError as error:
-                failures.append(str(error))
-
-    async def main() -> None:
-        thread = threading.Thread(target=misuse)
-        thread.start()
-        thread.join()
+    async def main() -> list[str]:
+        failures = refused_elsewhere(each_loop.run_forever, each_loop.close)
         assert each_loop.is_running()
         await asyncio.sleep(0.001)
+        return failures
 
     if isinstance(each_loop, qtloop.QEventLoop):  # Python 3.13 spoils its own by it
-        each_loop.run_until_complete(main())
-        assert failures == [
+        assert each_loop.run_until_complete(main()) == [
             "This event loop is already running",
             "Cannot close a running event loop",
         ]
