@@ -9,6 +9,7 @@ mod table;
 mod targets;
 mod workloads;
 
+use std::fmt;
 use std::path::Path;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -48,6 +49,20 @@ enum Command {
     #[command(hide = true)]
     Probe { question: Question, name: Name },
 }
+
+/// What has a name on the command line is shown by it.
+macro_rules! shown_by_name {
+    ($($Value:ty),*) => {
+        $(impl fmt::Display for $Value {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let value = self.to_possible_value().expect("no variant is skipped");
+                formatter.write_str(value.get_name())
+            }
+        })*
+    };
+}
+
+shown_by_name!(Workload, Peer, Question, Name);
 
 fn main() {
     let arguments = Arguments::parse();

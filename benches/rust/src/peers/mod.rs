@@ -6,7 +6,6 @@ mod qtloop;
 mod smol;
 mod tokio;
 
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::TcpStream;
@@ -40,13 +39,6 @@ pub enum Peer {
     Glib,
     /// qmetaobject's `execute_async`, in the loop of a `QApplication`
     Qmetaobject,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().expect("no variant is skipped");
-        formatter.write_str(value.get_name())
-    }
 }
 
 /// A loop that runs tasks.

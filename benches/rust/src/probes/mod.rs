@@ -54,13 +54,6 @@ pub enum Name {
     Winio,
 }
 
-impl fmt::Display for Name {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().expect("no variant is skipped");
-        formatter.write_str(value.get_name())
-    }
-}
-
 /// What is saved: the answers of the toolkits that were run. `read.json` has the others.
 #[derive(Serialize)]
 struct Saved {

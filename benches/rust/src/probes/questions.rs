@@ -1,7 +1,6 @@
 //! The questions: programs in the terms of `Toolkit`, the same for all.
 
 use std::cell::Cell;
-use std::fmt;
 use std::fs;
 use std::future::poll_fn;
 use std::io::Write;
@@ -54,13 +53,6 @@ pub enum Question {
     Signal,
     /// wake-ups in 2 s of idling with 1,000 idle sockets, the last included
     WakeUps,
-}
-
-impl fmt::Display for Question {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().expect("no variant is skipped");
-        formatter.write_str(value.get_name())
-    }
 }
 
 type Asked = Result<Answer, Answer>;

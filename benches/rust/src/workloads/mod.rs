@@ -7,8 +7,6 @@ mod spawn;
 mod wake;
 mod yields;
 
-use std::fmt;
-
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +33,6 @@ pub enum Workload {
     Echo,
     /// A timer of 16 ms beside eight downloads: how late it is
     Frames,
-}
-
-impl fmt::Display for Workload {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value().expect("no variant is skipped");
-        formatter.write_str(value.get_name())
-    }
 }
 
 impl Workload {
