@@ -165,16 +165,18 @@ async def blocks():
         time.sleep(0.01)
 def start(main):
     threading.Thread(target=lambda: qtloop.run(main()), daemon=True).start()
+def start_all(*mains):
+    for main in mains:
+        start(main)
+    for _ in mains:
+        ready.acquire()
 """
 
 
 def test_interpreter_ends_beside_loops_of_daemon_threads(child: Child) -> None:
     program = """
 app = QtCore.QCoreApplication([]) if binding else QEventLoop().close()
-for main in (sleeps, spins, waits, sleeps, spins):
-    start(main)
-for _ in range(5):
-    ready.acquire()
+start_all(sleeps, spins, waits, sleeps, spins)
 print("end")
 """
     done = child(DAEMONS + program)
@@ -187,10 +189,7 @@ def test_interpreter_ends_beside_daemon_threads_whose_callbacks_hold_their_loops
 ) -> None:
     program = """
 app = QtCore.QCoreApplication([]) if binding else QEventLoop().close()
-for main in (blocks, sleeps, blocks):
-    start(main)
-for _ in range(3):
-    ready.acquire()
+start_all(blocks, sleeps, blocks)
 print("end")
 """
     done = child(DAEMONS + program)
