@@ -66,6 +66,26 @@ macro_rules! cpp {
     }};
 }
 
+/// What makes an error of a type that says one thing, also as an `io::Error` of that kind.
+#[cfg(feature = "tasks")]
+macro_rules! plain_error {
+    ($error:ident, $kind:ident, $words:literal) => {
+        impl std::fmt::Display for $error {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str($words)
+            }
+        }
+
+        impl std::error::Error for $error {}
+
+        impl From<$error> for std::io::Error {
+            fn from(error: $error) -> std::io::Error {
+                std::io::Error::new(std::io::ErrorKind::$kind, error)
+            }
+        }
+    };
+}
+
 mod contain;
 pub mod driver;
 #[cfg(feature = "hyper")]

@@ -134,19 +134,7 @@ impl Future for Once {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Destroyed;
 
-impl fmt::Display for Destroyed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the object was destroyed")
-    }
-}
-
-impl std::error::Error for Destroyed {}
-
-impl From<Destroyed> for io::Error {
-    fn from(destroyed: Destroyed) -> io::Error {
-        io::Error::new(io::ErrorKind::NotConnected, destroyed)
-    }
-}
+plain_error!(Destroyed, NotConnected, "the object was destroyed");
 
 /// Each time that a signal of the system has come, from the call of [`unix`] on. Several that come at once may count as one.
 #[derive(Debug)]

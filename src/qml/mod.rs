@@ -55,7 +55,7 @@ use std::io;
 use qmetaobject::{QJSValue, QMetaType, QObject, QPointer};
 
 use crate::qt::Object;
-use crate::task::{JoinHandle, spawn_local, spawn_scoped};
+use crate::task::{JoinHandle, expect_current, spawn_local};
 
 use promise::Promise;
 
@@ -165,7 +165,8 @@ where
     R: 'static,
 {
     let this = This::of(object);
-    spawn_scoped(&known(object), async move { task(this).await })
+    expect_current("a QML object's task")
+        .spawn_scoped(&known(object), async move { task(this).await })
 }
 
 /// As [`spawn`], with a JavaScript `Promise` of the result, for a method to return to QML: it is fulfilled with the value, or rejected with an `Error`

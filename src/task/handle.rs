@@ -115,19 +115,7 @@ pub struct Handle(pub(crate) Arc<Shared>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
-impl fmt::Display for Gone {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("the event loop is gone")
-    }
-}
-
-impl std::error::Error for Gone {}
-
-impl From<Gone> for std::io::Error {
-    fn from(gone: Gone) -> std::io::Error {
-        std::io::Error::new(std::io::ErrorKind::NotConnected, gone)
-    }
-}
+plain_error!(Gone, NotConnected, "the event loop is gone");
 
 impl Handle {
     /// That of this thread's loop, to be taken elsewhere.

@@ -297,6 +297,33 @@ impl Inner {
         task.begin(self);
         JoinHandle::new(claim)
     }
+
+    #[track_caller]
+    pub(crate) fn spawn_scoped<F: Future + 'static>(
+        &self,
+        object: &Object,
+        future: F,
+    ) -> JoinHandle<F::Output> {
+        let slot: Rc<OnceCell<TaskRef>> = Rc::default();
+        let task = Rc::clone(&slot);
+        let ear = object.signal("destroyed()").and_then(|destroyed| {
+            Ear::new(object, destroyed, move |_| {
+                if let Some(task) = task.get() {
+                    task.abort();
+                }
+            })
+        });
+        let is_gone = ear.is_none();
+        let handle = self.spawn(async move {
+            let _ear = ear;
+            future.await
+        });
+        let _ = slot.set(handle.task().clone());
+        if is_gone {
+            handle.abort();
+        }
+        handle
+    }
 }
 
 /// Runs a future as a task on this thread's loop. It begins with the loop's next batch of jobs, never inside of this call.
@@ -323,26 +350,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let inner = expect_current("spawn_scoped()");
-    let slot: Rc<OnceCell<TaskRef>> = Rc::default();
-    let task = Rc::clone(&slot);
-    let ear = object.signal("destroyed()").and_then(|destroyed| {
-        Ear::new(object, destroyed, move |_| {
-            if let Some(task) = task.get() {
-                task.abort();
-            }
-        })
-    });
-    let is_gone = ear.is_none();
-    let handle = inner.spawn(async move {
-        let _ear = ear;
-        future.await
-    });
-    let _ = slot.set(handle.task().clone());
-    if is_gone {
-        handle.abort();
-    }
-    handle
+    expect_current("spawn_scoped()").spawn_scoped(object, future)
 }
 
 /// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
