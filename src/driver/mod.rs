@@ -24,7 +24,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
-use crate::reactor::{Reactor, Recur, Remote, Side, Time, TimerKey};
+use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey};
 
 pub use turn::{Turn, Wakeup};
 
@@ -311,12 +311,12 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow().remote()
     }
 
-    /// The poller. See [`Reactor::registry`].
+    /// The poller, for other threads.
     ///
     /// # Errors
-    /// As [`Reactor::registry`].
-    pub fn registry(&self) -> io::Result<mio::Registry> {
-        self.reactor.borrow().registry()
+    /// The operating system has no descriptor left.
+    pub fn poller(&self) -> io::Result<Poller> {
+        self.reactor.borrow().poller()
     }
 
     /// Ends the Qt loop this driver lives in, after the batch that is under way, or else after one more.

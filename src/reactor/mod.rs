@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use clock::Time;
 pub use remote::{Remote, Wake};
-pub use source::Side;
+pub use source::{Poller, Side};
 pub use timers::{TimerKey, Timers};
 
 use alarm::Alarm;
@@ -105,13 +105,12 @@ impl<J: Recur> Reactor<J> {
         self.inbox.clone()
     }
 
-    /// The poller, for other threads to take a descriptor out of it before they close it: it knows files, not descriptors, and a file lives on
-    /// if it has another one.
+    /// The poller, for other threads.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
-    pub fn registry(&self) -> io::Result<mio::Registry> {
-        self.sources.registry().try_clone()
+    pub fn poller(&self) -> io::Result<Poller> {
+        self.sources.poller()
     }
 
     /// Makes the descriptor readable, so that whoever waits for it collects.

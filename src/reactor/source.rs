@@ -131,6 +131,18 @@ pub(super) struct Collected {
     pub(super) active: bool,
 }
 
+/// The poller of a loop, for other threads to take a descriptor out of before they close it: it knows files, not descriptors, and a file
+/// lives on if it has another one. What the reactor knows of it stays.
+#[derive(Debug)]
+pub struct Poller(Registry);
+
+impl Poller {
+    /// The poller forgets a descriptor; it may not know it.
+    pub fn forget(&self, fd: RawFd) {
+        let _ = self.0.deregister(&mut SourceFd(&fd));
+    }
+}
+
 /// The descriptors of one loop.
 #[derive(Debug)]
 pub(super) struct Sources<J> {
@@ -154,6 +166,10 @@ impl<J: Recur> Sources<J> {
 
     pub(super) fn registry(&self) -> &Registry {
         self.poll.registry()
+    }
+
+    pub(super) fn poller(&self) -> io::Result<Poller> {
+        self.registry().try_clone().map(Poller)
     }
 
     /// Takes the waiters of another poller over. They are registered with the next collecting: until then, what is ready

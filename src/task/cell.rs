@@ -1,4 +1,4 @@
-//! The memory of a task: one allocation that holds its future, then its result, and what the loop and its handles know of it.
+//! A task in memory: one block that holds its future, then its result, and what the loop and its handles know of it.
 //!
 //! Shares of it are counted. One is the loop's, from the task's begin to its end; wakers, handles and jobs from elsewhere have theirs. The future is polled and
 //! dropped on the loop's thread alone, and at the end of the loop at the latest; what another thread may free is a shell.
@@ -26,7 +26,7 @@ use super::handle::Shared;
 use super::join::JoinError;
 use super::latch::Latch;
 use super::span::Span;
-use super::{Inner, Job, unconstrained};
+use super::{Inner, Job, spare, unconstrained};
 use crate::contain::contain;
 
 /// What all tasks have in common.
@@ -146,8 +146,12 @@ impl<F: Future> Task<F> {
     }
 
     unsafe fn free(task: Pointer) {
-        // SAFETY: it was made by `Box::into_raw` as this, and this was the last share.
-        drop(unsafe { Box::from_raw(task.cast::<Task<F>>().as_ptr()) });
+        let task = task.cast::<Task<F>>();
+        // SAFETY: it was made as this, and this was the last share.
+        unsafe {
+            task.drop_in_place();
+            spare::free(task);
+        }
     }
 }
 
@@ -245,7 +249,8 @@ pub(super) fn task<F: Future + 'static>(
     shared: &Arc<Shared>,
     future: F,
 ) -> (Unborn, Claim<F::Output>) {
-    let task = Box::new(Task {
+    let task = spare::allocate();
+    let fresh = Task {
         header: Header {
             vtable: &Task::<F>::VTABLE,
             shares: AtomicUsize::new(2),
@@ -257,9 +262,11 @@ pub(super) fn task<F: Future + 'static>(
         },
         span: Span::new(std::any::type_name::<F>()),
         stage: UnsafeCell::new(Stage::Future(future)),
-    });
+    };
+    // SAFETY: it is room for this.
+    unsafe { task.write(fresh) };
     // The header is the first field.
-    let task = NonNull::from(Box::leak(task)).cast::<Header>();
+    let task = task.cast::<Header>();
     let claim = Claim {
         task: TaskRef(task),
         is_taken: false,
@@ -383,14 +390,19 @@ fn wake(task: Pointer) {
     if header.latch.is_done() {
         return;
     }
-    if let Some(inner) = header.shared.here() {
-        wake_here(task, &inner);
-    } else if !header.shared.is_here() && header.latch.send() {
+    if header.shared.is_here() {
+        if header.place.get() == Place::Running {
+            // Most wakes of all are of the task that runs, and need no loop.
+            header.place.set(Place::Again);
+        } else if let Some(inner) = header.shared.here() {
+            wake_here(task, &inner);
+        }
+        // Else it is after the loop, which is just ending its tasks.
+    } else if header.latch.send() {
         share(task);
         // A loop that has gone has ended its tasks.
         let _ = header.shared.send(Job::Sent(TaskRef(task)));
     }
-    // On the loop's thread, but after the loop: it is just ending its tasks.
 }
 
 fn wake_here(task: Pointer, inner: &Inner) {

@@ -8,28 +8,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use mio::Registry;
-use mio::unix::SourceFd;
-
 use super::join::JoinHandle;
 use super::{Inner, Job, cell, current, expect_current};
-use crate::reactor::Remote;
+use crate::reactor::{Poller, Remote};
 
 /// What all who are not on the loop's thread share.
 pub(crate) struct Shared {
     remote: Remote<Job>,
+    /// For people. The loop goes by its thread's mark.
     thread: ThreadId,
+    mark: usize,
     /// The loop's poller, for the threads that close what it watches.
-    registry: Mutex<Option<Registry>>,
+    poller: Mutex<Option<Poller>>,
     is_gone: AtomicBool,
 }
 
+/// Tells threads apart at the price of an address. A thread that has ended may pass its mark on.
+fn mark() -> usize {
+    thread_local! {
+        static MARK: u8 = const { 0 };
+    }
+    // At the thread's end too: a byte needs no destructor.
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
 impl Shared {
-    pub(super) fn new(remote: Remote<Job>, registry: Registry) -> Arc<Shared> {
+    pub(super) fn new(remote: Remote<Job>, poller: Poller) -> Arc<Shared> {
         Arc::new(Shared {
             remote,
             thread: thread::current().id(),
-            registry: Mutex::new(Some(registry)),
+            mark: mark(),
+            poller: Mutex::new(Some(poller)),
             is_gone: AtomicBool::new(false),
         })
     }
@@ -41,25 +50,24 @@ impl Shared {
 
     /// Whether this is the loop's thread, also after the loop.
     pub(super) fn is_here(&self) -> bool {
-        self.thread == thread::current().id()
+        self.mark == mark()
     }
 
     /// The loop goes.
     pub(super) fn end(&self) {
         self.is_gone.store(true, Ordering::Release);
-        drop(self.registry().take());
+        drop(self.poller().take());
     }
 
-    fn registry(&self) -> MutexGuard<'_, Option<Registry>> {
+    fn poller(&self) -> MutexGuard<'_, Option<Poller>> {
         // Nothing that can panic runs under the lock.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        self.poller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The poller forgets a descriptor.
     pub(crate) fn unregister(&self, fd: RawFd) {
-        if let Some(registry) = &*self.registry() {
-            // It may have forgotten it, or not have seen it yet.
-            let _ = registry.deregister(&mut SourceFd(&fd));
+        if let Some(poller) = &*self.poller() {
+            poller.forget(fd);
         }
     }
 

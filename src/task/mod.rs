@@ -14,6 +14,7 @@ mod join;
 mod latch;
 mod nested;
 mod span;
+mod spare;
 mod unconstrained;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -149,7 +150,7 @@ impl Loop {
         // A task costs less than a Python callback, so fewer of them are worth a wake-up.
         driver.set_crowd_slack(CROWD_SLACK);
         let inner = Rc::new(Inner {
-            shared: Shared::new(driver.remote(), driver.registry()?),
+            shared: Shared::new(driver.remote(), driver.poller()?),
             driver,
             tasks: Tasks::default(),
             nests: RefCell::default(),
