@@ -1,7 +1,11 @@
 //! [`hyper`] on the loop: its runtime traits, for a stream by [`Io`], for tasks by [`Executor`], for time by [`Timer`].
 //!
-//! A client and a server are tasks like any others, and their futures need not be `Send`: a handler may hold widgets and `Rc`s. TLS goes
-//! in between, by `futures-rustls` or any other stream of futures-io; which HTTP versions there are, is said by hyper's own features.
+//! A client and a server are tasks like any others, and their futures need not be `Send`: a handler may hold widgets and `Rc`s. Which HTTP
+//! versions there are, is said by hyper's own features.
+//!
+//! TLS goes in between, as any stream of futures-io may: with the crate `futures-rustls` and a `TlsConnector` of it,
+//! `Io::new(connector.connect(name, stream).await?)`, where the name is the host's, as in `ServerName::try_from("example.org")?`. The
+//! example `fetch` does so.
 //!
 //! A client:
 //!

@@ -172,6 +172,9 @@ where
 /// As [`spawn`], with a JavaScript `Promise` of the result, for a method to return to QML: it is fulfilled with the value, or rejected with an `Error`
 /// of the error's words; also if the task panics, is aborted, or ends with its object. Undefined if no QML engine knows the object.
 ///
+/// The value is of any type that Qt can hand to QML: a number, `bool`, `String`, `QString`, `QByteArray`, `QUrl`, `QDateTime`, `QColor`,
+/// `QVariantList`, `QVariantMap`, `QJSValue`, `()`; for one of your own write `impl QMetaType for Mine {}`.
+///
 /// # Panics
 /// As `spawn`.
 #[track_caller]
