@@ -288,6 +288,11 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow_mut().unwatch(fd, side, is_mine)
     }
 
+    /// After the poller has forgotten a descriptor. See [`Reactor::restore`].
+    pub fn restore(&self, fd: RawFd) {
+        self.reactor.borrow_mut().restore(fd);
+    }
+
     /// Whether there is a watch. See [`Reactor::is_watched`].
     #[must_use]
     pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {

@@ -91,7 +91,7 @@ impl State {
             .iter_mut()
             .find(|one| one.place == place && (place.is_some() || one.waker.will_wake(waker)));
         match (known, own) {
-            (Some(known), _) if known.waker.will_wake(waker) => Some(Vec::new()),
+            (Some(known), own) if known.waker.will_wake(waker) => Some(own.into_iter().collect()),
             (_, None) => None,
             (Some(known), Some(own)) => Some(vec![std::mem::replace(&mut known.waker, own)]),
             (None, Some(waker)) => {
@@ -288,17 +288,25 @@ impl Source {
         if !watched.contains(&true) {
             return;
         }
-        // The poller is told before: it knows files, and this one may have another descriptor, and live on.
+        if let Some(inner) = self.shared.here() {
+            return self.unwatch(&inner);
+        }
+        // The poller is told at once: it knows files, and this one may have another descriptor, and live on.
         self.shared.unregister(self.fd);
         let source = Arc::clone(self);
-        self.shared.call(move |inner| {
-            let Some(inner) = inner else { return };
-            for side in [Side::Read, Side::Write] {
-                let job = inner
-                    .driver
-                    .unwatch(source.fd, side, |job| source.is_of(job));
-                drop(job);
+        self.shared.call_behind(move |inner| {
+            if let Some(inner) = inner {
+                source.unwatch(inner);
+                // Another `Async` may have the other side.
+                inner.driver.restore(source.fd);
             }
         });
+    }
+
+    fn unwatch(self: &Arc<Self>, inner: &Inner) {
+        for side in [Side::Read, Side::Write] {
+            let job = inner.driver.unwatch(self.fd, side, |job| self.is_of(job));
+            drop(job);
+        }
     }
 }

@@ -188,6 +188,11 @@ impl<J: Recur> Reactor<J> {
         self.sources.unwatch(fd, side, is_mine)
     }
 
+    /// The [`Poller`] has forgotten `fd` for a waiter that has left since: has it look after those that stay.
+    pub fn restore(&mut self, fd: RawFd) {
+        self.sources.restore(fd);
+    }
+
     /// Whether that side of `fd` is watched.
     #[must_use]
     pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {

@@ -132,7 +132,8 @@ pub(super) struct Collected {
 }
 
 /// The poller of a loop, for other threads to take a descriptor out of before they close it: it knows files, not descriptors, and a file
-/// lives on if it has another one. What the reactor knows of it stays.
+/// lives on if it has another one. What the reactor knows of it stays: whoever did this has it [unwatch](super::Reactor::unwatch) and
+/// [restore](super::Reactor::restore).
 #[derive(Debug)]
 pub struct Poller(Registry);
 
@@ -275,6 +276,21 @@ impl<J: Recur> Sources<J> {
             self.forget(fd);
         }
         Some(waiter.job)
+    }
+
+    /// A [`Poller`] has forgotten `fd`, and its waiters have left: who still waits for it is registered again.
+    pub(super) fn restore(&mut self, fd: RawFd) {
+        let Some(source) = self.sources.get_mut(&fd) else {
+            return;
+        };
+        if let Some(interest) = source.interest() {
+            let token = token(fd, source.generation);
+            let registry = self.poll.registry();
+            let registered = registry.register(&mut SourceFd(&fd), token, interest);
+            // It may be there, by somebody who has begun to wait since.
+            source.registered =
+                !registered.is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists);
+        }
     }
 
     fn forget(&mut self, fd: RawFd) {

@@ -1,7 +1,7 @@
 //! Who waits gives up, or what he waits for goes: nothing is left of the one, and the other is told.
 
 use std::future::Future;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ trials![
     a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer,
     #[cfg(target_os = "linux")]
     a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on,
+    one_half_of_a_socket_hears_after_the_other_was_dropped_here,
+    one_half_of_a_socket_hears_after_the_other_was_dropped_on_another_thread,
     a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them,
     blocking_work_goes_on_when_nobody_waits_for_it,
 ];
@@ -145,6 +147,36 @@ fn a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on
         .expect("no panic");
     settle(&event_loop);
     assert_eq!(polled(), before);
+}
+
+/// Two objects wait for one socket, a side each; the writing one is dropped so, and the reading one hears all the same.
+fn drop_a_half(drop_it: impl FnOnce(Async<Arc<UnixStream>>)) {
+    let event_loop = attached();
+    let (ours, mut peer) = UnixStream::pair().expect("a pair");
+    let ours = Arc::new(ours);
+    let reader = Async::new(Arc::clone(&ours)).expect("a descriptor");
+    let writer = Async::new(ours).expect("a descriptor");
+    poll_once(pin!(writer.write_with(|socket| {
+        while (&**socket).write(&[0; 4096])? > 0 {}
+        Ok(())
+    })));
+    let reading = spawn_local(async move { reader.readable().await });
+    settle(&event_loop);
+    drop_it(writer);
+    settle(&event_loop);
+    peer.write_all(b"x").expect("sent");
+    run(&event_loop, reading).expect("a result").expect("news");
+}
+
+fn one_half_of_a_socket_hears_after_the_other_was_dropped_here() {
+    drop_a_half(drop);
+}
+
+fn one_half_of_a_socket_hears_after_the_other_was_dropped_on_another_thread() {
+    drop_a_half(|writer| {
+        let thread = std::thread::spawn(move || drop(writer));
+        thread.join().expect("no panic");
+    });
 }
 
 fn a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them() {
