@@ -59,7 +59,8 @@ use ::hyper::rt;
 use futures_io::{AsyncRead, AsyncWrite};
 use pin_project_lite::pin_project;
 
-use crate::time;
+use crate::task::expect_current;
+use crate::time::{self, Sleep};
 
 pin_project! {
     /// A stream of futures-io, of whatever crate, as hyper wants it. Send and Sync as the stream is.
@@ -154,7 +155,7 @@ where
     F: Future<Output: 'static> + 'static,
 {
     fn execute(&self, future: F) {
-        drop(crate::task::spawn_local(future));
+        drop(expect_current("hyper's `Executor`").spawn(future));
     }
 }
 
@@ -167,16 +168,16 @@ pub struct Timer;
 
 impl rt::Timer for Timer {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(time::sleep(duration))
+        Box::pin(Sleep::of("hyper's `Timer`", duration))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(time::sleep_until(deadline))
+        Box::pin(Sleep::until("hyper's `Timer`", time::moment(deadline)))
     }
 
     /// In place, without a box anew.
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
-        match sleep.as_mut().downcast_mut_pin::<time::Sleep>() {
+        match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(mut own) => own.reset(deadline),
             None => *sleep = self.sleep_until(deadline),
         }

@@ -151,6 +151,7 @@ pub struct UnixSignals {
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
+#[track_caller]
 pub fn unix(number: i32) -> io::Result<UnixSignals> {
     if signal_hook::consts::FORBIDDEN.contains(&number) {
         let words = format!("signal {number} cannot be caught, or not in a safe way");
@@ -158,7 +159,7 @@ pub fn unix(number: i32) -> io::Result<UnixSignals> {
     }
     let (bell, rope) = UnixStream::pair()?;
     Ok(UnixSignals {
-        bell: Async::new(bell)?,
+        bell: Async::of("signal::unix()", bell)?,
         id: signal_hook::low_level::pipe::register(number, rope)?,
     })
 }

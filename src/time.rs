@@ -19,9 +19,7 @@ use crate::task::{Inner, Job, Shared, expect_current, take_budget};
 /// This thread has no [`Loop`](crate::Loop).
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let mut sleep = Sleep::until("sleep()", Time::now() + duration);
-    sleep.yields = duration.is_zero();
-    sleep
+    Sleep::of("sleep()", duration)
 }
 
 /// Waits for this moment.
@@ -34,7 +32,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 }
 
 /// The two clocks are one, but `Instant` does not show its figure.
-fn moment(instant: Instant) -> Time {
+pub(crate) fn moment(instant: Instant) -> Time {
     let (now, here) = (Instant::now(), Time::now());
     here + instant.saturating_duration_since(now)
 }
@@ -64,7 +62,14 @@ enum Key {
 
 impl Sleep {
     #[track_caller]
-    fn until(what: &str, deadline: Time) -> Sleep {
+    pub(crate) fn of(what: &str, duration: Duration) -> Sleep {
+        let mut sleep = Sleep::until(what, Time::now() + duration);
+        sleep.yields = duration.is_zero();
+        sleep
+    }
+
+    #[track_caller]
+    pub(crate) fn until(what: &str, deadline: Time) -> Sleep {
         Sleep {
             shared: Arc::clone(expect_current(what).shared()),
             deadline,
@@ -118,7 +123,7 @@ impl Future for Sleep {
         }
         assert!(
             !self.shared.is_gone(),
-            "the loop that was to wake this sleep is gone"
+            "the `Loop` that was to wake this sleep is gone: keep it until the end of `main`"
         );
         let waker = context.waker();
         if matches!(&self.waiting, Some(waiting) if waiting.waker.will_wake(waker)) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use libtest_mimic::{Arguments, Trial};
-use qmetaobject::{QJSValue, prelude::*};
+use qmetaobject::{QJSValue, QMetaType, QVariantList, prelude::*};
 use qtloop::qml::{self, AccessError, This};
 use qtloop::{Loop, signal, task, time};
 
@@ -24,6 +24,7 @@ struct Probe {
     number: qt_property!(i32; NOTIFY changed),
     changed: qt_signal!(),
     said: qt_signal!(text: QString),
+    listed: qt_signal!(list: QVariantList),
     say: qt_method!(
         fn say(&self, text: QString) {
             self.said(text);
@@ -204,8 +205,41 @@ fn a_promise_of_an_object_that_goes_is_rejected() {
         1,
         "Component.onCompleted: other.waits().catch(error => probe.say(error.message))",
     );
-    assert_eq!(said, ["the task was aborted"]);
+    assert_eq!(
+        said,
+        ["the task was aborted, or its object or its loop is gone"]
+    );
     assert!(end.borrow().is_none());
+}
+
+fn a_promise_whose_loop_goes_is_rejected() {
+    let mut world = World::new();
+    world.hear(
+        1,
+        "Component.onCompleted: { probe.waits().catch(error => probe.say(error.message)); probe.say('begun') }",
+    );
+    let object = world.this().object().expect("it lives");
+    let said = signal::once(&object, "said").expect("a signal");
+    drop(world.event_loop);
+    let next = Loop::attach().expect("a loop");
+    let limited = time::timeout(Duration::from_secs(20), said);
+    let said = next.block_on(limited).expect("QML says it");
+    let text: String = said.expect("it lives").get(0).expect("a text");
+    assert!(text.contains("its loop is gone"), "{text}");
+}
+
+fn a_list_that_comes_with_a_signal_is_read() {
+    let world = World::new();
+    let object = world.this().object().expect("it lives");
+    let listed = signal::once(&object, "listed").expect("a signal");
+    let probe = world.this();
+    let list: QVariantList = [1, 2, 3].into_iter().collect();
+    probe.with(|probe| probe.listed(list)).expect("it lives");
+    let arguments = world.event_loop.block_on(listed).expect("it lives");
+    let value: QVariant = arguments.get(0).expect("a list");
+    let list = QVariantList::from_qvariant(value).expect("a list");
+    assert_eq!(list.len(), 3);
+    assert!(arguments.get::<QVariant>(1).is_none());
 }
 
 fn an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed() {
@@ -317,6 +351,8 @@ fn main() -> ExitCode {
         a_slot_may_wait_while_promises_go_on,
         a_task_ends_with_its_object,
         a_promise_of_an_object_that_goes_is_rejected,
+        a_promise_whose_loop_goes_is_rejected,
+        a_list_that_comes_with_a_signal_is_read,
         an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed,
         an_object_that_is_gone_is_said_to_be_destroyed,
         to_look_at_an_object_twice_at_once_is_an_error_not_a_panic,

@@ -54,8 +54,14 @@ impl<T: AsFd> Async<T> {
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn new(io: T) -> io::Result<Async<T>> {
+        Async::of("Async::new()", io)
+    }
+
+    /// As `new`, for who has another name.
+    #[track_caller]
+    pub(crate) fn of(what: &str, io: T) -> io::Result<Async<T>> {
+        let event_loop = expect_current(what);
         rustix::io::ioctl_fionbio(&io, true)?;
-        let event_loop = expect_current("a socket, pipe or signal");
         Ok(Async {
             source: Source::new(io.as_fd().as_raw_fd(), event_loop.shared()),
             io: Some(io),

@@ -81,8 +81,9 @@ macro_rules! from_std {
             impl TryFrom<$Std> for $Socket {
                 type Error = ::std::io::Error;
 
+                #[track_caller]
                 fn try_from(socket: $Std) -> ::std::io::Result<$Socket> {
-                    $crate::io::Async::new(socket).map($wrap)
+                    $crate::io::Async::of(concat!("a `", stringify!($Socket), "`"), socket).map($wrap)
                 }
             }
 

@@ -41,6 +41,7 @@ impl UnixStream {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (one, other) = net::UnixStream::pair()?;
         Ok((one.try_into()?, other.try_into()?))
@@ -83,6 +84,7 @@ impl UnixListener {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
         net::UnixListener::bind(path)?.try_into()
     }
@@ -117,6 +119,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
         net::UnixDatagram::bind(path)?.try_into()
     }
@@ -128,6 +131,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
         net::UnixDatagram::unbound()?.try_into()
     }
@@ -139,6 +143,7 @@ impl UnixDatagram {
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
+    #[track_caller]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (one, other) = net::UnixDatagram::pair()?;
         Ok((one.try_into()?, other.try_into()?))

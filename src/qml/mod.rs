@@ -47,6 +47,7 @@
 
 #![allow(unsafe_code)]
 
+mod argument;
 mod promise;
 
 use std::fmt;
@@ -73,10 +74,12 @@ impl<T: QObject> This<T> {
         This(QPointer::from(object))
     }
 
-    /// Looks at the object, or changes it. To emit signals in there is fine: whoever hears them may read properties and call methods. Run no Qt
-    /// loop in there: what destroys the object in that, destroys what is being looked at. For the same reason a slot that waits by
-    /// [`block_on`](crate::block_on) keeps no reference into `self` meanwhile: `qmetaobject` lends `self` to slots without a check, so this
-    /// cannot see it. A slot that returns a [`promise`] has no such worry.
+    /// Looks at the object, or changes it.
+    ///
+    /// What `qmetaobject` calls, slots and property accessors, it lends `self` without a check, so this cannot see it, nor can that see this.
+    /// Hence three rules. Emit a signal as the last thing in there, and hold no reference into the object over it: whoever hears it may call a
+    /// slot that changes the object. Run no Qt loop in there: what destroys the object in that, destroys what is being looked at. And a slot
+    /// that waits by [`block_on`](crate::block_on) keeps no reference into `self` meanwhile; one that returns a [`promise`] has no such worry.
     ///
     /// # Errors
     /// [`AccessError::Destroyed`]: the object is gone. [`AccessError::Borrowed`]: this is inside of another `with`.
@@ -170,7 +173,9 @@ where
 }
 
 /// As [`spawn`], with a JavaScript `Promise` of the result, for a method to return to QML: it is fulfilled with the value, or rejected with an `Error`
-/// of the error's words; also if the task panics, is aborted, or ends with its object. Undefined if no QML engine knows the object.
+/// of the error's words; also if the task panics, is aborted, or ends with its object or its loop. Undefined if no QML engine knows the object.
+///
+/// A task that somebody is to cancel is made by [`spawn`], and its [`abort_on_drop`](JoinHandle::abort_on_drop) kept in the object.
 ///
 /// The value is of any type that Qt can hand to QML: a number, `bool`, `String`, `QString`, `QByteArray`, `QUrl`, `QDateTime`, `QColor`,
 /// `QVariantList`, `QVariantMap`, `QJSValue`, `()`; for one of your own write `impl QMetaType for Mine {}`.

@@ -8,6 +8,8 @@ use std::ptr::NonNull;
 use cpp::cpp;
 use qmetaobject::{QJSValue, QVariant};
 
+use crate::task::JoinError;
+
 cpp! {{
     #include <QtCore/QPointer>
     #include <QtCore/QVariant>
@@ -23,8 +25,11 @@ cpp! {{
     };
 }}
 
-/// See the module. Dropped unsettled, it stays pending for good.
-pub(super) struct Promise(NonNull<c_void>);
+/// See the module. Dropped unsettled, it is rejected: the task that was to settle it has gone with its loop.
+pub(super) struct Promise {
+    parts: NonNull<c_void>,
+    is_settled: bool,
+}
 
 impl Promise {
     /// A promise of the JavaScript engine that knows this `QObject`; `None` if none does: then nobody is there to look at it.
@@ -48,12 +53,15 @@ impl Promise {
                                           parts.property(QStringLiteral("reject")) };
             })
         };
-        NonNull::new(promise).map(Promise)
+        NonNull::new(promise).map(|parts| Promise {
+            parts,
+            is_settled: false,
+        })
     }
 
     /// What QML gets to see.
     pub(super) fn value(&self) -> QJSValue {
-        let promise = self.0.as_ptr();
+        let promise = self.parts.as_ptr();
         // SAFETY: alive until drop.
         unsafe {
             cpp!([promise as "QtloopPromise*"] -> QJSValue as "QJSValue" { return promise->promise; })
@@ -61,8 +69,9 @@ impl Promise {
     }
 
     /// Fulfils it. An engine that is gone hears nothing.
-    pub(super) fn resolve(self, value: QVariant) {
-        let promise = self.0.as_ptr();
+    pub(super) fn resolve(mut self, value: QVariant) {
+        self.is_settled = true;
+        let promise = self.parts.as_ptr();
         // SAFETY: alive until drop.
         unsafe {
             cpp!([promise as "QtloopPromise*", value as "QVariant"] {
@@ -73,8 +82,13 @@ impl Promise {
     }
 
     /// Rejects it with a JavaScript `Error` of this message.
-    pub(super) fn reject(self, message: &str) {
-        let promise = self.0.as_ptr();
+    pub(super) fn reject(mut self, message: &str) {
+        self.refuse(message);
+    }
+
+    fn refuse(&mut self, message: &str) {
+        self.is_settled = true;
+        let promise = self.parts.as_ptr();
         let (bytes, length) = (message.as_ptr(), message.len());
         // SAFETY: alive until drop; the message is borrowed for the call.
         unsafe {
@@ -90,7 +104,10 @@ impl Promise {
 
 impl Drop for Promise {
     fn drop(&mut self) {
-        let promise = self.0.as_ptr();
+        if !self.is_settled {
+            self.refuse(&JoinError::Aborted.to_string());
+        }
+        let promise = self.parts.as_ptr();
         // SAFETY: freed once, here.
         unsafe { cpp!([promise as "QtloopPromise*"] { delete promise; }) }
     }
@@ -98,6 +115,6 @@ impl Drop for Promise {
 
 impl fmt::Debug for Promise {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Promise").field(&self.0).finish()
+        formatter.debug_tuple("Promise").field(&self.parts).finish()
     }
 }

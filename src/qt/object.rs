@@ -257,6 +257,12 @@ fn text(say: impl FnOnce(*mut c_void, extern "C" fn(*mut c_void, *const c_char, 
 pub struct Arguments(NonNull<c_void>);
 
 impl Arguments {
+    /// The `QVariantList`.
+    #[cfg(feature = "qml")]
+    pub(crate) fn as_ptr(&self) -> *mut c_void {
+        self.0.as_ptr()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -301,7 +307,8 @@ impl fmt::Debug for Arguments {
     }
 }
 
-/// What an argument of a signal can be read as.
+/// What an argument of a signal can be read as: `i32`, `u32`, `i64`, `f64`, `bool`, `String`, an [`Object`]; with the feature `qml` also
+/// `qmetaobject::QVariant`, which may be anything.
 pub trait FromArgument: Sized {
     /// The argument of an index that there is.
     #[doc(hidden)]
@@ -326,6 +333,12 @@ impl FromArgument for i64 {
 
 impl FromArgument for i32 {
     fn from_argument(arguments: &Arguments, index: usize) -> Option<i32> {
+        i64::from_argument(arguments, index)?.try_into().ok()
+    }
+}
+
+impl FromArgument for u32 {
+    fn from_argument(arguments: &Arguments, index: usize) -> Option<u32> {
         i64::from_argument(arguments, index)?.try_into().ok()
     }
 }

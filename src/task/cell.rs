@@ -543,7 +543,10 @@ impl<T> Claim<T> {
     /// # Panics
     /// It was taken already.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        assert!(!self.is_taken, "a JoinHandle is polled after its end");
+        assert!(
+            !self.is_taken,
+            "the result of this JoinHandle was taken already: await it once"
+        );
         // SAFETY: there is one claim per task, and this has it for itself.
         if !unsafe { self.task.header().latch.wait(context.waker()) } {
             return Poll::Pending;

@@ -10,7 +10,7 @@ use super::cell::{Claim, TaskRef};
 
 /// Why a task has no result.
 pub enum JoinError {
-    /// It was aborted, or its loop is gone.
+    /// It was aborted, or its object or its loop is gone.
     Aborted,
     /// It panicked, with this. The message is on standard error, by the panic hook; the loop goes on.
     Panic(Box<dyn Any + Send + 'static>),
@@ -19,7 +19,7 @@ pub enum JoinError {
 impl JoinError {
     fn words(&self) -> &str {
         match self {
-            JoinError::Aborted => "the task was aborted",
+            JoinError::Aborted => "the task was aborted, or its object or its loop is gone",
             JoinError::Panic(payload) => {
                 let text = payload.downcast_ref::<&'static str>().copied();
                 text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))

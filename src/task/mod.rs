@@ -175,7 +175,8 @@ impl Loop {
     }
 
     /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process, and is told
-    /// these arguments, the program's name first: `std::env::args_os()`.
+    /// these arguments, the program's name first: `std::env::args_os()`. It is for programs without windows: Qt does not survive a second
+    /// application, and `QmlEngine::new()` makes one.
     ///
     /// # Errors
     /// As `attach`, but for `NotFound`.
@@ -193,7 +194,8 @@ impl Loop {
     }
 
     /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
-    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once.
+    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once;
+    /// so it is, with a warning of Qt's, inside of another one: there [`block_on`](Loop::block_on) waits.
     pub fn exec(&self) -> i32 {
         if !app::exists() {
             -1
@@ -211,8 +213,8 @@ impl Loop {
     /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
     ///
     /// # Panics
-    /// The future does; the loop or the Qt application goes meanwhile; or this is inside of 256 others, which is what comes of waiting so in
-    /// many tasks: they `.await`.
+    /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 256 others that wait, which is what
+    /// comes of waiting so in many tasks: they `.await`.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -293,7 +295,7 @@ impl Inner {
     }
 
     #[track_caller]
-    fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         let (task, claim) = cell::task(&self.shared, future);
         task.begin(self);
         JoinHandle::new(claim)

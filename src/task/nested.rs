@@ -62,11 +62,11 @@ impl Inner {
             self.wait(&bell);
             assert!(
                 self.driver.is_attached(),
-                "block_on() waits for a loop that was dropped meanwhile"
+                "the `Loop` was dropped while block_on() waited in it: keep it until the end of `main`"
             );
             assert!(
                 app::exists(),
-                "block_on() waits in a Qt application that is gone"
+                "the Qt application, or the QML engine that has made it, went while block_on() waited in it: keep it until the end of `main`"
             );
         }
     }
