@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::contain::contain;
 use crate::driver::Driver;
 use crate::reactor::Side;
-use crate::task::{Gone, Inner, Job, Shared, is_of_ended_task, take_budget};
+use crate::task::{Gone, Inner, Job, Shared, take_budget};
 
 /// A descriptor's two sides.
 ///
@@ -77,42 +77,46 @@ fn wake(waiting: &mut Vec<Waiting>) {
     }
 }
 
+/// Who polls by himself cannot say that he has given up. When so many wait, all of them are woken, and those that are still there ask again.
+const CROWD: usize = 64;
+
 impl State {
-    /// Notes who waits, once each, by a waker of its `own`; if that is wanted and missing, does nothing, and returns `None`. Else returns the
-    /// wakers that are not needed any more. To clone them and to drop them is foreign code, so not under the lock.
+    /// Notes who waits, once each, by a waker of its `own`; if that is wanted and missing, does nothing, and returns `None`. Else returns whom to
+    /// wake, and leaves in `own` what is not needed any more. To clone a waker, to wake and to drop one is foreign code, so not under the lock.
     fn wait(
         &mut self,
         place: Option<u64>,
         waker: &Waker,
-        own: Option<Waker>,
-    ) -> Option<Vec<Waker>> {
+        own: &mut Option<Waker>,
+    ) -> Option<Vec<Waiting>> {
         let known = self
             .waiting
             .iter_mut()
             .find(|one| one.place == place && (place.is_some() || one.waker.will_wake(waker)));
         match (known, own) {
-            (Some(known), own) if known.waker.will_wake(waker) => Some(own.into_iter().collect()),
+            (Some(known), _) if known.waker.will_wake(waker) => Some(Vec::new()),
             (_, None) => None,
-            (Some(known), Some(own)) => Some(vec![std::mem::replace(&mut known.waker, own)]),
-            (None, Some(waker)) => {
-                let left = self.make_room();
+            (Some(known), Some(own)) => {
+                std::mem::swap(&mut known.waker, own);
+                Some(Vec::new())
+            }
+            (None, own) => {
+                let asked = self.make_room();
+                let waker = own.take()?;
                 self.waiting.push(Waiting { waker, place });
-                Some(left)
+                Some(asked)
             }
         }
     }
 
-    /// Before the list grows, those leave it who polled by themselves, gave up, and ended: they had no way to say so.
-    fn make_room(&mut self) -> Vec<Waker> {
-        if self.waiting.len() < self.waiting.capacity() {
+    fn make_room(&mut self) -> Vec<Waiting> {
+        if self.waiting.len() < CROWD {
             return Vec::new();
         }
-        let all = std::mem::take(&mut self.waiting);
-        let (left, still) = all
-            .into_iter()
-            .partition::<Vec<_>, _>(|one| is_of_ended_task(&one.waker));
-        self.waiting = still;
-        left.into_iter().map(|one| one.waker).collect()
+        let all = std::mem::take(&mut self.waiting).into_iter();
+        let (asked, placed) = all.partition(|one| one.place.is_none());
+        self.waiting = placed;
+        asked
     }
 }
 
@@ -208,7 +212,7 @@ impl Source {
         mut place: Option<&mut Place<'_>>,
     ) -> Poll<io::Result<u32>> {
         let mut own = None;
-        let (left, is_watched) = loop {
+        let (mut asked, is_watched) = loop {
             let mut sides = self.sides();
             let state = &mut sides[side as usize];
             if !state.is_blocked {
@@ -229,13 +233,13 @@ impl Source {
                     state.places
                 })
             });
-            if let Some(left) = state.wait(place, context.waker(), own.take()) {
-                break (left, std::mem::replace(&mut state.is_watched, true));
+            if let Some(asked) = state.wait(place, context.waker(), &mut own) {
+                break (asked, std::mem::replace(&mut state.is_watched, true));
             }
             drop(sides);
             own = Some(context.waker().clone());
         };
-        drop(left);
+        wake(&mut asked);
         if !is_watched {
             let source = Arc::clone(self);
             self.shared.call(move |inner| match inner {

@@ -27,33 +27,24 @@ impl Wake for mio::Waker {
     }
 }
 
-struct Inbox<J> {
+struct Inbox<J, W> {
     jobs: Vec<J>,
     /// A wake is on its way, and the loop has not emptied the queue since.
     woken: bool,
-    /// The loop is gone; jobs are handed back.
-    closed: bool,
-}
-
-struct Shared<J, W> {
-    inbox: Mutex<Inbox<J>>,
-    waker: W,
+    /// Without it the loop is gone; jobs are handed back.
+    waker: Option<W>,
 }
 
 /// Queues jobs for a loop on another thread. Cheap to clone.
-pub struct Remote<J, W = mio::Waker>(Arc<Shared<J, W>>);
+pub struct Remote<J, W = mio::Waker>(Arc<Mutex<Inbox<J, W>>>);
 
 impl<J, W> Remote<J, W> {
     pub(crate) fn new(waker: W) -> Remote<J, W> {
-        let inbox = Inbox {
+        Remote(Arc::new(Mutex::new(Inbox {
             jobs: Vec::new(),
             woken: false,
-            closed: false,
-        };
-        Remote(Arc::new(Shared {
-            inbox: Mutex::new(inbox),
-            waker,
-        }))
+            waker: Some(waker),
+        })))
     }
 
     /// Moves what was sent to the end of `ready`.
@@ -66,14 +57,13 @@ impl<J, W> Remote<J, W> {
     /// From here on every job is handed back; returns those that nobody ran.
     pub(crate) fn close(&self) -> Vec<J> {
         let mut inbox = self.lock();
-        inbox.closed = true;
+        inbox.waker = None;
         std::mem::take(&mut inbox.jobs)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inbox<J>> {
+    fn lock(&self) -> MutexGuard<'_, Inbox<J, W>> {
         // No foreign code runs under the lock, so a poisoned one guards a sound queue all the same.
         self.0
-            .inbox
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -87,11 +77,11 @@ impl<J, W: Wake> Remote<J, W> {
     /// Gives the job back if the loop is gone, or if the operating system could not wake it.
     pub fn send(&self, job: J) -> Result<(), J> {
         let mut inbox = self.lock();
-        if inbox.closed {
+        let Some(waker) = &inbox.waker else {
             return Err(job);
-        }
+        };
         // The wake happens under the lock: if it fails, the job to hand back is still the only one.
-        if !inbox.woken && self.0.waker.wake().is_err() {
+        if !inbox.woken && waker.wake().is_err() {
             return Err(job);
         }
         inbox.woken = true;
@@ -102,8 +92,8 @@ impl<J, W: Wake> Remote<J, W> {
     /// Wakes the loop without a job, for one that went in by another way.
     pub(crate) fn ring(&self) {
         let mut inbox = self.lock();
-        if !inbox.woken && !inbox.closed {
-            inbox.woken = self.0.waker.wake().is_ok();
+        if let Some(waker) = inbox.waker.as_ref().filter(|_| !inbox.woken) {
+            inbox.woken = waker.wake().is_ok();
         }
     }
 }

@@ -218,11 +218,6 @@ impl Drop for TaskRef {
     }
 }
 
-/// Whether a waker is of a task of ours, and in vain from now on.
-pub(crate) fn is_of_ended_task(waker: &Waker) -> bool {
-    TaskRef::of(waker).is_some_and(|task| task.header().latch.is_done())
-}
-
 fn share(task: Pointer) {
     // SAFETY: whoever calls has a share.
     unsafe { task.as_ref() }

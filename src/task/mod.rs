@@ -34,7 +34,6 @@ use crate::reactor::{Side, Time};
 pub use handle::{Gone, Handle};
 pub use join::{AbortOnDrop, JoinError, JoinHandle};
 
-pub(crate) use cell::is_of_ended_task;
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
@@ -94,18 +93,22 @@ pub(crate) struct Inner {
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
-    /// How many more times the task that is being polled may do what is ready without waiting, and until when.
-    budget: Cell<u32>,
+    /// How many more times the task that is being polled may do what is ready without waiting, and until when; below zero, how many times it
+    /// was told that this is over.
+    budget: Cell<i32>,
     until: Cell<Time>,
 }
 
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 /// A task that always finds its socket ready would never let go of the thread.
-const BUDGET: u32 = 128;
+const BUDGET: i32 = 128;
 
 /// Outside of the loop's own polls nobody would lend it anew.
-const NO_BUDGET: u32 = u32::MAX;
+const NO_BUDGET: i32 = i32::MAX;
+
+/// Who does not let go when told so that many times is deaf to it: another executor's `block_on`, further in. It would ask for ever.
+const DEAF: i32 = 1024;
 
 /// One operation of the task that is being polled. Pending, and due again at once, if it has had enough of them.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
@@ -117,12 +120,18 @@ pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
         return Poll::Ready(());
     }
     // The clock is nothing beside the system call to come.
-    if left == 0 || (left < BUDGET && Time::now() >= inner.until.get()) {
-        context.waker().wake_by_ref();
-        return Poll::Pending;
+    let is_spent = left <= 0 || (left < BUDGET && Time::now() >= inner.until.get());
+    if !is_spent {
+        inner.budget.set(left - 1);
+        return Poll::Ready(());
     }
-    inner.budget.set(left - 1);
-    Poll::Ready(())
+    if left == -DEAF {
+        inner.budget.set(NO_BUDGET);
+        return Poll::Ready(());
+    }
+    inner.budget.set(left.min(0) - 1);
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl Loop {
@@ -213,7 +222,7 @@ impl Loop {
     /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
     ///
     /// # Panics
-    /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 256 others that wait, which is what
+    /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what
     /// comes of waiting so in many tasks: they `.await`.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
@@ -273,15 +282,16 @@ impl Inner {
         }
     }
 
-    /// The loop is gone, and what waits in it with it. Who waits for it elsewhere is told.
+    /// The loop is gone, and what waits in it with it.
     fn end(&self) {
         self.shared.end();
+        // Those elsewhere come first: a task's destructor may wait for one of them. What they send from here on is handed back.
+        for job in self.driver.drain() {
+            contain(|| job.end());
+        }
         self.tasks.end();
         for (_, nest) in self.nests.borrow().iter() {
             nest.leave(0);
-        }
-        for job in self.driver.drain() {
-            contain(|| job.end());
         }
     }
 

@@ -11,8 +11,8 @@ use super::{Inner, Shared, unconstrained};
 use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
-/// How many waits may be inside of each other. Each has a Qt loop on the stack, and thousands would overflow it, which ends the process.
-const DEEPEST: usize = 256;
+/// How many waits may be inside of each other. Each has a Qt loop on the stack, and hundreds would overflow that of a small thread, which ends the process.
+const DEEPEST: usize = 64;
 
 /// Ends a wait, from any thread.
 struct Bell {

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
-use std::io::{ErrorKind, IoSlice, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use futures_lite::{AsyncReadExt, future};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use qtloop::io::Async;
 use qtloop::net::{UdpSocket, UnixStream};
 use qtloop::qt::{Ear, Nest, Object, Owned};
@@ -40,6 +40,7 @@ trials![
     a_waker_that_panics_takes_no_other_along,
     a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on,
     a_file_that_claims_to_block_is_an_error,
+    another_executor_inside_of_a_task_gets_on_with_a_ready_socket,
     too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow,
 ];
 
@@ -352,6 +353,22 @@ fn a_file_that_claims_to_block_is_an_error() {
     let reading = file.read_with(|_| Err::<(), _>(ErrorKind::WouldBlock.into()));
     let error = run(&event_loop, reading).expect_err("nobody would tell of news");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+fn another_executor_inside_of_a_task_gets_on_with_a_ready_socket() {
+    let event_loop = attached();
+    let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let mut ours = UnixStream::try_from(ours).expect("a stream");
+    let task = spawn_local(async move {
+        // As many as the system keeps for a peer that does not read yet.
+        for _ in 0..200 {
+            future::block_on(ours.write_all(b"x")).expect("sent");
+        }
+    });
+    run(&event_loop, task).expect("a result");
+    let mut bytes = Vec::new();
+    peer.read_to_end(&mut bytes).expect("read");
+    assert_eq!(bytes.len(), 200);
 }
 
 fn too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow() {

@@ -24,6 +24,12 @@ use crate::world::attached;
 trials![
     #[cfg(target_os = "linux")]
     tasks_that_gave_up_reading_leave_nothing_with_a_silent_stream,
+    who_gave_up_reading_is_asked_once_more_and_forgotten,
+    who_polls_by_himself_hears_of_news_however_many_gave_up,
+    #[cfg(target_os = "linux")]
+    a_handle_of_a_loop_that_is_gone_holds_no_descriptor,
+    a_destructor_at_the_end_of_the_loop_is_told_that_it_is_gone,
+    a_destructor_at_the_end_of_the_loop_may_wait_for_a_thread_that_waits_for_it,
     a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer,
     a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer,
     #[cfg(target_os = "linux")]
@@ -94,6 +100,97 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Arc<Counted> {
     let waker = Waker::from(Arc::clone(&counted));
     assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
     counted
+}
+
+/// Polls a read once, with a waker that nobody has seen; whoever keeps it has a share of what is returned.
+fn give_up_reading(stream: &Async<UnixStream>) -> Arc<Counted> {
+    poll_once(pin!(future::poll_fn(|context| {
+        let mut reader = stream;
+        std::pin::Pin::new(&mut reader).poll_read(context, &mut [0; 8])
+    })))
+}
+
+fn who_gave_up_reading_is_asked_once_more_and_forgotten() {
+    let _event_loop = attached();
+    let (ours, _peer) = pair();
+    let all: Vec<_> = (0..1000).map(|_| give_up_reading(&ours)).collect();
+    let kept = all.iter().filter(|one| Arc::strong_count(one) > 1).count();
+    assert!(kept <= 100, "{kept} are kept");
+}
+
+fn who_polls_by_himself_hears_of_news_however_many_gave_up() {
+    let event_loop = attached();
+    let (ours, mut peer) = pair();
+    let ours = Arc::new(ours);
+    let reads = Arc::clone(&ours);
+    let reading = spawn_local(future::poll_fn(move |context| {
+        let mut reader = &*reads;
+        std::pin::Pin::new(&mut reader).poll_read(context, &mut [0; 8])
+    }));
+    settle(&event_loop);
+    for _ in 0..500 {
+        give_up_reading(&ours);
+    }
+    settle(&event_loop);
+    peer.write_all(b"news").expect("sent");
+    let count = run(&event_loop, reading).expect("a result");
+    assert_eq!(count.expect("no error"), 4);
+}
+
+#[cfg(target_os = "linux")]
+fn a_handle_of_a_loop_that_is_gone_holds_no_descriptor() {
+    let descriptors = || {
+        std::fs::read_dir("/proc/self/fd")
+            .expect("Linux has it")
+            .count()
+    };
+    let before = descriptors();
+    let handles: Vec<_> = (0..5).map(|_| attached().handle()).collect();
+    assert_eq!(descriptors(), before);
+    assert!(handles[0].invoke(|| ()).is_err());
+}
+
+/// Calls a closure when it is dropped.
+struct AtEnd<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn a_destructor_at_the_end_of_the_loop_is_told_that_it_is_gone() {
+    let event_loop = attached();
+    let (handle, (tell, told)) = (event_loop.handle(), mpsc::channel());
+    let end = AtEnd(move || {
+        let invoked = handle.invoke(|| unreachable!("there is no loop"));
+        tell.send(invoked).expect("a receiver");
+    });
+    spawn_local(async move {
+        let _end = end;
+        future::pending::<()>().await;
+    });
+    drop(event_loop);
+    assert!(told.recv().expect("it is dropped").is_err());
+}
+
+fn a_destructor_at_the_end_of_the_loop_may_wait_for_a_thread_that_waits_for_it() {
+    let event_loop = attached();
+    let handle = event_loop.handle();
+    let (tell, told) = mpsc::channel();
+    let end = AtEnd(move || {
+        let handle = handle.clone();
+        let waits = move || future::block_on(handle.spawn(async { 1 })).is_err();
+        let thread = std::thread::spawn(waits);
+        tell.send(thread.join().expect("no panic"))
+            .expect("a receiver");
+    });
+    spawn_local(async move {
+        let _end = end;
+        future::pending::<()>().await;
+    });
+    drop(event_loop);
+    assert!(told.recv().expect("it is dropped"));
 }
 
 fn a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer() {
