@@ -4,13 +4,16 @@ import QtQuick
 Item {
     id: plot
 
-    readonly property int step: 2
+    // About two pixels, and a whole number of the screen's dots, so that what moves stays sharp.
+    readonly property real step: Math.round(2 * Screen.devicePixelRatio) / Screen.devicePixelRatio
     readonly property real ceiling: 40
     readonly property real budget: 1000 / 60
     property var times: []
+    property int fresh: 0 // how many of them are not drawn yet
 
     function add(milliseconds) {
         times.push(milliseconds)
+        fresh += 1
         while (times.length > curve.width / step)
             times.shift()
         curve.requestPaint()
@@ -19,6 +22,40 @@ Item {
         return 2 + (height - 4) * (1 - Math.min(milliseconds, ceiling) / ceiling)
     }
 
+    Canvas {
+        id: curve
+        width: plot.width - 54
+        height: plot.height
+        onCanvasSizeChanged: plot.fresh = plot.times.length
+        // What is drawn moves to the left, and only what is new is added: to draw all frames each time takes longer than all else, and
+        // would be its own worst frame.
+        onPaint: {
+            const pen = getContext("2d")
+            const times = plot.times, step = plot.step, ground = plot.at(0), room = step * plot.fresh
+            pen.globalCompositeOperation = "copy"
+            pen.drawImage(curve, -room, 0)
+            pen.globalCompositeOperation = "source-over"
+            pen.clearRect(width - room, 0, room, height)
+            pen.lineWidth = 1.5
+            pen.lineCap = "round"
+            for (let n = Math.max(1, times.length - plot.fresh); n < times.length; n++) {
+                const right = width - step * (times.length - 1 - n), left = right - step
+                const from = plot.at(times[n - 1]), to = plot.at(times[n])
+                const isLate = Math.max(times[n - 1], times[n]) > 2 * plot.budget
+                pen.strokeStyle = isLate ? Theme.bad : Theme.accent
+                pen.fillStyle = Qt.alpha(pen.strokeStyle, 0.12)
+                pen.beginPath()
+                pen.moveTo(left, from)
+                pen.lineTo(right, to)
+                pen.stroke()
+                pen.lineTo(right, ground)
+                pen.lineTo(left, ground)
+                pen.fill()
+            }
+            plot.fresh = 0
+        }
+    }
+    // Over the curve, which would hide them.
     Repeater {
         model: [0, plot.budget, 2 * plot.budget]
 
@@ -27,49 +64,18 @@ Item {
             required property real modelData
             y: Math.round(plot.at(modelData))
 
-            Row {
-                spacing: 3
-                Repeater {
-                    model: mark.modelData ? Math.max(0, Math.floor(curve.width / 7)) : 1
-                    Rectangle {
-                        width: mark.modelData ? 4 : curve.width
-                        height: 1
-                        color: Theme.line
-                    }
-                }
+            Rectangle {
+                width: curve.width + 4
+                height: 1
+                color: mark.modelData === plot.budget ? Theme.guide : Theme.line
             }
             Label {
                 x: curve.width + 8
-                y: mark.modelData ? -height / 2 : -height + 3
+                anchors.verticalCenter: parent.verticalCenter
                 text: mark.modelData.toFixed(mark.modelData ? 1 : 0) + " ms"
                 font.pixelSize: 11
                 color: Theme.muted
             }
-        }
-    }
-    Canvas {
-        id: curve
-        width: plot.width - 54
-        height: plot.height
-        // Plain rectangles: one line through all frames takes ten times as long to draw, and would be its own worst frame.
-        onPaint: {
-            const pen = getContext("2d")
-            pen.reset()
-            const ground = plot.at(0), step = plot.step
-            const heights = plot.times.map(plot.at)
-            let x = width - step * heights.length
-            pen.fillStyle = Qt.alpha(Theme.accent, 0.12)
-            heights.forEach((y, n) => pen.fillRect(x + step * n, y, step, ground - y))
-            pen.fillStyle = Theme.accent
-            heights.forEach((y, n) => {
-                const before = n ? heights[n - 1] : y
-                pen.fillRect(x + step * n, Math.min(y, before) - 0.75, step, Math.abs(y - before) + 1.5)
-            })
-            pen.fillStyle = Theme.bad
-            plot.times.forEach((time, n) => {
-                if (time > 2 * plot.budget)
-                    pen.fillRect(x + step * n, heights[n], step, ground - heights[n])
-            })
         }
     }
 }

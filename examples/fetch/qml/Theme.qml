@@ -12,6 +12,7 @@ QtObject {
     readonly property color track: isDark ? "#2d323d" : "#e8ebf1"
     readonly property color veil: isDark ? "#80000000" : "#21101828"
     readonly property color shadow: isDark ? "#03000000" : "#01000000"
+    readonly property color guide: isDark ? "#5c6575" : "#adb4c1"
     readonly property color text: isDark ? "#eceef3" : "#171b24"
     readonly property color muted: isDark ? "#98a1b2" : "#667085"
     readonly property color accent: isDark ? "#6f94ff" : "#3b6cf6"
