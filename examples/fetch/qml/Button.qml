@@ -1,7 +1,7 @@
 // A button with a word on it; the primary one is what most people want.
 import QtQuick
 
-Rectangle {
+Item {
     id: button
 
     property string text
@@ -12,10 +12,7 @@ Rectangle {
 
     implicitWidth: Math.max(84, label.implicitWidth + 34)
     implicitHeight: 34
-    radius: 8
     activeFocusOnTab: enabled
-    border.color: isPrimary ? color : isHot && enabled ? Theme.accent : Theme.line
-    color: !isPrimary ? Theme.card : !enabled ? Theme.track : isHot ? Theme.accentHover : Theme.accent
 
     Accessible.role: Accessible.Button
     Accessible.name: text
@@ -23,6 +20,17 @@ Rectangle {
     Keys.onReturnPressed: clicked()
     Keys.onSpacePressed: clicked()
 
+    Rectangle {
+        anchors.centerIn: parent
+        // So large that its corners are round in a picture, too.
+        width: Theme.dots * button.width
+        height: Theme.dots * button.height
+        scale: 1 / Theme.dots
+        radius: 8 * Theme.dots
+        border.width: button.isPrimary ? 0 : Theme.dots
+        border.color: button.isHot && button.enabled ? Theme.accent : Theme.line
+        color: !button.isPrimary ? Theme.card : !button.enabled ? Theme.track : button.isHot ? Theme.accentHover : Theme.accent
+    }
     Label {
         id: label
         anchors.centerIn: parent

@@ -25,8 +25,12 @@ Window {
     Connections {
         target: camera
         function onTake(path) {
-            const size = Qt.size(2 * page.width, 2 * page.height)
-            const begun = page.grabToImage(result => camera.taken(result.saveToFile(path)), size)
+            Theme.dots = 2
+            const size = Qt.size(Theme.dots * page.width, Theme.dots * page.height)
+            const begun = page.grabToImage(result => {
+                Theme.dots = 1
+                camera.taken(result.saveToFile(path))
+            }, size)
             if (!begun)
                 camera.taken(false)
         }

@@ -22,6 +22,9 @@ QtObject {
     readonly property color warn: isDark ? "#eba43a" : "#c77700"
     readonly property color bad: isDark ? "#ff6f7f" : "#d33a4c"
 
+    // How many dots of a picture of the window there are to a pixel, while one is taken.
+    property int dots: 1
+
     function mood(name, otherwise) {
         return { "good": good, "warn": warn, "bad": bad, "off": muted }[name] ?? otherwise
     }
