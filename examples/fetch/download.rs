@@ -236,8 +236,13 @@ impl Download {
         progress(self.part.received, self.size).as_str().into()
     }
 
+    /// Of late; once it is complete, of the whole.
     fn speed(&self) -> QString {
-        match self.pace() {
+        let pace = match self.life {
+            State::Done(..) => self.part.received as f64 / self.seconds.max(1e-3),
+            _ => self.pace(),
+        };
+        match pace {
             0.0 => QString::default(),
             pace => format!("{}/s", amount(pace)).as_str().into(),
         }

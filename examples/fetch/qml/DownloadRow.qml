@@ -19,25 +19,25 @@ Item {
     }
     Label {
         id: name
-        anchors { left: parent.left; leftMargin: 68; right: amount.left; rightMargin: 12; top: parent.top; topMargin: 11 }
+        anchors { left: parent.left; leftMargin: 68; right: speed.left; rightMargin: 12; top: parent.top; topMargin: 11 }
         text: row.download.name
         font.pixelSize: 14
         font.weight: Font.DemiBold
     }
     Label {
-        id: amount
-        anchors { right: speed.left; rightMargin: 12; baseline: name.baseline }
-        width: 132
-        horizontalAlignment: Text.AlignRight
-        text: row.download.amount
-        color: Theme.muted
-    }
-    Label {
         id: speed
-        anchors { right: bar.right; baseline: name.baseline }
+        anchors { right: amount.left; baseline: name.baseline }
         width: 84
         horizontalAlignment: Text.AlignRight
         text: row.download.speed
+        color: Theme.muted
+    }
+    Label {
+        id: amount
+        anchors { right: bar.right; baseline: name.baseline }
+        width: 124
+        horizontalAlignment: Text.AlignRight
+        text: row.download.amount
         color: Theme.muted
     }
     Label {

@@ -42,7 +42,7 @@ FocusScope {
     Card {
         id: card
         anchors.centerIn: parent
-        width: Math.max(404, text.implicitWidth + 84 + 28)
+        width: Math.max(380, text.implicitWidth + 84 + 28)
         height: text.implicitHeight + 92
 
         Tile {
