@@ -90,7 +90,8 @@ Window {
         }
         Card {
             id: list
-            anchors { left: title.left; right: buttons.right; top: address.bottom; bottom: figures.top; topMargin: 12; bottomMargin: 12 }
+            anchors { left: title.left; right: buttons.right; top: address.bottom; topMargin: 12 }
+            height: Math.min(rows.contentHeight + 2, figures.y - 12 - y)
 
             ListView {
                 id: rows
@@ -117,7 +118,7 @@ Window {
         Card {
             id: figures
             anchors { left: title.left; right: buttons.right; bottom: note.top; bottomMargin: 12 }
-            height: 162
+            height: 170
 
             Label {
                 x: 16
