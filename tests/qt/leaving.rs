@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_lite::future;
@@ -22,8 +22,6 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    #[cfg(target_os = "linux")]
-    tasks_that_gave_up_reading_leave_nothing_with_a_silent_stream,
     who_gave_up_reading_is_asked_once_more_and_forgotten,
     who_polls_by_himself_hears_of_news_however_many_gave_up,
     #[cfg(target_os = "linux")]
@@ -45,46 +43,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn pair() -> (Async<UnixStream>, UnixStream) {
     let (ours, peer) = UnixStream::pair().expect("a pair");
     (Async::new(ours).expect("a descriptor"), peer)
-}
-
-/// How much memory the process has, in KiB.
-#[cfg(target_os = "linux")]
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let figure = resident.and_then(|line| line.split_whitespace().next());
-    figure.expect("a line").parse().expect("a figure")
-}
-
-#[cfg(target_os = "linux")]
-fn tasks_that_gave_up_reading_leave_nothing_with_a_silent_stream() {
-    const SIZE: usize = 16 * 1024;
-    const TASKS: usize = 4000;
-    let event_loop = attached();
-    let (ours, _peer) = pair();
-    let ours = Arc::new(ours);
-    let before = memory();
-    for _ in 0..TASKS {
-        let ours = Arc::clone(&ours);
-        let reading = async move {
-            let weight = [1; SIZE];
-            future::poll_fn(|context| {
-                let mut reader = &*ours;
-                let read = std::pin::Pin::new(&mut reader).poll_read(context, &mut [0; 8]);
-                assert!(read.is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            future::yield_now().await;
-            weight.iter().sum::<usize>()
-        };
-        assert_eq!(
-            run(&event_loop, spawn_local(reading)).expect("it ends"),
-            SIZE
-        );
-    }
-    let grown = memory().saturating_sub(before);
-    assert!(grown < TASKS * SIZE / 1024 / 2, "{grown} KiB");
 }
 
 /// A waker that is counted by its shares.
