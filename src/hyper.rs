@@ -145,6 +145,13 @@ impl<T: AsyncWrite> rt::Write for Io<T> {
 
 /// Runs what hyper wants to run beside, as tasks of this thread's loop; they need not be `Send`.
 ///
+/// ```no_run
+/// use hyper::rt::Executor as _;
+///
+/// // As hyper's HTTP/2 does: `http2::handshake(Executor, io)`.
+/// qtloop::hyper::Executor.execute(async { println!("a task") });
+/// ```
+///
 /// # Panics
 /// On use: the thread has no [`Loop`](crate::Loop).
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,6 +167,11 @@ where
 }
 
 /// hyper's timeouts, by [`time::Sleep`] on the loop of the thread that begins to wait.
+///
+/// ```no_run
+/// let mut server = hyper::server::conn::http1::Builder::new();
+/// server.timer(qtloop::hyper::Timer).header_read_timeout(std::time::Duration::from_secs(5));
+/// ```
 ///
 /// # Panics
 /// On use: the thread has no [`Loop`](crate::Loop).

@@ -44,6 +44,20 @@ pub struct Signals {
 ///
 /// Those of another thread's objects are heard later, on this one. Needs no [`Loop`](crate::Loop).
 ///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use futures_lite::StreamExt;
+/// use qtloop::{qt::Object, signal};
+///
+/// let application = Object::application().expect("the main thread");
+/// let mut names = signal::stream(&application, "objectNameChanged")?;
+/// while let Some(arguments) = names.next().await {
+///     println!("{:?}", arguments.get::<String>(0));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound`: the object has no such signal. `NotConnected`: the object is gone.
 pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
@@ -109,6 +123,17 @@ impl fmt::Debug for Signals {
 
 /// The first emission of a signal from this call on, as a future; see [`stream`].
 ///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use qtloop::{qt::Object, signal};
+///
+/// let application = Object::application().expect("the main thread");
+/// let arguments = signal::once(&application, "objectNameChanged(QString)")?.await?;
+/// println!("{:?}", arguments.get::<String>(0));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As `stream`. The future's is [`Destroyed`]: the object has gone before.
 pub fn once(object: &Object, signal: &str) -> io::Result<Once> {
@@ -145,6 +170,18 @@ pub struct UnixSignals {
 
 /// A signal of the system, by its number, as a `Stream`. From here on it has no other effect, also when the stream is dropped: the
 /// process is not ended by it any more.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use futures_lite::StreamExt;
+///
+/// let mut hangups = qtloop::signal::unix(1)?; // SIGHUP
+/// while hangups.next().await.is_some() {
+///     println!("the settings are read again");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Some signals cannot be caught; or the operating system has no descriptor left.
@@ -184,6 +221,14 @@ impl Drop for UnixSignals {
 
 /// The next Ctrl-C (`SIGINT`). From the first poll on, and for good, it does not end the process by itself.
 ///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// qtloop::signal::ctrl_c().await?;
+/// qtloop::quit(130);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`unix`].
 ///
@@ -194,6 +239,16 @@ pub async fn ctrl_c() -> io::Result<()> {
 }
 
 /// The next request to end (`SIGTERM`), by a session manager or a supervisor. As [`ctrl_c`].
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use futures_lite::future::or;
+/// use qtloop::signal::{ctrl_c, terminate};
+///
+/// or(ctrl_c(), terminate()).await?; // whichever comes first
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// As [`unix`].

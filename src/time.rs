@@ -15,6 +15,12 @@ use crate::task::{Inner, Job, Shared, expect_current, take_budget};
 
 /// Waits for this long. Zero is one trip around the loop's ready tasks, as [`yield_now`](crate::task::yield_now) promises.
 ///
+/// ```no_run
+/// # async fn example() {
+/// qtloop::time::sleep(std::time::Duration::from_millis(20)).await;
+/// # }
+/// ```
+///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
 #[track_caller]
@@ -23,6 +29,16 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 /// Waits for this moment.
+///
+/// ```no_run
+/// # async fn example() {
+/// use std::time::{Duration, Instant};
+///
+/// let begun = Instant::now();
+/// qtloop::time::sleep_until(begun + Duration::from_millis(20)).await;
+/// assert!(begun.elapsed() >= Duration::from_millis(20));
+/// # }
+/// ```
 ///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop).
@@ -177,6 +193,20 @@ pub enum MissedTickBehavior {
 
 /// Ticks: the first at once, each next after the period. It is also a `Stream`.
 ///
+/// ```no_run
+/// # async fn example() {
+/// use std::time::Duration;
+/// use qtloop::time::{MissedTickBehavior, interval};
+///
+/// let mut beat = interval(Duration::from_millis(100));
+/// beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+/// for tick in 0..10 {
+///     beat.tick().await;
+///     println!("{tick}");
+/// }
+/// # }
+/// ```
+///
 /// # Panics
 /// The period is zero, or this thread has no [`Loop`](crate::Loop).
 #[track_caller]
@@ -241,6 +271,17 @@ impl Stream for Interval {
 }
 
 /// The future's result, if it comes within this time; the future is dropped either way.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use std::time::Duration;
+/// use qtloop::{net::TcpStream, time::timeout};
+///
+/// let connecting = TcpStream::connect("localhost:8000");
+/// let stream = timeout(Duration::from_secs(3), connecting).await??;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`Elapsed`]: it did not.

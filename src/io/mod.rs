@@ -70,6 +70,15 @@ impl<T: AsFd> Async<T> {
 
     /// Waits until there is something to read, the end, or an error.
     ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// # let library = qtloop::io::Async::new(std::io::pipe()?.0)?;
+    /// // A library that reads by itself, once its descriptor is ready.
+    /// library.readable().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Whatever the operating system says.
     pub async fn readable(&self) -> io::Result<()> {
@@ -127,6 +136,16 @@ impl<T> Async<T> {
     }
 
     /// Does a writing operation as soon as it does not block: `WouldBlock` means to wait and do it again.
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// use std::io::Write;
+    ///
+    /// # let writer = qtloop::io::Async::new(std::io::pipe()?.1)?;
+    /// let count = writer.write_with(|mut pipe| pipe.write(b"data")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of the operation.

@@ -33,6 +33,19 @@ fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 /// A connection over TCP. Clones are the same connection; it ends with the last of them.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use qtloop::net::TcpStream;
+///
+/// let mut stream = TcpStream::connect("localhost:8000").await?;
+/// stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+/// let mut page = String::new();
+/// stream.read_to_string(&mut page).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TcpStream(Arc<Async<net::TcpStream>>);
 
@@ -117,6 +130,20 @@ impl TcpStream {
 }
 
 /// A socket that connections are made to. As a `Stream` it is [`incoming`](TcpListener::incoming).
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use qtloop::{net::TcpListener, spawn_local};
+///
+/// let listener = TcpListener::bind("localhost:8000").await?;
+/// loop {
+///     let (stream, _) = listener.accept().await?;
+///     spawn_local(async move { futures_lite::io::copy(&stream, &stream).await });
+/// }
+/// # #[allow(unreachable_code)]
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TcpListener(Async<net::TcpListener>);
 

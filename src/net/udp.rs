@@ -9,6 +9,19 @@ use super::stream::from_std;
 use crate::io::Async;
 
 /// A socket for datagrams. Clones are the same socket. For options, `AsFd` and a crate such as `socket2` have them all.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use qtloop::net::UdpSocket;
+///
+/// let socket = UdpSocket::bind("localhost:0").await?;
+/// socket.connect("localhost:9000").await?;
+/// socket.send(b"ping").await?;
+/// let mut buffer = [0; 1500];
+/// let length = socket.recv(&mut buffer).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UdpSocket(Arc<Async<net::UdpSocket>>);
 

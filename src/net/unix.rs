@@ -12,6 +12,17 @@ use super::stream::{Connection, from_std};
 use crate::io::{Async, async_traits};
 
 /// A connection over a Unix socket. Clones are the same connection; it ends with the last of them.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use futures_lite::AsyncWriteExt;
+/// use qtloop::net::UnixStream;
+///
+/// let mut stream = UnixStream::connect("/run/service.sock").await?;
+/// stream.write_all(b"status\n").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UnixStream(Arc<Async<net::UnixStream>>);
 
@@ -73,6 +84,16 @@ impl UnixStream {
 }
 
 /// A socket at a path that connections are made to. The path stays when it is dropped.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use qtloop::net::UnixListener;
+///
+/// let listener = UnixListener::bind("/tmp/one-instance.sock")?;
+/// let (stream, _) = listener.accept().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct UnixListener(Async<net::UnixListener>);
 
@@ -108,6 +129,18 @@ impl UnixListener {
 }
 
 /// A Unix socket for datagrams. Clones are the same socket.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use qtloop::net::UnixDatagram;
+///
+/// let (one, other) = UnixDatagram::pair()?;
+/// one.send(b"whole").await?;
+/// let mut buffer = [0; 64];
+/// assert_eq!(other.recv(&mut buffer).await?, 5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct UnixDatagram(Arc<Async<net::UnixDatagram>>);
 

@@ -159,6 +159,43 @@ impl From<AccessError> for io::Error {
 
 /// Runs a task of an object: when that is destroyed, the task is dropped. It begins with the loop's next batch of jobs.
 ///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use qmetaobject::prelude::*;
+/// use qtloop::{qml, task::AbortOnDrop, time};
+///
+/// #[derive(QObject, Default)]
+/// struct Clock {
+///     base: qt_base_class!(trait QObject),
+///     seconds: qt_property!(u32; NOTIFY ticked),
+///     ticked: qt_signal!(),
+///     going: Option<AbortOnDrop<()>>,
+///     start: qt_method!(fn(&mut self)),
+///     stop: qt_method!(fn(&mut self)),
+/// }
+///
+/// impl Clock {
+///     fn start(&mut self) {
+///         let going = qml::spawn(self, async |this| {
+///             let mut beat = time::interval(Duration::from_secs(1));
+///             let tick = |clock: &mut Clock| {
+///                 clock.seconds += 1;
+///                 clock.ticked();
+///             };
+///             while this.with(tick).is_ok() {
+///                 beat.tick().await;
+///             }
+///         });
+///         self.going = Some(going.abort_on_drop()); // instead of the one of before
+///     }
+///
+///     fn stop(&mut self) {
+///         self.going = None;
+///     }
+/// }
+/// ```
+///
 /// # Panics
 /// This thread has no [`Loop`](crate::Loop), or Qt does not know the object yet (see [`This::of`]).
 #[track_caller]

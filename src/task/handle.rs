@@ -116,6 +116,22 @@ impl fmt::Debug for Shared {
 }
 
 /// A way into a [`Loop`](super::Loop), from any thread. It does not keep the loop alive.
+///
+/// ```no_run
+/// # let event_loop = qtloop::Loop::attach()?;
+/// let handle = event_loop.handle();
+/// std::thread::spawn(move || {
+///     // Made on the loop's thread, so it may hold an `Rc`.
+///     handle.spawn_from_within(|| async {
+///         let count = std::rc::Rc::new(1);
+///         qtloop::task::yield_now().await;
+///         *count
+///     });
+///     handle.spawn(async { println!("a task") });
+///     handle.invoke(|| qtloop::quit(0))
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Handle(pub(crate) Arc<Shared>);
 

@@ -57,6 +57,19 @@ impl From<JoinError> for std::io::Error {
 }
 
 /// A future of a task's result. To drop it is to let the task go on by itself.
+///
+/// ```no_run
+/// # async fn example() {
+/// use qtloop::{JoinError, spawn_local, task::yield_now};
+///
+/// let task = spawn_local(async { loop { yield_now().await } });
+/// task.abort();
+/// assert!(matches!(task.await, Err(JoinError::Aborted)));
+///
+/// let task = spawn_local(async { panic!("it is its own") });
+/// assert!(matches!(task.await, Err(JoinError::Panic(_))));
+/// # }
+/// ```
 pub struct JoinHandle<T>(Claim<T>);
 
 impl<T> JoinHandle<T> {
@@ -106,6 +119,17 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// A [`JoinHandle`] that takes its task with it.
+///
+/// ```no_run
+/// use qtloop::{spawn_local, task::AbortOnDrop, time};
+///
+/// struct Page {
+///     loading: AbortOnDrop<()>, // goes with the page
+/// }
+///
+/// let sleep = time::sleep(std::time::Duration::from_secs(1));
+/// let page = Page { loading: spawn_local(sleep).abort_on_drop() };
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it aborts the task"]
 pub struct AbortOnDrop<T>(JoinHandle<T>);

@@ -138,6 +138,14 @@ impl Loop {
     /// A loop inside the Qt event loop of this thread, which somebody else runs, or will. A Qt application must exist:
     /// that of a C++ program, of `cxx-qt`, of `qmetaobject`.
     ///
+    /// ```no_run
+    /// // Where a Qt application is: after `QmlEngine::new()`, or in what C++ calls.
+    /// let event_loop = qtloop::Loop::attach()?;
+    /// qtloop::spawn_local(async { println!("inside of its loop") });
+    /// # drop(event_loop);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Or the operating system has no
     /// descriptor left.
@@ -187,6 +195,12 @@ impl Loop {
     /// these arguments, the program's name first: `std::env::args_os()`. It is for programs without windows: Qt does not survive a second
     /// application, and `QmlEngine::new()` makes one.
     ///
+    /// ```no_run
+    /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
+    /// println!("{}", event_loop.block_on(async { 6 * 7 }));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As `attach`, but for `NotFound`.
     pub fn with_app(
@@ -197,6 +211,13 @@ impl Loop {
     }
 
     /// The way in for other threads.
+    ///
+    /// ```no_run
+    /// # let event_loop = qtloop::Loop::attach()?;
+    /// let handle = event_loop.handle();
+    /// std::thread::spawn(move || handle.invoke(|| println!("on the loop's thread")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle(Arc::clone(&self.0.shared))
@@ -205,6 +226,13 @@ impl Loop {
     /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
     /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once;
     /// so it is, with a warning of Qt's, inside of another one: there [`block_on`](Loop::block_on) waits.
+    ///
+    /// ```no_run
+    /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
+    /// qtloop::spawn_local(async { qtloop::quit(0) });
+    /// let code = event_loop.exec();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn exec(&self) -> i32 {
         if !app::exists() {
             -1
@@ -220,6 +248,12 @@ impl Loop {
     /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
     /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in
     /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
+    ///
+    /// ```no_run
+    /// # let event_loop = qtloop::Loop::attach()?;
+    /// let page = event_loop.block_on(qtloop::task::unblock(|| std::fs::read("page.html")))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Panics
     /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what
@@ -341,6 +375,20 @@ impl Inner {
 
 /// Runs a future as a task on this thread's loop. It begins with the loop's next batch of jobs, never inside of this call.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), qtloop::JoinError> {
+/// use std::rc::Rc;
+///
+/// let shared = Rc::new(6);
+/// let task = qtloop::spawn_local({
+///     let shared = Rc::clone(&shared);
+///     async move { *shared * 7 }
+/// });
+/// assert_eq!(task.await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Panics
 /// This thread has no [`Loop`].
 #[track_caller]
@@ -355,6 +403,18 @@ where
 /// As [`spawn_local`], for a task that ends with a Qt object: when that is destroyed, the task is aborted, and is not polled again. If it is
 /// gone already, the task does not begin.
 ///
+/// ```no_run
+/// use qtloop::{qt::Object, spawn_scoped, time};
+///
+/// let application = Object::application().expect("there is one");
+/// spawn_scoped(&application, async {
+///     let mut beat = time::interval(std::time::Duration::from_secs(1));
+///     loop {
+///         beat.tick().await; // until the application is destroyed
+///     }
+/// });
+/// ```
+///
 /// # Panics
 /// This thread has no [`Loop`].
 #[track_caller]
@@ -368,6 +428,14 @@ where
 
 /// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
 ///
+/// ```no_run
+/// // In a slot, which has to return the answer.
+/// fn size_of_page() -> std::io::Result<usize> {
+///     let reading = qtloop::task::unblock(|| std::fs::read("page.html"));
+///     Ok(qtloop::block_on(reading)?.len())
+/// }
+/// ```
+///
 /// # Panics
 /// As that, or this thread has no [`Loop`].
 #[track_caller]
@@ -377,6 +445,13 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again. If none runs, or a
 /// [`block_on`] alone, nothing happens, as with `QCoreApplication::exit`; for another thread's, `handle.invoke(|| quit(0))`.
+///
+/// ```no_run
+/// qtloop::spawn_local(async {
+///     let _ = qtloop::signal::ctrl_c().await;
+///     qtloop::quit(130);
+/// });
+/// ```
 pub fn quit(code: i32) {
     if app::is_main_thread() {
         app::exit(code);
@@ -386,6 +461,15 @@ pub fn quit(code: i32) {
 }
 
 /// Lets the other tasks that are ready have their turn.
+///
+/// ```no_run
+/// # async fn example(rows: Vec<u32>) {
+/// for row in rows {
+///     println!("{row}"); // long work, in pieces
+///     qtloop::task::yield_now().await;
+/// }
+/// # }
+/// ```
 pub async fn yield_now() {
     let mut has_yielded = false;
     poll_fn(|context| {
@@ -401,6 +485,13 @@ pub async fn yield_now() {
 /// Runs blocking work on a pool of threads, and waits for its result. Dropped before its end, the work goes on unseen.
 ///
 /// The pool is that of the crate `blocking`: it grows with the work, to 500 threads.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let text = qtloop::task::unblock(|| std::fs::read_to_string("notes.txt")).await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Panics
 /// The work has panicked; so `spawn_local(unblock(..))` gives its [`JoinError::Panic`].
