@@ -98,6 +98,19 @@ impl<J> Source<J> {
             .reduce(|one, other| one | other)
     }
 
+    /// Has a poller that does not know it look after it; one that cannot leaves it silent.
+    fn register(&mut self, registry: &Registry, fd: RawFd) {
+        let Some(interest) = self.interest() else {
+            return;
+        };
+        let token = token(fd, self.generation);
+        self.registered = match registry.register(&mut SourceFd(&fd), token, interest) {
+            Ok(()) => true,
+            // Somebody has begun to wait meanwhile.
+            Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
+        };
+    }
+
     /// Has the kernel look again, at the same file. A file that is gone stays silent, as it does in asyncio: the number
     /// may be somebody else's by now.
     fn renew(&mut self, registry: &Registry, fd: RawFd) {
@@ -181,18 +194,9 @@ impl<J: Recur> Sources<J> {
         self.is_adopted = true;
     }
 
-    /// A descriptor that cannot be registered stays silent.
     fn register_adopted(&mut self) {
         for (&fd, source) in &mut self.sources {
-            let Some(interest) = source.interest() else {
-                continue;
-            };
-            let token = token(fd, source.generation);
-            let registered = self
-                .poll
-                .registry()
-                .register(&mut SourceFd(&fd), token, interest);
-            source.registered = registered.is_ok();
+            source.register(self.poll.registry(), fd);
         }
     }
 
@@ -280,16 +284,8 @@ impl<J: Recur> Sources<J> {
 
     /// A [`Poller`] has forgotten `fd`, and its waiters have left: who still waits for it is registered again.
     pub(super) fn restore(&mut self, fd: RawFd) {
-        let Some(source) = self.sources.get_mut(&fd) else {
-            return;
-        };
-        if let Some(interest) = source.interest() {
-            let token = token(fd, source.generation);
-            let registry = self.poll.registry();
-            let registered = registry.register(&mut SourceFd(&fd), token, interest);
-            // It may be there, by somebody who has begun to wait since.
-            source.registered =
-                !registered.is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists);
+        if let Some(source) = self.sources.get_mut(&fd) {
+            source.register(self.poll.registry(), fd);
         }
     }
 
