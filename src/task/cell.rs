@@ -196,11 +196,9 @@ impl TaskRef {
     }
 
     /// A wake from another thread has come.
-    pub(super) fn receive(self, inner: &Inner) {
+    pub(super) fn receive(self) {
         self.header().latch.receive();
-        if !self.header().latch.is_done() {
-            wake_here(self.0, inner);
-        }
+        wake(self.0);
     }
 }
 
@@ -386,30 +384,22 @@ fn wake(task: Pointer) {
         return;
     }
     if header.shared.is_here() {
-        if header.place.get() == Place::Running {
+        match header.place.get() {
             // Most wakes of all are of the task that runs, and need no loop.
-            header.place.set(Place::Again);
-        } else if let Some(inner) = header.shared.here() {
-            wake_here(task, &inner);
+            Place::Running => header.place.set(Place::Again),
+            Place::Idle => {
+                // Without one it is after the loop, which is just ending its tasks.
+                if let Some(inner) = header.shared.here() {
+                    header.place.set(Place::Queued);
+                    inner.driver.push(Job::Poll(Queued(task)));
+                }
+            }
+            Place::Unborn | Place::Queued | Place::Again => {}
         }
-        // Else it is after the loop, which is just ending its tasks.
     } else if header.latch.send() {
         share(task);
         // A loop that has gone has ended its tasks.
         let _ = header.shared.send(Job::Sent(TaskRef(task)));
-    }
-}
-
-fn wake_here(task: Pointer, inner: &Inner) {
-    // SAFETY: whoever calls has a share; and an `Inner` is of the loop's thread.
-    let place = unsafe { &task.as_ref().place };
-    match place.get() {
-        Place::Idle => {
-            place.set(Place::Queued);
-            inner.driver.push(Job::Poll(Queued(task)));
-        }
-        Place::Running => place.set(Place::Again),
-        Place::Unborn | Place::Queued | Place::Again => {}
     }
 }
 

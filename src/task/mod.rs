@@ -306,7 +306,7 @@ impl Inner {
     fn run_job(&self, job: Job, until: Time) {
         match job {
             Job::Poll(task) => self.lend(until, || task.run(self)),
-            Job::Sent(task) => task.receive(self),
+            Job::Sent(task) => task.receive(),
             Job::Begin(task) => task.begin(self),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
