@@ -7,6 +7,7 @@
 //! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
 //! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
 
+mod budget;
 mod cell;
 mod handle;
 mod job;
@@ -24,7 +25,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use crate::contain::contain;
 use crate::driver::{Driver, Quits, Turn};
@@ -34,9 +35,11 @@ use crate::reactor::{Side, Time};
 pub use handle::{Gone, Handle};
 pub use join::{AbortOnDrop, JoinError, JoinHandle};
 
+pub(crate) use budget::take_budget;
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
+use budget::Budget;
 use cell::{TaskRef, Tasks};
 
 thread_local! {
@@ -93,46 +96,10 @@ pub(crate) struct Inner {
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
-    /// How many more times the task that is being polled may do what is ready without waiting, and until when; below zero, how many times it
-    /// was told that this is over.
-    budget: Cell<i32>,
-    until: Cell<Time>,
+    budget: Budget,
 }
 
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
-
-/// A task that always finds its socket ready would never let go of the thread.
-const BUDGET: i32 = 128;
-
-/// Outside of the loop's own polls nobody would lend it anew.
-const NO_BUDGET: i32 = i32::MAX;
-
-/// Who does not let go when told so that many times is deaf to it: another executor's `block_on`, further in. It would ask for ever.
-const DEAF: i32 = 1024;
-
-/// One operation of the task that is being polled. Pending, and due again at once, if it has had enough of them.
-pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
-    let Some(inner) = current() else {
-        return Poll::Ready(());
-    };
-    let left = inner.budget.get();
-    if left == NO_BUDGET {
-        return Poll::Ready(());
-    }
-    // The clock is nothing beside the system call to come.
-    let is_spent = left <= 0 || (left < BUDGET && Time::now() >= inner.until.get());
-    if !is_spent {
-        inner.budget.set(left - 1);
-        return Poll::Ready(());
-    }
-    if left == -DEAF {
-        inner.budget.set(NO_BUDGET);
-        return Poll::Ready(());
-    }
-    inner.budget.set(left.min(0) - 1);
-    context.waker().wake_by_ref();
-    Poll::Pending
-}
 
 impl Loop {
     /// A loop inside the Qt event loop of this thread, which somebody else runs, or will. A Qt application must exist:
@@ -172,8 +139,7 @@ impl Loop {
             tasks: Tasks::default(),
             nests: RefCell::default(),
             next_nest: Cell::new(0),
-            budget: Cell::new(NO_BUDGET),
-            until: Cell::new(Time::NEVER),
+            budget: Budget::default(),
         });
         let turning = Rc::downgrade(&inner);
         inner.driver.attach(
@@ -305,7 +271,7 @@ impl Inner {
 
     fn run_job(&self, job: Job, until: Time) {
         match job {
-            Job::Poll(task) => self.lend(until, || task.run(self)),
+            Job::Poll(task) => self.budget.lend(until, || task.run(self)),
             Job::Sent(task) => task.receive(),
             Job::Begin(task) => task.begin(self),
             Job::Due(task) => task.wake(),
@@ -327,15 +293,6 @@ impl Inner {
         for (_, nest) in self.nests.borrow().iter() {
             nest.leave(0);
         }
-    }
-
-    /// Polls with a budget of operations and of time; who polls further out gets his own back.
-    fn lend<R>(&self, until: Time, poll: impl FnOnce() -> R) -> R {
-        let outer = (self.budget.replace(BUDGET), self.until.replace(until));
-        let result = poll();
-        self.budget.set(outer.0);
-        self.until.set(outer.1);
-        result
     }
 
     #[track_caller]

@@ -56,7 +56,7 @@ impl Inner {
         loop {
             let mut context = Context::from_waker(&waker);
             let poll = || unconstrained::poll(future.as_mut(), &mut context);
-            if let Poll::Ready(result) = self.lend(Time::NEVER, poll) {
+            if let Poll::Ready(result) = self.budget.lend(Time::NEVER, poll) {
                 return result;
             }
             self.wait(&bell);
