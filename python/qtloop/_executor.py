@@ -5,18 +5,31 @@ Its workers are Python threads. Qt adopts such a thread the moment a job uses Qt
 QThread. Workers that the binding makes as QThread objects would gain nothing, and could end the
 process: Qt aborts when one is deleted while it runs, and PySide6 deletes them together with the
 application, also in a forked child.
+
+The workers are daemon threads. `concurrent.futures` waits for them at the end of the interpreter,
+as it does for its own; only a program with windows stops waiting after `QThreadExecutor.grace`.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
+import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import thread as _pools
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+from . import _binding
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
+_workers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # also of executors that were freed
 
 
 class QThreadExecutor(ThreadPoolExecutor):
@@ -25,16 +38,94 @@ class QThreadExecutor(ThreadPoolExecutor):
     `stack_size` is in bytes; None takes what other new threads get (see `threading.stack_size`).
     """
 
-    def __init__(self, max_workers: int = 10, stack_size: int | None = None) -> None:
-        super().__init__(max_workers, thread_name_prefix="QThreadExecutor")
+    grace: ClassVar[float] = 1.5
+    """Seconds for which a program with windows waits at its end for jobs that still run, those of
+    `asyncio.to_thread()` included. After that the process ends without them: a job that must be
+    completed is awaited in `main`, or its executor is used in a `with` block, which waits without a
+    limit. A program that has not imported the binding's QtGui waits as asyncio does."""
+
+    _prefix = "QThreadExecutor"
+
+    def __init__(self, max_workers: int | None = 10, stack_size: int | None = None) -> None:
+        super().__init__(max_workers, thread_name_prefix=self._prefix)
         self._stack_size = stack_size
         with _new_threads_have(stack_size):
             pass  # a size that the platform refuses is refused here, not by the first job
+        _executors.add(self)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Queue `fn(*args, **kwargs)`; its result or exception comes with the future."""
         with _new_threads_have(self._stack_size):
             return super().submit(fn, *args, **kwargs)
+
+    def _adjust_thread_count(self) -> None:
+        """Start a worker if none is idle; `submit()` calls this."""
+        if self._idle_semaphore.acquire(timeout=0) or len(self._threads) >= self._max_workers:
+            return
+        # A thread is a daemon if the thread that starts it is one, so a daemon starts the worker.
+        # The base class offers no other way. It costs 0.1 ms per worker.
+        started: Future[None] = Future()
+        start = super()._adjust_thread_count
+        threading.Thread(target=_complete, args=(started, start), daemon=True).start()
+        started.result()
+        _workers.update(self._threads)
+
+    def _leave_within(self, seconds: float) -> int:
+        """Shut down; wait so long for the jobs. Returns how many workers are left to themselves."""
+        self.shutdown(wait=False)
+        return _leave(set(self._threads), seconds)
+
+
+def has_windows() -> bool:
+    """Whether the program can have windows: whether the binding's QtGui has been imported."""
+    return _binding.binding is not None and _binding.binding.has_imported("QtGui")
+
+
+def warn_of_jobs(count: int) -> None:
+    """Tell that jobs are left to themselves, and how to wait for them."""
+    warnings.warn(
+        f"{count} executor job(s) still run, and end with the process: await them in main, "
+        f"or raise qtloop.QThreadExecutor.grace ({QThreadExecutor.grace} s)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _complete(future: Future[None], call: Callable[[], None]) -> None:
+    try:
+        call()
+        future.set_result(None)
+    except BaseException as error:
+        future.set_exception(error)
+
+
+def _leave(workers: set[threading.Thread], seconds: float) -> int:
+    """Wait so long for workers that were told to end; `concurrent.futures` forgets the others.
+
+    Returns how many that are. Workers that it has forgotten before are not waited for again.
+    """
+    deadline = time.monotonic() + seconds
+    known: Any = _pools._threads_queues
+    for worker in workers:
+        if worker in known:
+            worker.join(max(0, deadline - time.monotonic()))
+    hanging = [worker for worker in workers if worker.is_alive()]
+    return sum(known.pop(worker, None) is not None for worker in hanging)
+
+
+def _end() -> None:
+    """Bound the wait of `concurrent.futures`, whose function of this kind runs after this one."""
+    if not has_windows():
+        return
+    for executor in list(_executors):
+        executor.shutdown(wait=False)
+    left = _leave(set(_workers), QThreadExecutor.grace)
+    if left:
+        warn_of_jobs(left)
+
+
+# Runs before the interpreter joins threads, the last registered first; atexit's own come too late.
+getattr(threading, "_register_atexit", atexit.register)(_end)
 
 
 _one_at_a_time = threading.Lock()

@@ -19,6 +19,7 @@ from typing import Any
 
 from . import _binding, _end, _excepthook, _native
 from ._connecting import Connecting
+from ._default_executor import Executing
 from ._quit import listens_to, moved
 from ._sockets import Sockets
 from ._watched import Watched, fileno
@@ -31,7 +32,7 @@ _LINKS = 16
 _guests: set[QEventLoop] = set()
 
 
-class QEventLoop(Connecting, Sockets):
+class QEventLoop(Connecting, Sockets, Executing):
     """A complete asyncio event loop that runs inside Qt's own.
 
     `app` is the application object, or a `QThread` whose thread will run the loop; by default the
