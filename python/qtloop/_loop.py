@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _excepthook, _native
+from . import _binding, _end, _excepthook, _native, _ported
 from ._connecting import Connecting
 from ._default_executor import Executing
 from ._quit import listens_to, moved
@@ -57,6 +57,7 @@ class QEventLoop(Connecting, Sockets, Executing):
 
     _cancels_on_quit = False
     _has_quit = False
+    _logger = _ported.logger
 
     def __init__(
         self,
