@@ -28,6 +28,9 @@ from . import _binding
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+# Seconds that a worker without a job may need to end; with less it would count as hung.
+_TO_END = 0.1
+
 _executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
 _workers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # also of executors that were freed
 
@@ -104,7 +107,7 @@ def _leave(workers: set[threading.Thread], seconds: float) -> int:
 
     Returns how many that are. Workers that it has forgotten before are not waited for again.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + max(seconds, _TO_END)
     known: Any = _pools._threads_queues
     for worker in workers:
         if worker in known:

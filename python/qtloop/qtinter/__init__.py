@@ -82,7 +82,7 @@ def run_task(
     loop = asyncio.get_running_loop()
     if not allow_task_nesting and asyncio.current_task(loop) is not None:
         coro.close()
-        raise RuntimeError("run_task(allow_task_nesting=False) was called by a running task")
+        raise RuntimeError("cannot call run_task from a running task: allow_task_nesting is False")
     if sys.version_info >= (3, 12):
         return asyncio.Task(coro, loop=loop, eager_start=True, **kwargs)
     return loop.create_task(coro, **kwargs)
