@@ -13,14 +13,16 @@ as it does for its own; only a program with windows stops waiting after `QThread
 from __future__ import annotations
 
 import atexit
+import gc
+import os
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import thread as _pools
-from contextlib import contextmanager
+from concurrent.futures import thread as _base
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from . import _binding
@@ -74,7 +76,7 @@ class QThreadExecutor(ThreadPoolExecutor):
         _workers.update(self._threads)
 
     def _leave_within(self, seconds: float) -> int:
-        """Shut down; wait so long for the jobs. Returns how many workers are left to themselves."""
+        """Shut down and wait for the jobs. Returns the number of workers that are given up."""
         self.shutdown(wait=False)
         return _leave(set(self._threads), seconds)
 
@@ -85,7 +87,7 @@ def has_windows() -> bool:
 
 
 def warn_of_jobs(count: int) -> None:
-    """Tell that jobs are left to themselves, and how to wait for them."""
+    """Warn of jobs that end with the process; the message says how to wait for them."""
     warnings.warn(
         f"{count} executor job(s) still run, and end with the process: await them in main, "
         f"or raise qtloop.QThreadExecutor.grace ({QThreadExecutor.grace} s)",
@@ -103,17 +105,20 @@ def _complete(future: Future[None], call: Callable[[], None]) -> None:
 
 
 def _leave(workers: set[threading.Thread], seconds: float) -> int:
-    """Wait so long for workers that were told to end; `concurrent.futures` forgets the others.
+    """Wait for workers that were told to end; take the others away from `concurrent.futures`.
 
-    Returns how many that are. Workers that it has forgotten before are not waited for again.
+    Returns the number of those. A worker that was taken away before is not waited for again.
     """
-    deadline = time.monotonic() + max(seconds, _TO_END)
-    known: Any = _pools._threads_queues
-    for worker in workers:
-        if worker in known:
-            worker.join(max(0, deadline - time.monotonic()))
+    known: Any = _base._threads_queues
+    _join({worker for worker in workers if worker in known}, max(seconds, _TO_END))
     hanging = [worker for worker in workers if worker.is_alive()]
     return sum(known.pop(worker, None) is not None for worker in hanging)
+
+
+def _join(workers: set[threading.Thread], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for worker in workers:
+        worker.join(max(0, deadline - time.monotonic()))
 
 
 def _end() -> None:
@@ -123,13 +128,43 @@ def _end() -> None:
     for executor in list(_executors):
         executor.shutdown(wait=False)
     left = _leave(set(_workers), QThreadExecutor.grace)
+    hanging = {worker for worker in _workers if worker.is_alive()}
+    if hanging:
+        _quit_threads_of_qt()
+        _join(hanging, _TO_END)
     if left:
         warn_of_jobs(left)
+
+
+def _quit_threads_of_qt() -> None:
+    """Exit Qt's event loops on other threads, before the binding deletes the objects in them.
+
+    A job that still runs such a loop would use these objects and end the process by a signal.
+    """
+    assert _binding.binding is not None
+    core = _binding.binding.QtCore
+    threads = []
+    for each in gc.get_objects():
+        if issubclass(type(each), core.QEventLoop):
+            with suppress(RuntimeError):  # the C++ object was deleted
+                threads.append(each.thread())
+    del each  # with the list, or objects of another thread would be freed on this one
+    for thread in threads:
+        if thread != core.QThread.currentThread():
+            thread.quit()
 
 
 # Runs before the interpreter joins threads, the last registered first; atexit's own come too late.
 getattr(threading, "_register_atexit", atexit.register)(_end)
 
+
+def _after_fork() -> None:
+    """A forked child has no workers, and a lock of an executor may be held in its parent."""
+    _executors.clear()
+    _workers.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 _one_at_a_time = threading.Lock()
 

@@ -95,6 +95,24 @@ def test_job_that_hangs_does_not_outlive_the_window_for_long(child: Child, way: 
 
 
 @needs_binding
+def test_job_that_hangs_in_a_loop_of_qts_leaves_it_before_the_process_ends(child: Child) -> None:
+    """The binding deletes its objects at the end; a loop that uses them would crash."""
+    program = """
+        def job():
+            nested, timer = QtCore.QEventLoop(), QtCore.QTimer()
+            timer.timeout.connect(lambda: sum(range(100)))
+            timer.start(0)
+            nested.exec()
+        async def main():
+            close_soon()
+            await asyncio.to_thread(job)
+        qtloop.run(main())
+        """
+    done = child(HANGS + "\n".join(line[8:] for line in program.splitlines()))
+    assert done.stderr.count("\n") == 2 and "1 executor job(s) still run" in done.stderr
+
+
+@needs_binding
 def test_job_that_ends_within_the_grace_is_completed(child: Child) -> None:
     program = """
         qtloop.QThreadExecutor.grace = 20

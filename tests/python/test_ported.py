@@ -98,7 +98,7 @@ def test_star_import_takes_the_public_names_only() -> None:
 
 
 def test_looking_at_each_name_imports_no_module_of_qt(child: Child) -> None:
-    """As `help(qtloop)` does: an import of QtWidgets decides which application a loop makes."""
+    """`help(qtloop)` does it. An import of QtWidgets decides which application a loop makes."""
     done = child("""
         import inspect
         print(len(inspect.getmembers(qtloop)) > 10, set(qtloop.__all__) <= set(dir(qtloop)))

@@ -27,7 +27,7 @@ async def secured_with_the_writer(reader: Any, writer: Any) -> Any:
 
 
 async def talk_to_a_server(secured: Any, sent_with_the_request: bytes) -> list[bytes]:
-    """Ask for TLS in plain text and begin the handshake in the same packet; what both ends read."""
+    """Ask for TLS and begin the handshake in one packet; returns the lines that both ends read."""
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
