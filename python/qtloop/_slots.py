@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
-from . import _binding
+from . import _binding, _hosting, _native
 from ._loop import QEventLoop
 from ._quit import deaf
 
@@ -73,8 +73,8 @@ def asyncClose(fn: Any = None) -> Any:
             raise RuntimeError(f"asyncClose needs a qtloop.QEventLoop, but {loop!r} is running")
         task = loop.create_task(fn(*args, **kwargs))
         try:
-            if loop.is_running():
-                loop._run_nested(task)
+            if loop.is_running() or _native.level() > 0:
+                loop._run_nested(task, loop.quit_grace)
             else:
                 loop.run_until_complete(task)
             return task.result() if task.done() else None
@@ -194,7 +194,7 @@ def _require_async(fn: Any, decorator: str) -> None:
 
 
 def _loop() -> asyncio.AbstractEventLoop:
-    """The running loop, else the one that was set and has yet to run: windows are made before."""
+    """The running loop, else the one that was set, else the one that Qt serves on this thread."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -207,6 +207,8 @@ def _loop() -> asyncio.AbstractEventLoop:
             loop = None
     if isinstance(loop, QEventLoop) and not loop.is_closed():
         return loop
+    if (served := _hosting.here()) is not None:
+        return served
     raise RuntimeError(
         "no event loop is running: start the program with `qtloop.run(main())`, "
         "or call `app.exec()` inside `with qtloop.attach():`"

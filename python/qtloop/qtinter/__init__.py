@@ -67,7 +67,7 @@ def using_asyncio_from_qt(
     with (loop_factory or new_event_loop)() as loop:
         if debug is not None:
             loop.set_debug(debug)
-        loop._be_guest()
+        loop._extend()
         asyncio.set_event_loop(loop)
         try:
             yield
