@@ -82,8 +82,11 @@ class QThreadExecutor(ThreadPoolExecutor):
 
 
 def has_windows() -> bool:
-    """Whether the program can have windows: whether the binding's QtGui has been imported."""
-    return _binding.binding is not None and _binding.binding.has_imported("QtGui")
+    """Whether the program can have windows: it has imported the binding's QtGui, or has some."""
+    if _binding.binding is None or not _binding.binding.has_imported("QtGui"):
+        return False
+    gui = _binding.binding.module("QtGui").QGuiApplication
+    return not _binding.imported_widgets or bool(gui.allWindows())
 
 
 def warn_of_jobs(count: int) -> None:
