@@ -168,56 +168,74 @@ def test_modules_asyncio_sets_and_runs_the_loop(app: Any) -> None:
 # Programs
 
 
+PLAYER = """
+from qtloop import AllEvents, DefaultQEventLoopPolicy, QEventLoop, QThreadExecutor
+
+def run_in_executor(self, executor, callback, *args):
+    self._logger.debug("running %r", callback)
+    if executor is None:
+        executor = getattr(self, "own_executor", None)
+    if executor is None:
+        executor = self.own_executor = QThreadExecutor()
+        self.set_default_executor(executor)
+    return asyncio.wrap_future(executor.submit(callback, *args), loop=self)
+
+QEventLoop.run_in_executor = run_in_executor
+
+class PlayerLoop(QEventLoop):
+    def run_until_complete(self, future):
+        if self.is_running():
+            raise RuntimeError("Event loop already running")
+        future = asyncio.ensure_future(future, loop=self)
+        stop = lambda future: self.stop()
+        future.add_done_callback(stop)
+        try:
+            self.run_forever()
+        finally:
+            future.remove_done_callback(stop)
+        outer = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            QtWidgets.QApplication.instance().eventDispatcher().processEvents(AllEvents)
+        finally:
+            asyncio._set_running_loop(outer)
+        if not future.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return future.result()
+
+app = QtWidgets.QApplication([])
+window = QtWidgets.QWidget()
+window.show()
+ended = asyncio.Event()
+app.aboutToQuit.connect(ended.set)
+
+async def main():
+    name = lambda: threading.current_thread().name
+    print(await asyncio.get_running_loop().run_in_executor(None, name))
+    await until_the_end()
+    return type(asyncio.get_running_loop()).__name__
+"""
+
+
 @needs_runner
 @needs_binding
-def test_player_that_overrides_run_until_complete_and_run_in_executor(child: Child) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param("asyncio.sleep(0.001)", id="main returns"),
+        pytest.param("(QtCore.QTimer.singleShot(10, window.close), ended.wait())[1]", id="a quit"),
+    ],
+)
+def test_player_that_overrides_run_until_complete_and_run_in_executor(
+    child: Child, end: str
+) -> None:
     """It patches the class, subclasses it, and keeps qasync's shape of a run in its own text."""
-    done = child("""
-        from qtloop import AllEvents, DefaultQEventLoopPolicy, QEventLoop, QThreadExecutor
-
-        def run_in_executor(self, executor, callback, *args):
-            self._logger.debug("running %r", callback)
-            if executor is None:
-                executor = getattr(self, "own_executor", None)
-            if executor is None:
-                executor = self.own_executor = QThreadExecutor()
-                self.set_default_executor(executor)
-            return asyncio.wrap_future(executor.submit(callback, *args), loop=self)
-
-        QEventLoop.run_in_executor = run_in_executor
-
-        class PlayerLoop(QEventLoop):
-            def run_until_complete(self, future):
-                if self.is_running():
-                    raise RuntimeError("Event loop already running")
-                future = asyncio.ensure_future(future, loop=self)
-                stop = lambda future: self.stop()
-                future.add_done_callback(stop)
-                try:
-                    self.run_forever()
-                finally:
-                    future.remove_done_callback(stop)
-                outer = asyncio._get_running_loop()
-                asyncio._set_running_loop(self)
-                try:
-                    QtWidgets.QApplication.instance().eventDispatcher().processEvents(AllEvents)
-                finally:
-                    asyncio._set_running_loop(outer)
-                if not future.done():
-                    raise RuntimeError("Event loop stopped before Future completed.")
-                return future.result()
-
-        async def main():
-            name = lambda: threading.current_thread().name
-            print(await asyncio.get_running_loop().run_in_executor(None, name))
-            return type(asyncio.get_running_loop()).__name__
-
-        app = QtWidgets.QApplication([])
-        window = QtWidgets.QWidget()
-        window.show()
-        with asyncio.Runner(loop_factory=PlayerLoop) as runner:
-            print(runner.run(main()))
-        """)
+    run = f"""
+until_the_end = lambda: {end}
+with asyncio.Runner(loop_factory=PlayerLoop) as runner:
+    print(runner.run(main()))
+"""
+    done = child(PLAYER + run)
     assert (done.stdout, done.stderr) == ("QThreadExecutor_0\nPlayerLoop\n", "")
 
 
@@ -263,6 +281,31 @@ def test_test_plugin_that_makes_a_loop_per_test_on_one_application(app: Any) -> 
         task = asyncio.ensure_future(asyncio.sleep(0.001, number), loop=loop)
         assert loop.run_until_complete(task) == number
         loop.close()
+
+
+@needs_policies
+@needs_binding
+def test_renderer_that_sets_the_policy_and_leaves_the_run_to_exec(child: Child) -> None:
+    done = child("""
+        import warnings
+        from qtloop.QtAsyncio import QAsyncioEventLoopPolicy
+        warnings.simplefilter("ignore", DeprecationWarning)  # get_event_loop() makes the loop
+        app = QtWidgets.QApplication([])
+        if not isinstance(asyncio.get_event_loop_policy(), QAsyncioEventLoopPolicy):
+            asyncio.set_event_loop_policy(QAsyncioEventLoopPolicy())
+
+        async def count():
+            for number in range(3):
+                await asyncio.sleep(0.001)
+                print(number)
+            app.quit()
+
+        loop = asyncio.get_event_loop_policy().get_event_loop()
+        task = loop.create_task(count())
+        app.exec()
+        loop.close()
+        """)
+    assert (done.stdout, done.stderr) == ("0\n1\n2\n", "")
 
 
 # QtAsyncio and qtinter
