@@ -108,9 +108,9 @@ def _complete(future: Future[None], call: Callable[[], None]) -> None:
 
 
 def _leave(workers: set[threading.Thread], seconds: float) -> int:
-    """Wait for workers that were told to end; take the others away from `concurrent.futures`.
+    """Wait for workers that were told to end; unregister the others in `concurrent.futures`.
 
-    Returns the number of those. A worker that was taken away before is not waited for again.
+    Returns the number of those. One that was unregistered before is not waited for again.
     """
     known: Any = _base._threads_queues
     _join({worker for worker in workers if worker in known}, max(seconds, _TO_END))
