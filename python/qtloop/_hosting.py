@@ -35,18 +35,17 @@ def serve(loop: QEventLoop) -> None:
     loop._attach()
     loop._is_served = True
     _waiting.pop(loop, None)
-    if loop not in threads:
-        _excepthook.install()
     threads[loop] = thread
+    _excepthook.install()
 
 
 def release(loop: QEventLoop) -> None:
     """Have Qt serve a loop no more."""
     loop._detach()
-    if threads.pop(loop, None) is not None and not threads:
+    threads.pop(loop, None)
+    if not threads:
         _excepthook.remove()
     _waiting.pop(loop, None)
-    kept.discard(loop)
 
 
 def here() -> QEventLoop | None:
@@ -71,7 +70,8 @@ def _application_changed(event: str) -> None:
         if event == "quits":
             loop._on_quit()
         elif event == "destroyed":
-            # Its dispatcher goes with it. A next application serves the loop again.
+            # Its dispatcher goes with it. The next application serves the loop again.
+            loop._kept_app = None
             release(loop)
             _waiting[loop] = thread
         elif event == "doubled" and loop.is_running():

@@ -68,6 +68,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             self._given_app, is_elsewhere = _checked(app)
             if not is_elsewhere:
                 _hosting.serve(self)
+            self._kept_app = self._given_app or _binding.application()
             if already_running:
                 _hosting.kept.add(self)
                 self._undo.enter_context(self._prompt_signals())
@@ -85,6 +86,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         if not self.is_running():
             self._undo.close()
             _hosting.release(self)
+            _hosting.kept.discard(self)
         super().close()
         self._files.clear()
         self._raise_fatal()
@@ -120,6 +122,11 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self.run_until_complete(self.shutdown_default_executor())
 
     # What the native half calls
+
+    def _has_room(self, frames: int = 50) -> None:
+        """Raise RecursionError if the stack has no room for a callback and a report of its error."""
+        if frames:
+            self._has_room(frames - 1)
 
     def _run_handle(self, handle: events.Handle) -> None:
         """Run a handle in debug mode."""

@@ -41,6 +41,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     _cancels_on_quit = False
     _has_quit = False
     _given_app: Any = None
+    _kept_app: Any = None  # the binding's wrapper, which deletes the application when it dies
     _is_served = False
 
     def __init__(self, *args: Any) -> None:
@@ -50,6 +51,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
         self._waits: list[_Wait] = []
         self._window_closed = False
+        self._prompting = 0  # how many _prompt_signals() are in force
         super().__init__(*args)
 
     def run_forever(self) -> int:  # type: ignore[override]
@@ -76,6 +78,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         """
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
+        self._ensure_application()
         is_new = not futures.isfuture(future)
         future = tasks.ensure_future(future, loop=self)
         if is_new:
@@ -387,9 +390,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             yield
             return
         before = self._wake_on_signals()
+        self._prompting += 1
         try:
             yield
         finally:
+            self._prompting -= 1
             # add_signal_handler() wants it to stay; it is undone by remove_signal_handler().
             if not self._signal_handlers:  # type: ignore[attr-defined]
                 try:
@@ -404,7 +409,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove a handler of `add_signal_handler()`; returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if removed and (self.is_running() or self._is_attached()):
+        if removed and self._prompting:
             self._wake_on_signals()
         return removed
 

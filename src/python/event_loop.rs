@@ -13,8 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTypeError,
-    PyValueError,
+    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRecursionError, PyRuntimeError, PySystemExit,
+    PyTypeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -143,7 +143,13 @@ impl State {
             self.nested_turns.set(self.nested_turns.get() + 1);
             turn.rest_if_spinning();
             // A callback that could not be entered would be lost, and the report of its error with it.
-            has_room = event_loop.call_method0(intern!(py, "_has_room")).is_ok();
+            has_room = match event_loop.call_method0(intern!(py, "_has_room")) {
+                Err(error) if !error.is_instance_of::<PyRecursionError>(py) => {
+                    result = result.and(Err(error));
+                    false
+                }
+                room => room.is_ok(),
+            };
         }
         while has_room && result.is_ok() {
             if turn.take_polled() {

@@ -27,6 +27,8 @@ static FUNCTIONS: PyOnceLock<Functions> = PyOnceLock::new();
 
 fn functions(py: Python<'_>) -> PyResult<&Functions> {
     FUNCTIONS.get_or_try_init(py, || {
+        // First: an asyncio that is imported by `_asyncio` finds that incomplete, and does without it.
+        py.import("asyncio")?;
         let native = py.import("_asyncio")?;
         let sys = py.import("sys")?;
         let current_task = match native.getattr_opt("current_task")? {
