@@ -20,6 +20,7 @@ from . import _binding
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
+    from . import _ported
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
     from ._run import attach, run
@@ -49,9 +50,4 @@ QSelectorEventLoop = QEventLoop
 
 
 def __getattr__(name: str) -> _Any:
-    if _binding.binding is not None:
-        if name in {"QtCore", "QtGui", "QtWidgets"}:
-            return _binding.binding.module(name)
-        if name == "QApplication":
-            return _binding.binding.module("QtWidgets").QApplication
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _ported.find(name)

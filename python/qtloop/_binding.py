@@ -146,6 +146,9 @@ def explain_missing_qt() -> Iterator[None]:
 binding: Final = choose()
 _applications: list[Any] = []
 
+# Whether QtWidgets was imported by `make_application()`, and not by the program.
+imported_widgets = False
+
 
 def application() -> Any | None:
     """The binding's wrapper of the application; None with no application or no binding."""
@@ -177,6 +180,8 @@ def make_application() -> None:
     if _has_display() and (widgets := _widgets(binding)) is not None:
         application = widgets.QApplication(sys.argv)
         if not had_widgets:
+            global imported_widgets
+            imported_widgets = True
             application.setQuitOnLastWindowClosed(False)
     else:
         application = binding.QtCore.QCoreApplication(sys.argv)

@@ -14,8 +14,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _hosting, _native
+from . import _binding, _end, _hosting, _native, _ported
 from ._connecting import Connecting
+from ._default_executor import Executing
 from ._running import Running
 from ._sockets import Sockets
 from ._watched import Watched, fileno
@@ -23,7 +24,7 @@ from ._watched import Watched, fileno
 _numbers = itertools.count()
 
 
-class QEventLoop(Running, Connecting, Sockets):
+class QEventLoop(Running, Connecting, Sockets, Executing):
     """A complete asyncio event loop that runs inside Qt's own.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
@@ -47,6 +48,8 @@ class QEventLoop(Running, Connecting, Sockets):
 
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
+
+    _logger = _ported.logger
 
     def __init__(
         self,

@@ -15,16 +15,19 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from . import _binding, _slots
-from ._loop import QEventLoop, new_event_loop
+from .. import _binding, _slots
+from .._loop import QEventLoop, new_event_loop
+from . import bindings as bindings
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-QiDefaultEventLoop = QEventLoop
+QiBaseEventLoop = QiDefaultEventLoop = QiSelectorEventLoop = QEventLoop
 
 __all__ = [
+    "QiBaseEventLoop",
     "QiDefaultEventLoop",
+    "QiSelectorEventLoop",
     "asyncsignal",
     "asyncsignalstream",
     "asyncslot",
@@ -36,9 +39,9 @@ __all__ = [
 ]
 
 if sys.version_info < (3, 16):
-    from ._policy import QEventLoopPolicy
+    from .._policy import QEventLoopPolicy
 
-    QiDefaultEventLoopPolicy = QEventLoopPolicy
+    QiDefaultEventLoopPolicy = QiSelectorEventLoopPolicy = QEventLoopPolicy
 
     @contextmanager
     def using_qt_from_asyncio() -> Iterator[None]:
@@ -49,7 +52,11 @@ if sys.version_info < (3, 16):
         finally:
             asyncio.set_event_loop_policy(None)
 
-    __all__ += ["QiDefaultEventLoopPolicy", "using_qt_from_asyncio"]
+    __all__ += [
+        "QiDefaultEventLoopPolicy",
+        "QiSelectorEventLoopPolicy",
+        "using_qt_from_asyncio",
+    ]
 
 
 @contextmanager
@@ -68,10 +75,14 @@ def using_asyncio_from_qt(
             asyncio.set_event_loop(None)
 
 
-def run_task(coro: Coroutine[Any, Any, _T], **kwargs: Any) -> asyncio.Task[_T]:
+def run_task(
+    coro: Coroutine[Any, Any, _T], *, allow_task_nesting: bool = True, **kwargs: Any
+) -> asyncio.Task[_T]:
     """Make a task that runs to its first wait at once: from Python 3.12 on; before, very soon."""
-    kwargs.pop("allow_task_nesting", None)
     loop = asyncio.get_running_loop()
+    if not allow_task_nesting and asyncio.current_task(loop) is not None:
+        coro.close()
+        raise RuntimeError("cannot call run_task from a running task: allow_task_nesting is False")
     if sys.version_info >= (3, 12):
         return asyncio.Task(coro, loop=loop, eager_start=True, **kwargs)
     return loop.create_task(coro, **kwargs)
@@ -159,6 +170,11 @@ class multisignal:
         """Have `slot(value, args)` called for each emission of each signal."""
         for signal, value in self.signal_map.items():
             signal.connect(lambda *args, value=value: slot(value, _copied(args)))
+
+
+def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A signal's arguments, to be kept beyond its emission."""
+    return _copied(args)
 
 
 def _copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
