@@ -20,22 +20,32 @@ from . import _binding
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
+    from ._block_on import block_on
+    from ._connection import SenderDestroyed
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
     from ._run import attach, run
+    from ._signals import SignalStream, once, stream
     from ._slots import asyncClose, asyncSlot, asyncWrap
+    from ._spawn import spawn
 
 __version__ = _native.__version__
 
 __all__ = [
     "QEventLoop",
     "QThreadExecutor",
+    "SenderDestroyed",
+    "SignalStream",
     "asyncClose",
     "asyncSlot",
     "asyncWrap",
     "attach",
+    "block_on",
     "new_event_loop",
+    "once",
     "run",
+    "spawn",
+    "stream",
 ]
 
 if _sys.version_info < (3, 16):
