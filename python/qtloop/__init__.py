@@ -22,8 +22,10 @@ with _binding.explain_missing_qt():
     from . import _native as _native
     from ._block_on import block_on
     from ._connection import SenderDestroyed
+    from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
+    from ._qml import qmlSlot
     from ._run import attach, run
     from ._signals import SignalStream, once, stream
     from ._slots import asyncClose, asyncSlot, asyncWrap
@@ -41,8 +43,10 @@ __all__ = [
     "asyncWrap",
     "attach",
     "block_on",
+    "exec_dialog",
     "new_event_loop",
     "once",
+    "qmlSlot",
     "run",
     "spawn",
     "stream",

@@ -53,19 +53,27 @@ def spawn(
     if not asyncio.iscoroutine(coro):
         hint = f": did you mean {coro.__name__}()?" if inspect.iscoroutinefunction(coro) else ""
         raise TypeError(f"spawn takes a coroutine, got {coro!r}{hint}")
+    # `create_task()` takes a context from Python 3.11 on.
+    options: dict[str, Any] = (
+        {"name": name} if context is None else {"name": name, "context": context}
+    )
+    task = start(coro, parent, **options)
+    task.add_done_callback(_slots._finish)
+    return task
+
+
+def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> asyncio.Task[_T]:
+    """Starts a task as `spawn()` does. Its exception is the caller's to report."""
     try:
         loop = _slots._loop()
         scope = None if parent is None else _scope(parent, loop)
-        options: Any = {} if context is None else {"context": context}  # new in Python 3.11
-        task: asyncio.Task[_T] = loop.create_task(coro, name=name, **options)
+        task: asyncio.Task[_T] = loop.create_task(coro, **options)
     except BaseException:
         coro.close()
         raise
-    _slots._tasks.add(task)
-    task.add_done_callback(_slots._finish)
-    if scope is not None:
-        scope.tasks.add(task)
-        task.add_done_callback(scope.tasks.discard)
+    for tasks in [_slots._tasks] if scope is None else [_slots._tasks, scope.tasks]:
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
     return task
 
 
