@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import weakref
@@ -39,10 +40,12 @@ class Connection:
         loop, thread = _slots._loop(), threading.get_ident()
 
         def deliver(function: Callable[..., object], *args: Any) -> None:
+            if loop.is_closed():
+                return
             if threading.get_ident() == thread:
                 function(*args)
             else:
-                with suppress(RuntimeError):  # the loop has been closed
+                with suppress(RuntimeError):  # the loop has just been closed
                     loop.call_soon_threadsafe(function, *args)
 
         this = weakref.ref(self)
@@ -82,10 +85,16 @@ class Connection:
             self.close()
 
 
-def _require_signal(signal: Any) -> None:
+@functools.cache
+def _core() -> Any:
+    """The binding's QtCore. To import it anew takes a tenth of the time of a wait."""
     if _binding.binding is None:
         raise RuntimeError("signals need a Qt binding: pip install PySide6 or PyQt6")
-    no_signals = (type, _binding.binding.QtCore.QObject)  # which have a `connect`, too
+    return _binding.binding.QtCore
+
+
+def _require_signal(signal: Any) -> None:
+    no_signals = (type, _core().QObject)  # which have a `connect`, too
     if isinstance(signal, no_signals) or not callable(getattr(signal, "connect", None)):
         raise TypeError(
             f"a signal of an object was expected, such as `button.clicked`, got {signal!r}"
@@ -98,9 +107,8 @@ def _disconnect(handle: Any) -> None:
     A signal's own `disconnect` crashes PyQt then. The price: PyQt keeps 1 KiB per connection that
     is ended in this way until the sender is destroyed.
     """
-    assert _binding.binding is not None
     for each in handle if isinstance(handle, list) else [handle]:
-        _binding.binding.QtCore.QObject.disconnect(each)
+        _core().QObject.disconnect(each)
 
 
 def _sender_is_alive() -> bool:
@@ -109,7 +117,7 @@ def _sender_is_alive() -> bool:
     False with PySide, whose `_disconnect` frees everything.
     """
     global _asks_for_sender
-    core: Any = _binding.binding.QtCore if _binding.binding else None
+    core = _core()
     if not hasattr(core, "pyqtSignal"):
         return False
     if _asks_for_sender is None:

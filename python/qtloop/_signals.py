@@ -45,7 +45,7 @@ class _Buffer:
     def wake(self) -> None:
         """Resumes all that wait; each looks again."""
         for waiter in self.waiters:
-            if not waiter.done():
+            if not (waiter.done() or self.loop.is_closed()):
                 waiter.set_result(None)
 
     async def get(self) -> tuple[Any, ...]:
