@@ -210,6 +210,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _on_quit(self) -> None:
         """The application has emitted `aboutToQuit`; the program's slots of it come next."""
+        self._has_quit = True
         self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
         for wait in self._waits:
             wait.limit()

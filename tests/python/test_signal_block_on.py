@@ -161,30 +161,59 @@ def block(seconds):
 """
 
 
-def test_stopped_loop_cancels_the_coroutine_which_cleans_up(child: Child) -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("grace", "seconds", "printed"),
+    [(20, 0.2, ["completed", "result"]), (0.1, 60, ["cleaned up", "CancelledError"])],
+)
+def test_stopped_loop_gives_the_coroutine_its_grace_and_then_cancels_it(
+    child: Child, grace: float, seconds: float, printed: list[str]
+) -> None:
+    program = f"""
 loop = QEventLoop()
 asyncio.set_event_loop(loop)
-loop.call_soon(lambda: block(60))
-loop.set_exception_handler(lambda _, context: print("reported", type(context["exception"])))
+loop.quit_grace = {grace}
+loop.call_soon(block, {seconds})
+loop.set_exception_handler(lambda _, context: None)
 loop.call_later(0.05, loop.stop)
 with loop:
     loop.run_forever()
 print("ended")
 """
-    lines = child(ENDING + program).stdout.splitlines()
-    assert lines[:2] == ["cleaned up", "CancelledError"]
-    assert lines[-1] == "ended"
+    assert child(ENDING + program).stdout.splitlines() == [*printed, "ended"]
 
 
 @needs_binding
-def test_quit_lets_the_coroutine_complete_before_the_run_ends(child: Child) -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("grace", "seconds", "printed"),
+    [(20, 0.2, ["completed", "result"]), (0.1, 60, ["cleaned up", "CancelledError"])],
+)
+def test_quit_gives_the_coroutine_its_grace_and_then_cancels_it(
+    child: Child, grace: float, seconds: float, printed: list[str]
+) -> None:
+    program = f"""
 app = QtWidgets.QApplication([])
 async def main():
-    asyncio.get_running_loop().call_later(0.05, app.quit)
-    block(0.3)
+    loop = asyncio.get_running_loop()
+    loop.quit_grace = {grace}
+    loop.call_later(0.05, app.quit)
+    block({seconds})
 qtloop.run(main())
+print("ended")
+"""
+    assert child(ENDING + program).stdout.splitlines() == [*printed, "ended"]
+
+
+@needs_binding
+def test_slot_of_a_plain_exec_gets_its_result(child: Child) -> None:
+    program = """
+app = QtWidgets.QApplication([])
+loop = QEventLoop(app)
+asyncio.set_event_loop(loop)
+def slot():
+    block(0.05)
+    app.exit()
+QtCore.QTimer.singleShot(0, slot)
+app.exec()
 print("ended")
 """
     assert child(ENDING + program).stdout.splitlines() == ["completed", "result", "ended"]
