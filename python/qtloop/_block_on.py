@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from . import _native
 
 if TYPE_CHECKING:
-    from ._loop import QEventLoop
+    from ._running import Running
 
 _T = TypeVar("_T")
 
@@ -42,12 +42,12 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
     return wait(loop, awaitable)
 
 
-def nests(loop: QEventLoop) -> bool:
+def nests(loop: Running) -> bool:
     """Whether `run_until_complete()` of a running loop may wait: `nest_asyncio.apply()` says so."""
     return loop.is_running() and hasattr(asyncio, "_nest_patched")
 
 
-def wait(loop: QEventLoop, awaitable: Awaitable[_T]) -> _T:
+def wait(loop: Running, awaitable: Awaitable[_T]) -> _T:
     """Waits as `block_on()` does, for a loop of this thread."""
     if not loop.is_running() and _native.level() == 0:
         result: _T = loop.run_until_complete(awaitable)

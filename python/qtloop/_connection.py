@@ -87,7 +87,7 @@ class Connection:
 
 @functools.cache
 def _core() -> Any:
-    """The binding's QtCore. To import it anew takes a tenth of the time of a wait."""
+    """Returns the QtCore module; an import each time would take a tenth of a wait."""
     if _binding.binding is None:
         raise RuntimeError("signals need a Qt binding: pip install PySide6 or PyQt6")
     return _binding.binding.QtCore

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _SCOPE = "_qtloop_scope"  # an attribute of QObjects that own tasks
 
 
-class _Scope:
+class Scope:
     """The tasks of one QObject. One connection serves them all, so tasks that end leave nothing."""
 
     def __init__(self, parent: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -27,10 +27,17 @@ class _Scope:
         # PyQt reports the end of a connection in the next turn of Qt, its emission at once.
         self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
 
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Binds a task to the object, which its first step may have destroyed already."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        if self.has_ended:
+            task.cancel()
+
     def cancel(self) -> None:
         """Cancels all tasks; their coroutines see it at their next `await`."""
         self.has_ended = True
-        for task in self.tasks:
+        for task in list(self.tasks):
             task.cancel()
 
 
@@ -66,18 +73,20 @@ def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> 
     """Starts a task as `spawn()` does. Its exception is the caller's to report."""
     try:
         loop = _slots._loop()
-        scope = None if parent is None else _scope(parent, loop)
+        scope = None if parent is None else scope_of(parent, loop)
         task: asyncio.Task[_T] = loop.create_task(coro, **options)
     except BaseException:
         coro.close()
         raise
-    for tasks in [_slots._tasks] if scope is None else [_slots._tasks, scope.tasks]:
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    _slots._tasks.add(task)
+    task.add_done_callback(_slots._tasks.discard)
+    if scope is not None:
+        scope.add(task)
     return task
 
 
-def _scope(parent: Any, loop: asyncio.AbstractEventLoop) -> _Scope:
+def scope_of(parent: Any, loop: asyncio.AbstractEventLoop) -> Scope:
+    """Returns the scope of a QObject for the tasks of this loop, a new one if there is none."""
     binding = _binding.binding
     if binding is None or not isinstance(parent, binding.QtCore.QObject):
         of = f" of {binding.name}" if binding else ", and there is no Qt binding"
@@ -85,8 +94,8 @@ def _scope(parent: Any, loop: asyncio.AbstractEventLoop) -> _Scope:
             f"parent must be a QObject{of}, not {parent!r}: leave it out "
             "for a task that no object owns, and cancel that yourself"
         )
-    scope: _Scope | None = vars(parent).get(_SCOPE)
+    scope: Scope | None = vars(parent).get(_SCOPE)
     if scope is None or scope.loop is not loop or scope.has_ended:
         # The slot refers to it, so it also outlives the Python wrapper of an object that Qt owns.
-        scope = vars(parent)[_SCOPE] = _Scope(parent, loop)
+        scope = vars(parent)[_SCOPE] = Scope(parent, loop)
     return scope

@@ -204,6 +204,24 @@ print("ended")
 
 
 @needs_binding
+def test_slot_whose_wait_a_quit_cuts_short_is_not_reported(child: Child) -> None:
+    program = """
+app = QtWidgets.QApplication([])
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.quit_grace = 0.1
+    QtCore.QTimer.singleShot(0, lambda: block(60))
+    loop.call_later(0.05, app.quit)
+    await asyncio.sleep(60)
+qtloop.run(main())
+print("ended")
+"""
+    done = child(ENDING + program)
+    assert done.stdout.splitlines() == ["cleaned up", "CancelledError", "ended"]
+    assert done.stderr == ""
+
+
+@needs_binding
 def test_slot_of_a_plain_exec_gets_its_result(child: Child) -> None:
     program = """
 app = QtWidgets.QApplication([])

@@ -237,6 +237,24 @@ def test_parent_works_with_a_second_loop(app: Any) -> None:
 
 
 @needs_binding
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in 3.12")
+def test_task_whose_first_step_destroys_the_parent_is_cancelled(app: Any) -> None:
+    async def close(parents: list[Any]) -> None:
+        parents.pop().deleteLater()
+        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        parents = [QtCore.QObject()]
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        task = qtloop.spawn(close(parents), parent=parents[0])
+        await asyncio.wait([task], timeout=10)
+        assert task.cancelled()
+
+    qtloop.run(main())
+
+
+@needs_binding
 def test_spawn_with_a_destroyed_parent_is_an_error(app: Any) -> None:
     async def main() -> None:
         parent = QtCore.QObject()
