@@ -1,4 +1,4 @@
-"""Tasks that the loop keeps alive, and that end with a QObject: `spawn()`."""
+"""Tasks that the loop keeps alive until they complete: `spawn()`."""
 
 from __future__ import annotations
 
@@ -8,37 +8,10 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from . import _binding, _slots
-from ._connection import Connection
+from . import _slots
+from ._owner import scope_of
 
 _T = TypeVar("_T")
-
-_SCOPE = "_qtloop_scope"  # an attribute of QObjects that own tasks
-
-
-class Scope:
-    """The tasks of one QObject. One connection serves them all, so tasks that end leave nothing."""
-
-    def __init__(self, parent: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self.tasks: set[asyncio.Task[Any]] = set()
-        self.has_ended = False
-        cancel = self.cancel
-        # PyQt reports the end of a connection in the next turn of Qt, its emission at once.
-        self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
-
-    def add(self, task: asyncio.Task[Any]) -> None:
-        """Binds a task to the object, which its first step may have destroyed already."""
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        if self.has_ended:
-            task.cancel()
-
-    def cancel(self) -> None:
-        """Cancels all tasks; their coroutines see it at their next `await`."""
-        self.has_ended = True
-        for task in list(self.tasks):
-            task.cancel()
 
 
 def spawn(
@@ -83,19 +56,3 @@ def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> 
     if scope is not None:
         scope.add(task)
     return task
-
-
-def scope_of(parent: Any, loop: asyncio.AbstractEventLoop) -> Scope:
-    """Returns the scope of a QObject for the tasks of this loop, a new one if there is none."""
-    binding = _binding.binding
-    if binding is None or not isinstance(parent, binding.QtCore.QObject):
-        of = f" of {binding.name}" if binding else ", and there is no Qt binding"
-        raise TypeError(
-            f"parent must be a QObject{of}, not {parent!r}: leave it out "
-            "for a task that no object owns, and cancel that yourself"
-        )
-    scope: Scope | None = vars(parent).get(_SCOPE)
-    if scope is None or scope.loop is not loop or scope.has_ended:
-        # The slot refers to it, so it also outlives the Python wrapper of an object that Qt owns.
-        scope = vars(parent)[_SCOPE] = Scope(parent, loop)
-    return scope
