@@ -6,6 +6,7 @@ so there is one while Qt serves a loop.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from types import TracebackType
 
@@ -21,7 +22,7 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         loop._fail(error)
-    else:
+    elif not isinstance(error, asyncio.CancelledError):  # of a wait that the end of a run cut short
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
 
 

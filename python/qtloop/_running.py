@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from . import _binding, _end, _hosting, _native
+from . import _binding, _block_on, _end, _hosting, _native
 from ._quit import listens_to, moved
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
@@ -38,6 +38,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     coroutines of `asyncClose`, also when the loop is stopped. After that the run ends; under
     `qtloop.run()` the main task is cancelled."""
 
+    _nest_patched = True  # nest_asyncio leaves the methods of a class with this attribute alone
     _cancels_on_quit = False
     _has_quit = False
     _given_app: Any = None
@@ -76,6 +77,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
         and the loop can run again; but see `quit_grace`.
         """
+        if _block_on.nests(self):
+            return _block_on.wait(self, future)
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         self._ensure_application()
@@ -207,6 +210,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _on_quit(self) -> None:
         """The application has emitted `aboutToQuit`; the program's slots of it come next."""
+        self._has_quit = True
         self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
         for wait in self._waits:
             wait.limit()

@@ -2,7 +2,7 @@
 
 What differs: no thread waits for sockets, tasks go on while any dialog is open and not only inside
 of `modal`, and `app.quit()` ends `asyncio.run()` too. New programs have `qtloop.run()`,
-`qtloop.attach()`, `asyncSlot` and `asyncWrap`; to await a signal there is `asyncsignal` here.
+`qtloop.attach()`, `asyncSlot`, `asyncWrap`, and `qtloop.once()` and `stream()` to await signals.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .. import _binding, _slots
+from .. import _slots
+from .._lent import keep
 from .._loop import QEventLoop, new_event_loop
+from .._signals import SignalStream
 from . import bindings as bindings
 
 _P = ParamSpec("_P")
@@ -127,37 +129,20 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 async def asyncsignal(signal: Any) -> tuple[Any, ...]:
-    """Wait for a signal to be emitted once; its arguments.
+    """Wait for a signal to be emitted once; the tuple of its arguments.
 
-    If the sender goes first, this waits until it is cancelled.
+    If the sender is destroyed first, `qtloop.SenderDestroyed` is raised.
     """
-    emitted: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
-
-    def slot(*args: Any) -> None:
-        if not emitted.done():
-            emitted.set_result(_copied(args))
-
-    connection = signal.connect(slot)
-    try:
-        return await emitted
-    finally:
-        _disconnect(connection)
+    async with asyncsignalstream(signal, maxsize=1, drops_newest=True, once=True) as emissions:
+        args: tuple[Any, ...] = await anext(emissions)
+        return args
 
 
-class asyncsignalstream:
+class asyncsignalstream(SignalStream):
     """The arguments of each emission of a signal, from now on: `async for args in ...`."""
 
-    def __init__(self, signal: Any) -> None:
-        queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-        self._queue = queue
-        connection = signal.connect(lambda *args: queue.put_nowait(_copied(args)))
-        weakref.finalize(self, _disconnect, connection).atexit = False
-
-    def __aiter__(self) -> asyncsignalstream:
-        return self
-
     async def __anext__(self) -> tuple[Any, ...]:
-        return await self._queue.get()
+        return await self._buffer.get()
 
 
 class multisignal:
@@ -166,27 +151,14 @@ class multisignal:
     def __init__(self, signal_map: Mapping[Any, Any]) -> None:
         self.signal_map = signal_map
 
-    def connect(self, slot: Callable[..., object]) -> None:
+    def connect(self, slot: Callable[..., object]) -> list[Any]:
         """Have `slot(value, args)` called for each emission of each signal."""
-        for signal, value in self.signal_map.items():
-            signal.connect(lambda *args, value=value: slot(value, _copied(args)))
+        return [
+            signal.connect(lambda *args, value=value: slot(value, keep(args)))
+            for signal, value in self.signal_map.items()
+        ]
 
 
 def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """A signal's arguments, to be kept beyond its emission."""
-    return _copied(args)
-
-
-def _copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A signal's arguments, to be kept: PyQt's are the sender's own, and may end with the call."""
-    core: Any = _binding.binding.QtCore if _binding.binding else None
-    if not hasattr(core, "QVariant"):
-        return args
-    return tuple(core.QVariant(each).value() for each in args)
-
-
-def _disconnect(connection: Any) -> None:
-    # By the connection, for that is no error if the sender is gone; the signal's own `disconnect`
-    # would end the process then, under PyQt.
-    assert _binding.binding is not None
-    _binding.binding.QtCore.QObject.disconnect(connection)
+    return keep(args)
