@@ -108,14 +108,17 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     def _wind_up(self) -> None:
         before, self._before_quit = self._before_quit, None
+        had_extent = self._extent is not None
         self._end_extent()
         if self.is_closed() or asyncio._get_running_loop() is not None:
             return
         if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
             return
-        if before is not None:
+        if had_extent or before is not None:
+            # What the program's exec() has left, as at the end of run_forever().
             with self._running():
                 self._before_quit = before
+                self._settle(None)
                 self._finish_tasks_of_quit()
         runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
         self.run_until_complete(self.shutdown_asyncgens())

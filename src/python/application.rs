@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -38,8 +39,13 @@ fn notify(event: app::Event) {
         let Some(callback) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, callback) }) else {
             return;
         };
-        if let Err(error) = callback.call1((name,)) {
-            error.write_unraisable(py, Some(&callback));
+        match callback.call1((name,)) {
+            Ok(_) => {}
+            // It is the program's, which Qt is about to return to. SAFETY: the lock is held.
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => unsafe {
+                ffi::PyErr_SetInterrupt();
+            },
+            Err(error) => error.write_unraisable(py, Some(&callback)),
         }
     });
 }

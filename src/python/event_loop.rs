@@ -119,7 +119,7 @@ impl State {
         let py = event_loop.py();
         let depth = turn.depth();
         if let Err(error) = py.check_signals() {
-            return self.interrupted(event_loop, error);
+            return self.end_by(event_loop, error, self.thread_id.get().is_some());
         }
         let outer = match Outer::replace(event_loop) {
             Ok(outer) => outer,
@@ -171,7 +171,7 @@ impl State {
             result = result.and(Err(os_error(error)));
         }
         if let Err(error) = result {
-            self.fail(event_loop, error);
+            self.end_by(event_loop, error, before.0.is_some());
         }
         drop(turn);
         if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
@@ -188,20 +188,17 @@ impl State {
         }
     }
 
-    /// A signal handler has raised before a turn.
-    fn interrupted(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
-        let py = event_loop.py();
-        let is_running = self.thread_id.get().is_some();
-        if !is_running && error.is_instance_of::<PyKeyboardInterrupt>(py) {
-            // Nobody runs the loop who would raise it: the program's own code does, when Qt returns to it.
-            if let Ok(driver) = self.driver() {
-                driver.stop();
-            }
-            // SAFETY: the lock is held.
-            unsafe { ffi::PyErr_SetInterrupt() };
-        } else {
-            self.fail(event_loop, error);
+    /// Stops the loop by the error of a turn. If nobody runs the loop, nobody would raise a KeyboardInterrupt: then it is
+    /// set anew, and the program's own code raises it when Qt returns to that.
+    fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr, is_run: bool) {
+        if is_run || !error.is_instance_of::<PyKeyboardInterrupt>(event_loop.py()) {
+            return self.fail(event_loop, error);
         }
+        if let Ok(driver) = self.driver() {
+            driver.stop();
+        }
+        // SAFETY: the lock is held.
+        unsafe { ffi::PyErr_SetInterrupt() };
     }
 
     /// Stops the loop by an error. The first one is kept for `run_forever` to raise; nobody could raise a second one.
