@@ -222,7 +222,9 @@ def test_second_application_ends_the_run_with_an_error_that_names_the_cure(child
     assert "make the QApplication before qtloop.run()" in printed or "singleton" in printed
 
 
-def test_interrupt_of_an_exec_with_a_loop_that_nobody_runs_reaches_the_program(child: Child) -> None:
+def test_interrupt_of_an_exec_with_a_loop_that_nobody_runs_reaches_the_program(
+    child: Child,
+) -> None:
     program = """
         app = QtWidgets.QApplication([])
         loop = QEventLoop(app, already_running=True)

@@ -39,9 +39,7 @@ def by_exec(until: Callable[[], bool]) -> None:
 
 def by_process_events(until: Callable[[], bool]) -> None:
     while not until():
-        QtCore.QCoreApplication.processEvents(
-            QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents
-        )
+        QtCore.QCoreApplication.processEvents(QtCore.QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 def by_dialog(until: Callable[[], bool]) -> None:
@@ -284,7 +282,9 @@ def test_stop_ends_an_exec_of_the_program(loop: QEventLoop, app: Any) -> None:
 
 def test_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_turn(loop: QEventLoop) -> None:
     seen: list[str] = []
-    loop.call_soon(lambda: (seen.append("stopped"), loop.stop(), loop.call_soon(seen.append, "next")))
+    loop.call_soon(
+        lambda: (seen.append("stopped"), loop.stop(), loop.call_soon(seen.append, "next"))
+    )
     by_process_events(lambda: bool(seen))
     loop.run_forever()
     assert seen[0] == "stopped"
@@ -419,7 +419,8 @@ def test_forgotten_loop_does_not_disturb_the_next_one(app: Any, loop: QEventLoop
 def test_guest_lives_without_a_reference_until_its_close(app: Any) -> None:
     seen: list[QEventLoop] = []
     QEventLoop(app, already_running=True).call_later(
-        0.001, lambda: seen.append(asyncio.get_running_loop())  # type: ignore[arg-type]
+        0.001,
+        lambda: seen.append(asyncio.get_running_loop()),  # type: ignore[arg-type]
     )
     gc.collect()
     by_exec(lambda: bool(seen))
