@@ -9,7 +9,7 @@ import pytest
 from conftest import Child
 
 import qtloop
-from qtloop import QEventLoop, asyncClose, asyncSlot
+from qtloop import QEventLoop
 from qtloop._binding import binding
 
 if binding is None:
@@ -218,7 +218,7 @@ def quits(app: Any) -> Any:
 def opened(dialog: Any) -> asyncio.Future[int]:
     """Resolves when the dialog is closed."""
     future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    dialog.finished.connect(lambda result: future.done() or future.set_result(result))
+    dialog.finished.connect(future.set_result)
     dialog.open()
     return future
 
