@@ -10,7 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from . import _hosting, _native
+from . import _native
 
 if TYPE_CHECKING:
     from ._loop import QEventLoop
@@ -25,21 +25,31 @@ _PATIENCE = 1.0
 _ending: int | None = None
 
 
-@atexit.register
 def _let_go() -> None:
     """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
+    from . import _hosting
+
     global _ending
     _ending = threading.get_ident()
     _native.watch_application(None)
-    elsewhere = []
+    elsewhere, in_turns = [], []
     for loop, thread in list(_hosting.threads.items()):
-        if thread == _ending or not loop.is_running():
+        if thread == _ending:
             loop._detach()
+        elif not (loop._is_run() or loop._extent):
+            # Somebody else runs Qt there; no turn of the loop begins after this.
+            loop._detach()
+            in_turns.append(loop)
         else:
             # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
             # does not survive. So it leaves Qt before, and waits in peace.
             loop.stop()
             elsewhere.append(loop)
+    if in_turns:
+        time.sleep(0.005)  # for a turn that waits for the interpreter at this moment
+    deadline = time.monotonic() + _PATIENCE
+    while any(loop._depth() > 0 for loop in in_turns) and time.monotonic() < deadline:
+        time.sleep(0.001)
     if not _have_left(elsewhere):
         for loop in elsewhere:
             # A callback that holds its loop up; this has no effect on a thread that has none.
@@ -48,11 +58,18 @@ def _let_go() -> None:
         _have_left(elsewhere)
 
 
+def come_first() -> None:
+    """Have `_let_go` called before the clean-up of a binding that was imported meanwhile.
+
+    PyQt6 destroys Qt objects then, also those in use by other threads.
+    """
+    atexit.unregister(_let_go)
+    atexit.register(_let_go)
+
+
 def _have_left(elsewhere: list[QEventLoop]) -> bool:
     """Wait until these loops are off Qt, but not for long; whether they are."""
     deadline = time.monotonic() + _PATIENCE
-    # A turn that waits for the interpreter at this moment finds its loop taken off.
-    time.sleep(0)
     return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in elsewhere)
 
 

@@ -11,7 +11,7 @@ import weakref
 from asyncio import events
 from typing import TYPE_CHECKING
 
-from . import _excepthook, _native
+from . import _end, _excepthook, _native
 
 if TYPE_CHECKING:
     from ._loop import QEventLoop
@@ -34,6 +34,7 @@ def serve(loop: QEventLoop) -> None:
         return
     loop._attach()
     loop._is_served = True
+    _end.come_first()
     _waiting.pop(loop, None)
     threads[loop] = thread
     _excepthook.install()

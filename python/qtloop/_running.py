@@ -317,6 +317,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             finally:
                 del error
 
+    def _close_self_pipe(self) -> None:
+        if self._ssock.fileno() < 0:  # type: ignore[attr-defined]
+            return  # the garbage collector has closed it before the loop
+        super()._close_self_pipe()  # type: ignore[misc]
+
     # The state of running
 
     @contextmanager

@@ -626,6 +626,11 @@ impl EventLoop {
         self.driver(py).is_ok_and(|driver| driver.is_attached())
     }
 
+    /// Whether a run is under way.
+    fn _is_run(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.is_run())
+    }
+
     /// Begin a run on this thread, after _attach(). `host_loop` says which Qt loop _exec() is to run: "application",
     /// "thread" or "nested".
     fn _begin_run(&self, py: Python<'_>, host_loop: &str) -> PyResult<()> {

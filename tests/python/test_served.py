@@ -480,3 +480,85 @@ def test_prompt_of_python_serves_a_loop_and_reports_errors_itself(
         os.write(terminal, b"\nimport os; os._exit(0)\n")
         os.waitpid(child, 0)
         os.close(terminal)
+
+
+# The interpreter's end, and forks
+
+
+def test_interpreter_ends_beside_a_daemon_thread_that_runs_qt_with_a_busy_loop(
+    child: Child,
+) -> None:
+    program = """
+        app = QtWidgets.QApplication([])
+        kept = []
+        def run():
+            loop = QEventLoop()
+            async def tick():
+                while True:
+                    await asyncio.sleep(0.0005)
+            kept.extend((loop, loop.create_task(tick())))
+            QtCore.QEventLoop().exec()
+        threading.Thread(target=run, daemon=True).start()
+        QtCore.QTimer.singleShot(20, app.quit)
+        app.exec()
+        print("ends")
+    """
+    assert child(program).stdout == "ends\n"
+
+
+def test_forked_child_does_not_serve_the_loops_of_its_parent(child: Child) -> None:
+    program = """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        app = QtWidgets.QApplication([])
+        loop = QEventLoop(app)
+        ticks = []
+        async def tick():
+            while True:
+                await asyncio.sleep(0.001)
+                ticks.append(os.getpid())
+        task = loop.create_task(tick())
+        def serve():
+            QtCore.QTimer.singleShot(20, app.quit)
+            app.exec()
+        serve()
+        pid = os.fork()
+        if pid == 0:
+            serve()
+            assert os.getpid() not in ticks
+            other = QEventLoop(app)
+            print(other.run_until_complete(asyncio.sleep(0.001, "child")), flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        before = len(ticks)
+        serve()
+        print("parent", len(ticks) > before)
+        task.cancel()
+        loop.close()
+    """
+    assert child(program).stdout == "child\nparent True\n"
+
+
+def test_forgotten_loops_leave_no_descriptor_and_no_hook(child: Child) -> None:
+    program = """
+        import gc, warnings
+        warnings.simplefilter("ignore", ResourceWarning)
+        app = QtWidgets.QApplication([])
+        def count():
+            return len(os.listdir("/proc/self/fd"))
+        def forget():
+            loop = QEventLoop(app)
+            loop.call_later(60, print)
+            loop.self = loop
+        forget()
+        gc.collect()
+        before = count()
+        for _ in range(20):
+            forget()
+        gc.collect()
+        QtCore.QTimer.singleShot(5, app.quit)
+        app.exec()
+        print(count() <= before, sys.excepthook is sys.__excepthook__)
+    """
+    done = child(program)
+    assert (done.stdout, done.stderr) == ("True True\n", "")
