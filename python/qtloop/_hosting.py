@@ -72,7 +72,7 @@ def _application_changed(event: str) -> None:
             loop._on_quit()
         elif event == "destroyed":
             # Its dispatcher goes with it. The next application serves the loop again.
-            loop._kept_app = None
+            loop._kept_app = loop._given_app = None
             release(loop)
             _waiting[loop] = thread
         elif event == "doubled" and loop.is_running():

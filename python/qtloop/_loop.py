@@ -114,7 +114,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             return
         if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
             return
-        if had_extent or before is not None:
+        if (had_extent or before is not None) and not self._has_fatal():
             # What the program's exec() has left, as at the end of run_forever().
             with self._running():
                 self._before_quit = before
