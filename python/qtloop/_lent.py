@@ -1,0 +1,40 @@
+"""Copies of what a signal only lends: values that PyQt6 passes as views into the sender's memory.
+
+PyQt6 copies a value whose type Qt can store in a QVariant. Of the others, such as `QItemSelection`,
+`QTextCharFormat` and `QTextCursor`, a slot gets a wrapper that points into the sender's stack and
+dangles when the emission ends. PySide6 copies all values.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a signal's arguments, safe to use after the emission: lent values are copied.
+
+    Objects with an identity, such as a QObject or an item of a view, are passed on as they are.
+    """
+    # sip knows who owns an object. A program that has not imported PyQt6 has none of its objects.
+    sip = sys.modules.get("PyQt6.sip")
+    if sip is None:
+        return args
+    return tuple(_copy(each) if _is_lent(sip, each) else each for each in args)
+
+
+def _is_lent(sip: Any, value: Any) -> bool:
+    # PyQt6 makes every class with an identity a sip.wrapper, which can have an owner; a class of
+    # plain values is a bare simplewrapper.
+    return (
+        isinstance(value, sip.simplewrapper)
+        and not isinstance(value, sip.wrapper)
+        and not sip.ispyowned(value)
+    )
+
+
+def _copy(value: Any) -> Any:
+    try:
+        return type(value)(value)
+    except TypeError:  # it has no copy constructor
+        return value
