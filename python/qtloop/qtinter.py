@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import sys
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from . import _binding, _slots
+from . import _binding
+from ._coroutines import Call
+from ._eager import start
+from ._lent import keep
 from ._loop import QEventLoop, new_event_loop
+from ._slots import asyncWrap
+from ._thread_loop import thread_loop
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 QiDefaultEventLoop = QEventLoop
+
+_tasks: set[asyncio.Task[Any]] = set()  # a loop itself holds its tasks weakly
 
 __all__ = [
     "QiDefaultEventLoop",
@@ -68,13 +76,17 @@ def using_asyncio_from_qt(
             asyncio.set_event_loop(None)
 
 
-def run_task(coro: Coroutine[Any, Any, _T], **kwargs: Any) -> asyncio.Task[_T]:
-    """Make a task that runs to its first wait at once: from Python 3.12 on; before, very soon."""
-    kwargs.pop("allow_task_nesting", None)
-    loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coro, loop=loop, eager_start=True, **kwargs)
-    return loop.create_task(coro, **kwargs)
+def run_task(
+    coro: Coroutine[Any, Any, _T], *, allow_task_nesting: bool = True, **kwargs: Any
+) -> asyncio.Task[_T]:
+    """Make a task that runs to its first wait at once."""
+    try:
+        loop = thread_loop()
+    except RuntimeError as error:
+        raise RuntimeError(f"no running event loop: {error}") from None
+    if not allow_task_nesting and asyncio.current_task(loop) is not None:
+        raise RuntimeError("run_task(allow_task_nesting=False) was called from a running task")
+    return start(loop, coro, **kwargs)
 
 
 def asyncslot(
@@ -84,24 +96,37 @@ def asyncslot(
 ) -> Callable[..., asyncio.Task[_T] | None]:
     """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
 
-    A bound method's object is not kept alive by it; once that is gone, the slot does nothing.
-    As from any task, an exception is reported when nobody has asked for it.
+    It has the function's name. The object of a bound method is not kept alive by it; a slot whose
+    object was deleted does nothing and returns None. As from any task, an exception is reported if
+    no code retrieves it.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
-    fitting = _slots._trimmer(fn)
-    is_bound = getattr(fn, "__self__", None) is not None
-    target: Callable[[], Any] = weakref.WeakMethod(fn) if is_bound else lambda: fn
+    method: Any = fn if inspect.ismethod(fn) else None
+    call = Call(method.__func__ if method else fn, "asyncslot")
+    if missing := call.required_keywords:
+        raise TypeError(
+            f"no signal can call {call.name}, which needs the keyword arguments "
+            f"{', '.join(missing)}: give them defaults, or pass them by functools.partial"
+        )
+    instance = weakref.ref(method.__self__) if method else None
 
     def slot(*args: Any) -> asyncio.Task[_T] | None:
-        function = target()
-        if function is None:
-            return None
-        task = task_runner(function(*fitting(args, {})))
-        _slots._tasks.add(task)
-        task.add_done_callback(_slots._tasks.discard)
+        if instance is not None:
+            if (owner := instance()) is None:
+                return None
+            args = (owner, *args)
+        task = task_runner(call(keep(args), {}))
+        if not task.done():
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
         return task
 
+    if method is None:
+        return functools.wraps(fn)(slot)
+    # Not by functools.wraps, whose `__wrapped__` would keep the object alive.
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        setattr(slot, name, getattr(fn, name))
     return slot
 
 
@@ -110,7 +135,7 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
     @functools.wraps(fn)
     async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await _slots.asyncWrap(fn, *args, **kwargs)
+        return await asyncWrap(fn, *args, **kwargs)
 
     return wrapper
 
@@ -124,7 +149,7 @@ async def asyncsignal(signal: Any) -> tuple[Any, ...]:
 
     def slot(*args: Any) -> None:
         if not emitted.done():
-            emitted.set_result(_copied(args))
+            emitted.set_result(keep(args))
 
     connection = signal.connect(slot)
     try:
@@ -139,7 +164,7 @@ class asyncsignalstream:
     def __init__(self, signal: Any) -> None:
         queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
         self._queue = queue
-        connection = signal.connect(lambda *args: queue.put_nowait(_copied(args)))
+        connection = signal.connect(lambda *args: queue.put_nowait(keep(args)))
         weakref.finalize(self, _disconnect, connection).atexit = False
 
     def __aiter__(self) -> asyncsignalstream:
@@ -158,15 +183,7 @@ class multisignal:
     def connect(self, slot: Callable[..., object]) -> None:
         """Have `slot(value, args)` called for each emission of each signal."""
         for signal, value in self.signal_map.items():
-            signal.connect(lambda *args, value=value: slot(value, _copied(args)))
-
-
-def _copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A signal's arguments, to be kept: PyQt's are the sender's own, and may end with the call."""
-    core: Any = _binding.binding.QtCore if _binding.binding else None
-    if not hasattr(core, "QVariant"):
-        return args
-    return tuple(core.QVariant(each).value() for each in args)
+            signal.connect(lambda *args, value=value: slot(value, keep(args)))
 
 
 def _disconnect(connection: Any) -> None:

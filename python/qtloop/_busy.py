@@ -1,0 +1,73 @@
+"""What a slot does that is called while a task of it runs: `when_busy` of `asyncSlot`."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeAlias, get_args
+
+WhenBusy: TypeAlias = Literal["parallel", "queue", "drop", "restart"]
+_Coroutine: TypeAlias = Coroutine[Any, Any, Any]
+_Start: TypeAlias = Callable[[_Coroutine], asyncio.Task[Any]]
+
+
+def check(when_busy: str) -> None:
+    """Raise ValueError if there is no such policy."""
+    choices = get_args(WhenBusy)
+    if when_busy not in choices:
+        raise ValueError(f"when_busy={when_busy!r} is not one of {', '.join(map(repr, choices))}")
+
+
+class _Run:
+    """The tasks of one slot, for one object on one loop, that have not ended."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    async def in_turn(self, call: Callable[[], _Coroutine]) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        if task not in self.tasks:  # it starts inside the call that makes it
+            self.tasks.append(task)
+        try:
+            async with self.lock:  # first come, first served
+                return await call()
+        finally:
+            self.tasks.remove(task)
+
+
+class Runs:
+    """The calls of one slot, kept apart by object and loop."""
+
+    def __init__(self) -> None:
+        # Each run belongs to the coroutines of its tasks. They keep the object alive, too, so that
+        # its id is not used again; and a run that a closed loop has cut off is dropped with them.
+        self._runs: weakref.WeakValueDictionary[tuple[int, int], _Run] = (
+            weakref.WeakValueDictionary()
+        )
+
+    def begin(
+        self,
+        when_busy: WhenBusy,
+        owner: object,
+        loop: asyncio.AbstractEventLoop,
+        call: Callable[[], _Coroutine],
+        start: _Start,
+    ) -> asyncio.Task[Any]:
+        """Start a task that makes the call, or do what the policy says; the task that counts."""
+        key = (id(owner), id(loop))
+        run = self._runs.get(key)
+        if run is None:
+            run = self._runs[key] = _Run()
+        busy = [task for task in run.tasks if not task.done()]
+        if busy and when_busy == "drop":
+            return busy[0]
+        if when_busy == "restart":
+            for task in busy:
+                task.cancel()
+        task = start(run.in_turn(call))
+        if not task.done() and task not in run.tasks:  # it has yet to start
+            run.tasks.append(task)
+        return task
