@@ -90,7 +90,7 @@ def asyncSlot(
             options.when_busy = when_busy
         if scoped is not None:
             options.scoped = scoped
-        if types or kwargs or not call.takes_signal_arguments:
+        if types or kwargs:
             qt_slot = as_qt_slot(*types, **kwargs)(fn if known else slot)
         else:
             qt_slot = as_qt_slot_of_any_types(fn if known else slot, bool(call.class_name))

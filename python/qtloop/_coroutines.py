@@ -76,11 +76,6 @@ class Call:
         name = self.name.rpartition(".")[0]
         return "" if name.endswith("<locals>") else name
 
-    @property
-    def takes_signal_arguments(self) -> bool:
-        """Whether it takes more than its object."""
-        return self._limit is None or self._limit > (self._names[:1] == ["self"])
-
     def owner(self, args: tuple[Any, ...]) -> object:
         """Return the object, or class, whose method is called with these arguments, else None."""
         if inspect.ismethod(self.fn):

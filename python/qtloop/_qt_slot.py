@@ -23,7 +23,8 @@ def as_qt_slot(*types: object, **kwargs: Any) -> Callable[[Any], Any]:
 def as_qt_slot_of_any_types(fn: Any, is_in_class: bool) -> Any:
     """Make a function a slot that gets whatever arguments a signal has, as PySide6's `Slot()` does.
 
-    PyQt6 passes no arguments to a `pyqtSlot()`, and all of them to an undecorated function.
+    PyQt6 passes no arguments to a `pyqtSlot()`, and all of them to an undecorated function. It also
+    refuses to connect a `pyqtSlot` of a class that is no QObject.
     """
     if not _is_pyqt():
         return as_qt_slot()(fn)

@@ -21,6 +21,7 @@ from ._coroutines import Call
 from ._eager import start
 from ._lent import keep
 from ._loop import QEventLoop, new_event_loop
+from ._method_slot import method_slot
 from ._slots import asyncWrap
 from ._thread_loop import thread_loop
 
@@ -84,8 +85,10 @@ def run_task(
         loop = thread_loop()
     except RuntimeError as error:
         raise RuntimeError(f"no running event loop: {error}") from None
-    if not allow_task_nesting and asyncio.current_task(loop) is not None:
-        raise RuntimeError("run_task(allow_task_nesting=False) was called from a running task")
+    if not allow_task_nesting and asyncio.current_task(loop):
+        raise RuntimeError(
+            "cannot call run_task from a running task when allow_task_nesting is False"
+        )
     return start(loop, coro, **kwargs)
 
 
@@ -93,12 +96,11 @@ def asyncslot(
     fn: Callable[..., Coroutine[Any, Any, _T]],
     *,
     task_runner: Callable[[Coroutine[Any, Any, _T]], asyncio.Task[_T]] = run_task,
-) -> Callable[..., asyncio.Task[_T] | None]:
+) -> Callable[..., asyncio.Task[_T]]:
     """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
 
-    It has the function's name. The object of a bound method is not kept alive by it; a slot whose
-    object was deleted does nothing and returns None. As from any task, an exception is reported if
-    no code retrieves it.
+    It has the function's name. Of a bound method, it keeps the object alive as the method does, and
+    its connections do not. As from any task, an exception is reported if no code retrieves it.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
@@ -109,25 +111,15 @@ def asyncslot(
             f"no signal can call {call.name}, which needs the keyword arguments "
             f"{', '.join(missing)}: give them defaults, or pass them by functools.partial"
         )
-    instance = weakref.ref(method.__self__) if method else None
 
-    def slot(*args: Any) -> asyncio.Task[_T] | None:
-        if instance is not None:
-            if (owner := instance()) is None:
-                return None
-            args = (owner, *args)
+    def slot(*args: Any) -> asyncio.Task[_T]:
         task = task_runner(call(keep(args), {}))
         if not task.done():
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
         return task
 
-    if method is None:
-        return functools.wraps(fn)(slot)
-    # Not by functools.wraps, whose `__wrapped__` would keep the object alive.
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        setattr(slot, name, getattr(fn, name))
-    return slot
+    return method_slot(method, slot) if method else functools.wraps(fn)(slot)
 
 
 def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
