@@ -119,7 +119,7 @@ def _starting_a_task(call: Call, options: _Options) -> Any:
     @functools.wraps(call.fn)
     def slot(*args: Any, **kwargs: Any) -> asyncio.Task[Any] | None:
         loop = thread_loop()
-        args = _lent.keep(args)
+        args = _lent.keep(args, to_answer=True)
         if options.when_busy == "parallel" and not options.scoped:
             task = _launch(loop, call(args, kwargs))
         else:

@@ -20,22 +20,40 @@ def check(when_busy: str) -> None:
 
 
 class _Run:
-    """The tasks of one slot, for one object on one loop, that have not ended."""
+    """The tasks of one slot for one object on one loop that have not ended: the first one runs."""
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.tasks: list[asyncio.Task[Any]] = []
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._turns: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+
+    def busy(self) -> list[asyncio.Task[Any]]:
+        return [task for task in self._tasks if not task.done()]
+
+    def enter(self, task: asyncio.Task[Any]) -> None:
+        if task not in self._tasks:
+            self._tasks.append(task)
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        if task not in self._tasks:
+            return
+        self._tasks.remove(task)
+        turn = self._turns.get(self._tasks[0]) if self._tasks else None
+        if turn is not None and not turn.done() and not self._loop.is_closed():
+            turn.set_result(None)
 
     async def in_turn(self, call: Callable[[], _Coroutine]) -> Any:
         task = asyncio.current_task()
         assert task is not None
-        if task not in self.tasks:  # it starts inside the call that makes it
-            self.tasks.append(task)
+        self.enter(task)
         try:
-            async with self.lock:  # first come, first served
-                return await call()
+            if self._tasks[0] is not task:
+                self._turns[task] = self._loop.create_future()
+                await self._turns[task]
+            return await call()
         finally:
-            self.tasks.remove(task)
+            self._turns.pop(task, None)
+            self.leave(task)
 
 
 class Runs:
@@ -60,14 +78,16 @@ class Runs:
         key = (id(owner), id(loop))
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = _Run()
-        busy = [task for task in run.tasks if not task.done()]
+            run = self._runs[key] = _Run(loop)
+        busy = run.busy()
         if busy and when_busy == "drop":
             return busy[0]
         if when_busy == "restart":
             for task in busy:
                 task.cancel()
         task = start(run.in_turn(call))
-        if not task.done() and task not in run.tasks:  # it has yet to start
-            run.tasks.append(task)
+        if not task.done():
+            # A task factory may start it later; until then, and if it never starts, it counts too.
+            run.enter(task)
+            task.add_done_callback(run.leave)
         return task

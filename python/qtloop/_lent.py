@@ -10,17 +10,32 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+# What Qt's signals pass for a slot to fill in: the sender reads it when the emission ends.
+_ANSWERS = {
+    "QAuthenticator",
+    "QSqlRecord",  # of QSqlTableModel's primeInsert, beforeInsert and beforeUpdate
+    "QSslPreSharedKeyAuthenticator",
+    "QWebSocketCorsAuthenticator",
+}
 
-def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
+
+def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
     """Return a signal's arguments, safe to use after the emission: lent values are copied.
 
     Objects with an identity, such as a QObject or an item of a view, are passed on as they are.
+    With `to_answer`, for code that starts during the emission, so are objects that a slot fills in
+    for the sender; these are valid during the emission only.
     """
     # sip knows who owns an object. A program that has not imported PyQt6 has none of its objects.
     sip = sys.modules.get("PyQt6.sip")
     if sip is None:
         return args
-    return tuple(_copy(each) if _is_lent(sip, each) else each for each in args)
+    return tuple(
+        _copy(each)
+        if _is_lent(sip, each) and not (to_answer and type(each).__name__ in _ANSWERS)
+        else each
+        for each in args
+    )
 
 
 def _is_lent(sip: Any, value: Any) -> bool:

@@ -27,7 +27,10 @@ def scoped(owner: Any, begin: Callable[[], asyncio.Task[_T]]) -> asyncio.Task[_T
         if task is not None:
             _cancel(task, thread)
 
-    connection = owner.destroyed.connect(destroyed)
+    assert _binding.binding is not None
+    # Direct: a queued call would be dropped with an object that another thread destroys.
+    direct = _binding.binding.QtCore.Qt.ConnectionType.DirectConnection
+    connection = owner.destroyed.connect(destroyed, direct)
     try:
         task = begin()
     except BaseException:

@@ -113,7 +113,7 @@ def asyncslot(
         )
 
     def slot(*args: Any) -> asyncio.Task[_T]:
-        task = task_runner(call(keep(args), {}))
+        task = task_runner(call(keep(args, to_answer=True), {}))
         if not task.done():
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
