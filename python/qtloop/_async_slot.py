@@ -69,7 +69,8 @@ def asyncSlot(
     - "drop": it starts nothing, and returns the task that runs.
     - "restart": it cancels the other tasks, and its own task starts when they have cleaned up.
 
-    With `scoped=True`, for methods of a QObject, the task is cancelled when that is destroyed.
+    With `scoped=True`, for methods of a QObject of the loop's thread, the task is cancelled when
+    the object is destroyed.
     """
     if len(types) == 1 and not kwargs and _is_function(types[0]):
         return asyncSlot()(types[0])  # written without parentheses

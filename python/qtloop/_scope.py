@@ -39,7 +39,13 @@ def scoped(owner: Any, begin: Callable[[], asyncio.Task[_T]]) -> asyncio.Task[_T
     if task.done():
         _disconnect(connection)
         return task
-    task.add_done_callback(lambda _: _disconnect(connection))
+
+    def done(_: object) -> None:
+        # Another thread may be in the middle of destroying the object, and of this connection.
+        if not is_destroyed:
+            _disconnect(connection)
+
+    task.add_done_callback(done)
     if is_destroyed:
         task.cancel()
     return task

@@ -9,6 +9,7 @@ import weakref
 from typing import Any
 
 import pytest
+from conftest import BINDING
 from slots import QObject, QtCore, Sender, destroy, run
 
 import qtloop
@@ -131,6 +132,10 @@ def test_object_that_is_destroyed_after_the_loop_was_closed_cancels_nothing(
     assert (log, capfd.readouterr().err) == ([], "")
 
 
+@pytest.mark.skipif(
+    BINDING == "PyQt6",
+    reason="PyQt6 loses a `destroyed` that another thread emits, or crashes in it",
+)
 def test_object_that_another_thread_destroys_cancels_on_the_loops_thread(
     loop: qtloop.QEventLoop,
 ) -> None:
@@ -150,7 +155,8 @@ def test_object_that_another_thread_destroys_cancels_on_the_loops_thread(
         task = window.note_thread()
         window.moveToThread(thread)
         thread.start()
-        window.deleteLater()
+        queued = QtCore.Qt.ConnectionType.QueuedConnection
+        QtCore.QMetaObject.invokeMethod(window, "deleteLater", queued)
         await asyncio.wait([task])
         assert task.cancelled()
         thread.quit()
