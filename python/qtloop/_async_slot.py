@@ -32,7 +32,7 @@ class _Options:
 
 
 _slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.WeakKeyDictionary()
-_others: set[asyncio.Task[Any]] = set()
+_others: set[asyncio.Task[Any]] = set()  # the tasks of other loops
 
 
 @overload
@@ -163,24 +163,23 @@ def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> 
     task = start(loop, coro)
     if task.done():  # now: the loop may never run again
         _report(task)
-        return task
-    tasks = _kept(loop)
-    tasks.add(task)
-
-    def done(task: asyncio.Task[Any]) -> None:
-        tasks.discard(task)
-        _report(task)
-
-    task.add_done_callback(done)
+    else:
+        _kept(loop).add(task)
+        task.add_done_callback(_finish)
     return task
 
 
+def _finish(task: asyncio.Task[Any]) -> None:
+    _kept(task.get_loop()).discard(task)
+    _report(task)
+
+
 def _kept(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
-    """The slots' tasks of a loop, which itself holds its tasks weakly; they end with the loop."""
-    if isinstance(loop, QEventLoop):
-        tasks: set[asyncio.Task[Any]] = loop.__dict__.setdefault("_slot_tasks", set())
-        return tasks
-    return _others
+    """The slots' tasks of a loop, which itself holds its tasks weakly."""
+    if not isinstance(loop, QEventLoop):
+        return _others
+    tasks: set[asyncio.Task[Any]] = loop.__dict__.setdefault("_slot_tasks", set())
+    return tasks
 
 
 def _report(task: asyncio.Task[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a slot does that is called while a task of it runs: `when_busy` of `asyncSlot`."""
+"""Policies for a slot that is called while a task of it runs: `when_busy` of `asyncSlot`."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import inspect
 import reprlib
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 
@@ -43,7 +44,7 @@ def _is_async_def(fn: Any) -> bool:
 
 
 class Call:
-    """What a slot calls: a coroutine function, with as many of a signal's arguments as it takes."""
+    """A coroutine function, called with as many of a signal's arguments as it takes."""
 
     def __init__(self, fn: Callable[..., Any], decorator: str) -> None:
         self.fn = fn
@@ -92,14 +93,14 @@ class Call:
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """Call it and return its coroutine; TypeError if it does not fit, or returns none."""
-        given = self._fitting(args, kwargs)
+        given = self._fitting(args, kwargs) if kwargs else args[: self._limit]
         try:
             result = self.fn(*given, **kwargs)
         except TypeError as error:
             if self._fits(given, kwargs):
                 raise  # a decorator's own error
             raise TypeError(self._mismatch(args, kwargs)) from error
-        if inspect.iscoroutine(result):
+        if isinstance(result, CoroutineType):
             return result
         if inspect.isawaitable(result):
             return _await(result)
@@ -110,7 +111,7 @@ class Call:
         )
 
     def _fitting(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        for index, name in enumerate(self._names if kwargs else ()):
+        for index, name in enumerate(self._names):
             if name in kwargs:  # as with `connect(partial(slot, name=value))`
                 return args[:index]
         return args[: self._limit]

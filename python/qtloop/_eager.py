@@ -6,8 +6,7 @@ import asyncio
 import sys
 import threading
 from asyncio import events
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -19,8 +18,8 @@ def start(
     """Make a task of the loop and run it up to its first wait. `kwargs` are those of `create_task`.
 
     The loop belongs to this thread; it is the running loop during the step, also if nothing runs
-    it yet. A task that is in the middle of a step of its own continues it afterwards. A loop with a
-    task factory makes the task in its own way.
+    it yet. The current task of the caller is the current one again when the step is over. A loop with
+    a task factory makes the task by that.
 
     KeyboardInterrupt and SystemExit in the step are raised here, as from any step of a task.
     """
@@ -28,28 +27,26 @@ def start(
         return loop.create_task(coro, **kwargs)
     # Not by calling the class: the task is needed, too, if its first step raises.
     task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
-    with _running(loop):
-        try:
+    try:
+        if events._get_running_loop() is loop:
             _begin(task, loop, coro, kwargs)
-        except BaseException:
-            if task.done() and not task.cancelled():
-                task.exception()  # the caller gets it: asyncio need not report it as well
-            raise
+        else:
+            _begin_as_running(task, loop, coro, kwargs)
+    except BaseException:
+        if task.done() and not task.cancelled():
+            task.exception()  # the caller gets it: asyncio need not report it as well
+        raise
     return task
 
 
-@contextmanager
-def _running(loop: Any) -> Iterator[None]:
-    """Make the loop the running one of this thread, if it is not."""
-    outer = events._get_running_loop()
-    if outer is loop:
-        yield
-        return
-    thread = loop._thread_id
+def _begin_as_running(
+    task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
+) -> None:
+    outer, thread = events._get_running_loop(), loop._thread_id
     events._set_running_loop(loop)
     loop._thread_id = threading.get_ident()  # what `is_running()` is about
     try:
-        yield
+        _begin(task, loop, coro, kwargs)
     finally:
         loop._thread_id = thread
         events._set_running_loop(outer)

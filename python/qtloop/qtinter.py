@@ -99,8 +99,8 @@ def asyncslot(
 ) -> Callable[..., asyncio.Task[_T]]:
     """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
 
-    It has the function's name. Of a bound method, it keeps the object alive as the method does, and
-    its connections do not. As from any task, an exception is reported if no code retrieves it.
+    It has the function's name. The slot of a bound method keeps the object alive, as the method
+    does; a connection does not. As from any task, an exception is reported if no code retrieves it.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")

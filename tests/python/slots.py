@@ -1,4 +1,4 @@
-"""What the tests of slots share: the binding's modules, a sender of signals, and a short run."""
+"""Helpers for the tests of slots: the binding's modules, a sender of signals, and a short run."""
 
 from __future__ import annotations
 

@@ -225,7 +225,7 @@ def test_slot_keeps_no_object_alive_and_does_nothing_after_it(app: Any) -> None:
 
 
 class Named(QtCore.QObject):  # type: ignore[misc]
-    """Slots in a class: two for signals, one with types of its own."""
+    """Slots of one class, with and without types."""
 
     def __init__(self) -> None:
         super().__init__()

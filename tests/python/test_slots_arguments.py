@@ -1,4 +1,4 @@
-"""What a slot gets of a signal, and which functions may be slots."""
+"""Arguments that a signal passes to a slot, and functions that may be slots."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def busy(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_setting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that passes an argument of its own."""
+    """A decorator that adds an argument."""
 
     @functools.wraps(fn)
     def wrapper(self: Any) -> Any:

@@ -15,7 +15,7 @@ from qtloop import asyncSlot
 
 
 class Log:
-    """What the slots of a window do: each notes its begin, waits for `go`, and notes its end."""
+    """The work of a slot: it notes its begin, waits for `go`, and notes its end."""
 
     def __init__(self) -> None:
         self.log: list[str] = []

@@ -25,7 +25,7 @@ def soon(function: Any) -> None:
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """What the program's own hook gets."""
+    """Exceptions that the program's own hook gets."""
     seen: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: seen.append(error))
     return seen
