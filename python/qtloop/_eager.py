@@ -18,8 +18,8 @@ def start(
     """Make a task of the loop and run it up to its first wait. `kwargs` are those of `create_task`.
 
     The loop belongs to this thread; it is the running loop during the step, also if nothing runs
-    it yet. The current task of the caller is the current one again when the step is over. A loop with
-    a task factory makes the task by that.
+    it yet. The current task of the caller is the current one again when the step is over. A loop
+    with a task factory makes the task by that.
 
     KeyboardInterrupt and SystemExit in the step are raised here, as from any step of a task.
     """
