@@ -10,7 +10,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use qtloop::qt::app;
 use qtloop::reactor::{Reactor, Recur, Remote, Time, Timers};
-use qtloop::{Driver, Quits, Wakeup};
+use qtloop::{Driver, Wakeup};
 
 const JOBS: u32 = 1000;
 
@@ -77,9 +77,11 @@ fn exec((driver, remote): &World) {
         }
     };
     driver
-        .attach(Quits::GoOn, face, || app::exit(0))
+        .attach(face, || true)
         .expect("a descriptor");
+    driver.begin_run(|| app::exit(0));
     assert_eq!(app::exec(), 0);
+    driver.end_run();
     driver.detach();
 }
 

@@ -9,6 +9,8 @@
 #include <QtCore/QThread>
 #include <QtCore/QTimer>
 
+#include <atomic>
+
 // Constructing a QEventLoop gives a thread that Qt did not start its dispatcher; without one, notifiers and timers
 // are refused. Hence a base class: it must happen before the members below.
 struct WithDispatcher
@@ -38,17 +40,18 @@ struct QtloopHost final : WithDispatcher, QObject
         });
         auto* app = QCoreApplication::instance();
         if (app && app->thread() == thread())
-            connect(app, &QCoreApplication::aboutToQuit, this, [this] { saw_quit = true; });
+            connect(app, &QCoreApplication::aboutToQuit, this, [this] { ++quits; });
     }
 
     void fire()
     {
-        if (!turn)
+        auto* call = turn.load();
+        if (!call)
             return;
         ++depth;
-        turn(data);
-        // Here and not where it was retired: a Qt loop further in would have deleted it under this call.
-        if (--depth == 0 && !turn)
+        call(data);
+        // Here and not where it was freed: a Qt loop further in would have deleted it under this call.
+        if (--depth == 0 && freed)
             deleteLater();
     }
 
@@ -62,13 +65,14 @@ struct QtloopHost final : WithDispatcher, QObject
 
     QSocketNotifier notifier;
     QTimer timer;
-    void (*turn)(void*);
+    std::atomic<void (*)(void*)> turn;
     void* data;
     int depth = 0;
+    bool freed = false;
     // Armed for "again now": that is, after all whose time has come before. The notifier would be quicker, and Qt's own
     // timers late by one turn more.
     bool yields = false;
-    bool saw_quit = false;
+    unsigned quits = 0;
 };
 
 struct QtloopNest final
@@ -87,22 +91,17 @@ QtloopHost* qtloop_host_new(int fd, void (*turn)(void*), void* data) noexcept
 
 void qtloop_host_free(QtloopHost* host) noexcept
 {
-    if (host->thread() != QThread::currentThread()) {
-        // Its thread may be inside fire(): only there it can be destroyed.
-        QMetaObject::invokeMethod(
-          host,
-          [host] {
-              host->retire();
-              if (host->depth == 0)
-                  host->deleteLater();
-          },
-          Qt::QueuedConnection);
-        host->turn = nullptr;
-        return;
-    }
     host->retire();
+    host->freed = true;
     if (host->depth == 0)
         delete host;
+}
+
+void qtloop_host_retire(QtloopHost* host) noexcept
+{
+    host->turn = nullptr;
+    // The notifier and the timer belong to their thread.
+    QMetaObject::invokeMethod(host, [host] { host->retire(); }, Qt::QueuedConnection);
 }
 
 void qtloop_host_arm(QtloopHost* host, int msec) noexcept
@@ -114,9 +113,9 @@ void qtloop_host_arm(QtloopHost* host, int msec) noexcept
         host->timer.start(msec);
 }
 
-bool qtloop_host_saw_quit(const QtloopHost* host) noexcept
+unsigned qtloop_host_quits(const QtloopHost* host) noexcept
 {
-    return host->saw_quit;
+    return host->quits;
 }
 
 QtloopNest* qtloop_nest_new() noexcept
@@ -157,6 +156,40 @@ void qtloop_nest_exit(QtloopNest* nest, int code) noexcept
     nest->loop.exit(code);
     // exit() wakes only a loop that is in exec(); the pass above may wait in processEvents().
     nest->loop.wakeUp();
+}
+
+namespace {
+
+void (*notify_application)(int) = nullptr;
+QCoreApplication* watched_application = nullptr;
+
+void application_destroyed()
+{
+    // Only the first of several is watched, and Qt forgets this call after each of them.
+    watched_application = nullptr;
+    notify_application(QtloopApplicationDestroyed);
+}
+
+void application_made()
+{
+    auto* app = QCoreApplication::instance();
+    if (watched_application) {
+        notify_application(QtloopApplicationDoubled);
+        return;
+    }
+    watched_application = app;
+    QObject::connect(app, &QCoreApplication::aboutToQuit, app, [] { notify_application(QtloopApplicationQuits); });
+    qAddPostRoutine(application_destroyed);
+    notify_application(QtloopApplicationMade);
+}
+
+} // namespace
+
+void qtloop_watch_application(void (*notify)(int event)) noexcept
+{
+    notify_application = notify;
+    // Called at once if there is an application.
+    qAddPreRoutine(application_made);
 }
 
 } // extern "C"

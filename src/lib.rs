@@ -109,7 +109,7 @@ pub mod task;
 #[cfg(feature = "tasks")]
 pub mod time;
 
-pub use driver::{Driver, Quits, Turn, Wakeup};
+pub use driver::{Driver, Turn, Wakeup};
 #[cfg(feature = "tasks")]
 pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
 

@@ -8,8 +8,10 @@
     qtloop.run(main())
 
 `QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
-`asyncWrap` join coroutines and slots; `QThreadExecutor` runs blocking code in threads. The modules
-`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
+`asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` a
+dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot` gives
+QML a promise; `QThreadExecutor` runs blocking code in threads. The modules `qtloop.QtAsyncio` and
+`qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys
@@ -20,22 +22,37 @@ from . import _binding
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
+    from . import _ported
+    from ._block_on import block_on
+    from ._connection import SenderDestroyed
+    from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
+    from ._qml import qmlSlot
     from ._run import attach, run
+    from ._signals import SignalStream, once, stream
     from ._slots import asyncClose, asyncSlot, asyncWrap
+    from ._spawn import spawn
 
 __version__ = _native.__version__
 
 __all__ = [
     "QEventLoop",
     "QThreadExecutor",
+    "SenderDestroyed",
+    "SignalStream",
     "asyncClose",
     "asyncSlot",
     "asyncWrap",
     "attach",
+    "block_on",
+    "exec_dialog",
     "new_event_loop",
+    "once",
+    "qmlSlot",
     "run",
+    "spawn",
+    "stream",
 ]
 
 if _sys.version_info < (3, 16):
@@ -49,9 +66,4 @@ QSelectorEventLoop = QEventLoop
 
 
 def __getattr__(name: str) -> _Any:
-    if _binding.binding is not None:
-        if name in {"QtCore", "QtGui", "QtWidgets"}:
-            return _binding.binding.module(name)
-        if name == "QApplication":
-            return _binding.binding.module("QtWidgets").QApplication
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _ported.find(name)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from . import _busy, _excepthook, _lent
+from . import _busy, _kept, _lent
 from ._busy import WhenBusy
 from ._coroutines import Call, is_async, require_async
 from ._eager import start
-from ._loop import QEventLoop
+from ._owner import scope_of
 from ._qt_slot import as_qt_slot, as_qt_slot_of_any_types, is_qobject, overrides_qt
-from ._scope import scoped as start_scoped
 from ._thread_loop import thread_loop
 
 _T = TypeVar("_T")
@@ -32,7 +30,6 @@ class _Options:
 
 
 _slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.WeakKeyDictionary()
-_others: set[asyncio.Task[Any]] = set()  # the tasks of other loops
 
 
 @overload
@@ -151,7 +148,12 @@ def _launch_with(
             raise TypeError(
                 f"asyncSlot(scoped=True) takes a method of a QObject, which {call.name} is not"
             )
-        return start_scoped(owner, lambda: _launch(loop, coro))
+        # The scope precedes the task: its first step may destroy the object already.
+        scope = scope_of(owner, loop)
+        task = _launch(loop, coro)
+        if not task.done():
+            scope.add(task)
+        return task
 
     if options.when_busy == "parallel":
         return launch(call(args, kwargs))
@@ -162,33 +164,8 @@ def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> 
     """Start a task that is kept until it is done, and whose exception is reported."""
     task = start(loop, coro)
     if task.done():  # now: the loop may never run again
-        _report(task)
+        _kept.report(task)
     else:
-        _kept(loop).add(task)
-        task.add_done_callback(_finish)
+        _kept.keep(task)
+        task.add_done_callback(_kept.report)
     return task
-
-
-def _finish(task: asyncio.Task[Any]) -> None:
-    _kept(task.get_loop()).discard(task)
-    _report(task)
-
-
-def _kept(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
-    """The slots' tasks of a loop, which itself holds its tasks weakly."""
-    if not isinstance(loop, QEventLoop):
-        return _others
-    tasks: set[asyncio.Task[Any]] = loop.__dict__.setdefault("_slot_tasks", set())
-    return tasks
-
-
-def _report(task: asyncio.Task[Any]) -> None:
-    error = None if task.cancelled() else task.exception()
-    # The two that are left out have ended the loop's run already.
-    if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return
-    loop = task.get_loop()
-    if isinstance(loop, QEventLoop) and sys.excepthook in (sys.__excepthook__, _excepthook._hook):
-        loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
-    else:
-        sys.excepthook(type(error), error, error.__traceback__)

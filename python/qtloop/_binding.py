@@ -11,6 +11,7 @@ import ctypes
 import importlib
 import importlib.util
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,10 @@ def explain_missing_qt() -> Iterator[None]:
 
 
 binding: Final = choose()
-_application: Any = None
+_applications: list[Any] = []
+
+# Whether QtWidgets was imported by `make_application()`, and not by the program.
+imported_widgets = False
 
 
 def application() -> Any | None:
@@ -151,21 +155,64 @@ def application() -> Any | None:
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
-# From the richest to the plainest; each needs all that the next one does.
-_APPLICATIONS: Final = (("QtWidgets", "QApplication"), ("QtGui", "QGuiApplication"))
+def has_visible_window() -> bool:
+    """Whether the program shows a window."""
+    if binding is None or not binding.has_imported("QtGui"):
+        return False
+    windows = binding.module("QtGui").QGuiApplication.topLevelWindows()
+    return any(window.isVisible() for window in windows)
 
 
-def make_application() -> Any | None:
-    """An application of the binding, kept alive here; with no binding the native half makes one.
+def make_application() -> None:
+    """Make the application of a program that has none, kept alive here.
 
-    It is of the class whose module the program has imported: who has imported QtWidgets wants a
-    QApplication, and a widget without one would end the process. So would a QApplication without a
-    display; where there is none, and else, it is a QCoreApplication.
+    It is a QApplication where that is possible, because a later part of the program may make
+    widgets, and a widget without one ends the process. So does a QApplication without a display;
+    there, and without QtWidgets, it is a QCoreApplication. A program that has not imported
+    QtWidgets yet does not expect to end with its last window.
     """
-    global _application
-    if binding is not None:
-        shows = any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")))
-        choices = (each for each in _APPLICATIONS if shows and binding.has_imported(each[0]))
-        module, name = next(choices, ("QtCore", "QCoreApplication"))
-        _application = getattr(binding.module(module), name)(sys.argv)
-    return _application
+    if binding is None:
+        from . import _native  # which this module prepares
+
+        _native.ensure_app()
+        return
+    had_widgets = binding.has_imported("QtWidgets")
+    if _has_display() and (widgets := _widgets(binding)) is not None:
+        application = widgets.QApplication(sys.argv)
+        if not had_widgets:
+            global imported_widgets
+            imported_widgets = True
+            application.setQuitOnLastWindowClosed(False)
+    else:
+        application = binding.QtCore.QCoreApplication(sys.argv)
+    _applications.append(application)
+
+
+def keep_application() -> None:
+    """Keep the present application alive until the process ends."""
+    _applications.append(application())
+
+
+def _widgets(binding: Binding) -> ModuleType | None:
+    try:
+        return binding.module("QtWidgets")
+    except ImportError:  # a binding may come without it, or miss a library of the system
+        return None
+
+
+def _has_display() -> bool:
+    """Whether a QApplication can be made: it ends the process if it cannot reach its display."""
+    if os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    wayland = os.environ.get("WAYLAND_DISPLAY")
+    if wayland:
+        return _answers(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland))
+    host, _, number = os.environ.get("DISPLAY", "").partition(":")
+    if not number or host not in ("", "unix"):
+        return bool(number)  # of another host
+    return _answers(f"/tmp/.X11-unix/X{number.partition('.')[0]}")
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0

@@ -99,10 +99,10 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         # What comes before the TLS protocol is connected has to wait for it.
         transport.pause_reading()
         transport.set_protocol(tls)
-        steps = [
-            self.call_soon(tls.connection_made, transport),
-            self.call_soon(transport.resume_reading),
-        ]
+        steps = [self.call_soon(tls.connection_made, transport)]
+        if server_side and (early := _taken_from_reader(protocol)):
+            steps.append(self.call_soon(tls.data_received, early))
+        steps.append(self.call_soon(transport.resume_reading))
         try:
             await waiter
         except BaseException:
@@ -186,3 +186,17 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             self._out_of_reach.discard(sock)  # The server was closed meanwhile.
         else:
             self._start_serving(protocol_factory, sock, *rest)  # type: ignore[attr-defined]
+
+
+def _taken_from_reader(protocol: asyncio.BaseProtocol) -> bytes:
+    """Takes the bytes that the StreamReader of a stream's protocol has buffered.
+
+    A client may send its handshake together with the request for TLS, and then the server's reader
+    has both. The newest versions of asyncio do the same; streams have no public way.
+    """
+    reader: Any = getattr(protocol, "_stream_reader", None)
+    if not isinstance(protocol, asyncio.StreamReaderProtocol) or reader is None:
+        return b""
+    early = bytes(reader._buffer)
+    reader._buffer.clear()
+    return early

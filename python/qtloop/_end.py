@@ -10,11 +10,10 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from . import _hosting, _native
+
 if TYPE_CHECKING:
     from ._loop import QEventLoop
-
-# Loops that hang on Qt: taken off it before the interpreter ends, for Qt may outlive it.
-hanging: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
 
 # All loops, for a forked child: it must not touch the pollers that it shares with its parent.
 loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
@@ -31,9 +30,10 @@ def _let_go() -> None:
     """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
     global _ending
     _ending = threading.get_ident()
+    _native.watch_application(None)
     elsewhere = []
-    for loop in list(hanging):
-        if loop._thread_id == _ending:
+    for loop, thread in list(_hosting.threads.items()):
+        if thread == _ending or not loop.is_running():
             loop._detach()
         else:
             # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
@@ -51,6 +51,8 @@ def _let_go() -> None:
 def _have_left(elsewhere: list[QEventLoop]) -> bool:
     """Wait until these loops are off Qt, but not for long; whether they are."""
     deadline = time.monotonic() + _PATIENCE
+    # A turn that waits for the interpreter at this moment finds its loop taken off.
+    time.sleep(0)
     return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in elsewhere)
 
 

@@ -1,43 +1,38 @@
-"""Exceptions of Qt slots, while a loop runs, go to the loop's exception handler.
+"""Exceptions of Qt slots go to the exception handler of the loop that Qt serves there.
 
 A binding gives them to `sys.excepthook`. If the program has set none, PyQt6 ends the process there;
-so the loops set one for the time that they run.
+so there is one while Qt serves a loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from asyncio import events
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 
-# How many loops run; they may do so on several threads.
-_running = 0
+from . import _native
 
 
 def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    from ._loop import QEventLoop
+    from . import _hosting
 
-    loop = events._get_running_loop()
-    if not isinstance(loop, QEventLoop):
+    loop = _hosting.here()
+    # Where no Qt loop runs, the interpreter itself reports, such as an error at a prompt.
+    if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         loop._fail(error)
-    else:
+    elif not isinstance(error, asyncio.CancelledError):  # of a wait that the end of a run cut short
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
 
 
-@contextmanager
-def installed() -> Iterator[None]:
+def install() -> None:
     """Have the hook in place, unless the program has one of its own."""
-    global _running
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _hook
-    _running += 1
-    try:
-        yield
-    finally:
-        _running -= 1
-        if _running == 0 and sys.excepthook is _hook:
-            sys.excepthook = sys.__excepthook__
+
+
+def remove() -> None:
+    """Undo `install()`."""
+    if sys.excepthook is _hook:
+        sys.excepthook = sys.__excepthook__

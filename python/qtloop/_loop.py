@@ -7,55 +7,49 @@ loop is inherited from asyncio's own selector loop; here is what joins the two.
 from __future__ import annotations
 
 import asyncio
-import math
-import signal
-import sys
-import threading
-from asyncio import base_events, events, format_helpers, futures, runners, tasks
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import itertools
+from asyncio import base_events, events, format_helpers, runners, tasks
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _excepthook, _native
+from . import _binding, _end, _hosting, _native, _ported
 from ._connecting import Connecting
-from ._quit import listens_to, moved
+from ._default_executor import Executing
+from ._running import Running
 from ._sockets import Sockets
 from ._watched import Watched, fileno
 
-# How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
-# futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
-_LINKS = 16
-
-# Loops inside an exec() that somebody else calls; nobody else needs to keep them alive.
-_guests: set[QEventLoop] = set()
+_numbers = itertools.count()
 
 
-class QEventLoop(Connecting, Sockets):
+class QEventLoop(Running, Connecting, Sockets, Executing):
     """A complete asyncio event loop that runs inside Qt's own.
 
-    `app` is the application object, or a `QThread` whose thread will run the loop; by default the
-    application that there is, or else a new `QCoreApplication` (a `QApplication` if the program has
-    imported QtWidgets and there is a display). The loop may be made anywhere and
-    runs on the thread that calls `run_forever()` or `run_until_complete()`; as in asyncio, only
-    `call_soon_threadsafe()` may be called from another thread.
+    Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
+    work whenever Qt processes events on the loop's thread, also in the program's own `app.exec()`,
+    in `processEvents()` and in dialogs. `run_forever()` and `run_until_complete()` add an end, and
+    make it the running loop of the thread between Qt's events, too. Otherwise it is the running
+    loop in its callbacks only.
 
-    With `already_running=True` the program calls `app.exec()` itself: the loop works whenever Qt's
-    does, until it is closed. `qtloop.attach()` is the same with an end.
+    `app` is the application object, or a `QThread` whose thread will run the loop. By default it is
+    the application that exists, now or later; if none does when the loop runs, the loop makes one:
+    a `QApplication` if there is a display and the binding has QtWidgets, else a `QCoreApplication`.
 
-    `set_running_loop` and `qtparent` are accepted for programs that were written for qasync, and
-    have no effect.
+    The loop's thread is the one that has made it, until it runs on another one. As in asyncio, only
+    `call_soon_threadsafe()` may be called from other threads. A loop that is never closed is served
+    until it is garbage collected, or until the interpreter ends.
+
+    With `already_running=True` Qt alone keeps the loop alive until `close()`, and Ctrl-C ends the
+    program's own `app.exec()` at once. With `set_running_loop=True` the loop is the running loop of
+    this thread from now on until `close()`; `qtloop.attach()` is the same with an end. `qtparent`
+    is accepted for programs that were written for qasync, and has no effect.
 
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
 
-    quit_grace: float = 5.0
-    """Seconds for which `run_until_complete()` lets its future go on after the application has
-    quit, if the future reacts to that: if it waited for something that `aboutToQuit` has brought
-    about. After that it is cut short; under `qtloop.run()` it is cancelled."""
-
-    _cancels_on_quit = False
-    _has_quit = False
+    _logger = _ported.logger
 
     def __init__(
         self,
@@ -65,79 +59,34 @@ class QEventLoop(Connecting, Sockets):
         qtparent: Any = None,
     ) -> None:
         self._files: dict[tuple[int, bool], Any] = {}
-        self._guest: ExitStack | None = None
-        self._off_qt = threading.Event()
+        self._undo = ExitStack()
+        self._number = next(_numbers)
         super().__init__(Watched(self))
         _end.loops.add(self)
         # asyncio's part is there, so whatever fails from here on can close it.
         try:
-            self._app = _application_for(app)
+            self._given_app, is_elsewhere = _checked(app)
+            if not is_elsewhere:
+                _hosting.serve(self)
+            self._kept_app = self._given_app or _binding.application()
             if already_running:
-                self._be_guest()
+                _hosting.kept.add(self)
+                self._undo.enter_context(self._prompt_signals())
+            if set_running_loop:
+                self._extend()
         except BaseException:
             self.close()
             raise
-
-    # Running
-
-    def run_forever(self) -> int:  # type: ignore[override]
-        """Run until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
-
-        On the main thread it calls the application's own `exec()`. `stop()` ends that without an
-        `aboutToQuit`: the loop has ended, not the application. Inside of a Qt loop that runs
-        already, for example in a slot, it runs a nested one.
-        """
-        with self._running():
-            code = self._run_qt(self._home())
-            self._raise_fatal()
-        return code
-
-    def run_until_complete(self, future: Any) -> Any:
-        """Run until the future, or coroutine, is done, and return its result.
-
-        If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
-        and the loop can run again; but see `quit_grace`.
-        """
-        self._check_closed()  # type: ignore[attr-defined]
-        self._check_running()
-        is_new = not futures.isfuture(future)
-        future = tasks.ensure_future(future, loop=self)
-        if is_new:
-            # An exception on the way out must not complain of the task as well.
-            future._log_destroy_pending = False
-        awaited = {future}
-
-        def done(future: asyncio.Future[Any]) -> None:
-            # A quit may end the run between the future's end and this; then it comes in the next.
-            if future in awaited:
-                base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
-            elif not future.cancelled():
-                # It was raised where it was waited for.
-                future.exception()
-
-        future.add_done_callback(done)
-        try:
-            with self._running():
-                self._run_qt(self._home())
-                self._raise_fatal()
-                if not (future.done() or self._has_left()):
-                    self._outlive_quit(future)
-        except BaseException:
-            if is_new and future.done() and not future.cancelled():
-                future.exception()
-            raise
-        finally:
-            awaited.clear()
-            future.remove_done_callback(done)
-        if not future.done():
-            raise RuntimeError("Event loop stopped before Future completed.")
-        return future.result()
 
     def close(self) -> None:
         """Close the loop. Idempotent; what is still queued is dropped. Not while it runs."""
         if self._depth() > 0:
             raise RuntimeError("Cannot close a running event loop")
-        self._leave_guest()
+        self._end_extent()
+        if not self.is_running():
+            self._undo.close()
+            _hosting.release(self)
+            _hosting.kept.discard(self)
         super().close()
         self._files.clear()
         self._raise_fatal()
@@ -158,176 +107,29 @@ class QEventLoop(Connecting, Sockets):
             self.close()
 
     def _wind_up(self) -> None:
-        self._leave_guest()
-        if self.is_closed() or not _native.app_exists() or asyncio._get_running_loop() is not None:
+        before, self._before_quit = self._before_quit, None
+        had_extent = self._extent is not None
+        self._end_extent()
+        if self.is_closed() or asyncio._get_running_loop() is not None:
             return
+        if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
+            return
+        if had_extent or before is not None:
+            # What the program's exec() has left, as at the end of run_forever().
+            with self._running():
+                self._before_quit = before
+                self._settle(None)
+                self._finish_tasks_of_quit()
         runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
         self.run_until_complete(self.shutdown_asyncgens())
         self.run_until_complete(self.shutdown_default_executor())
 
-    def _home(self) -> str:
-        """Which Qt loop to live in; the native half knows the words."""
-        if _native.level() > 0:
-            return "nest"
-        return "application" if _native.is_main_thread() else "thread"
-
-    def _run_qt(self, home: str) -> int:
-        """Run Qt's loop with this one in it."""
-        _end.wait()
-        try:
-            self._attach(home)
-            self._off_qt.clear()
-            _end.hanging.add(self)
-            if home != "application" or self._app is None:
-                return self._exec()
-            # The program's own, which it may have overridden.
-            code: int = self._app.exec()
-            return code
-        finally:
-            self._detach()
-            _end.hanging.discard(self)
-            self._off_qt.set()
-            _end.wait()
-            if home == "application" and not self._has_left():
-                _native.forget_quit()
-
-    def _run_nested(self, future: asyncio.Future[Any]) -> None:
-        """Run Qt's events, and this running loop's, until the future is done or the loop ends."""
-        nest = _native.Nest()
-
-        def leave(_: object) -> None:
-            nest.leave()
-
-        future.add_done_callback(leave)
-        try:
-            if not future.done():
-                self._exec_nest(nest)
-        finally:
-            future.remove_done_callback(leave)
-
-    def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
-        """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
-        self._has_quit = True
-        heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
-        limit = self.time() + self.quit_grace
-        # Slots of aboutToQuit are among it, if another thread has said so.
-        _native.send_posted_events()
-        self._settle(main)
-        if not (self._cancels_on_quit or moved(main, heard)):
-            # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
-            self._go_on({task for task in heard if moved(task, heard)}, limit)
-            self._settle(main)
-        if moved(main, heard):
-            self._go_on({main}, limit)
-        if self._cancels_on_quit and not main.done():
-            main.cancel()
-            self._go_on({main}, None)
-
-    def _settle(self, main: asyncio.Future[Any]) -> None:
-        """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
-
-        With those, a main that merely sleeps in a loop would seem to react to a quit.
-        """
-        for _ in range(_LINKS):
-            if main.done():
-                break
-            self._run_batch()
-            self._raise_fatal()
-
-    def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
-        """Run in a Qt loop of our own until all these are done, or the time has come."""
-        left = {future for future in waited if not future.done()}
-        if not left:
-            return
-
-        def done(future: asyncio.Future[Any]) -> None:
-            if future in left:
-                left.discard(future)
-                if not left:
-                    self.stop()
-
-        for future in left:
-            future.add_done_callback(done)
-        timer = self.call_at(math.inf if limit is None else limit, self.stop)
-        try:
-            self._run_qt("nest")
-        finally:
-            timer.cancel()
-            left.clear()
-            for future in waited:
-                future.remove_done_callback(done)
-        self._raise_fatal()
-
-    def _raise_fatal(self) -> None:
-        error = self._take_fatal()
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        """All that is different while the loop runs."""
-        self._check_closed()  # type: ignore[attr-defined]
-        self._check_running()
-        with ExitStack() as undo:
-            if self._guest is not None:
-                self._leave_guest()
-                undo.callback(self._be_guest_again)
-            undo.callback(self._set_coroutine_origin_tracking, False)  # type: ignore[attr-defined]
-            self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
-            undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())
-            sys.set_asyncgen_hooks(
-                firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
-                finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
-            )
-            undo.callback(events._set_running_loop, None)
-            events._set_running_loop(self)
-            undo.callback(self._forget_thread)
-            self._thread_id = threading.get_ident()
-            undo.enter_context(self._prompt_signals())
-            undo.enter_context(_excepthook.installed())
-            yield
-
-    def _forget_thread(self) -> None:
-        self._stopping = False
-        self._thread_id = None
-
-    # Somebody else calls exec()
-
-    def _be_guest(self) -> None:
-        """Work whenever Qt does, from now on."""
-        with ExitStack() as stack:
-            stack.enter_context(self._running())
-            self._attach("guest")
-            stack.callback(self._detach)
-            _end.hanging.add(self)
-            _guests.add(self)
-            self._guest = stack.pop_all()
-
-    def _leave_guest(self) -> None:
-        if self._guest is not None:
-            guest, self._guest = self._guest, None
-            guest.close()
-            _end.hanging.discard(self)
-            _guests.discard(self)
-
-    def _be_guest_again(self) -> None:
-        if _native.app_exists():
-            self._be_guest()
-
-    def _check_running(self) -> None:
-        # A guest may run by itself where no exec() runs it.
-        if self._guest is None or _native.level() > 0:
-            super()._check_running()  # type: ignore[misc]
-        if not _native.app_exists():
-            raise RuntimeError(
-                "there is no QCoreApplication: make one before the loop runs, "
-                "and keep it while it does"
-            )
-
     # What the native half calls
+
+    def _has_room(self, frames: int = 50) -> None:
+        """Raise RecursionError if the stack has no room for a callback and a report of its error."""
+        if frames:
+            self._has_room(frames - 1)
 
     def _run_handle(self, handle: events.Handle) -> None:
         """Run a handle in debug mode."""
@@ -413,35 +215,6 @@ class QEventLoop(Connecting, Sockets):
         ready = transport._write_ready if writer else transport._read_ready
         self._handle_failed(events.Handle(ready, (), self), error)
 
-    # Signals
-
-    @contextmanager
-    def _prompt_signals(self) -> Generator[None]:
-        """Let a signal end Qt's sleep: its Python handler runs at once, not with the next event."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = self._wake_on_signals()
-        try:
-            yield
-        finally:
-            # add_signal_handler() wants it to stay; it is undone by remove_signal_handler().
-            if not self._signal_handlers:  # type: ignore[attr-defined]
-                # Whoever it was, closed it meanwhile.
-                with suppress(ValueError, OSError):
-                    signal.set_wakeup_fd(before)
-
-    def _wake_on_signals(self) -> int:
-        descriptor: int = self._csock.fileno()  # type: ignore[attr-defined]
-        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        """Remove a handler of `add_signal_handler()`; returns whether there was one."""
-        removed = super().remove_signal_handler(sig)
-        if removed and self.is_running():
-            self._wake_on_signals()
-        return removed
-
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} running={self.is_running()} "
@@ -449,27 +222,18 @@ class QEventLoop(Connecting, Sockets):
         )
 
 
-def _application_for(app: Any) -> Any:
-    """The application whose `exec()` the loop calls; None if it is the native half's."""
+def _checked(app: Any) -> tuple[Any, bool]:
+    """The application that was given, if one was, and whether the loop belongs to another thread."""
     binding = _binding.binding
-    if app is not None:
-        classes = (binding.QtCore.QCoreApplication, binding.QtCore.QThread) if binding else ()
-        if not isinstance(app, classes):
-            of = f" of {binding.name}" if binding else "; there is no Qt binding, so leave it out"
-            raise TypeError(f"app must be a QCoreApplication or a QThread{of}, not {app!r}")
-        if binding and isinstance(app, binding.QtCore.QCoreApplication):
-            return app
-    elif not _native.app_exists():
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "there is no QCoreApplication: make one in the main thread "
-                "before the first QEventLoop of another thread"
-            )
-        if binding is None:
-            _native.ensure_app()
-        else:
-            return _binding.make_application()
-    return _binding.application()
+    if app is None:
+        return None, False
+    classes = (binding.QtCore.QCoreApplication, binding.QtCore.QThread) if binding else ()
+    if binding is None or not isinstance(app, classes):
+        of = f" of {binding.name}" if binding else "; there is no Qt binding, so leave it out"
+        raise TypeError(f"app must be a QCoreApplication or a QThread{of}, not {app!r}")
+    if isinstance(app, binding.QtCore.QCoreApplication):
+        return app, False
+    return None, app != binding.QtCore.QThread.currentThread()
 
 
 def new_event_loop() -> QEventLoop:

@@ -28,3 +28,9 @@ if sys.version_info < (3, 16):
         def new_event_loop(self) -> asyncio.AbstractEventLoop:
             """A new `QEventLoop`."""
             return QEventLoop()
+
+    class QAsyncioEventLoopPolicy(QEventLoopPolicy):
+        """The policy of `PySide6.QtAsyncio`: `QEventLoopPolicy`; the arguments have no effect."""
+
+        def __init__(self, quit_qapp: bool = True, handle_sigint: bool = False) -> None:
+            super().__init__()

@@ -107,7 +107,8 @@ def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop
     end of the block, tasks that are left are cancelled and may clean up, and the loop is closed.
     An exception that stopped the loop, KeyboardInterrupt or SystemExit, is raised there.
     """
-    with QEventLoop(app, already_running=True) as loop:
+    with QEventLoop(app) as loop:
+        loop._extend()
         if debug is not None:
             loop.set_debug(debug)
         yield loop

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
+from . import _native
 from ._async_slot import asyncSlot as asyncSlot
 from ._coroutines import Call, require_async
 from ._loop import QEventLoop
@@ -40,8 +41,8 @@ def asyncClose(fn: Any = None) -> Any:
             raise RuntimeError(f"asyncClose needs a qtloop.QEventLoop, but {loop!r} is running")
         task = loop.create_task(call(args, kwargs))
         try:
-            if loop.is_running():
-                loop._run_nested(task)
+            if loop.is_running() or _native.level() > 0:
+                loop._run_nested(task, loop.quit_grace)
             else:
                 loop.run_until_complete(task)
             return task.result() if task.done() else None

@@ -6,11 +6,12 @@ import asyncio
 import threading
 import warnings
 
+from . import _hosting
 from ._loop import QEventLoop
 
 
 def thread_loop() -> asyncio.AbstractEventLoop:
-    """Return this thread's running loop, else the `QEventLoop` that was set and has yet to run."""
+    """Return this thread's running loop, else the one that was set, else the one that Qt serves."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -27,6 +28,8 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         and loop._thread_id in (None, threading.get_ident())
     ):
         return loop
+    if (served := _hosting.here()) is not None:
+        return served
     thread = threading.current_thread()
     if thread is not threading.main_thread():
         raise RuntimeError(

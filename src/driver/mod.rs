@@ -40,39 +40,55 @@ const POLL_BATCHES: u32 = 256;
 /// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
 const LINGER: Duration = Duration::from_micros(100);
 
-type Leave = Rc<dyn Fn()>;
+/// How many turns may nest at one Qt loop level. A callback that calls `processEvents()` nests one turn per call. A nested
+/// `exec()`, such as that of a modal dialog, raises the level and starts a new count.
+const MAX_NESTED_AT_LEVEL: usize = 16;
 
-/// What the application's `aboutToQuit` means for the turns of a driver that is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quits {
-    /// The batch under way is the last: what the quit has brought about waits until the driver is attached anew.
-    End,
-    /// Nothing; for a driver in a Qt loop whose beginning and end are not its own affair.
-    GoOn,
+/// How soon a turn that [rests](Turn::rest_if_spinning) or waits for a [retry](Driver::retry_soon) is followed by the next one.
+const REST: Duration = Duration::from_millis(1);
+const RETRY: Duration = Duration::from_millis(5);
+
+/// The Qt loop level of a turn, and how many turns nest at it, this one included.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    level: i32,
+    nested: usize,
 }
 
-/// A loop without a face. It may be used before, between and after its times of being attached to Qt; jobs wait.
+/// A loop without a front end. Jobs can be queued at any time; they run while the driver is attached to Qt.
+///
+/// An attached driver is served whenever Qt processes events on its thread. A *run* ([`begin_run`](Driver::begin_run)) adds an
+/// end to that: [`stop`](Driver::stop), and the application's quit, end the Qt loop of the run.
 pub struct Driver<J> {
     reactor: RefCell<Reactor<J>>,
     host: RefCell<Option<Host>>,
-    /// What ends the Qt loop that this driver lives in; called at the end of the turn that finds `stopping`.
-    leave: RefCell<Option<Leave>>,
-    quits: Cell<Quits>,
+    /// Exits the Qt loop of the current run; called at the end of the turn that finds `stopping`.
+    exit_run: RefCell<Option<Rc<dyn Fn()>>>,
+    /// The same while there is no run. Returns false if no Qt loop can be exited.
+    exit_unrun: RefCell<Option<Rc<dyn Fn() -> bool>>>,
+    /// How often the application had emitted `aboutToQuit` when the run began.
+    quits_before: Cell<u32>,
+    /// See [`set_paused`](Driver::set_paused).
+    paused: Cell<bool>,
     budget: Cell<Duration>,
     linger: Cell<Duration>,
     poll_batches: Cell<u32>,
     /// How many turns are under way, one inside the other.
     depth: Cell<usize>,
+    /// The level of the innermost of them.
+    level: Cell<Level>,
     /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
     popped: Cell<u64>,
     /// Where the batch ends that a turn has left in its middle, because its time was up.
     rest: Cell<u64>,
     /// The host comes again as soon as Qt has had its turn.
     armed: Cell<bool>,
+    /// The host's timer is set for a rest or a retry.
+    resting: Cell<bool>,
     /// The next batch is the last.
     stopping: Cell<bool>,
-    /// `leave` was called: no more outermost turns until attached anew.
-    left: Cell<bool>,
+    /// `exit_run` was called: no more outermost turns in this run.
+    exited: Cell<bool>,
     /// How many Qt loops wait for the effect of a job, whatever else has ended.
     held: Cell<usize>,
     error: RefCell<Option<io::Error>>,
@@ -93,17 +109,21 @@ impl<J: Recur + 'static> Driver<J> {
         Ok(Rc::new(Driver {
             reactor: RefCell::new(Reactor::new(alarm)?),
             host: RefCell::new(None),
-            leave: RefCell::new(None),
-            quits: Cell::new(Quits::GoOn),
+            exit_run: RefCell::new(None),
+            exit_unrun: RefCell::new(None),
+            quits_before: Cell::new(0),
+            paused: Cell::new(false),
             budget: Cell::new(BUDGET),
             linger: Cell::new(LINGER),
             poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
+            level: Cell::default(),
             popped: Cell::new(0),
             rest: Cell::new(0),
             armed: Cell::new(false),
+            resting: Cell::new(false),
             stopping: Cell::new(false),
-            left: Cell::new(false),
+            exited: Cell::new(false),
             held: Cell::new(0),
             error: RefCell::new(None),
             forked_at: Cell::new(None),
@@ -111,40 +131,77 @@ impl<J: Recur + 'static> Driver<J> {
         }))
     }
 
-    /// Hangs the driver on this thread's Qt loop. From the next time Qt runs events, `face` is woken for turns, and after
-    /// [`stop`](Driver::stop), `leave` is called at the end of the turn, to end the Qt loop it lives in. `quits` says what
-    /// the application's `aboutToQuit` means for turns.
+    /// Attaches the driver to this thread's Qt event loop, until [`detach`](Driver::detach). Qt wakes `front_end` for turns
+    /// whenever it processes events on this thread.
+    ///
+    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn. It exits the Qt loop
+    /// that serves the driver. If it returns false, the stop waits for the next run.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
     pub fn attach(
         self: &Rc<Self>,
-        quits: Quits,
-        face: impl Fn(Wakeup<'_, J>) + 'static,
-        leave: impl Fn() + 'static,
+        front_end: impl Fn(Wakeup<'_, J>) + 'static,
+        exit: impl Fn() -> bool + 'static,
     ) -> io::Result<()> {
         let descriptor = self.reactor.borrow().descriptor().try_clone_to_owned()?;
         let driver = Rc::downgrade(self);
-        let host = Host::new(descriptor, move || face(Wakeup(&driver)));
-        self.leave.replace(Some(Rc::new(leave)));
-        self.quits.set(quits);
+        let host = Host::new(descriptor, move || front_end(Wakeup(&driver)));
+        self.exit_unrun.replace(Some(Rc::new(exit)));
         self.forked_at.set(None);
-        self.left.set(false);
         self.thread.set(Some(thread::current().id()));
-        // The first turn comes in any case: somebody may have said `stop` before there was a loop to stop.
-        host.arm_now();
-        self.armed.set(true);
         self.host.replace(Some(host));
+        self.settle(false);
         Ok(())
     }
 
-    /// Takes the driver off Qt. No turn begins after this; what is queued stays queued. Call on the thread of `attach`.
+    /// Detaches the driver from Qt. No turn begins after this; what is queued stays queued. On another thread than that of
+    /// `attach`, Qt's objects are destroyed later, by that thread.
     pub fn detach(&self) {
         let host = self.host.take();
-        self.leave.take();
+        self.exit_unrun.take();
         self.armed.set(false);
-        self.stopping.set(false);
+        self.resting.set(false);
         drop(host);
+    }
+
+    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at the end of the turn that
+    /// finds a [`stop`](Driver::stop). The application's `aboutToQuit` ends the run too: the batch under way is then the
+    /// last, and what the quit has made ready stays queued. The driver must be attached, on this thread.
+    pub fn begin_run(&self, exit: impl Fn() + 'static) {
+        let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
+        self.quits_before.set(quits);
+        self.exit_run.replace(Some(Rc::new(exit)));
+        self.exited.set(false);
+        self.paused.set(false);
+        self.forked_at.set(None);
+        // The first turn comes in any case: a stop may have been requested before the run.
+        self.arm();
+    }
+
+    /// Ends the run, after its Qt loop has returned. A stop without effect is forgotten.
+    pub fn end_run(&self) {
+        let exit = self.exit_run.take();
+        self.stopping.set(false);
+        self.paused.set(false);
+        drop(exit);
+        if self.is_here() {
+            self.settle(false);
+        }
+    }
+
+    /// Whether a run has begun and not ended.
+    #[must_use]
+    pub fn is_run(&self) -> bool {
+        self.exit_run.borrow().is_some()
+    }
+
+    /// Pauses outermost turns of a run, for a Qt loop that is probably about to quit; nested ones go on.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.set(paused);
+        if !paused && self.is_here() {
+            self.settle(false);
+        }
     }
 
     /// Gives a forked child a poller of its own; see [`Reactor::after_fork`]. No turns begin inside of the job that forked.
@@ -167,10 +224,17 @@ impl<J: Recur + 'static> Driver<J> {
         self.host.borrow().is_some()
     }
 
-    /// Whether it was `stop`, and not Qt, that ended the loop it lived in; of no interest where [`Quits::GoOn`].
+    /// Whether it was `stop`, and not Qt, that ended the Qt loop of the run, or of the last one.
     #[must_use]
-    pub fn has_left(&self) -> bool {
-        self.left.get()
+    pub fn has_exited(&self) -> bool {
+        self.exited.get()
+    }
+
+    /// Requests a turn within a few milliseconds, for jobs that cannot run yet. Call it after the turn.
+    pub fn retry_soon(&self) {
+        if self.is_here() && !self.armed.get() {
+            self.arm_in(RETRY);
+        }
     }
 
     /// Runs `wait`, a Qt loop that only a job can end. Turns go on in there, even if the driver's own Qt loop is ending.
@@ -246,7 +310,7 @@ impl<J: Recur + 'static> Driver<J> {
         // that is set needs nothing.
         if is_earliest && !self.armed.get() {
             if self.is_here() {
-                self.settle()
+                self.settle(false);
             } else {
                 self.arm_now()
             }
@@ -324,7 +388,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow().poller()
     }
 
-    /// Ends the Qt loop this driver lives in, after the batch that is under way, or else after one more.
+    /// Ends the Qt loop that serves this driver, after the batch that is under way, or else after one more.
     pub fn stop(&self) {
         self.stopping.set(true);
         self.arm_now();
@@ -398,17 +462,29 @@ impl<J: Recur + 'static> Driver<J> {
         if self.is_here() {
             host.arm_now();
             self.armed.set(true);
+            self.resting.set(false);
         } else {
             self.reactor.borrow().ring();
         }
     }
 
-    fn is_here(&self) -> bool {
+    /// Whether this is the thread of the last [`attach`](Driver::attach).
+    #[must_use]
+    pub fn is_here(&self) -> bool {
         self.thread.get() == Some(thread::current().id())
     }
 
-    /// Arms the host, or the alarm, for what is to come next.
-    fn settle(&self) {
+    /// Sets the host's timer to a short delay.
+    fn arm_in(&self, delay: Duration) {
+        if let Some(host) = &*self.host.borrow() {
+            self.armed.set(false);
+            self.resting.set(true);
+            host.arm(Some(delay));
+        }
+    }
+
+    /// Arms the host, or the alarm, for what is to come next. With `rests`, ready jobs wait for [`REST`].
+    fn settle(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
         let mut reactor = self.reactor.borrow_mut();
@@ -418,10 +494,16 @@ impl<J: Recur + 'static> Driver<J> {
         } else {
             Time::NEVER
         };
-        if reactor.ready() > 0 || self.stopping.get() || deadline.is_some_and(|when| when <= now) {
+        let is_stopping = self.stopping.get() && self.is_run() && !self.exited.get();
+        if reactor.ready() > 0 || is_stopping || deadline.is_some_and(|when| when <= now) {
+            if rests && !is_stopping {
+                self.arm_in(REST);
+                return;
+            }
             // Also if it is armed: since before the turn, and Qt fires its timers in the order of their times. What has
             // come due of Qt's own during the turn comes first.
             self.armed.set(true);
+            self.resting.set(false);
             host.arm_now();
             return;
         }
@@ -430,42 +512,60 @@ impl<J: Recur + 'static> Driver<J> {
             self.disarm();
         } else {
             self.armed.set(false);
+            self.resting.set(false);
             host.arm(deadline.and_then(|when| when.after(now)));
         }
     }
 
-    /// Whether no turn of this depth is to begin, nor a batch of it: because the Qt loop around the outermost one is ending,
-    /// or because a forked child runs a loop of its own inside of a job.
-    fn refuses(&self, depth: usize) -> bool {
-        let saw_quit = || self.host.borrow().as_ref().is_some_and(Host::saw_quit);
-        let is_over = || self.left.get() || (self.quits.get() == Quits::End && saw_quit());
+    /// Whether no turn of this depth may begin, nor a batch of it: because the run's Qt loop is ending, or because a forked
+    /// child runs a loop of its own inside of a job.
+    fn is_over(&self, depth: usize) -> bool {
+        let saw_quit = || {
+            let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
+            quits != self.quits_before.get()
+        };
+        let run_is_over =
+            || self.is_run() && (self.exited.get() || self.paused.get() || saw_quit());
         self.forked_at
             .get()
             .is_some_and(|forked_at| depth > forked_at)
-            || (depth == 1 && self.held.get() == 0 && is_over())
+            || (depth == 1 && self.held.get() == 0 && run_is_over())
+    }
+
+    /// Whether the innermost turn must not begin. See [`MAX_NESTED_AT_LEVEL`].
+    fn refuses(&self) -> bool {
+        self.level.get().nested > MAX_NESTED_AT_LEVEL || self.is_over(self.depth.get())
     }
 
     /// A turn has ended.
-    fn finish(&self) {
-        if self.stopping.get() && !self.left.get() && self.is_attached() {
-            // Of a Qt loop that is not its own it cannot know when that has ended, and another begun.
-            self.left.set(self.quits.get() == Quits::End);
-            self.stopping.set(false);
-            let leave = self.leave.borrow().clone();
-            if let Some(leave) = leave {
-                leave();
+    fn finish(&self, rests: bool) {
+        if self.stopping.get() && self.is_attached() {
+            if self.is_run() {
+                if !self.exited.replace(true) {
+                    self.stopping.set(false);
+                    let exit = self.exit_run.borrow().clone();
+                    if let Some(exit) = exit {
+                        exit();
+                    }
+                }
+            } else {
+                let exit = self.exit_unrun.borrow().clone();
+                if exit.is_some_and(|exit| exit()) {
+                    self.stopping.set(false);
+                }
             }
         }
-        if self.refuses(self.depth.get() + 1) {
+        if self.is_over(self.depth.get() + 1) {
             self.disarm();
         } else {
-            // Left or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
-            self.settle();
+            // Exited or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
+            self.settle(rests);
         }
     }
 
     fn disarm(&self) {
-        if self.armed.replace(false)
+        let was_armed = self.armed.replace(false);
+        if (self.resting.replace(false) || was_armed)
             && let Some(host) = &*self.host.borrow()
         {
             host.arm(None);
@@ -480,7 +580,7 @@ impl<J> fmt::Debug for Driver<J> {
             .field("depth", &self.depth.get())
             .field("armed", &self.armed.get())
             .field("stopping", &self.stopping.get())
-            .field("left", &self.left.get())
+            .field("exited", &self.exited.get())
             .finish_non_exhaustive()
     }
 }

@@ -3,8 +3,8 @@
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::Driver;
-use crate::qt::Linger;
+use super::{Driver, Level};
+use crate::qt::{Linger, app};
 use crate::reactor::{Recur, Time};
 
 /// See [`Driver::set_poll_batches`].
@@ -13,6 +13,11 @@ const POLL: Duration = Duration::from_micros(50);
 /// A turn in which a descriptor was ready asks every so many batches: there more is likely to come. Not with each: the first one wakes
 /// tasks, and the second one runs them.
 const IO_BATCHES: u32 = 2;
+
+/// A turn that [rests if it spins](Turn::rest_if_spinning) does so after this many batches in a row that took less than this
+/// each and brought nothing from outside.
+const SPINNING_BATCHES: u32 = 64;
+const SPINNING: Duration = Duration::from_micros(50);
 
 /// A job that takes less than this is quick, and the clock, which costs a tenth of it, is read once for so many of them.
 const QUICK: Duration = Duration::from_nanos(400);
@@ -57,11 +62,25 @@ pub struct Turn<J: Recur + 'static> {
     saw_io: bool,
     /// And since the last wait for more.
     lingers: bool,
+    /// The level of the turn further out.
+    outer: Level,
+    /// The job that waits further out may be what this turn's jobs spin for.
+    may_rest: bool,
+    /// When the last batch began, and how many spinning ones there were in a row.
+    batch_begun: Time,
+    spinning: u32,
 }
 
 impl<J: Recur + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
+        let outer = driver.level.get();
+        // A wait that is held may be without an exec(), while Qt quits.
+        let held = i32::try_from(driver.held.get()).unwrap_or(i32::MAX);
+        let level = app::level().saturating_add(held);
+        let is_same = driver.depth.get() > 1 && outer.level == level;
+        let nested = if is_same { outer.nested + 1 } else { 1 };
+        driver.level.set(Level { level, nested });
         Turn {
             driver,
             begun: false,
@@ -80,6 +99,10 @@ impl<J: Recur + 'static> Turn<J> {
             has_polled: false,
             saw_io: false,
             lingers: false,
+            outer,
+            may_rest: false,
+            batch_begun: Time::NEVER,
+            spinning: 0,
         }
     }
 
@@ -96,10 +119,28 @@ impl<J: Recur + 'static> Turn<J> {
         self.driver.depth()
     }
 
+    /// Has this turn end, and the next one come a millisecond later, when its jobs do nothing but queue each other. For a turn
+    /// inside of a job: what they wait for may be the end of that job, as where anyio cancels a task that has a dialog open.
+    pub fn rest_if_spinning(&mut self) {
+        self.may_rest = true;
+    }
+
+    /// Whether this batch is to wait for a rest.
+    fn is_spinning(&mut self, now: Time, is_outside: bool) -> bool {
+        let is_quick = now < self.batch_begun + SPINNING;
+        self.spinning = if is_quick && !is_outside {
+            self.spinning + 1
+        } else {
+            0
+        };
+        self.batch_begun = now;
+        self.may_rest && self.spinning >= SPINNING_BATCHES
+    }
+
     /// Collects what is due; what descriptors and other threads have, not with every batch while jobs are ready.
     /// False if there is nothing to do now.
     fn begin_batch(&mut self) -> bool {
-        if self.driver.refuses(self.depth()) {
+        if self.driver.refuses() {
             return false;
         }
         if !self.begun || std::mem::take(&mut self.has_waited) {
@@ -120,6 +161,9 @@ impl<J: Recur + 'static> Turn<J> {
         };
         self.saw_io |= is_active;
         self.lingers |= is_active;
+        if self.is_spinning(now, has_timer || is_active) {
+            return false;
+        }
         if is_idle && self.lingers && self.begun && !self.driver.linger().is_zero() {
             // To wait for more is also to ask for it.
             return false;
@@ -229,7 +273,9 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
 impl<J: Recur + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
-        self.driver.finish();
+        self.driver.level.set(self.outer);
+        self.driver
+            .finish(self.may_rest && self.spinning >= SPINNING_BATCHES);
     }
 }
 

@@ -13,8 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRuntimeError, PySystemExit, PyTypeError,
-    PyValueError,
+    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRecursionError, PyRuntimeError, PySystemExit,
+    PyTypeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -28,32 +28,35 @@ use super::endpoint::Endpoint;
 use super::gil::{self, Guarded};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
+use super::running::Outer;
 use super::stream::Stream;
-use crate::driver::{Driver, Quits, Turn, Wakeup};
+use crate::driver::{Driver, Turn, Wakeup};
 use crate::qt::{Nest, app};
 use crate::reactor::{Recur, Side, Time, TimerKey};
 
-/// Which Qt loop an asyncio loop lives in, and so how the one ends the other.
+/// The Qt loop of a run, which `stop()` exits.
 #[derive(Clone)]
-enum Home {
-    /// The application's `exec()`, called by `run_forever`; the application does not quit with the loop.
+enum HostLoop {
+    /// The application's `exec()`; the application does not quit with the loop.
     Application,
-    /// The `exec()` of the application or of this thread, called by somebody else.
-    Guest,
     /// The `exec()` of this thread's `QThread`.
     Thread,
     /// A nested loop of our own.
-    Nest(Rc<Nest>),
+    Nested(Rc<Nest>),
 }
 
 pub(super) struct State {
     /// `None` once the loop is closed.
     driver: RefCell<Option<Rc<Driver<Job>>>>,
-    home: RefCell<Option<Home>>,
+    /// `None` outside of a run.
+    host_loop: RefCell<Option<HostLoop>>,
     /// The application's signals were off before we switched them off.
     were_blocked: Cell<Option<bool>>,
     pub(super) debug: Cell<bool>,
+    /// The thread that runs the loop, or a turn of it.
     thread_id: Cell<Option<u64>>,
+    /// The turn under way is inside of another loop's run.
+    is_inside_another: Cell<bool>,
     pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
     /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
     fatal: RefCell<Option<PyErr>>,
@@ -115,18 +118,40 @@ impl State {
     fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
         let py = event_loop.py();
         let depth = turn.depth();
-        let mut result = py.check_signals();
-        // A job further out is inside a Qt loop. If it is a task's step, that task is asyncio's current one, and no other
-        // could be entered; so it steps aside for the time of this turn.
-        let mut outer = None;
-        if depth > 1 {
-            self.nested_turns.set(self.nested_turns.get() + 1);
-            match swap_current_task(event_loop, None) {
-                Ok(task) => outer = task,
-                Err(error) => result = result.and(Err(error)),
+        if let Err(error) = py.check_signals() {
+            return self.end_by(event_loop, error, self.thread_id.get().is_some());
+        }
+        let outer = match Outer::replace(event_loop) {
+            Ok(outer) => outer,
+            // Nothing has run and nothing is lost: the jobs wait for the next turn.
+            Err(error) => return error.write_unraisable(py, Some(event_loop)),
+        };
+        let is_nested = depth > 1 || outer.has_task();
+        let before = (self.thread_id.get(), self.is_inside_another.get());
+        let mut result = Ok(());
+        if outer.is_foreign_to(event_loop) {
+            self.thread_id.set(Some(this_thread(py)));
+            if before.0.is_none() && self.debug.get() {
+                result = track_origins(event_loop, true);
             }
         }
-        while result.is_ok() {
+        self.is_inside_another
+            .set(outer.is_another_loop(event_loop));
+        self.retry_deferred(depth);
+        let mut has_room = true;
+        if is_nested {
+            self.nested_turns.set(self.nested_turns.get() + 1);
+            turn.rest_if_spinning();
+            // A callback that could not be entered would be lost, and the report of its error with it.
+            has_room = match event_loop.call_method0(intern!(py, "_has_room")) {
+                Err(error) if !error.is_instance_of::<PyRecursionError>(py) => {
+                    result = result.and(Err(error));
+                    false
+                }
+                room => room.is_ok(),
+            };
+        }
+        while has_room && result.is_ok() {
             if turn.take_polled() {
                 // Other threads may wait for the lock, and a chain of short callbacks would not let go of it before the
                 // interpreter's switch interval: 5 ms for each time that they need it.
@@ -137,7 +162,7 @@ impl State {
                 gil::leave(py, || linger.wait());
                 continue;
             };
-            result = self.run(event_loop, &job, depth);
+            result = self.run(event_loop, &job, is_nested, depth);
             self.bring_back(depth);
         }
         if let Ok(driver) = self.driver()
@@ -146,27 +171,57 @@ impl State {
             result = result.and(Err(os_error(error)));
         }
         if let Err(error) = result {
-            // Kept for `run_forever` to raise; a second one, while the first unwinds, has nobody to go to.
-            let first = self.fatal.borrow().is_none();
-            if first {
-                self.fatal.replace(Some(error));
-            } else {
-                error.write_unraisable(py, Some(event_loop));
-            }
-            if let Ok(driver) = self.driver() {
-                driver.stop();
-            }
+            self.end_by(event_loop, error, before.0.is_some());
         }
         drop(turn);
-        if let Some(task) = outer
-            && let Err(error) = swap_current_task(event_loop, Some(task))
+        if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
+            let _ = track_origins(event_loop, false);
+        }
+        outer.restore(event_loop);
+        self.thread_id.set(before.0);
+        self.is_inside_another.set(before.1);
+        if depth == 1
+            && !self.deferred.borrow().is_empty()
+            && let Ok(driver) = self.driver()
         {
-            error.write_unraisable(py, Some(event_loop));
+            driver.retry_soon();
+        }
+    }
+
+    /// Stops the loop by the error of a turn. If nobody runs the loop, nobody would raise a KeyboardInterrupt: then it is
+    /// set anew, and the program's own code raises it when Qt returns to that.
+    fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr, is_run: bool) {
+        if is_run || !error.is_instance_of::<PyKeyboardInterrupt>(event_loop.py()) {
+            return self.fail(event_loop, error);
+        }
+        if let Ok(driver) = self.driver() {
+            driver.stop();
+        }
+        // SAFETY: the lock is held.
+        unsafe { ffi::PyErr_SetInterrupt() };
+    }
+
+    /// Stops the loop by an error. The first one is kept for `run_forever` to raise; nobody could raise a second one.
+    fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
+        let first = self.fatal.borrow().is_none();
+        if first {
+            self.fatal.replace(Some(error));
+        } else {
+            error.write_unraisable(event_loop.py(), Some(event_loop));
+        }
+        if let Ok(driver) = self.driver() {
+            driver.stop();
         }
     }
 
     /// Runs one handle; the error is one that ends the loop.
-    fn run(&self, event_loop: &Bound<'_, PyAny>, job: &Job, depth: usize) -> PyResult<()> {
+    fn run(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        job: &Job,
+        is_nested: bool,
+        depth: usize,
+    ) -> PyResult<()> {
         let py = event_loop.py();
         if let Kind::Transport(side) = job.kind {
             return self.run_transport(event_loop, job, side);
@@ -179,7 +234,7 @@ impl State {
             }
             return Ok(());
         }
-        if depth > 1 && !job.can_enter(py) {
+        if is_nested && !job.can_enter(py) {
             self.deferred.borrow_mut().push((depth, job.again()));
             return Ok(());
         }
@@ -223,41 +278,61 @@ impl State {
         })
     }
 
+    /// A turn of this depth begins. Handles of an earlier one may have waited for a context that is entered outside of any
+    /// turn, such as that of a task that has started eagerly in a slot.
+    fn retry_deferred(&self, depth: usize) {
+        self.bring_back(depth - 1);
+    }
+
     /// A job at this depth has returned: handles that waited for its context are next.
     fn bring_back(&self, depth: usize) {
         if self.deferred.borrow().is_empty() {
             return;
         }
-        let (back, stay) = self
+        let (back, stay): (Vec<_>, Vec<_>) = self
             .deferred
             .take()
             .into_iter()
             .partition(|(deeper, _)| *deeper > depth);
         self.deferred.replace(stay);
         if let Ok(driver) = self.driver() {
-            let back: Vec<(usize, Job)> = back;
             for (_, job) in back.into_iter().rev() {
                 driver.push_front(job);
             }
         }
     }
 
-    /// Ends the Qt loop that this loop lives in.
-    fn leave(&self) {
+    /// Exits the Qt loop of the run.
+    fn exit_run(&self) {
         for nest in &*self.nests.borrow() {
             nest.leave(0);
         }
-        match self.home.borrow().clone() {
-            Some(Home::Application) => {
+        let host_loop = self.host_loop.borrow().clone();
+        match host_loop {
+            Some(HostLoop::Application) => {
                 self.were_blocked.set(Some(app::block_signals(true)));
                 app::exit(0);
             }
-            Some(Home::Guest) if app::is_main_thread() => app::exit(0),
-            Some(Home::Guest) => app::thread_exit(0),
-            Some(Home::Thread) => app::thread_exit(0),
-            Some(Home::Nest(nest)) => nest.leave(0),
+            Some(HostLoop::Thread) => app::thread_exit(0),
+            Some(HostLoop::Nested(nest)) => nest.leave(0),
             None => {}
         }
+    }
+
+    /// Exits the program's own `exec()`, outside of a run. False if there is none, or if it is another loop's run.
+    fn exit_unrun(&self) -> bool {
+        if app::level() == 0 || self.is_inside_another.get() {
+            return false;
+        }
+        for nest in &*self.nests.borrow() {
+            nest.leave(0);
+        }
+        if app::is_main_thread() {
+            app::exit(0);
+        } else {
+            app::thread_exit(0);
+        }
+        true
     }
 
     /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
@@ -321,37 +396,10 @@ pub(super) fn os_error(error: io::Error) -> PyErr {
     }
 }
 
-/// Makes `task` asyncio's current one, and returns the one that was. These are asyncio's C functions: no Python code runs,
-/// in which a signal handler could raise.
-fn swap_current_task<'py>(
-    event_loop: &Bound<'py, PyAny>,
-    task: Option<Bound<'py, PyAny>>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let tasks = event_loop
-        .py()
-        .import(intern!(event_loop.py(), "_asyncio"))?;
-    // From Python 3.12 on.
-    let before = if let Some(swap) = tasks.getattr_opt("_swap_current_task")? {
-        // The first releases of 3.12 raise KeyError for taking away a task that is not there.
-        if task.is_none() && tasks.call_method1("current_task", (event_loop,))?.is_none() {
-            return Ok(None);
-        }
-        swap.call1((event_loop, task))?
-    } else {
-        let before = event_loop
-            .py()
-            .import("asyncio.tasks")?
-            .getattr("_current_tasks")?;
-        let before = before.call_method1("get", (event_loop,))?;
-        if !before.is_none() {
-            tasks.call_method1("_leave_task", (event_loop, &before))?;
-        }
-        if let Some(task) = task {
-            tasks.call_method1("_enter_task", (event_loop, task))?;
-        }
-        before
-    };
-    Ok(Some(before).filter(|before| !before.is_none()))
+/// asyncio's debug mode notes where each coroutine was made.
+fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
+    let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
+    event_loop.call_method1(name, (on,)).map(drop)
 }
 
 pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
@@ -370,10 +418,11 @@ impl EventLoop {
         driver.set_poll_batches(5);
         let state = State {
             driver: RefCell::new(Some(driver)),
-            home: RefCell::new(None),
+            host_loop: RefCell::new(None),
             were_blocked: Cell::new(None),
             debug: Cell::new(false),
             thread_id: Cell::new(None),
+            is_inside_another: Cell::new(false),
             task_factory: RefCell::new(None),
             fatal: RefCell::new(None),
             nests: RefCell::new(Vec::new()),
@@ -459,7 +508,8 @@ impl EventLoop {
         }
     }
 
-    /// Whether run_forever(), or an exec() that the loop is attached to, is under way.
+    /// Whether the loop is the running loop: in its turns, and while run_forever(), run_until_complete() or an attach()
+    /// is under way.
     fn is_running(&self, py: Python<'_>) -> bool {
         self.state(py).thread_id.get().is_some()
     }
@@ -490,7 +540,7 @@ impl EventLoop {
     #[getter(_stopping)]
     fn stopping(&self, py: Python<'_>) -> bool {
         self.driver(py)
-            .is_ok_and(|driver| driver.is_stopping() || (driver.is_attached() && driver.has_left()))
+            .is_ok_and(|driver| driver.is_stopping() || (driver.is_run() && driver.has_exited()))
     }
 
     #[setter(_stopping)]
@@ -534,37 +584,22 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Hang the loop on this thread's Qt loop, until _detach(). `home` says which that is: "application", "guest",
-    /// "thread" or "nest".
-    fn _attach(slf: &Bound<'_, Self>, home: &str) -> PyResult<()> {
+    /// Have Qt serve the loop on this thread, until _detach(). Nothing changes if it does so already. The application must
+    /// exist.
+    fn _attach(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        let home = match home {
-            "application" => Home::Application,
-            "guest" => Home::Guest,
-            "thread" => Home::Thread,
-            "nest" => Home::Nest(Rc::new(Nest::new())),
-            other => return Err(PyValueError::new_err(format!("no such home: {other}"))),
-        };
         let state = slf.get().state(py);
         let driver = state.driver()?;
-        if driver.depth() > 0 {
-            return Err(PyRuntimeError::new_err(
-                "This event loop is already running",
-            ));
-        }
         if driver.is_attached() {
-            driver.detach(); // an interrupt came before Python could
+            if driver.is_here() {
+                return Ok(());
+            }
+            driver.detach();
         }
-        let quits = if matches!(home, Home::Guest) {
-            Quits::GoOn
-        } else {
-            Quits::End
-        };
-        state.home.replace(Some(home));
-        let (turning, leaving) = (Rc::downgrade(state), Rc::downgrade(state));
+        let (turning, exiting) = (Rc::downgrade(state), Rc::downgrade(state));
         // Not a reference: the loop owns the driver, the driver owns this closure, and both go together.
         let object = slf.as_ptr();
-        let face = move |wakeup: Wakeup<'_, Job>| {
+        let front_end = move |wakeup: Wakeup<'_, Job>| {
             gil::enter(|py| {
                 if let Some(state) = turning.upgrade()
                     && let Some(turn) = wakeup.turn()
@@ -575,37 +610,78 @@ impl EventLoop {
                 }
             });
         };
-        let leave = move || {
-            if let Some(state) = leaving.upgrade() {
-                state.leave();
-            }
+        let exit = move || exiting.upgrade().is_some_and(|state| state.exit_unrun());
+        driver.attach(front_end, exit).map_err(os_error)
+    }
+
+    /// Take the loop off Qt, from any thread. Handles wait for the next time.
+    fn _detach(&self, py: Python<'_>) {
+        if let Ok(driver) = self.driver(py) {
+            driver.detach();
+        }
+    }
+
+    /// Whether Qt serves the loop.
+    fn _is_attached(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.is_attached())
+    }
+
+    /// Begin a run on this thread, after _attach(). `host_loop` says which Qt loop _exec() is to run: "application",
+    /// "thread" or "nested".
+    fn _begin_run(&self, py: Python<'_>, host_loop: &str) -> PyResult<()> {
+        let host_loop = match host_loop {
+            "application" => HostLoop::Application,
+            "thread" => HostLoop::Thread,
+            "nested" => HostLoop::Nested(Rc::new(Nest::new())),
+            other => return Err(PyValueError::new_err(format!("no such loop: {other}"))),
         };
-        driver.attach(quits, face, leave).map_err(os_error)?;
+        let state = self.state(py);
+        let driver = state.driver()?;
+        if driver.depth() > 0 || driver.is_run() {
+            return Err(PyRuntimeError::new_err(
+                "This event loop is already running",
+            ));
+        }
+        state.host_loop.replace(Some(host_loop));
+        let exiting = Rc::downgrade(state);
+        driver.begin_run(move || {
+            if let Some(state) = exiting.upgrade() {
+                state.exit_run();
+            }
+        });
         Ok(())
     }
 
-    /// Take the loop off Qt. Handles wait for the next time.
-    fn _detach(&self, py: Python<'_>) {
+    /// End the run.
+    fn _end_run(&self, py: Python<'_>) {
         let state = self.state(py);
         if let Ok(driver) = state.driver() {
-            driver.detach();
+            driver.end_run();
         }
-        state.home.take();
+        state.host_loop.take();
         if let Some(blocked) = state.were_blocked.take() {
             app::block_signals(blocked);
         }
     }
 
-    /// Run the Qt loop that _attach() named, and return its exit code.
+    /// Run the Qt loop that _begin_run() named, and return its exit code.
     fn _exec(&self, py: Python<'_>) -> PyResult<i32> {
-        let home = self.state(py).home.borrow().clone();
-        let home = home.ok_or_else(|| PyRuntimeError::new_err("_exec() before _attach()"))?;
+        let host_loop = self.state(py).host_loop.borrow().clone();
+        let host_loop =
+            host_loop.ok_or_else(|| PyRuntimeError::new_err("_exec() before _begin_run()"))?;
         // Borrowed: without the lock, nothing may be dropped that counts its owners.
-        Ok(gil::leave(py, || match &home {
-            Home::Application | Home::Guest => app::exec(),
-            Home::Thread => app::thread_exec(),
-            Home::Nest(nest) => nest.exec(false),
+        Ok(gil::leave(py, || match &host_loop {
+            HostLoop::Application => app::exec(),
+            HostLoop::Thread => app::thread_exec(),
+            HostLoop::Nested(nest) => nest.exec(false),
         }))
+    }
+
+    /// Pause turns of the run for a Qt loop that is probably about to quit, or let them go on.
+    fn _set_paused(&self, py: Python<'_>, paused: bool) {
+        if let Ok(driver) = self.driver(py) {
+            driver.set_paused(paused);
+        }
     }
 
     /// Wait in a nested loop, until it is left or this loop ends.
@@ -652,8 +728,13 @@ impl EventLoop {
     }
 
     /// Whether stop(), and not Qt, has ended the Qt loop.
-    fn _has_left(&self, py: Python<'_>) -> bool {
-        self.driver(py).is_ok_and(|driver| driver.has_left())
+    fn _has_exited(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.has_exited())
+    }
+
+    /// Whether an exception has stopped the loop, and is yet to be raised.
+    fn _has_fatal(&self, py: Python<'_>) -> bool {
+        self.state(py).fatal.borrow().is_some()
     }
 
     /// The exception that has stopped the loop, once.
@@ -663,15 +744,9 @@ impl EventLoop {
     }
 
     /// Leave run_forever() by this exception.
-    fn _fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
-        let state = self.state(py);
-        let first = state.fatal.borrow().is_none();
-        if first {
-            state.fatal.replace(Some(PyErr::from_value(error.clone())));
-        }
-        if let Ok(driver) = state.driver() {
-            driver.stop();
-        }
+    fn _fail(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) {
+        let error = PyErr::from_value(error.clone());
+        slf.get().state(slf.py()).fail(slf.as_any(), error);
     }
 
     /// Watch one side of a descriptor, until _unwatch() or `once`; cancels the handle that did so before, and returns the

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+mod application;
 mod buffer;
 mod datagrams;
 mod endpoint;
@@ -15,6 +16,7 @@ mod handle;
 mod job;
 mod method;
 mod nest;
+mod running;
 mod schedule;
 mod stream;
 
@@ -41,6 +43,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::running::init(module.py())?;
         super::handle::init(module)?;
         super::schedule::init(module)
     }
@@ -49,6 +52,13 @@ mod _native {
     #[pyfunction]
     fn app_exists() -> bool {
         app::exists()
+    }
+
+    /// Have `callback(event)` called on the application's thread, from now on, when the application is "made", when it
+    /// "quits" (aboutToQuit) or is "destroyed", and when a second one is made ("doubled"). None ends that.
+    #[pyfunction]
+    fn watch_application(py: Python<'_>, callback: Option<Py<PyAny>>) {
+        super::application::watch(py, callback);
     }
 
     /// Make a QCoreApplication on this thread, unless there is an application already.

@@ -2,9 +2,13 @@
 
 use std::ffi::{OsString, c_char, c_int};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
 
 #[cfg(not(no_qt))]
 use cpp::cpp;
+
+use super::ffi;
+use crate::contain::contain;
 
 cpp! {{
     #include <QtCore/QCoreApplication>
@@ -14,6 +18,42 @@ cpp! {{
     // QThread::exec is protected; a member pointer taken by a subclass is the language's own way to it.
     struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
 }}
+
+/// What happens to the application object; see `cpp/host.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was made, or exists when [`watch`] is called. Its constructor may not have returned.
+    Made,
+    /// It has emitted `aboutToQuit`.
+    Quits,
+    /// Its destructor has begun.
+    Destroyed,
+    /// A second one was made, which Qt does not support.
+    Doubled,
+}
+
+static NOTIFY: OnceLock<fn(Event)> = OnceLock::new();
+
+/// Has `notify` called, on the application's thread, for each event of the application object from now on. Only the first
+/// call in a process has an effect.
+pub fn watch(notify: fn(Event)) {
+    extern "C" fn trampoline(event: c_int) {
+        let event = match event {
+            0 => Event::Made,
+            1 => Event::Quits,
+            2 => Event::Destroyed,
+            _ => Event::Doubled,
+        };
+        if let Some(notify) = NOTIFY.get() {
+            // Qt's frames below must not be unwound.
+            contain(|| notify(event));
+        }
+    }
+    if NOTIFY.set(notify).is_ok() {
+        // SAFETY: called once; the function lives as long as the process.
+        unsafe { ffi::qtloop_watch_application(trampoline) }
+    }
+}
 
 /// Whether there is an application object.
 #[must_use]

@@ -1,6 +1,6 @@
 //! `cpp/host.h` and `cpp/signal.h`, item by item.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 
 /// Qt's, behind a pointer; not to be moved or sent.
@@ -22,12 +22,14 @@ unsafe extern "C" {
         data: *mut c_void,
     ) -> *mut QtloopHost;
     pub(super) fn qtloop_host_free(host: *mut QtloopHost);
+    pub(super) fn qtloop_host_retire(host: *mut QtloopHost);
     pub(super) fn qtloop_host_arm(host: *mut QtloopHost, msec: c_int);
-    pub(super) fn qtloop_host_saw_quit(host: *const QtloopHost) -> bool;
+    pub(super) fn qtloop_host_quits(host: *const QtloopHost) -> c_uint;
     pub(super) fn qtloop_nest_new() -> *mut QtloopNest;
     pub(super) fn qtloop_nest_free(nest: *mut QtloopNest);
     pub(super) fn qtloop_nest_exec(nest: *mut QtloopNest, insist: bool) -> c_int;
     pub(super) fn qtloop_nest_exit(nest: *mut QtloopNest, code: c_int);
+    pub(super) fn qtloop_watch_application(notify: extern "C" fn(c_int));
     pub(super) fn qtloop_ear_new(
         object: *mut c_void,
         signal: c_int,

@@ -3,11 +3,10 @@
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -19,13 +18,42 @@ use crate::contain::contain;
 
 type Turn = Rc<dyn Fn()>;
 
-/// See the module. Qt needs an application object before there can be a host.
-pub struct Host {
+/// A `QObject` with a notifier and a timer. Qt needs an application object before there can be one.
+///
+/// It should be dropped on its own thread. Dropped on another one, it calls no more turns, and what Qt may be using at this
+/// moment is kept until its thread makes or drops another host.
+pub struct Host(Option<Parts>);
+
+/// What a host consists of, until its thread frees it.
+struct Parts {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
-    turn: ManuallyDrop<Box<Turn>>,
-    descriptor: ManuallyDrop<Arc<OwnedFd>>,
+    _turn: Box<Turn>,
+    descriptor: Arc<OwnedFd>,
     thread: ThreadId,
+}
+
+// SAFETY: parts are only sent into `RETIRED`, where they are touched again by their own thread alone.
+unsafe impl Send for Parts {}
+
+/// Hosts that were dropped on another thread than their own.
+static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
+
+/// Frees the retired hosts of this thread.
+fn free_retired() {
+    let here = thread::current().id();
+    let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mine: Vec<Parts> = retired.extract_if(.., |parts| parts.thread == here).collect();
+    drop(retired);
+    mine.into_iter().for_each(Parts::free);
+}
+
+impl Parts {
+    /// Call on the host's own thread.
+    fn free(self) {
+        // SAFETY: freed once, here. No call begins after it, and one that is under way holds its own share of the closure.
+        unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
+    }
 }
 
 impl Host {
@@ -33,19 +61,23 @@ impl Host {
     /// on standard error.
     #[must_use]
     pub fn new(descriptor: OwnedFd, turn: impl Fn() + 'static) -> Host {
+        free_retired();
         let turn: Box<Turn> = Box::new(Rc::new(turn));
         let data = std::ptr::from_ref::<Turn>(&turn)
             .cast_mut()
             .cast::<c_void>();
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
         let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
-        let host = NonNull::new(host).expect("new does not return null");
-        Host {
-            host,
-            turn: ManuallyDrop::new(turn),
-            descriptor: ManuallyDrop::new(Arc::new(descriptor)),
+        Host(Some(Parts {
+            host: NonNull::new(host).expect("new does not return null"),
+            _turn: turn,
+            descriptor: Arc::new(descriptor),
             thread: thread::current().id(),
-        }
+        }))
+    }
+
+    fn parts(&self) -> &Parts {
+        self.0.as_ref().expect("taken only by drop")
     }
 
     /// The next turn comes after Qt has seen to its own events, and again and again, until armed otherwise.
@@ -62,11 +94,11 @@ impl Host {
         }));
     }
 
-    /// Whether the application has said `aboutToQuit` since the host was made.
+    /// How often the application has emitted `aboutToQuit` since the host was made.
     #[must_use]
-    pub fn saw_quit(&self) -> bool {
+    pub fn quits(&self) -> u32 {
         // SAFETY: as in `arm_msec`.
-        unsafe { ffi::qtloop_host_saw_quit(self.host.as_ptr()) }
+        unsafe { ffi::qtloop_host_quits(self.parts().host.as_ptr()) }
     }
 
     /// Watches another file under the number of its descriptor; for a forked child, which must leave its parent's alone.
@@ -75,7 +107,8 @@ impl Host {
     /// Whatever the operating system says.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         // Shared only for the time of a wait, in which nobody forks.
-        let own = Arc::get_mut(&mut self.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
+        let parts = self.0.as_mut().expect("taken only by drop");
+        let own = Arc::get_mut(&mut parts.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
     }
 
@@ -83,29 +116,28 @@ impl Host {
     #[must_use]
     pub fn linger(&self, timeout: Duration) -> Linger {
         Linger {
-            descriptor: Arc::clone(&self.descriptor),
+            descriptor: Arc::clone(&self.parts().descriptor),
             timeout,
         }
     }
 
     fn arm_msec(&self, msec: c_int) {
         // SAFETY: the host is alive until drop, and `Host` is not `Send`, so this is its thread.
-        unsafe { ffi::qtloop_host_arm(self.host.as_ptr(), msec) }
+        unsafe { ffi::qtloop_host_arm(self.parts().host.as_ptr(), msec) }
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // SAFETY: freed once, here. No call begins after it, and one that is under way holds its own share of the
-        // closure.
-        unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
-        // On another thread than its own, Qt may be using them at this moment; there they are left as they are.
-        if self.thread == thread::current().id() {
-            // SAFETY: dropped once, here.
-            unsafe {
-                ManuallyDrop::drop(&mut self.turn);
-                ManuallyDrop::drop(&mut self.descriptor);
-            }
+        let Some(parts) = self.0.take() else { return };
+        if parts.thread == thread::current().id() {
+            parts.free();
+            free_retired();
+        } else {
+            // SAFETY: alive until its own thread frees it.
+            unsafe { ffi::qtloop_host_retire(parts.host.as_ptr()) };
+            let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
+            retired.push(parts);
         }
     }
 }
@@ -135,7 +167,7 @@ impl Linger {
 
 impl fmt::Debug for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Host").field(&self.host).finish()
+        formatter.debug_tuple("Host").field(&self.parts().host).finish()
     }
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::contain::contain;
-use crate::driver::{Driver, Quits, Turn};
+use crate::driver::{Driver, Turn};
 use crate::qt::{Ear, Nest, Object, app};
 use crate::reactor::{Side, Time};
 
@@ -143,7 +143,6 @@ impl Loop {
         });
         let turning = Rc::downgrade(&inner);
         inner.driver.attach(
-            Quits::GoOn,
             move |wakeup| {
                 if let Some(inner) = turning.upgrade()
                     && let Some(turn) = wakeup.turn()
@@ -151,7 +150,7 @@ impl Loop {
                     inner.run(turn);
                 }
             },
-            || {},
+            || true,
         )?;
         CURRENT.with(|current| current.replace(Rc::downgrade(&inner)));
         Ok(Loop(inner))

@@ -25,7 +25,7 @@ def app() -> Any:
     """The one application object of the process: a QApplication, or qtloop's own without a binding."""
     if _binding.binding is None:
         asyncio.set_event_loop(None)
-        qtloop.QEventLoop().close()
+        qtloop.run(asyncio.sleep(0))
         return None
     application = _binding.binding.module("QtWidgets").QApplication([])
     # Tests open and close windows; only those that say so quit by it.

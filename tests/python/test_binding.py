@@ -262,34 +262,30 @@ assert _binding.application() is app
 
 
 @each_binding
-def test_application_that_qtloop_makes_is_kept_alive(name: str) -> None:
-    code = """
+def test_application_that_qtloop_makes_is_kept_alive_and_can_have_widgets(name: str) -> None:
+    code = f"""
 import gc
 from qtloop import _binding
 _binding.make_application()
 gc.collect()
-assert type(_binding.application()).__name__ == "QCoreApplication"
-"""
-    chosen(code, QT_API=name)
-
-
-@each_binding
-def test_application_that_qtloop_makes_has_widgets_if_the_program_has(name: str) -> None:
-    code = f"""
 from {name}.QtWidgets import QApplication, QLabel
-from qtloop import _binding
-assert type(_binding.make_application()) is QApplication
+assert type(QApplication.instance()) is QApplication
 QLabel("a widget without a QApplication would end the process")
 """
     chosen(code, QT_API=name)
 
 
 @each_binding
-def test_application_that_qtloop_makes_has_a_screen_if_the_program_draws(name: str) -> None:
+@pytest.mark.parametrize("has_imported", [True, False])
+def test_last_window_ends_a_program_only_if_that_had_imported_widgets(
+    name: str, has_imported: bool
+) -> None:
     code = f"""
-from {name}.QtGui import QGuiApplication
+if {has_imported}:
+    import {name}.QtWidgets
 from qtloop import _binding
-assert type(_binding.make_application()) is QGuiApplication
+_binding.make_application()
+assert _binding.application().quitOnLastWindowClosed() is {has_imported}
 """
     chosen(code, QT_API=name)
 
@@ -302,6 +298,22 @@ for variable in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
     os.environ.pop(variable, None)
 import {name}.QtWidgets
 from qtloop import _binding
-assert type(_binding.make_application()).__name__ == "QCoreApplication"
+_binding.make_application()
+assert type(_binding.application()).__name__ == "QCoreApplication"
+"""
+    chosen(code, QT_API=name)
+
+
+@each_binding
+@pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_display_that_does_not_answer_is_none(name: str, variable: str) -> None:
+    code = f"""
+import os
+for other in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+    os.environ.pop(other, None)
+os.environ[{variable!r}] = ":4711" if {variable!r} == "DISPLAY" else "no-such-display"
+from qtloop import _binding
+_binding.make_application()
+assert type(_binding.application()).__name__ == "QCoreApplication"
 """
     chosen(code, QT_API=name)

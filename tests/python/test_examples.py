@@ -73,10 +73,20 @@ def test_example_without_a_window_ends_by_itself(name: str, printed: str) -> Non
 @needs_binding
 @pytest.mark.parametrize(
     ("name", "printed"),
-    [("quamash_style.py", ""), ("guest.py", "cleaned up\n"), ("dialog.py", "counted to ")],
+    [
+        ("quamash_style.py", ""),
+        ("guest.py", "cleaned up\n"),
+        ("dialog.py", "counted to "),
+        ("signals.py", "you move the slider\n"),
+    ],
 )
 def test_example_with_a_window_ends_when_that_is_closed(name: str, printed: str) -> None:
     assert run(name, closing=True).startswith(printed)
+
+
+@needs_binding
+def test_example_of_qml_shows_what_it_has_read_and_ends_by_itself() -> None:
+    assert run("promise.py", closing=False) == "Hello from a socket.\n"
 
 
 def test_every_example_is_run_by_a_test() -> None:

@@ -255,12 +255,14 @@ def test_program_ends_with_an_executor_that_was_not_shut_down(code: str) -> None
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_program_that_ends_waits_for_its_jobs() -> None:
+def test_program_without_windows_waits_for_its_jobs_at_its_end() -> None:
+    """Also if qtloop has made the application, and imported QtWidgets for it."""
     done = program("""
+qtloop.QThreadExecutor.grace = 0
 may_end = threading.Event()
 executor.submit(lambda: (may_end.wait(), print("first", flush=True)))
 executor.submit(lambda: print("second", flush=True))
-threading.Timer(0.1, may_end.set).start()
+threading.Timer(0.5, may_end.set).start()
 """)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(done.stdout.split()) == ["first", "second"]

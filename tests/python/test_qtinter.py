@@ -145,7 +145,7 @@ def test_wait_for_a_signal_can_be_cancelled(app: Any) -> None:
     run(main())
 
 
-def test_sender_may_go_while_its_signal_is_awaited(app: Any) -> None:
+def test_awaited_signal_of_a_destroyed_sender_is_an_error(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         waiting = asyncio.create_task(qtinter.asyncsignal(sender.moved))
@@ -153,9 +153,19 @@ def test_sender_may_go_while_its_signal_is_awaited(app: Any) -> None:
         await asyncio.sleep(0.001)
         sender.deleteLater()
         await ended
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(qtloop.SenderDestroyed):
             await waiting
+
+    run(main())
+
+
+def test_first_of_several_signals_can_be_awaited(app: Any) -> None:
+    async def main() -> None:
+        sender = Sender()
+        either = qtinter.multisignal({sender.moved: "moved", sender.sized: "sized"})
+        asyncio.get_running_loop().call_soon(sender.moved.emit, 1, "x")
+        assert await qtinter.asyncsignal(either) == ("moved", (1, "x"))
+        assert not is_connected(sender)
 
     run(main())
 

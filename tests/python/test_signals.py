@@ -16,7 +16,6 @@ import pytest
 from conftest import needs_binding
 
 import qtloop
-from qtloop import _end
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
@@ -111,12 +110,11 @@ def test_ctrl_c_while_tasks_spin_raises_at_once(
 def test_interrupt_while_a_run_begins_does_not_end_all_further_ones(
     loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Interrupted(set[Any]):
-        def add(self, _: Any) -> None:
-            raise KeyboardInterrupt
+    def interrupted() -> None:
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(_end, "hanging", Interrupted())
+        patch.setattr(loop._off_qt, "clear", interrupted)
         loop.run_until_complete(asyncio.sleep(0))
     assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
 

@@ -234,11 +234,15 @@ def runs(loop: qtloop.QEventLoop, app: Any) -> Iterator[dict[str, Callable[[], o
         "threads",
     ],
 )
-def test_the_hook_is_restored_after(way: str, runs: dict[str, Callable[[], object]]) -> None:
+def test_the_hook_stays_while_a_loop_is_served_and_is_restored_by_its_close(
+    way: str, runs: dict[str, Callable[[], object]], loop: qtloop.QEventLoop
+) -> None:
     try:
         runs[way]()
     except LookupError:
         assert way.endswith("that fails")
+    assert sys.excepthook is not sys.__excepthook__
+    loop.close()
     assert sys.excepthook is sys.__excepthook__
 
 

@@ -126,11 +126,7 @@ def test_tasks_go_on_under_a_dialog_that_a_slot_opens_before_its_first_wait(
     loop: qtloop.QEventLoop,
     app: Any,
     caller: str,
-    request: pytest.FixtureRequest,
 ) -> None:
-    if caller == "Qt":
-        reason = "a turn that no other turn surrounds leaves the slot's task the current one"
-        request.applymarker(pytest.mark.xfail(reason=reason))
     log: list[str] = []
     nested = QtCore.QEventLoop()
 

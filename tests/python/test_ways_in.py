@@ -353,17 +353,17 @@ def test_end_of_a_qthread_cancels_the_main_that_run_runs_in_it(app: Any) -> None
         assert ended.result(10) is None and log == ["main"]
 
 
-def test_thread_that_comes_before_the_application_is_told_to_make_one(child: Child) -> None:
+def test_thread_that_runs_a_loop_before_the_application_is_told_to_make_one(child: Child) -> None:
     program = """
         from concurrent.futures import ThreadPoolExecutor
         with ThreadPoolExecutor() as pool:
-            print(pool.submit(QEventLoop).exception())
-            QEventLoop().close()
+            print(pool.submit(QEventLoop().run_forever).exception())
+            qtloop.run(asyncio.sleep(0))
             print(pool.submit(qtloop.run, asyncio.sleep(0.001, "runs")).result())
     """
     assert child(program).stdout == (
         "there is no QCoreApplication: make one in the main thread "
-        "before the first QEventLoop of another thread\nruns\n"
+        "before a QEventLoop runs in another thread\nruns\n"
     )
 
 

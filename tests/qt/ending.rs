@@ -18,7 +18,7 @@ trials![
     the_exit_code_is_the_applications,
     what_is_left_waits_for_the_next_run,
     a_panic_in_a_job_ends_the_turn_and_not_the_process,
-    a_guest_stops_one_run_and_lives_in_the_next,
+    a_stop_without_a_run_exits_one_exec_and_the_driver_is_served_in_the_next,
     a_driver_that_is_detached_gets_no_turns,
     a_driver_may_be_dropped_inside_of_its_own_turn,
     a_batch_runs_without_qt,
@@ -46,7 +46,7 @@ fn a_stop_ends_after_the_batch_it_was_called_in() {
     world.soon(|world| world.write("same batch"));
     world.run();
     assert_eq!(world.read(), ["same batch"]);
-    assert!(world.driver.has_left());
+    assert!(world.driver.has_exited());
 }
 
 fn the_loop_runs_again_after_a_stop() {
@@ -65,7 +65,7 @@ fn a_quit_of_the_application_is_not_a_stop() {
     let world = World::new();
     world.soon(|_| app::exit(0));
     world.run();
-    assert!(!world.driver.has_left());
+    assert!(!world.driver.has_exited());
 }
 
 fn the_exit_code_is_the_applications() {
@@ -101,7 +101,7 @@ fn a_panic_in_a_job_ends_the_turn_and_not_the_process() {
     std::panic::set_hook(hook);
 }
 
-fn a_guest_stops_one_run_and_lives_in_the_next() {
+fn a_stop_without_a_run_exits_one_exec_and_the_driver_is_served_in_the_next() {
     let guest = World::new();
     guest.attach();
     let world = World::new();
@@ -111,7 +111,7 @@ fn a_guest_stops_one_run_and_lives_in_the_next() {
             guest.stop();
         });
         assert_eq!(world.run(), 0);
-        assert!(!world.driver.has_left());
+        assert!(!world.driver.has_exited());
     }
     assert_eq!(guest.read(), ["one", "two"]);
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use qtloop::driver::{Driver, Quits, Wakeup};
+use qtloop::driver::{Driver, Wakeup};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -47,8 +47,9 @@ fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
         }
     };
     driver
-        .attach(Quits::GoOn, face, || app::exit(0))
+        .attach(face, || true)
         .expect("a descriptor");
+    driver.begin_run(|| app::exit(0));
     (driver, seen)
 }
 
@@ -104,8 +105,9 @@ fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
             }
         };
         driver
-            .attach(Quits::GoOn, face, || app::thread_exit(0))
+            .attach(face, || true)
             .expect("a descriptor");
+        driver.begin_run(|| app::thread_exit(0));
         driver.push_at(Time::now() + Duration::from_millis(1), "stop");
         let code = app::thread_exec();
         driver.detach();

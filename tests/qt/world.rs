@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use qtloop::driver::{Driver, Quits, Wakeup};
+use qtloop::driver::{Driver, Wakeup};
 use qtloop::qt::app;
 use qtloop::reactor::{Recur, Time};
 
@@ -43,12 +43,8 @@ impl World {
         }
     }
 
-    /// Attaches the driver to the application's `exec()`, which its end ends.
+    /// Attaches the driver to this thread's Qt loop. A stop exits the application's `exec()`.
     pub(crate) fn attach(&self) {
-        self.attach_until(Quits::GoOn);
-    }
-
-    fn attach_until(&self, quits: Quits) {
         let (diary, driver) = (Rc::clone(&self.diary), Rc::downgrade(&self.driver));
         let face = move |wakeup: Wakeup<'_, Job>| {
             let Some(driver) = Weak::upgrade(&driver) else {
@@ -62,17 +58,22 @@ impl World {
                 (job.0)(&world);
             }
         };
-        self.driver
-            .attach(quits, face, || app::exit(0))
-            .expect("a descriptor");
+        let exit = || {
+            let runs = app::level() > 0;
+            app::exit(0);
+            runs
+        };
+        self.driver.attach(face, exit).expect("a descriptor");
     }
 
     /// Runs the application until a job says stop, or it quits; fails if neither ever happens.
     pub(crate) fn run(&self) -> i32 {
         let limit = Time::now() + LIMIT;
         let guard = self.driver.push_at(limit, job(|_| panic!("the test hung")));
-        self.attach_until(Quits::End);
+        self.attach();
+        self.driver.begin_run(|| app::exit(0));
         let code = app::exec();
+        self.driver.end_run();
         self.driver.detach();
         drop(self.driver.cancel(guard));
         code

@@ -12,13 +12,13 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from ._loop import QEventLoop
-
-QAsyncioEventLoop = QEventLoop
-QAsyncioFuture = asyncio.Future
-QAsyncioHandle = asyncio.Handle
-QAsyncioTask = asyncio.Task
-QAsyncioTimerHandle = asyncio.TimerHandle
+from .._loop import QEventLoop
+from . import events as events
+from . import futures as futures
+from . import tasks as tasks
+from .events import QAsyncioEventLoop, QAsyncioHandle, QAsyncioTimerHandle
+from .futures import QAsyncioFuture
+from .tasks import QAsyncioTask
 
 __all__ = [
     "QAsyncioEventLoop",
@@ -30,13 +30,7 @@ __all__ = [
 ]
 
 if sys.version_info < (3, 16):
-    from ._policy import QEventLoopPolicy
-
-    class QAsyncioEventLoopPolicy(QEventLoopPolicy):
-        """`qtloop.QEventLoopPolicy`; the arguments have no effect."""
-
-        def __init__(self, quit_qapp: bool = True, handle_sigint: bool = False) -> None:
-            super().__init__()
+    from .events import QAsyncioEventLoopPolicy as QAsyncioEventLoopPolicy
 
     __all__ += ["QAsyncioEventLoopPolicy"]
 

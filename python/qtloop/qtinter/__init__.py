@@ -2,7 +2,7 @@
 
 What differs: no thread waits for sockets, tasks go on while any dialog is open and not only inside
 of `modal`, and `app.quit()` ends `asyncio.run()` too. New programs have `qtloop.run()`,
-`qtloop.attach()`, `asyncSlot` and `asyncWrap`; to await a signal there is `asyncsignal` here.
+`qtloop.attach()`, `asyncSlot`, `asyncWrap`, and `qtloop.once()` and `stream()` to await signals.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ import asyncio
 import functools
 import inspect
 import sys
-import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from . import _binding
-from ._coroutines import Call
-from ._eager import start
-from ._lent import keep
-from ._loop import QEventLoop, new_event_loop
-from ._method_slot import method_slot
-from ._slots import asyncWrap
-from ._thread_loop import thread_loop
+from .. import _kept
+from .._coroutines import Call
+from .._eager import start
+from .._lent import keep
+from .._loop import QEventLoop, new_event_loop
+from .._method_slot import method_slot
+from .._signals import SignalStream
+from .._slots import asyncWrap
+from .._thread_loop import thread_loop
+from . import bindings as bindings
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-QiDefaultEventLoop = QEventLoop
-
-_tasks: set[asyncio.Task[Any]] = set()  # a loop itself holds its tasks weakly
+QiBaseEventLoop = QiDefaultEventLoop = QiSelectorEventLoop = QEventLoop
 
 __all__ = [
+    "QiBaseEventLoop",
     "QiDefaultEventLoop",
+    "QiSelectorEventLoop",
     "asyncsignal",
     "asyncsignalstream",
     "asyncslot",
@@ -45,9 +46,9 @@ __all__ = [
 ]
 
 if sys.version_info < (3, 16):
-    from ._policy import QEventLoopPolicy
+    from .._policy import QEventLoopPolicy
 
-    QiDefaultEventLoopPolicy = QEventLoopPolicy
+    QiDefaultEventLoopPolicy = QiSelectorEventLoopPolicy = QEventLoopPolicy
 
     @contextmanager
     def using_qt_from_asyncio() -> Iterator[None]:
@@ -58,7 +59,11 @@ if sys.version_info < (3, 16):
         finally:
             asyncio.set_event_loop_policy(None)
 
-    __all__ += ["QiDefaultEventLoopPolicy", "using_qt_from_asyncio"]
+    __all__ += [
+        "QiDefaultEventLoopPolicy",
+        "QiSelectorEventLoopPolicy",
+        "using_qt_from_asyncio",
+    ]
 
 
 @contextmanager
@@ -69,7 +74,7 @@ def using_asyncio_from_qt(
     with (loop_factory or new_event_loop)() as loop:
         if debug is not None:
             loop.set_debug(debug)
-        loop._be_guest()
+        loop._extend()
         asyncio.set_event_loop(loop)
         try:
             yield
@@ -86,6 +91,7 @@ def run_task(
     except RuntimeError as error:
         raise RuntimeError(f"no running event loop: {error}") from None
     if not allow_task_nesting and asyncio.current_task(loop):
+        coro.close()
         raise RuntimeError(
             "cannot call run_task from a running task when allow_task_nesting is False"
         )
@@ -114,9 +120,7 @@ def asyncslot(
 
     def slot(*args: Any) -> asyncio.Task[_T]:
         task = task_runner(call(keep(args, to_answer=True), {}))
-        if not task.done():
-            _tasks.add(task)
-            task.add_done_callback(_tasks.discard)
+        _kept.keep(task)
         return task
 
     return method_slot(method, slot) if method else functools.wraps(fn)(slot)
@@ -133,37 +137,20 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 async def asyncsignal(signal: Any) -> tuple[Any, ...]:
-    """Wait for a signal to be emitted once; its arguments.
+    """Wait for a signal to be emitted once; the tuple of its arguments.
 
-    If the sender goes first, this waits until it is cancelled.
+    If the sender is destroyed first, `qtloop.SenderDestroyed` is raised.
     """
-    emitted: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
-
-    def slot(*args: Any) -> None:
-        if not emitted.done():
-            emitted.set_result(keep(args))
-
-    connection = signal.connect(slot)
-    try:
-        return await emitted
-    finally:
-        _disconnect(connection)
+    async with asyncsignalstream(signal, maxsize=1, drops_newest=True, once=True) as emissions:
+        args: tuple[Any, ...] = await anext(emissions)
+        return args
 
 
-class asyncsignalstream:
+class asyncsignalstream(SignalStream):
     """The arguments of each emission of a signal, from now on: `async for args in ...`."""
 
-    def __init__(self, signal: Any) -> None:
-        queue: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-        self._queue = queue
-        connection = signal.connect(lambda *args: queue.put_nowait(keep(args)))
-        weakref.finalize(self, _disconnect, connection).atexit = False
-
-    def __aiter__(self) -> asyncsignalstream:
-        return self
-
     async def __anext__(self) -> tuple[Any, ...]:
-        return await self._queue.get()
+        return await self._buffer.get()
 
 
 class multisignal:
@@ -172,14 +159,14 @@ class multisignal:
     def __init__(self, signal_map: Mapping[Any, Any]) -> None:
         self.signal_map = signal_map
 
-    def connect(self, slot: Callable[..., object]) -> None:
+    def connect(self, slot: Callable[..., object]) -> list[Any]:
         """Have `slot(value, args)` called for each emission of each signal."""
-        for signal, value in self.signal_map.items():
+        return [
             signal.connect(lambda *args, value=value: slot(value, keep(args)))
+            for signal, value in self.signal_map.items()
+        ]
 
 
-def _disconnect(connection: Any) -> None:
-    # By the connection, for that is no error if the sender is gone; the signal's own `disconnect`
-    # would end the process then, under PyQt.
-    assert _binding.binding is not None
-    _binding.binding.QtCore.QObject.disconnect(connection)
+def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A signal's arguments, to be kept beyond its emission."""
+    return keep(args)

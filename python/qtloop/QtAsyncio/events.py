@@ -1,0 +1,18 @@
+"""The names of PySide6.QtAsyncio.events: the loop, its policy and its handles."""
+
+import asyncio
+import sys
+
+# Absolute, for a program that imports this module by the name PySide6.QtAsyncio.events.
+from qtloop import QEventLoop
+
+QAsyncioEventLoop = QEventLoop
+QAsyncioHandle = asyncio.Handle
+QAsyncioTimerHandle = asyncio.TimerHandle
+
+__all__ = ["QAsyncioEventLoop", "QAsyncioHandle", "QAsyncioTimerHandle"]
+
+if sys.version_info < (3, 16):
+    from qtloop._policy import QAsyncioEventLoopPolicy as QAsyncioEventLoopPolicy
+
+    __all__ += ["QAsyncioEventLoopPolicy"]

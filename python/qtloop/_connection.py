@@ -1,0 +1,128 @@
+"""A connection to a Qt signal whose calls arrive on the loop's thread, and that reports its end."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import _binding
+from ._lent import keep
+from ._thread_loop import thread_loop
+
+# PyQt's `sender()` of any QObject is the sender of the emission that calls the running slot.
+_asks_for_sender: Any = None
+
+
+class SenderDestroyed(RuntimeError):
+    """The QObject whose signal is awaited was destroyed."""
+
+
+class Connection:
+    """Calls `take(args)` for each emission, and `end()` once if the sender is destroyed.
+
+    Both run on the thread of the loop that is current here, whichever thread emits or destroys.
+    Neither is called after `close()`. With `once`, the first emission closes the connection.
+    """
+
+    def __init__(
+        self,
+        signal: Any,
+        take: Callable[[tuple[Any, ...]], object],
+        end: Callable[[], object],
+        *,
+        once: bool = False,
+    ) -> None:
+        _require_signal(signal)
+        loop, thread = thread_loop(), threading.get_ident()
+
+        def deliver(function: Callable[..., object], *args: Any) -> None:
+            if loop.is_closed():
+                return
+            if threading.get_ident() == thread:
+                function(*args)
+            else:
+                with suppress(RuntimeError):  # the loop has just been closed
+                    loop.call_soon_threadsafe(function, *args)
+
+        this = weakref.ref(self)
+
+        def slot(*args: Any) -> None:
+            if once and (connection := this()) is not None:
+                connection._close_in_emission(signal)
+            deliver(take, keep(args))
+
+        # Neither binding says which object a bound signal belongs to. But when that object is
+        # destroyed, Qt drops its connections, and with them the only reference to `slot`.
+        self._slot: weakref.ref[Callable[..., None]] | None
+        self._slot = weakref.ref(slot, lambda _: deliver(end))
+        try:
+            self._handle = signal.connect(slot)
+        except RuntimeError as error:  # of PySide; PyQt crashes
+            raise SenderDestroyed("the sender of the signal has been destroyed") from error
+
+    def close(self) -> None:
+        """Disconnects. Idempotent, callable on any thread."""
+        self._slot = None  # together with its callback
+        handle, self._handle = self._handle, None
+        if handle is not None and not sys.is_finalizing():
+            _disconnect(handle)
+
+    def _close_in_emission(self, signal: Any) -> None:
+        """Disconnects in the slot, where PyQt can free all of the connection."""
+        slot = self._slot and self._slot()
+        if slot is not None and not isinstance(self._handle, list) and _sender_is_alive():
+            self._slot = self._handle = None
+            signal.disconnect(slot)
+        else:
+            self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_handle"):
+            self.close()
+
+
+@functools.cache
+def _core() -> Any:
+    """Returns the QtCore module; an import each time would take a tenth of a wait."""
+    if _binding.binding is None:
+        raise RuntimeError("signals need a Qt binding: pip install PySide6 or PyQt6")
+    return _binding.binding.QtCore
+
+
+def _require_signal(signal: Any) -> None:
+    no_signals = (type, _core().QObject)  # which have a `connect`, too
+    if isinstance(signal, no_signals) or not callable(getattr(signal, "connect", None)):
+        raise TypeError(
+            f"a signal of an object was expected, such as `button.clicked`, got {signal!r}"
+        )
+
+
+def _disconnect(handle: Any) -> None:
+    """Ends a connection by its handle, which is no error if the sender has been destroyed.
+
+    A signal's own `disconnect` crashes PyQt then. The price: PyQt keeps 1 KiB per connection that
+    is ended in this way until the sender is destroyed.
+    """
+    for each in handle if isinstance(handle, list) else [handle]:
+        _core().QObject.disconnect(each)
+
+
+def _sender_is_alive() -> bool:
+    """Whether PyQt's sender of the running slot is alive and stays so during the call.
+
+    False with PySide, whose `_disconnect` frees everything.
+    """
+    global _asks_for_sender
+    core = _core()
+    if not hasattr(core, "pyqtSignal"):
+        return False
+    if _asks_for_sender is None:
+        _asks_for_sender = core.QObject()
+    sender = _asks_for_sender.sender()
+    # One of another thread may be destroyed there at any moment.
+    return sender is not None and sender.thread() == core.QThread.currentThread()

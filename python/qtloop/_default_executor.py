@@ -1,0 +1,56 @@
+"""The loop's default executor, which `asyncio.to_thread()` uses, and its bounded end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+from ._executor import QThreadExecutor, has_windows, warn_of_jobs
+
+
+class _DefaultExecutor(QThreadExecutor):
+    _prefix = "asyncio"
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=None)  # as many as the base class finds right for this machine
+
+
+class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
+    """asyncio's executor jobs, in threads that cannot hold up the end of a program with windows."""
+
+    _default_executor: Any
+
+    if not TYPE_CHECKING:  # asyncio's stub has the exact type, for which 3.10 lacks the words
+
+        def run_in_executor(self, executor, func, *args):
+            if executor is None and self._default_executor is None:
+                self._default_executor = _DefaultExecutor()
+            return super().run_in_executor(executor, func, *args)
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the default executor's jobs: in a program with windows, at most its `grace`."""
+        executor = self._default_executor
+        if not (isinstance(executor, QThreadExecutor) and has_windows()):
+            # Before Python 3.12 there is no timeout.
+            await super().shutdown_default_executor(*([] if timeout is None else [timeout]))
+            return
+        self._executor_shutdown_called = True
+        seconds = executor.grace if timeout is None else min(timeout, executor.grace)
+        ended: asyncio.Future[int] = self.create_future()
+
+        def wait() -> None:
+            left = executor._leave_within(seconds)
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                self.call_soon_threadsafe(tell, left)
+
+        def tell(left: int) -> None:
+            if not ended.done():
+                ended.set_result(left)
+
+        threading.Thread(target=wait, daemon=True).start()
+        left = await ended
+        if left:
+            warn_of_jobs(left)

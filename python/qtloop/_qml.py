@@ -1,0 +1,151 @@
+"""Slots whose result QML awaits, as a JavaScript `Promise`: `qmlSlot()`."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib
+import inspect
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, overload
+
+from . import _binding, _kept
+from ._coroutines import require_async
+from ._qt_slot import as_qt_slot
+from ._spawn import start
+
+_NEW_PROMISE = """(() => {
+    const parts = {};
+    parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+    return parts;
+})()"""
+
+
+_AsyncMethod = Callable[..., Coroutine[Any, Any, Any]]
+
+
+@overload
+def qmlSlot(fn: _AsyncMethod, /) -> Callable[..., Any]: ...
+@overload
+def qmlSlot(*types: type | str) -> Callable[[_AsyncMethod], Callable[..., Any]]: ...
+def qmlSlot(*types: Any) -> Any:
+    """Makes a coroutine method of a QObject a slot that returns a JavaScript `Promise` to QML:
+
+        @qtloop.qmlSlot(str)
+        async def read(self, url: str) -> str: ...
+
+    and in QML `net.read(url).then(text => ..., error => ...)`. `types` are those of the binding's
+    own `Slot` or `pyqtSlot`; with none the parentheses may be left out.
+
+    The result is converted as Qt does it, tuples to arrays, dictionaries to objects, `bytes` to an
+    `ArrayBuffer`, `None` to `undefined`. An exception, or a cancellation, rejects the promise with
+    an `Error` that has its text as `message` and its class as `name`; it is not reported elsewhere.
+    The task is cancelled when the QObject is destroyed. If no QML engine knows the object, the task
+    runs as one of `spawn()`, and the slot returns `undefined`.
+
+    Source: https://doc.qt.io/qt-6/qtqml-javascript-hostenvironment.html
+    """
+
+    if len(types) == 1 and inspect.isroutine(types[0]):
+        return qmlSlot()(types[0])  # written without parentheses
+
+    def decorate(fn: _AsyncMethod) -> Callable[..., Any]:
+        require_async(fn, "qmlSlot")
+        binding = _binding.binding
+        if binding is None:
+            return fn
+        qml = binding.module("QtQml")
+
+        @functools.wraps(fn)
+        def slot(self: Any, *args: Any) -> Any:
+            engine = qml.qjsEngine(self)
+            # The call is inside the coroutine, so that one with wrong arguments rejects, too.
+            coroutine = _call(fn, self, *args)
+            if engine is None:
+                task = start(coroutine, parent=self)
+                task.add_done_callback(_kept.report)
+                return qml.QJSValue()
+            promise = _Promise(qml, engine)
+            try:
+                start(coroutine, parent=self).add_done_callback(promise.settle)
+            except RuntimeError as error:  # there is no loop
+                promise.reject(error)
+            return promise.value
+
+        decorated: Callable[..., Any] = as_qt_slot(*types, result=qml.QJSValue)(slot)
+        return decorated
+
+    return decorate
+
+
+async def _call(fn: _AsyncMethod, *args: Any) -> Any:
+    return await fn(*args)
+
+
+class _Promise:
+    """A JavaScript promise that is settled from Python, if its engine is still alive then."""
+
+    def __init__(self, qml: Any, engine: Any) -> None:
+        parts = engine.evaluate(_NEW_PROMISE)
+        self.qml = qml
+        self.value, self._resolve, self._reject = (
+            parts.property(name) for name in ("promise", "resolve", "reject")
+        )
+        # An engine of the program's ends when the program drops it.
+        self._engine = weakref.ref(engine) if _is_owned(engine) else lambda: engine
+
+    def settle(self, task: asyncio.Task[Any]) -> None:
+        """Resolves or rejects the promise with what the task has ended with."""
+        if task.cancelled():
+            self.reject(asyncio.CancelledError("the task was cancelled"))
+        elif (error := task.exception()) is not None:
+            self.reject(error)
+        elif (engine := self._living_engine()) is not None:
+            try:
+                value = engine.toScriptValue(_plain(task.result()))
+            except (TypeError, OverflowError) as refusal:  # there is no such JavaScript value
+                self.reject(refusal)
+            else:
+                self._resolve.call([value])
+
+    def reject(self, error: BaseException) -> None:
+        """Rejects the promise with a JavaScript `Error` for the exception."""
+        if (engine := self._living_engine()) is not None:
+            kind, name = self.qml.QJSValue.ErrorType.GenericError, type(error).__name__
+            value = engine.newErrorObject(kind, str(error) or name)
+            value.setProperty("name", engine.toScriptValue(name))
+            self._reject.call([value])
+
+    def _living_engine(self) -> Any:
+        engine = self._engine()
+        return engine if engine is not None and _is_alive(engine) else None
+
+
+def _plain(value: Any) -> Any:
+    """A value with the containers that both bindings convert."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, (bytes, bytearray)):
+        assert _binding.binding is not None
+        return _binding.binding.QtCore.QByteArray(bytes(value))
+    return value
+
+
+def _is_owned(wrapper: Any) -> bool:
+    """Whether the object is destroyed together with its Python wrapper."""
+    if _is_pyqt():
+        return bool(importlib.import_module("PyQt6.sip").ispyowned(wrapper))
+    return bool(importlib.import_module("shiboken6").ownedByPython(wrapper))
+
+
+def _is_alive(wrapper: Any) -> bool:
+    if _is_pyqt():
+        return not importlib.import_module("PyQt6.sip").isdeleted(wrapper)
+    return bool(importlib.import_module("shiboken6").isValid(wrapper))
+
+
+def _is_pyqt() -> bool:
+    return _binding.binding is not None and _binding.binding.name == "PyQt6"

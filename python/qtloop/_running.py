@@ -1,0 +1,442 @@
+"""How a loop runs and ends: `run_forever()`, `run_until_complete()`, and waits in nested Qt loops.
+
+A run adds two things to a loop that Qt serves anyway: the loop is the thread's running loop all the
+time, and the run has an end, by `stop()` or by the application's quit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import sys
+import threading
+import weakref
+from asyncio import base_events, events, futures, tasks
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
+
+from . import _binding, _block_on, _end, _hosting, _native
+from ._quit import listens_to, moved
+
+# How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
+# futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
+_LINKS = 16
+
+# How long turns pause for the quit that follows the close of the last window, in milliseconds.
+_QUIT_FOLLOWS = 20
+
+
+class Running(_native.EventLoop, asyncio.SelectorEventLoop):
+    """The runs of a loop."""
+
+    quit_grace: float = 5.0
+    """Seconds that are left to coroutines when the application has quit. They are for the future of
+    `run_until_complete()`, if it reacts to the quit, that is, waited for something that
+    `aboutToQuit` has brought about; for tasks that slots of `aboutToQuit` have started; and for
+    coroutines of `asyncClose`, also when the loop is stopped. After that the run ends; under
+    `qtloop.run()` the main task is cancelled."""
+
+    _nest_patched = True  # nest_asyncio leaves the methods of a class with this attribute alone
+    _cancels_on_quit = False
+    _has_quit = False
+    _given_app: Any = None
+    _kept_app: Any = None  # the binding's wrapper, which deletes the application when it dies
+    _is_served = False
+
+    def __init__(self, *args: Any) -> None:
+        # The state of being the running loop between runs, for attach().
+        self._extent: ExitStack | None = None
+        self._off_qt = threading.Event()
+        self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
+        self._waits: list[_Wait] = []
+        self._window_closed = False
+        self._prompting = 0  # how many _prompt_signals() are in force
+        super().__init__(*args)
+
+    def run_forever(self) -> int:  # type: ignore[override]
+        """Run until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
+
+        On the main thread it calls the application's own `exec()`. `stop()` ends that without an
+        `aboutToQuit`: the loop has ended, not the application. Inside of a Qt loop that runs
+        already, for example in a slot, it runs a nested one. After a quit, callbacks that are ready
+        run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
+        """
+        with self._running():
+            code = self._run_qt(self._host_loop())
+            self._raise_fatal()
+            if not self._has_exited():
+                self._settle(None)
+                self._finish_tasks_of_quit()
+        return code
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until the future, or coroutine, is done, and return its result.
+
+        If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
+        and the loop can run again; but see `quit_grace`.
+        """
+        if _block_on.nests(self):
+            return _block_on.wait(self, future)
+        self._check_closed()  # type: ignore[attr-defined]
+        self._check_running()
+        self._ensure_application()
+        is_new = not futures.isfuture(future)
+        future = tasks.ensure_future(future, loop=self)
+        if is_new:
+            # An exception on the way out must not complain of the task as well.
+            future._log_destroy_pending = False
+        awaited = {future}
+
+        def done(future: asyncio.Future[Any]) -> None:
+            # A quit may end the run between the future's end and this; then it comes in the next.
+            if future in awaited:
+                base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
+            elif not future.cancelled():
+                # It was raised where it was waited for.
+                future.exception()
+
+        future.add_done_callback(done)
+        try:
+            with self._running():
+                self._run_qt(self._host_loop())
+                self._raise_fatal()
+                if not (future.done() or self._has_exited()):
+                    self._outlive_quit(future)
+        except BaseException:
+            if is_new and future.done() and not future.cancelled():
+                future.exception()
+            raise
+        finally:
+            awaited.clear()
+            future.remove_done_callback(done)
+        if not future.done():
+            raise RuntimeError("Event loop stopped before Future completed.")
+        return future.result()
+
+    # One run of a Qt loop
+
+    def _host_loop(self) -> str:
+        """Which Qt loop to run; the native half knows the words."""
+        if _native.level() > 0:
+            return "nested"
+        return "application" if _native.is_main_thread() else "thread"
+
+    def _run_qt(self, host_loop: str) -> int:
+        """Run a Qt loop that serves this one, and end it by `stop()`."""
+        _end.wait()
+        _hosting.serve(self)  # type: ignore[arg-type]
+        watch = ExitStack()
+        try:
+            self._begin_run(host_loop)
+            self._off_qt.clear()
+            app = self._given_app or _binding.application()
+            if host_loop != "application" or app is None:
+                return self._exec()
+            watch.enter_context(self._pausing_for_quit(app))
+            # The program's own, which it may have overridden.
+            code: int = app.exec()
+            return code
+        finally:
+            self._end_run()
+            watch.close()
+            self._off_qt.set()
+            _end.wait()
+            if host_loop == "application" and not self._has_exited():
+                _native.forget_quit()
+
+    @contextmanager
+    def _pausing_for_quit(self, app: Any) -> Iterator[None]:
+        """Run no callbacks between the close of the last window and the quit that it brings.
+
+        So `_outlive_quit` sees whether the main task waited for the close.
+        """
+        self._window_closed = False
+        closed = getattr(app, "lastWindowClosed", None)
+        if closed is None or not self._cancels_on_quit:
+            yield
+            return
+        assert _binding.binding is not None
+        timer = _binding.binding.QtCore.QTimer()
+        timer.setSingleShot(True)
+
+        def pause() -> None:
+            if app.quitOnLastWindowClosed():
+                self._window_closed = True
+                self._set_paused(True)
+                timer.start(_QUIT_FOLLOWS)
+
+        def resume() -> None:
+            self._window_closed = False
+            self._set_paused(False)
+
+        timer.timeout.connect(resume)
+        closed.connect(pause)
+        try:
+            yield
+        finally:
+            timer.stop()
+            # The application may be gone.
+            with suppress(RuntimeError, TypeError):
+                closed.disconnect(pause)
+
+    def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
+        """Run Qt's events, and this loop's, until the future is done or the loop is stopped.
+
+        After a stop, or a quit of the application, the wait goes on for `grace` seconds. Without a
+        grace, a stop ends it at once, and a quit does not.
+        """
+        wait = _Wait(self, grace)
+
+        def leave(_: object) -> None:
+            wait.nest.leave()
+
+        future.add_done_callback(leave)
+        self._waits.append(wait)
+        try:
+            while not (future.done() or wait.is_over):
+                self._exec_nest(wait.nest)
+                if future.done() or not grace or self._has_fatal():
+                    break
+                wait.limit()
+                wait.nest = _native.Nest()
+        finally:
+            self._waits.remove(wait)
+            wait.cancel()
+            future.remove_done_callback(leave)
+
+    # After a quit
+
+    def _on_quit(self) -> None:
+        """The application has emitted `aboutToQuit`; the program's slots of it come next."""
+        self._has_quit = True
+        self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
+        for wait in self._waits:
+            wait.limit()
+
+    def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
+        """The tasks that slots of `aboutToQuit` have started, once."""
+        before, self._before_quit = self._before_quit, None
+        if before is None:
+            return set()
+        return {task for task in tasks.all_tasks(self) if task not in before}
+
+    def _finish_tasks_of_quit(self) -> None:
+        """Let tasks that slots of `aboutToQuit` have started go on for `quit_grace` seconds."""
+        self._go_on(self._tasks_of_quit(), self.time() + self.quit_grace)
+
+    def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
+        """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
+        self._has_quit = True
+        while True:
+            heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
+            limit = self.time() + self.quit_grace
+            # Slots of aboutToQuit are among it, if another thread has said so.
+            _native.send_posted_events()
+            self._settle(main)
+            reacting = self._tasks_of_quit()
+            if not (self._cancels_on_quit or moved(main, heard)):
+                # Main may wait for those that react; that cannot be known, a TaskGroup is no
+                # future.
+                reacting.update(task for task in heard if moved(task, heard))
+            self._go_on(reacting, limit)
+            self._settle(main)
+            if main.done() or not moved(main, heard):
+                break
+            if not (self._cancels_on_quit and self._window_closed):
+                self._go_on({main}, limit)
+                break
+            # Main waited for the window that was closed, such as a login dialog.
+            if not self._run_to_next_quit():
+                break
+        if self._cancels_on_quit and not main.done():
+            main.cancel()
+            self._go_on({main}, None)
+
+    def _run_to_next_quit(self) -> bool:
+        """Go on after the last window was closed; whether that has ended by a quit.
+
+        If no window is visible when `quit_grace` has passed, it ends.
+        """
+
+        def check() -> None:
+            if not _binding.has_visible_window():
+                self.stop()
+
+        timer = self.call_later(self.quit_grace, check)
+        try:
+            self._run_qt(self._host_loop())
+        finally:
+            timer.cancel()
+        self._raise_fatal()
+        return not self._has_exited()
+
+    def _settle(self, main: asyncio.Future[Any] | None) -> None:
+        """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
+
+        With those, a main that merely sleeps in a loop would seem to react to a quit.
+        """
+        for _ in range(_LINKS):
+            if main is not None and main.done():
+                break
+            self._run_batch()
+            self._raise_fatal()
+
+    def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
+        """Run in a Qt loop of our own until all these are done, or the time has come."""
+        left = {future for future in waited if not future.done()}
+        if not left:
+            return
+
+        def done(future: asyncio.Future[Any]) -> None:
+            if future in left:
+                left.discard(future)
+                if not left:
+                    self.stop()
+
+        for future in left:
+            future.add_done_callback(done)
+        timer = self.call_at(math.inf if limit is None else limit, self.stop)
+        try:
+            self._run_qt("nested")
+        finally:
+            timer.cancel()
+            left.clear()
+            for future in waited:
+                future.remove_done_callback(done)
+        self._raise_fatal()
+
+    def _raise_fatal(self) -> None:
+        error = self._take_fatal()
+        if error is not None:
+            if isinstance(error, _hosting.SecondApplicationError):
+                _binding.keep_application()
+            try:
+                raise error
+            finally:
+                del error
+
+    # The state of running
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """All that is different while the loop runs."""
+        self._check_closed()  # type: ignore[attr-defined]
+        self._check_running()
+        self._ensure_application()
+        self._before_quit = None
+        with ExitStack() as undo:
+            was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[has-type]
+            undo.callback(self._set_coroutine_origin_tracking, was_tracking)  # type: ignore[attr-defined]
+            self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
+            undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())
+            sys.set_asyncgen_hooks(
+                firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
+                finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
+            )
+            undo.callback(events._set_running_loop, events._get_running_loop())
+            events._set_running_loop(self)
+            undo.callback(self._forget_thread, self._thread_id)
+            self._thread_id = threading.get_ident()
+            undo.enter_context(self._prompt_signals())
+            yield
+
+    def _forget_thread(self, before: int | None) -> None:
+        self._stopping = False
+        self._thread_id = before
+
+    def _extend(self) -> None:
+        """Be the running loop of this thread from now on, until the loop is closed."""
+        with ExitStack() as stack:
+            stack.enter_context(self._running())
+            _hosting.serve(self)  # type: ignore[arg-type]
+            self._extent = stack.pop_all()
+
+    def _end_extent(self) -> None:
+        if self._extent is not None:
+            extent, self._extent = self._extent, None
+            extent.close()
+
+    def _check_running(self) -> None:
+        # In an extent the loop may run by itself where no Qt loop runs it.
+        if self._extent is None or _native.level() > 0 or self._depth() > 0:
+            running = events._get_running_loop()
+            if running is not None and running is not self:
+                raise RuntimeError(
+                    "Cannot run the event loop while another loop is running: "
+                    f"{running!r} is; await in it, or run this loop in a thread of its own"
+                )
+            super()._check_running()  # type: ignore[misc]
+
+    def _ensure_application(self) -> None:
+        """Make an application if the program has never had one."""
+        if _native.app_exists():
+            return
+        if self._is_served:
+            raise RuntimeError(
+                "there is no QCoreApplication: make one before the loop runs, "
+                "and keep it while it does"
+            )
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "there is no QCoreApplication: make one in the main thread "
+                "before a QEventLoop runs in another thread"
+            )
+        _binding.make_application()
+
+    # Signals
+
+    @contextmanager
+    def _prompt_signals(self) -> Generator[None]:
+        """Let a signal end Qt's sleep: its Python handler runs at once, not with the next event."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = self._wake_on_signals()
+        self._prompting += 1
+        try:
+            yield
+        finally:
+            self._prompting -= 1
+            # add_signal_handler() wants it to stay; it is undone by remove_signal_handler().
+            if not self._signal_handlers:  # type: ignore[attr-defined]
+                try:
+                    signal.set_wakeup_fd(before)
+                except (ValueError, OSError):  # whoever it was has closed it meanwhile
+                    signal.set_wakeup_fd(-1)
+
+    def _wake_on_signals(self) -> int:
+        descriptor: int = self._csock.fileno()  # type: ignore[attr-defined]
+        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Remove a handler of `add_signal_handler()`; returns whether there was one."""
+        removed = super().remove_signal_handler(sig)
+        if removed and self._prompting:
+            self._wake_on_signals()
+        return removed
+
+
+class _Wait:
+    """A wait in a nested Qt loop, whose time may be limited."""
+
+    def __init__(self, loop: Running, grace: float) -> None:
+        self.nest = _native.Nest()
+        self.is_over = False
+        self._loop, self._grace = loop, grace
+        self._timer: asyncio.TimerHandle | None = None
+
+    def limit(self) -> None:
+        """End the wait when its grace has passed, from the first of these calls on."""
+        if self._grace and self._timer is None:
+            self._timer = self._loop.call_later(self._grace, self._expire)
+
+    def _expire(self) -> None:
+        self.is_over = True
+        self.nest.leave()
+
+    def cancel(self) -> None:
+        """Forget the limit."""
+        if self._timer is not None:
+            self._timer.cancel()

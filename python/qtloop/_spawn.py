@@ -1,0 +1,58 @@
+"""Tasks that the loop keeps alive until they complete: `spawn()`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+from . import _kept
+from ._owner import scope_of
+from ._thread_loop import thread_loop
+
+_T = TypeVar("_T")
+
+
+def spawn(
+    coro: Coroutine[Any, Any, _T],
+    *,
+    parent: Any = None,
+    name: str | None = None,
+    context: Context | None = None,
+) -> asyncio.Task[_T]:
+    """Starts a task, which the loop keeps alive until it completes:
+
+        qtloop.spawn(self.poll(), parent=self)
+
+    An exception of the coroutine is reported as one of an `asyncSlot`. The task is cancelled when
+    the QObject `parent` is destroyed. If the loop does not run yet, the task starts with it.
+
+    Source: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
+    """
+    if not asyncio.iscoroutine(coro):
+        hint = f": did you mean {coro.__name__}()?" if inspect.iscoroutinefunction(coro) else ""
+        raise TypeError(f"spawn takes a coroutine, got {coro!r}{hint}")
+    # `create_task()` takes a context from Python 3.11 on.
+    options: dict[str, Any] = (
+        {"name": name} if context is None else {"name": name, "context": context}
+    )
+    task = start(coro, parent, **options)
+    task.add_done_callback(_kept.report)
+    return task
+
+
+def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> asyncio.Task[_T]:
+    """Starts a task as `spawn()` does. Its exception is the caller's to report."""
+    try:
+        loop = thread_loop()
+        scope = None if parent is None else scope_of(parent, loop)
+        task: asyncio.Task[_T] = loop.create_task(coro, **options)
+    except BaseException:
+        coro.close()
+        raise
+    _kept.keep(task)
+    if scope is not None:
+        scope.add(task)
+    return task

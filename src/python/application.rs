@@ -1,0 +1,51 @@
+//! The application object's events, passed on to a Python callback.
+
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::gil;
+use crate::qt::app;
+
+/// The callback, a reference of our own; null if there is none. Not a cell with a lock: Qt calls in without the GIL.
+static CALLBACK: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Replaces the callback.
+pub(super) fn watch(py: Python<'_>, callback: Option<Py<PyAny>>) {
+    let pointer = callback.map_or(std::ptr::null_mut(), Py::into_ptr);
+    let before = CALLBACK.swap(pointer, Ordering::AcqRel);
+    // SAFETY: the reference was ours.
+    drop(unsafe { Bound::from_owned_ptr_or_opt(py, before) });
+    app::watch(notify);
+}
+
+fn notify(event: app::Event) {
+    // Without a callback the interpreter may have ended.
+    if CALLBACK.load(Ordering::Acquire).is_null() {
+        return;
+    }
+    let name = match event {
+        app::Event::Made => "made",
+        app::Event::Quits => "quits",
+        app::Event::Destroyed => "destroyed",
+        app::Event::Doubled => "doubled",
+    };
+    gil::enter(|py| {
+        // Read again with the GIL: only its holder replaces the callback.
+        let callback = CALLBACK.load(Ordering::Acquire);
+        // SAFETY: the pointer is null or our reference, and nobody drops that meanwhile.
+        let Some(callback) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, callback) }) else {
+            return;
+        };
+        match callback.call1((name,)) {
+            Ok(_) => {}
+            // It is the program's, which Qt is about to return to. SAFETY: the lock is held.
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => unsafe {
+                ffi::PyErr_SetInterrupt();
+            },
+            Err(error) => error.write_unraisable(py, Some(&callback)),
+        }
+    });
+}

@@ -1,0 +1,181 @@
+//! asyncio's running loop and current task of this thread, which a turn replaces and restores.
+//!
+//! A turn may begin in a slot, inside of a task's step (a modal dialog) or inside of another loop's turn. For the time of
+//! the turn its loop is the running loop, and no task is current. asyncio's own C functions do the replacement: no Python
+//! code runs in which a signal handler could raise.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+/// The functions of asyncio that this module calls.
+struct Functions {
+    running_loop: Py<PyAny>,
+    set_running_loop: Py<PyAny>,
+    current_task: Py<PyAny>,
+    /// From Python 3.12 on.
+    swap_current_task: Option<Py<PyAny>>,
+    enter_task: Py<PyAny>,
+    leave_task: Py<PyAny>,
+    get_asyncgen_hooks: Py<PyAny>,
+    set_asyncgen_hooks: Py<PyAny>,
+}
+
+static FUNCTIONS: PyOnceLock<Functions> = PyOnceLock::new();
+
+fn functions(py: Python<'_>) -> PyResult<&Functions> {
+    FUNCTIONS.get_or_try_init(py, || {
+        // First: an asyncio that is imported by `_asyncio` finds that incomplete, and does without it.
+        py.import("asyncio")?;
+        let native = py.import("_asyncio")?;
+        let sys = py.import("sys")?;
+        let current_task = match native.getattr_opt("current_task")? {
+            Some(function) => function,
+            None => py.import("asyncio.tasks")?.getattr("current_task")?, // before Python 3.12
+        };
+        Ok(Functions {
+            running_loop: native.getattr("_get_running_loop")?.unbind(),
+            set_running_loop: native.getattr("_set_running_loop")?.unbind(),
+            current_task: current_task.unbind(),
+            swap_current_task: native.getattr_opt("_swap_current_task")?.map(Bound::unbind),
+            enter_task: native.getattr("_enter_task")?.unbind(),
+            leave_task: native.getattr("_leave_task")?.unbind(),
+            get_asyncgen_hooks: sys.getattr("get_asyncgen_hooks")?.unbind(),
+            set_asyncgen_hooks: sys.getattr("set_asyncgen_hooks")?.unbind(),
+        })
+    })
+}
+
+/// The thread's running loop; `None` if there is none.
+pub(super) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let running = functions(py)?.running_loop.bind(py).call0()?;
+    Ok(Some(running).filter(|running| !running.is_none()))
+}
+
+fn set_running_loop(py: Python<'_>, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let set = functions(py)?.set_running_loop.bind(py);
+    set.call1((event_loop,)).map(drop)
+}
+
+/// Makes `task` the current task of `event_loop`, and returns the one that was. On Python 3.14 and newer the loop must be
+/// the running one.
+fn swap_current_task<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    task: Option<Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = event_loop.py();
+    let functions = functions(py)?;
+    let before = functions.current_task.bind(py).call1((event_loop,))?;
+    let before = Some(before).filter(|before| !before.is_none());
+    if let Some(swap) = &functions.swap_current_task {
+        // The first releases of 3.12 raise KeyError for taking away a task that is not there.
+        if before.is_some() || task.is_some() {
+            swap.bind(py).call1((event_loop, task))?;
+        }
+    } else {
+        if let Some(before) = &before {
+            functions.leave_task.bind(py).call1((event_loop, before))?;
+        }
+        if let Some(task) = task {
+            functions.enter_task.bind(py).call1((event_loop, task))?;
+        }
+    }
+    Ok(before)
+}
+
+/// What was there before a turn: the running loop with its current task, and the hooks for asynchronous generators.
+pub(super) struct Outer<'py> {
+    event_loop: Option<Bound<'py, PyAny>>,
+    task: Option<Bound<'py, PyAny>>,
+    /// `None` if the turn's loop was the running one.
+    hooks: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Outer<'py> {
+    /// Makes `event_loop` the running loop, without a current task.
+    pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<Outer<'py>> {
+        let py = event_loop.py();
+        let running = running_loop(py)?;
+        // First the task, while its loop is still the running one.
+        let task = match &running {
+            Some(running) => swap_current_task(running, None)?,
+            None => None,
+        };
+        let mut outer = Outer {
+            event_loop: running,
+            task,
+            hooks: None,
+        };
+        if outer.is_foreign_to(event_loop) {
+            let replaced = outer.replace_loop(event_loop);
+            if let Err(error) = replaced {
+                outer.restore(event_loop);
+                return Err(error);
+            }
+        }
+        Ok(outer)
+    }
+
+    fn replace_loop(&mut self, event_loop: &Bound<'py, PyAny>) -> PyResult<()> {
+        let py = event_loop.py();
+        let functions = functions(py)?;
+        let hooks = PyDict::new(py);
+        hooks.set_item(
+            intern!(py, "firstiter"),
+            event_loop.getattr(intern!(py, "_asyncgen_firstiter_hook"))?,
+        )?;
+        hooks.set_item(
+            intern!(py, "finalizer"),
+            event_loop.getattr(intern!(py, "_asyncgen_finalizer_hook"))?,
+        )?;
+        self.hooks = Some(functions.get_asyncgen_hooks.bind(py).call0()?);
+        set_running_loop(py, Some(event_loop))?;
+        let set = functions.set_asyncgen_hooks.bind(py);
+        set.call((), Some(&hooks)).map(drop)
+    }
+
+    /// Whether another loop, or none, was running.
+    pub(super) fn is_foreign_to(&self, event_loop: &Bound<'py, PyAny>) -> bool {
+        self.event_loop
+            .as_ref()
+            .is_none_or(|outer| !outer.is(event_loop))
+    }
+
+    /// Whether a loop was running that is not this one.
+    pub(super) fn is_another_loop(&self, event_loop: &Bound<'py, PyAny>) -> bool {
+        self.event_loop.is_some() && self.is_foreign_to(event_loop)
+    }
+
+    /// Whether a task's step goes on further out.
+    pub(super) fn has_task(&self) -> bool {
+        self.task.is_some()
+    }
+
+    /// Puts everything back. `event_loop` is the one of the turn, for the report of an error.
+    pub(super) fn restore(self, event_loop: &Bound<'py, PyAny>) {
+        let py = event_loop.py();
+        let mut results = Vec::new();
+        if let Some(hooks) = &self.hooks {
+            results.push(set_running_loop(py, self.event_loop.as_ref()));
+            results.push(functions(py).and_then(|functions| {
+                let hooks = (hooks.get_item(0)?, hooks.get_item(1)?);
+                functions.set_asyncgen_hooks.bind(py).call1(hooks).map(drop)
+            }));
+        }
+        if let (Some(outer), Some(task)) = (&self.event_loop, self.task) {
+            results.push(swap_current_task(outer, Some(task)).map(drop));
+        }
+        for error in results.into_iter().filter_map(Result::err) {
+            error.write_unraisable(py, Some(event_loop));
+        }
+    }
+}
+
+/// Fails where asyncio's functions are not there, once, when the module is loaded.
+pub(super) fn init(py: Python<'_>) -> PyResult<()> {
+    functions(py)
+        .map(drop)
+        .map_err(|error| PyRuntimeError::new_err(format!("asyncio has changed: {error}")))
+}
