@@ -163,6 +163,31 @@ def test_tasks_go_on_under_a_dialog_that_a_slot_opens_before_its_first_wait(
     assert log == ["other", "other", "other", "answered", "done"]
 
 
+def test_slot_starts_at_once_in_an_exec_that_the_program_calls(
+    loop: qtloop.QEventLoop, app: Any
+) -> None:
+    log: list[Any] = []
+
+    class Receiver(QObject):  # type: ignore[misc]
+        @asyncSlot()
+        async def clicked(self) -> None:
+            log.append((self.sender(), asyncio.get_running_loop()))
+            dialog = QtCore.QEventLoop()
+            loop.call_later(0.001, dialog.quit)
+            dialog.exec()
+            await asyncio.sleep(0.001)
+            app.exit()
+
+    sender, receiver = Sender(), Receiver()
+    sender.clicked.connect(receiver.clicked)
+    soon(lambda: sender.clicked.emit(True))
+    limit = QtCore.QTimer()
+    limit.timeout.connect(lambda: app.exit(1))
+    limit.start(5000)
+    assert app.exec() == 0
+    assert log == [(sender, loop)]
+
+
 # The task
 
 
