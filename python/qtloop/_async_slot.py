@@ -163,9 +163,5 @@ def _launch_with(
 def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Start a task that is kept until it is done, and whose exception is reported."""
     task = start(loop, coro)
-    if task.done():  # now: the loop may never run again
-        _kept.report(task)
-    else:
-        _kept.keep(task)
-        task.add_done_callback(_kept.report)
+    _kept.keep_and_report(task)
     return task

@@ -19,6 +19,15 @@ def keep(task: asyncio.Task[Any]) -> None:
         task.add_done_callback(_drop)
 
 
+def keep_and_report(task: asyncio.Task[Any]) -> None:
+    """Keep a task until it is done, then report its exception: at once, if it is done already."""
+    if task.done():  # its loop may never run again
+        report(task)
+    else:
+        _tasks_of(task).add(task)
+        task.add_done_callback(_finish)
+
+
 def report(task: asyncio.Task[Any]) -> None:
     """Report the exception of a task that is done to the program's hook, or the loop's handler."""
     error = None if task.cancelled() else task.exception()
@@ -30,6 +39,11 @@ def report(task: asyncio.Task[Any]) -> None:
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
     else:
         sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _finish(task: asyncio.Task[Any]) -> None:
+    _drop(task)
+    report(task)
 
 
 def _drop(task: asyncio.Task[Any]) -> None:
