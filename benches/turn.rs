@@ -76,9 +76,7 @@ fn exec((driver, remote): &World) {
             }
         }
     };
-    driver
-        .attach(face, || true)
-        .expect("a descriptor");
+    driver.attach(face, || true).expect("a descriptor");
     driver.begin_run(|| app::exit(0));
     assert_eq!(app::exec(), 0);
     driver.end_run();

@@ -43,8 +43,8 @@ def _let_go() -> None:
     if not _have_left(elsewhere):
         for loop in elsewhere:
             # A callback that holds its loop up; this has no effect on a thread that has none.
-            thread = ctypes.c_ulong(loop._thread_id or 0)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
+            thread_id = ctypes.c_ulong(loop._thread_id or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(SystemExit))
         _have_left(elsewhere)
 
 

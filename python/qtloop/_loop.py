@@ -127,7 +127,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
     # What the native half calls
 
     def _has_room(self, frames: int = 50) -> None:
-        """Raise RecursionError if the stack has no room for a callback and a report of its error."""
+        """Raise RecursionError if the stack has no room for a callback and its error report."""
         if frames:
             self._has_room(frames - 1)
 
@@ -223,7 +223,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
 
 def _checked(app: Any) -> tuple[Any, bool]:
-    """The application that was given, if one was, and whether the loop belongs to another thread."""
+    """The given application, or None, and whether the loop belongs to another thread."""
     binding = _binding.binding
     if app is None:
         return None, False

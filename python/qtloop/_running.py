@@ -327,7 +327,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._ensure_application()
         self._before_quit = None
         with ExitStack() as undo:
-            was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[has-type]
+            was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[attr-defined]
             undo.callback(self._set_coroutine_origin_tracking, was_tracking)  # type: ignore[attr-defined]
             self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
             undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())

@@ -13,8 +13,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRecursionError, PyRuntimeError, PySystemExit,
-    PyTypeError, PyValueError,
+    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRecursionError, PyRuntimeError,
+    PySystemExit, PyTypeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};

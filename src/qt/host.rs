@@ -43,7 +43,9 @@ static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
 fn free_retired() {
     let here = thread::current().id();
     let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
-    let mine: Vec<Parts> = retired.extract_if(.., |parts| parts.thread == here).collect();
+    let mine: Vec<Parts> = retired
+        .extract_if(.., |parts| parts.thread == here)
+        .collect();
     drop(retired);
     mine.into_iter().for_each(Parts::free);
 }
@@ -167,7 +169,10 @@ impl Linger {
 
 impl fmt::Debug for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Host").field(&self.parts().host).finish()
+        formatter
+            .debug_tuple("Host")
+            .field(&self.parts().host)
+            .finish()
     }
 }
 

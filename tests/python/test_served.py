@@ -146,7 +146,8 @@ def test_closed_loop_is_served_no_more(app: Any) -> None:
     loop = QEventLoop(app)
     loop.call_soon(seen.append, "never")
     loop.close()
-    by_exec(lambda ends=iter([False] * 5 + [True]): next(ends))  # type: ignore[misc]
+    passes = iter([False] * 5 + [True])
+    by_exec(lambda: next(passes))
     assert seen == []
 
 
@@ -282,9 +283,13 @@ def test_stop_ends_an_exec_of_the_program(loop: QEventLoop, app: Any) -> None:
 
 def test_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_turn(loop: QEventLoop) -> None:
     seen: list[str] = []
-    loop.call_soon(
-        lambda: (seen.append("stopped"), loop.stop(), loop.call_soon(seen.append, "next"))
-    )
+
+    def stops() -> None:
+        seen.append("stopped")
+        loop.stop()
+        loop.call_soon(seen.append, "next")
+
+    loop.call_soon(stops)
     by_process_events(lambda: bool(seen))
     loop.run_forever()
     assert seen[0] == "stopped"

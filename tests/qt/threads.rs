@@ -46,9 +46,7 @@ fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
             }
         }
     };
-    driver
-        .attach(face, || true)
-        .expect("a descriptor");
+    driver.attach(face, || true).expect("a descriptor");
     driver.begin_run(|| app::exit(0));
     (driver, seen)
 }
@@ -104,9 +102,7 @@ fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
                 }
             }
         };
-        driver
-            .attach(face, || true)
-            .expect("a descriptor");
+        driver.attach(face, || true).expect("a descriptor");
         driver.begin_run(|| app::thread_exit(0));
         driver.push_at(Time::now() + Duration::from_millis(1), "stop");
         let code = app::thread_exec();
