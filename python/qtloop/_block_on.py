@@ -32,9 +32,9 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
     Source: https://doc.qt.io/qt-6/qeventloop.html
     """
     from ._loop import QEventLoop  # both modules need this one
-    from ._slots import _loop
+    from ._thread_loop import thread_loop
 
-    loop = _loop()
+    loop = thread_loop()
     if not isinstance(loop, QEventLoop):
         if asyncio.iscoroutine(awaitable):
             awaitable.close()

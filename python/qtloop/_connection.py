@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from . import _binding, _slots
+from . import _binding
 from ._lent import keep
+from ._thread_loop import thread_loop
 
 # PyQt's `sender()` of any QObject is the sender of the emission that calls the running slot.
 _asks_for_sender: Any = None
@@ -37,7 +38,7 @@ class Connection:
         once: bool = False,
     ) -> None:
         _require_signal(signal)
-        loop, thread = _slots._loop(), threading.get_ident()
+        loop, thread = thread_loop(), threading.get_ident()
 
         def deliver(function: Callable[..., object], *args: Any) -> None:
             if loop.is_closed():

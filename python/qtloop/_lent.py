@@ -1,8 +1,8 @@
 """Copies of what a signal only lends: values that PyQt6 passes as views into the sender's memory.
 
-PyQt6 copies a value whose type Qt can store in a QVariant. Of the others, such as `QItemSelection`,
-`QTextCharFormat` and `QTextCursor`, a slot gets a wrapper that points into the sender's stack and
-dangles when the emission ends. PySide6 copies all values.
+PyQt6 copies a value whose type Qt can store in a QVariant. A slot gets any other value, such as a
+`QItemSelection`, a `QTextCharFormat` or a `QTextCursor`, as a wrapper that points into the sender's
+stack and dangles when the emission ends. PySide6 copies all values.
 """
 
 from __future__ import annotations
@@ -10,17 +10,30 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+# Types that Qt's signals pass for a slot to fill in: the sender reads them after the emission.
+_ANSWERS = {
+    "QAuthenticator",
+    "QSqlRecord",  # of QSqlTableModel's primeInsert, beforeInsert and beforeUpdate
+    "QSslPreSharedKeyAuthenticator",
+    "QWebSocketCorsAuthenticator",
+}
 
-def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
+
+def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
     """Return a signal's arguments, safe to use after the emission: lent values are copied.
 
     Objects with an identity, such as a QObject or an item of a view, are passed on as they are.
+    With `to_answer`, for code that starts during the emission, so are objects that a slot fills in
+    for the sender; these are valid during the emission only.
     """
-    # sip knows who owns an object. A program that has not imported PyQt6 has none of its objects.
+    # A program that has not imported PyQt6 has none of its objects.
     sip = sys.modules.get("PyQt6.sip")
     if sip is None:
         return args
-    return tuple(_copy(each) if _is_lent(sip, each) else each for each in args)
+    for each in args:
+        if _is_lent(sip, each):
+            return tuple(_copy(each, to_answer) if _is_lent(sip, each) else each for each in args)
+    return args
 
 
 def _is_lent(sip: Any, value: Any) -> bool:
@@ -33,7 +46,9 @@ def _is_lent(sip: Any, value: Any) -> bool:
     )
 
 
-def _copy(value: Any) -> Any:
+def _copy(value: Any, to_answer: bool) -> Any:
+    if to_answer and type(value).__name__ in _ANSWERS:
+        return value
     try:
         return type(value)(value)
     except TypeError:  # it has no copy constructor

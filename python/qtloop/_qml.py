@@ -10,7 +10,9 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from . import _binding, _slots
+from . import _binding, _kept
+from ._coroutines import require_async
+from ._qt_slot import as_qt_slot
 from ._spawn import start
 
 _NEW_PROMISE = """(() => {
@@ -49,7 +51,7 @@ def qmlSlot(*types: Any) -> Any:
         return qmlSlot()(types[0])  # written without parentheses
 
     def decorate(fn: _AsyncMethod) -> Callable[..., Any]:
-        _slots._require_async(fn, "qmlSlot")
+        require_async(fn, "qmlSlot")
         binding = _binding.binding
         if binding is None:
             return fn
@@ -62,7 +64,7 @@ def qmlSlot(*types: Any) -> Any:
             coroutine = _call(fn, self, *args)
             if engine is None:
                 task = start(coroutine, parent=self)
-                task.add_done_callback(_slots._finish)
+                task.add_done_callback(_kept.report)
                 return qml.QJSValue()
             promise = _Promise(qml, engine)
             try:
@@ -71,7 +73,7 @@ def qmlSlot(*types: Any) -> Any:
                 promise.reject(error)
             return promise.value
 
-        decorated: Callable[..., Any] = _slots._as_qt_slot(*types, result=qml.QJSValue)(slot)
+        decorated: Callable[..., Any] = as_qt_slot(*types, result=qml.QJSValue)(slot)
         return decorated
 
     return decorate

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Literal, cast
 
-from . import _slots
 from ._connection import Connection, SenderDestroyed
+from ._thread_loop import thread_loop
 
 
 class _Buffer:
@@ -19,7 +19,7 @@ class _Buffer:
     """
 
     def __init__(self, maxsize: int, drops_newest: bool) -> None:
-        self.loop = _slots._loop()
+        self.loop = thread_loop()
         self.emissions: deque[tuple[Any, ...]] = deque()
         self.waiters: set[asyncio.Future[None]] = set()
         self.maxsize = maxsize

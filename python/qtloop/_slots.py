@@ -1,54 +1,21 @@
-"""Where Qt's calls and coroutines meet: asyncSlot, asyncClose and asyncWrap."""
+"""Where Qt's calls and coroutines meet: asyncClose and asyncWrap; asyncSlot has its own file."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
-import reprlib
-import sys
-import warnings
-import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
-from . import _binding, _hosting, _native
+from . import _native
+from ._async_slot import asyncSlot as asyncSlot
+from ._coroutines import Call, require_async
 from ._loop import QEventLoop
 from ._quit import deaf
+from ._thread_loop import thread_loop
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Slot = Callable[..., asyncio.Task[_T]]
-_AsyncFunction = Callable[..., Coroutine[Any, Any, _T]]
-
-_tasks: set[asyncio.Task[Any]] = set()  # a loop itself holds its tasks weakly
-_slots: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-
-
-@overload
-def asyncSlot(fn: _AsyncFunction[_T], /) -> _Slot[_T]: ...
-@overload
-def asyncSlot(
-    *types: type | str, **kwargs: Any
-) -> Callable[[_AsyncFunction[_T] | _Slot[_T]], _Slot[_T]]: ...
-def asyncSlot(*types: Any, **kwargs: Any) -> Any:
-    """Make a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
-
-    `types`, `name=` and `result=` are those of the binding's own `Slot` or `pyqtSlot`; with none
-    at all the parentheses may be left out. As with any slot, a signal's last arguments may be
-    more than it takes. An exception goes to `sys.excepthook`, that a task was cancelled does not.
-    """
-    if len(types) == 1 and not kwargs and inspect.isroutine(types[0]):
-        return asyncSlot()(types[0])  # written without parentheses
-
-    def decorate(fn: Any) -> Any:
-        if isinstance(fn, staticmethod):
-            return staticmethod(decorate(fn.__func__))
-        slot = fn if fn in _slots else _starting_a_task(fn)  # stacked: one more overload
-        _slots.add(slot)
-        return _as_qt_slot(*types, **kwargs)(slot)
-
-    return decorate
 
 
 @overload
@@ -64,14 +31,15 @@ def asyncClose(fn: Any = None) -> Any:
     """
     if fn is None:
         return asyncClose  # written with parentheses
-    _require_async(fn, "asyncClose")
+    require_async(fn, "asyncClose")
+    call = Call(fn, "asyncClose")
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        loop = _loop()
+        loop = thread_loop()
         if not isinstance(loop, QEventLoop):
             raise RuntimeError(f"asyncClose needs a qtloop.QEventLoop, but {loop!r} is running")
-        task = loop.create_task(fn(*args, **kwargs))
+        task = loop.create_task(call(args, kwargs))
         try:
             if loop.is_running() or _native.level() > 0:
                 loop._run_nested(task, loop.quit_grace)
@@ -114,102 +82,3 @@ async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
 
 
 deaf.add(asyncWrap.__code__)  # a quit ends dialogs too, which is no sign that main knows of it
-
-
-def _starting_a_task(fn: _AsyncFunction[_T]) -> _Slot[_T]:
-    _require_async(fn, "asyncSlot")
-    fitting = _trimmer(fn)
-
-    @functools.wraps(fn)
-    def slot(*args: Any, **kwargs: Any) -> asyncio.Task[_T]:
-        loop = _loop()
-        try:
-            coroutine = fn(*fitting(args, kwargs), **kwargs)
-        except TypeError as error:
-            named = (f"{name}={reprlib.repr(value)}" for name, value in kwargs.items())
-            given = ", ".join([*map(reprlib.repr, args), *named])
-            raise TypeError(
-                "asyncSlot was not callable from Signal. Potential signature mismatch. "
-                f"{fn.__qualname__}{inspect.signature(fn)} was called with ({given})."
-            ) from error
-        task = loop.create_task(coroutine)
-        _tasks.add(task)
-        task.add_done_callback(_finish)
-        return task
-
-    return slot
-
-
-def _trimmer(fn: Callable[..., Any]) -> Callable[[tuple[Any, ...], Any], tuple[Any, ...]]:
-    """What cuts a signal's arguments to those that `fn` takes; its signature is read once, here."""
-    if sys.version_info >= (3, 14):
-        from annotationlib import Format
-
-        # Or names that exist for the type checker alone would be looked up, and not found.
-        signature = inspect.signature(fn, annotation_format=Format.STRING)
-    else:
-        signature = inspect.signature(fn)
-    parameters = signature.parameters.values()
-    takes_all = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    names = [
-        each.name
-        for each in parameters
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ]
-    limit = None if takes_all else len(names)
-
-    def fitting(args: tuple[Any, ...], kwargs: Any) -> tuple[Any, ...]:
-        for index, name in enumerate(names if kwargs else ()):
-            if name in kwargs:  # as with `connect(partial(slot, name=value))`
-                return args[:index]
-        return args[:limit]
-
-    return fitting
-
-
-def _finish(task: asyncio.Task[Any]) -> None:
-    _tasks.discard(task)
-    error = None if task.cancelled() else task.exception()
-    # The two that are left out have ended the loop's run already.
-    if error is not None and not isinstance(error, (KeyboardInterrupt, SystemExit)):
-        sys.excepthook(type(error), error, error.__traceback__)
-
-
-def _as_qt_slot(*types: object, **kwargs: Any) -> Callable[[Any], Any]:
-    """The binding's slot decorator, which makes the function known to QML and QMetaObject."""
-    if _binding.binding is None:
-        return lambda fn: fn
-    core = _binding.binding.QtCore
-    decorate: Callable[..., Callable[[Any], Any]]
-    decorate = core.Slot if hasattr(core, "Slot") else core.pyqtSlot
-    return decorate(*types, **kwargs)
-
-
-def _require_async(fn: Any, decorator: str) -> None:
-    if not inspect.iscoroutinefunction(fn):
-        name = getattr(fn, "__qualname__", repr(fn))
-        raise TypeError(
-            f"{decorator} takes a coroutine function (`async def`), which {name} is not"
-        )
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    """The running loop, else the one that was set, else the one that Qt serves on this thread."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # 3.12 and 3.13: before it makes one
-        try:
-            loop = asyncio.get_event_loop()
-        except (RuntimeError, DeprecationWarning):
-            loop = None
-    if isinstance(loop, QEventLoop) and not loop.is_closed():
-        return loop
-    if (served := _hosting.here()) is not None:
-        return served
-    raise RuntimeError(
-        "no event loop is running: start the program with `qtloop.run(main())`, "
-        "or call `app.exec()` inside `with qtloop.attach():`"
-    )

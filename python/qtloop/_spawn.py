@@ -8,8 +8,9 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from . import _slots
+from . import _kept
 from ._owner import scope_of
+from ._thread_loop import thread_loop
 
 _T = TypeVar("_T")
 
@@ -38,21 +39,20 @@ def spawn(
         {"name": name} if context is None else {"name": name, "context": context}
     )
     task = start(coro, parent, **options)
-    task.add_done_callback(_slots._finish)
+    task.add_done_callback(_kept.report)
     return task
 
 
 def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> asyncio.Task[_T]:
     """Starts a task as `spawn()` does. Its exception is the caller's to report."""
     try:
-        loop = _slots._loop()
+        loop = thread_loop()
         scope = None if parent is None else scope_of(parent, loop)
         task: asyncio.Task[_T] = loop.create_task(coro, **options)
     except BaseException:
         coro.close()
         raise
-    _slots._tasks.add(task)
-    task.add_done_callback(_slots._tasks.discard)
+    _kept.keep(task)
     if scope is not None:
         scope.add(task)
     return task

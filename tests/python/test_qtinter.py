@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import sys
 import weakref
@@ -20,11 +21,23 @@ if binding is None:
 
 QtCore: Any = binding.QtCore
 Signal: Any = getattr(QtCore, "Signal", None) or QtCore.pyqtSignal
+Slot: Any = getattr(QtCore, "Slot", None) or QtCore.pyqtSlot
 
 
 class Sender(QtCore.QObject):  # type: ignore[misc]
     moved = Signal(int, str)
     sized = Signal(QtCore.QSize)
+
+
+class Receiver:
+    """An object that is no QObject."""
+
+    def __init__(self, seen: list[int] | None = None) -> None:
+        self.seen = [] if seen is None else seen
+
+    async def moved(self, number: int) -> None:
+        """Note a call."""
+        self.seen.append(number)
 
 
 def is_connected(sender: Sender) -> bool:
@@ -205,12 +218,8 @@ def test_slot_takes_as_many_arguments_as_its_function(app: Any) -> None:
 def test_slot_keeps_no_object_alive_and_does_nothing_after_it(app: Any) -> None:
     sender, seen = Sender(), list[int]()
 
-    class Receiver:
-        async def moved(self) -> None:
-            seen.append(1)
-
     async def main() -> None:
-        receiver = Receiver()
+        receiver = Receiver(seen)
         gone = weakref.ref(receiver)
         sender.moved.connect(qtinter.asyncslot(receiver.moved))
         sender.moved.emit(1, "x")
@@ -225,6 +234,102 @@ def test_slot_keeps_no_object_alive_and_does_nothing_after_it(app: Any) -> None:
     assert seen == [1]
 
 
+class Named(QtCore.QObject):  # type: ignore[misc]
+    """Slots of one class, with and without types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[Any] = []
+
+    @Slot()  # type: ignore[untyped-decorator]
+    @qtinter.asyncslot
+    async def refresh(self) -> None:
+        self.got.append("refresh")
+
+    @Slot(int)  # type: ignore[untyped-decorator]
+    @qtinter.asyncslot
+    async def number(self, value: int) -> None:
+        self.got.append(value)
+
+    @qtinter.asyncslot
+    async def both(self, number: int, text: str) -> None:
+        self.got.append((number, text))
+
+
+def test_slots_of_a_class_keep_their_names_and_do_not_stand_for_one_another(app: Any) -> None:
+    async def main() -> None:
+        sender, receiver = Sender(), Named()
+        sender.moved.connect(receiver.refresh)
+        sender.moved.connect(receiver.both)
+        QtCore.QMetaObject.invokeMethod(receiver, "refresh")
+        sender.moved.emit(7, "x")
+        receiver.number(8)
+        assert receiver.got == ["refresh", "refresh", (7, "x"), 8]
+        known = receiver.metaObject()
+        assert known.indexOfSlot("refresh()") >= 0 and known.indexOfSlot("number(int)") >= 0
+
+    run(main())
+
+
+def test_slot_of_a_bound_method_is_named_as_the_method(app: Any) -> None:
+    slot: Any = qtinter.asyncslot(Receiver().moved)
+    assert (slot.__name__, slot.__doc__) == ("moved", "Note a call.")
+
+
+def test_slot_of_a_bound_method_that_is_held_keeps_the_object_alive_until_it_is_dropped(
+    app: Any,
+) -> None:
+    seen: list[int] = []
+
+    async def main() -> None:
+        sender, receiver = Sender(), Receiver(seen)
+        slot = qtinter.asyncslot(receiver.moved)
+        sender.moved.connect(slot)
+        gone = weakref.ref(receiver)
+        del receiver
+        sender.moved.emit(1, "x")
+        del slot
+        gc.collect()
+        assert gone() is None
+        sender.moved.emit(2, "x")
+
+    run(main())
+    assert seen == [1]
+
+
+def test_slot_of_a_method_whose_object_has_no_weak_references_is_refused() -> None:
+    class Strong:
+        __slots__ = ()
+
+        async def moved(self) -> None: ...
+
+    with pytest.raises(TypeError, match="weak reference"):
+        qtinter.asyncslot(Strong().moved)
+
+
+def test_function_with_keywords_that_no_signal_passes_is_refused() -> None:
+    async def needs(*, speed: int) -> None: ...
+
+    async def has(*, speed: int = 1) -> None: ...
+
+    with pytest.raises(TypeError, match=r"needs the keyword arguments speed: .*partial"):
+        qtinter.asyncslot(needs)
+    qtinter.asyncslot(has)
+    qtinter.asyncslot(functools.partial(needs, speed=1))
+
+
+def test_task_is_not_run_inside_of_another_if_that_is_not_allowed(app: Any) -> None:
+    async def work() -> None: ...
+
+    async def main() -> None:
+        coroutine = work()
+        with pytest.raises(RuntimeError, match="cannot call run_task from a running task"):
+            qtinter.run_task(coroutine, allow_task_nesting=False)
+        coroutine.close()
+
+    run(main())
+
+
 def test_slot_of_no_function_is_refused() -> None:
     not_callable: Any = 7
     with pytest.raises(TypeError, match="takes a coroutine function"):
@@ -232,8 +337,6 @@ def test_slot_of_no_function_is_refused() -> None:
 
 
 def test_task_runs_to_its_first_wait_at_once(app: Any) -> None:
-    if sys.version_info < (3, 12):
-        pytest.skip("asyncio starts tasks at once from 3.12 on")
     seen: list[object] = []
 
     async def work() -> str:

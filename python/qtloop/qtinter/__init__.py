@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import sys
-import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .. import _slots
+from .. import _kept
+from .._coroutines import Call
+from .._eager import start
 from .._lent import keep
 from .._loop import QEventLoop, new_event_loop
+from .._method_slot import method_slot
 from .._signals import SignalStream
+from .._slots import asyncWrap
+from .._thread_loop import thread_loop
 from . import bindings as bindings
 
 _P = ParamSpec("_P")
@@ -80,42 +85,45 @@ def using_asyncio_from_qt(
 def run_task(
     coro: Coroutine[Any, Any, _T], *, allow_task_nesting: bool = True, **kwargs: Any
 ) -> asyncio.Task[_T]:
-    """Make a task that runs to its first wait at once: from Python 3.12 on; before, very soon."""
-    loop = asyncio.get_running_loop()
-    if not allow_task_nesting and asyncio.current_task(loop) is not None:
+    """Make a task that runs to its first wait at once."""
+    try:
+        loop = thread_loop()
+    except RuntimeError as error:
+        raise RuntimeError(f"no running event loop: {error}") from None
+    if not allow_task_nesting and asyncio.current_task(loop):
         coro.close()
-        raise RuntimeError("cannot call run_task from a running task: allow_task_nesting is False")
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coro, loop=loop, eager_start=True, **kwargs)
-    return loop.create_task(coro, **kwargs)
+        raise RuntimeError(
+            "cannot call run_task from a running task when allow_task_nesting is False"
+        )
+    return start(loop, coro, **kwargs)
 
 
 def asyncslot(
     fn: Callable[..., Coroutine[Any, Any, _T]],
     *,
     task_runner: Callable[[Coroutine[Any, Any, _T]], asyncio.Task[_T]] = run_task,
-) -> Callable[..., asyncio.Task[_T] | None]:
+) -> Callable[..., asyncio.Task[_T]]:
     """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
 
-    A bound method's object is not kept alive by it; once that is gone, the slot does nothing.
-    As from any task, an exception is reported when nobody has asked for it.
+    It has the function's name. The slot of a bound method keeps the object alive, as the method
+    does; a connection does not. As from any task, an exception is reported if no code retrieves it.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
-    fitting = _slots._trimmer(fn)
-    is_bound = getattr(fn, "__self__", None) is not None
-    target: Callable[[], Any] = weakref.WeakMethod(fn) if is_bound else lambda: fn
+    method: Any = fn if inspect.ismethod(fn) else None
+    call = Call(method.__func__ if method else fn, "asyncslot")
+    if missing := call.required_keywords:
+        raise TypeError(
+            f"no signal can call {call.name}, which needs the keyword arguments "
+            f"{', '.join(missing)}: give them defaults, or pass them by functools.partial"
+        )
 
-    def slot(*args: Any) -> asyncio.Task[_T] | None:
-        function = target()
-        if function is None:
-            return None
-        task = task_runner(function(*fitting(args, {})))
-        _slots._tasks.add(task)
-        task.add_done_callback(_slots._tasks.discard)
+    def slot(*args: Any) -> asyncio.Task[_T]:
+        task = task_runner(call(keep(args, to_answer=True), {}))
+        _kept.keep(task)
         return task
 
-    return slot
+    return method_slot(method, slot) if method else functools.wraps(fn)(slot)
 
 
 def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
@@ -123,7 +131,7 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
     @functools.wraps(fn)
     async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        return await _slots.asyncWrap(fn, *args, **kwargs)
+        return await asyncWrap(fn, *args, **kwargs)
 
     return wrapper
 

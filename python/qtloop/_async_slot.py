@@ -1,0 +1,167 @@
+"""asyncSlot: coroutine functions as slots."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from . import _busy, _kept, _lent
+from ._busy import WhenBusy
+from ._coroutines import Call, is_async, require_async
+from ._eager import start
+from ._owner import scope_of
+from ._qt_slot import as_qt_slot, as_qt_slot_of_any_types, is_qobject, overrides_qt
+from ._thread_loop import thread_loop
+
+_T = TypeVar("_T")
+_Slot = Callable[..., asyncio.Task[_T]]
+_AsyncFunction = Callable[..., Coroutine[Any, Any, _T]]
+
+
+@dataclass
+class _Options:
+    when_busy: WhenBusy = "parallel"
+    scoped: bool = False
+
+
+_slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.WeakKeyDictionary()
+
+
+@overload
+def asyncSlot(fn: _AsyncFunction[_T], /) -> _Slot[_T]: ...
+@overload
+def asyncSlot(
+    *types: type | str, when_busy: WhenBusy = ..., scoped: bool = ..., **kwargs: Any
+) -> Callable[[_AsyncFunction[_T] | _Slot[_T]], _Slot[_T]]: ...
+def asyncSlot(
+    *types: Any, when_busy: WhenBusy | None = None, scoped: bool | None = None, **kwargs: Any
+) -> Any:
+    """Make a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
+
+    The task starts at once: up to its first wait the coroutine runs inside the emission, where
+    `self.sender()` is the sender and an event can be accepted. After that an event is destroyed;
+    values that the signal passed stay valid. A loop with a task factory starts the task its own
+    way. A coroutine function that is connected without `asyncSlot` never runs, and Python warns
+    that it "was never awaited".
+
+    `types`, `name=` and `result=` are those of the binding's own `Slot` or `pyqtSlot`; with none
+    at all the parentheses may be left out, and the slot gets the arguments that the signal has. As
+    with any slot, these may be more than it takes. Decorators between `asyncSlot` and the coroutine
+    function must use `functools.wraps` and return the coroutine. An exception is passed to
+    `sys.excepthook`, or to the loop's exception handler if the program has set no hook; a
+    cancellation is not reported.
+
+    `when_busy` says what a call does while a task of the same slot runs; for a method, of the same
+    slot of the same object:
+
+    - "parallel", the default: it starts a task beside the others.
+    - "queue": its task starts when those of all earlier calls have ended. The queue is unbounded
+      and keeps the arguments. Each call returns its own task, which may be cancelled while it
+      waits. A slot that awaits itself waits for ever.
+    - "drop": it starts nothing, and returns the task that runs.
+    - "restart": it cancels the other tasks, and its own task starts when they have cleaned up.
+
+    With `scoped=True`, for methods of a QObject of the loop's thread, the task is cancelled when
+    the object is destroyed.
+    """
+    if len(types) == 1 and not kwargs and _is_function(types[0]):
+        return asyncSlot()(types[0])  # written without parentheses
+    if when_busy is not None:
+        _busy.check(when_busy)
+
+    def decorate(fn: Any) -> Any:
+        if isinstance(fn, staticmethod):
+            return staticmethod(decorate(fn.__func__))
+        known = _known(fn)
+        if known is None:
+            require_async(fn, "asyncSlot")
+            call, options = Call(fn, "asyncSlot"), _Options()
+            slot = _starting_a_task(call, options)
+        else:  # stacked: one more overload
+            (slot, call, options) = known
+        if when_busy is not None:
+            options.when_busy = when_busy
+        if scoped is not None:
+            options.scoped = scoped
+        if types or kwargs:
+            qt_slot = as_qt_slot(*types, **kwargs)(fn if known else slot)
+        else:
+            qt_slot = as_qt_slot_of_any_types(fn if known else slot, bool(call.class_name))
+        _slots[qt_slot] = (slot, call, options)
+        return qt_slot
+
+    return decorate
+
+
+def _known(fn: Any) -> tuple[Any, Call, _Options] | None:
+    try:
+        return _slots.get(fn)
+    except TypeError:  # it is not hashable, or has no weak references
+        return None
+
+
+def _is_function(first: Any) -> bool:
+    """Whether the only argument of a decorator is the function, and not a type of an argument."""
+    return inspect.isroutine(first) or (not isinstance(first, (type, str)) and is_async(first))
+
+
+def _starting_a_task(call: Call, options: _Options) -> Any:
+    runs = _busy.Runs()
+    is_handler = call.fn_name.endswith("Event")
+
+    @functools.wraps(call.fn)
+    def slot(*args: Any, **kwargs: Any) -> asyncio.Task[Any] | None:
+        loop = thread_loop()
+        args = _lent.keep(args, to_answer=True)
+        if options.when_busy == "parallel" and not options.scoped:
+            task = _launch(loop, call(args, kwargs))
+        else:
+            task = _launch_with(options, runs, loop, call, args, kwargs)
+        if is_handler and overrides_qt(call.fn_name, args):
+            return None
+        return task
+
+    return slot
+
+
+def _launch_with(
+    options: _Options,
+    runs: _busy.Runs,
+    loop: asyncio.AbstractEventLoop,
+    call: Call,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> asyncio.Task[Any]:
+    """Start a task under a policy, or in the scope of the method's object, or both."""
+    owner = call.owner(args)
+
+    def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        if not options.scoped:
+            return _launch(loop, coro)
+        if not is_qobject(owner):
+            coro.close()
+            raise TypeError(
+                f"asyncSlot(scoped=True) takes a method of a QObject, which {call.name} is not"
+            )
+        # The scope precedes the task: its first step may destroy the object already.
+        scope = scope_of(owner, loop)
+        task = _launch(loop, coro)
+        if not task.done():
+            scope.add(task)
+        return task
+
+    if options.when_busy == "parallel":
+        return launch(call(args, kwargs))
+    return runs.begin(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
+
+
+def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a task that is kept until it is done, and whose exception is reported."""
+    task = start(loop, coro)
+    _kept.keep_and_report(task)
+    return task

@@ -1,0 +1,88 @@
+"""Tasks that start at once: their first step runs inside the call that makes them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from asyncio import events
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+def start(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], **kwargs: Any
+) -> asyncio.Task[_T]:
+    """Make a task of the loop and run it up to its first wait. `kwargs` are those of `create_task`.
+
+    The loop belongs to this thread; it is the running loop during the step, also if nothing runs
+    it yet. The current task of the caller is the current one again when the step is over. A loop
+    with a task factory makes the task by that.
+
+    KeyboardInterrupt and SystemExit in the step are raised here, as from any step of a task.
+    """
+    if loop.get_task_factory() is not None:
+        return loop.create_task(coro, **kwargs)
+    # Not by calling the class: the task is needed, too, if its first step raises.
+    task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
+    try:
+        if events._get_running_loop() is loop:
+            _begin(task, loop, coro, kwargs)
+        else:
+            _begin_as_running(task, loop, coro, kwargs)
+    except BaseException:
+        if task.done() and not task.cancelled():
+            task.exception()  # the caller gets it: asyncio need not report it as well
+        raise
+    return task
+
+
+def _begin_as_running(
+    task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
+) -> None:
+    outer, thread = events._get_running_loop(), loop._thread_id
+    events._set_running_loop(loop)
+    loop._thread_id = threading.get_ident()  # what `is_running()` is about
+    try:
+        _begin(task, loop, coro, kwargs)
+    finally:
+        loop._thread_id = thread
+        events._set_running_loop(outer)
+
+
+if sys.version_info >= (3, 12):
+
+    def _begin(task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> None:
+        asyncio.Task.__init__(task, coro, loop=loop, eager_start=True, **kwargs)
+
+else:
+
+    def _begin(task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> None:
+        """Run the step that a new task schedules by `call_soon()`, instead of scheduling it."""
+        plain = loop.call_soon
+        step: Callable[[], object] | None = None
+
+        def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
+            nonlocal step
+            # A destructor that the garbage collector runs just now may call it, too.
+            if getattr(callback, "__self__", None) is not task:
+                return plain(callback, *args, context=context)
+            step = lambda: context.run(callback)  # noqa: E731
+            return None
+
+        loop.call_soon = call_soon
+        try:
+            asyncio.Task.__init__(task, coro, loop=loop, **kwargs)
+        finally:
+            del loop.call_soon
+        assert step is not None
+        outer = asyncio.current_task(loop)
+        if outer is not None:
+            asyncio.tasks._leave_task(loop, outer)
+        try:
+            step()
+        finally:
+            if outer is not None:
+                asyncio.tasks._enter_task(loop, outer)

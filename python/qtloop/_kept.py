@@ -1,0 +1,58 @@
+"""Tasks that stay alive until they complete: a loop itself holds its tasks weakly."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from . import _excepthook
+from ._loop import QEventLoop
+
+_others: set[asyncio.Task[Any]] = set()  # the tasks of loops that are no QEventLoop
+
+
+def keep(task: asyncio.Task[Any]) -> None:
+    """Keep a task until it is done, or its loop is deleted."""
+    if not task.done():
+        _tasks_of(task).add(task)
+        task.add_done_callback(_drop)
+
+
+def keep_and_report(task: asyncio.Task[Any]) -> None:
+    """Keep a task until it is done, then report its exception: at once, if it is done already."""
+    if task.done():  # its loop may never run again
+        report(task)
+    else:
+        _tasks_of(task).add(task)
+        task.add_done_callback(_finish)
+
+
+def report(task: asyncio.Task[Any]) -> None:
+    """Report the exception of a task that is done to the program's hook, or the loop's handler."""
+    error = None if task.cancelled() else task.exception()
+    # The two that are left out have ended the loop's run already.
+    if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return
+    loop = task.get_loop()
+    if isinstance(loop, QEventLoop) and sys.excepthook in (sys.__excepthook__, _excepthook._hook):
+        loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
+    else:
+        sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _finish(task: asyncio.Task[Any]) -> None:
+    _drop(task)
+    report(task)
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    _tasks_of(task).discard(task)
+
+
+def _tasks_of(task: asyncio.Task[Any]) -> set[asyncio.Task[Any]]:
+    loop = task.get_loop()
+    if not isinstance(loop, QEventLoop):
+        return _others
+    tasks: set[asyncio.Task[Any]] = loop.__dict__.setdefault("_kept_tasks", set())
+    return tasks

@@ -1,0 +1,44 @@
+"""The loop of the calling thread, for slots: windows and their slots may exist before it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import warnings
+
+from . import _hosting
+from ._loop import QEventLoop
+
+
+def thread_loop() -> asyncio.AbstractEventLoop:
+    """Return this thread's running loop, else the one that was set, else the one that Qt serves."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # 3.12 and 3.13: before it makes one
+        try:
+            loop = asyncio.get_event_loop()
+        except (RuntimeError, DeprecationWarning):
+            loop = None
+    if (
+        isinstance(loop, QEventLoop)
+        and not loop.is_closed()
+        and loop._thread_id in (None, threading.get_ident())
+    ):
+        return loop
+    if (served := _hosting.here()) is not None:
+        return served
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():
+        raise RuntimeError(
+            f"no event loop is running on the thread {thread.name!r}, which has called this slot: "
+            "a signal calls a plain function on the thread that emits it. Make the slot a method "
+            "of a QObject that lives on the loop's thread, or call it by the loop's "
+            "call_soon_threadsafe()"
+        )
+    raise RuntimeError(
+        "no event loop is running: start the program with `qtloop.run(main())`, "
+        "or call `app.exec()` inside `with qtloop.attach():`"
+    )
