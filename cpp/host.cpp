@@ -101,7 +101,8 @@ void qtloop_host_retire(QtloopHost* host) noexcept
 {
     host->turn = nullptr;
     // The notifier and the timer belong to their thread.
-    QMetaObject::invokeMethod(host, [host] { host->retire(); }, Qt::QueuedConnection);
+    QMetaObject::invokeMethod(
+      host, [host] { host->retire(); }, Qt::QueuedConnection);
 }
 
 void qtloop_host_arm(QtloopHost* host, int msec) noexcept

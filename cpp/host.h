@@ -37,8 +37,7 @@ int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept;
 void qtloop_nest_exit(QtloopNest* nest, int code) noexcept;
 
 // What happens to the application object, on its thread.
-enum QtloopApplicationEvent
-{
+enum QtloopApplicationEvent {
     QtloopApplicationMade = 0,
     QtloopApplicationQuits = 1,
     QtloopApplicationDestroyed = 2,
