@@ -756,6 +756,7 @@ impl EventLoop {
 
     /// Watch one side of a descriptor, until _unwatch() or `once`; cancels the handle that did so before, and returns the
     /// new one.
+    #[pyo3(signature = (fd, writer, once, callback, args, context=None))]
     fn _watch<'py>(
         slf: &Bound<'py, Self>,
         fd: RawFd,
@@ -763,6 +764,7 @@ impl EventLoop {
         once: bool,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
+        context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let state = slf.get().state(py);
@@ -774,7 +776,7 @@ impl EventLoop {
             event_loop: slf.as_ptr(),
             callback: callback.as_ptr(),
             args: &args,
-            context: ptr::null_mut(),
+            context: context.map_or(ptr::null_mut(), Bound::as_ptr),
             debug: state.debug.get(),
         };
         // SAFETY: all of it is held for the time of the call.
