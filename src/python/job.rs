@@ -12,6 +12,8 @@ use crate::reactor::{Recur, Side};
 pub(super) enum Kind {
     /// A handle that runs once.
     Plain,
+    /// A handle of ours that runs once, and that other threads may cancel meanwhile: it has a lock.
+    ThreadSafe,
     /// A timer handle of ours.
     Timer,
     /// The handle of a reader or writer, ours.
