@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
+    /// A job that is under way has forked, and this is the child: see [`leave_forked_task`].
+    is_forked: Cell<bool>,
 }
 
 /// The native half of QEventLoop. Not for use by itself.
@@ -238,7 +240,7 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.again()));
             return Ok(());
         }
-        let result = if self.debug.get() {
+        let mut result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
                 .call_method1(intern!(py, "_run_handle"), (&*job.object,))
@@ -248,6 +250,10 @@ impl State {
         };
         if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
             driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
+        }
+        if self.is_forked.get() {
+            self.is_forked.set(depth > 1);
+            result = leave_forked_task(event_loop, result);
         }
         report(event_loop, result, |error| {
             event_loop.call_method1(intern!(py, "_handle_failed"), (&*job.object, error))
@@ -402,6 +408,30 @@ fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     event_loop.call_method1(name, (on,)).map(drop)
 }
 
+/// A task's step that has forked returns in the child. There asyncio has no running loop, and from Python 3.14 on it cannot
+/// leave a task without: the step fails, the task stays the current one, and no other could be entered. Leaves the task,
+/// and returns how the step itself has ended.
+#[cold]
+fn leave_forked_task(event_loop: &Bound<'_, PyAny>, result: PyResult<()>) -> PyResult<()> {
+    let py = event_loop.py();
+    let events = py.import("asyncio.events")?;
+    if events.call_method0("_get_running_loop")?.is_none() {
+        events.call_method1("_set_running_loop", (event_loop,))?;
+    }
+    swap_current_task(event_loop, None)?;
+    match result {
+        Err(error) if error.to_string().ends_with("is not the running loop") => {
+            let before = error.value(py).getattr("__context__")?;
+            if before.is_none() {
+                Ok(())
+            } else {
+                Err(PyErr::from_value(before))
+            }
+        }
+        other => other,
+    }
+}
+
 pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
@@ -429,6 +459,7 @@ impl EventLoop {
             nested_turns: Cell::new(0),
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
+            is_forked: Cell::new(false),
         };
         Ok(EventLoop(Guarded::new(Rc::new(state))))
     }
@@ -715,6 +746,10 @@ impl EventLoop {
 
     /// Give a forked child a poller of its own.
     fn _after_fork(&self, py: Python<'_>) -> PyResult<()> {
+        let state = self.state(py);
+        if py.version_info() >= (3, 14) && state.thread_id.get() == Some(this_thread(py)) {
+            state.is_forked.set(true);
+        }
         match self.driver(py) {
             Ok(driver) => driver.after_fork().map_err(os_error),
             Err(_) => Ok(()),
