@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from asyncio import constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
@@ -28,6 +29,9 @@ _TIMEOUTS = tuple(
     for name in ("SSL_HANDSHAKE_TIMEOUT", "SSL_SHUTDOWN_TIMEOUT")
     if hasattr(constants, name)
 )
+
+# What asyncio's servers hand on behind the backlog; from Python 3.15 on a context, too.
+_REST = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
 
 
 class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
@@ -112,6 +116,8 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             transport.close()
             for step in steps:
                 step.cancel()
+            # It has the exception, whose traceback has this frame: a cycle.
+            del waiter
             raise
         secured: asyncio.Transport = tls._app_transport
         return secured
@@ -149,8 +155,8 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         The rest are the TLS timeouts and, from Python 3.15 on, the context that the server was made
         in. Each connection runs in a copy of that context.
         """
-        timeouts = rest[: len(_TIMEOUTS)] or _TIMEOUTS
-        context: Context | None = rest[len(_TIMEOUTS)] if len(rest) > len(_TIMEOUTS) else None
+        rest = rest or _REST
+        timeouts, (context,) = rest[: len(_TIMEOUTS)], rest[len(_TIMEOUTS) :] or (None,)
         for _ in range(backlog):
             try:
                 connection, address = sock.accept()

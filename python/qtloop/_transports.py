@@ -216,10 +216,15 @@ class _Reading(_Transport, asyncio.ReadTransport):
         """Whether the protocol gets what comes."""
         return self._io.is_reading()
 
+    # Two fields of asyncio's transports, which CPython's own tests read
+
     @property
     def _paused(self) -> bool:
-        """Whether `pause_reading()` was the last word; asyncio's transports have it as a field."""
         return not (self._io.closing or self._io.is_reading())
+
+    @property
+    def _read_ready_cb(self) -> Any:
+        return None if self._io.closing else self._read_ready
 
     def pause_reading(self) -> None:
         """Leave what comes where it is, until `resume_reading()`."""
