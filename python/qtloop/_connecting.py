@@ -30,7 +30,8 @@ _TIMEOUTS = tuple(
     if hasattr(constants, name)
 )
 
-# What asyncio's servers hand on behind the backlog; from Python 3.15 on a context, too.
+# The defaults of the arguments that asyncio's servers pass after the backlog: the TLS timeouts and,
+# from Python 3.15 on, a context.
 _REST = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
 
 
@@ -116,7 +117,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             transport.close()
             for step in steps:
                 step.cancel()
-            # It has the exception, whose traceback has this frame: a cycle.
+            # Break a reference cycle: the waiter holds the exception, its traceback this frame.
             del waiter
             raise
         secured: asyncio.Transport = tls._app_transport
@@ -152,8 +153,8 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
 
         Out of descriptors, it says so once, and tries again every second until there are some.
 
-        The rest are the TLS timeouts and, from Python 3.15 on, the context that the server was made
-        in. Each connection runs in a copy of that context.
+        `rest` holds the TLS timeouts and, from Python 3.15 on, the context in which the server was
+        made. Each connection runs in a copy of that context.
         """
         rest = rest or _REST
         timeouts, (context,) = rest[: len(_TIMEOUTS)], rest[len(_TIMEOUTS) :] or (None,)

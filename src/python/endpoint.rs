@@ -26,7 +26,7 @@ pub(super) struct Inner {
     /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
     /// had to wait. As in asyncio, where a handle remembers.
     contexts: RefCell<[Option<Py<PyAny>>; 2]>,
-    /// The context of the connection, if the transport was made for one: both sides run in it then.
+    /// The context of the connection, if the transport was given one: then both sides run in it.
     given: RefCell<Option<Py<PyAny>>>,
     /// `None` after `connection_lost`.
     protocol: RefCell<Option<Py<PyAny>>>,
@@ -189,14 +189,14 @@ impl Endpoint {
         drop(protocol);
     }
 
-    /// A context for the protocol's methods on that side. It can be entered.
+    /// Returns a context for the protocol's methods on that side, one that can be entered.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
         let context = self.get(py).context(py, side(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Call a method of the protocol in the context of the connection, if it has one, and in the current context if not.
-    /// Not from code that the endpoint itself has called.
+    /// Call a method of the protocol in the context of the connection, if it has one, and else in the current context.
+    /// Must not be called from a method of the protocol: the context is in use there.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -214,8 +214,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint of a descriptor. `quiet` is how many writes may be dropped before somebody is told; `context` is that
-    /// of the connection, if it has one.
+    /// An endpoint of a descriptor. After `quiet` dropped writes, each further one is logged. `context` is the context of the
+    /// connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
@@ -260,8 +260,8 @@ impl Endpoint {
     }
 }
 
-/// Runs `work` in a context, or in a copy of the context if it is in use: a method of the protocol further out has opened
-/// a dialog.
+/// Runs `work` in a context. Runs it in a copy if the context is in use, because a method of the protocol has opened a
+/// dialog and has not returned.
 fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = context.py();
     let mut context = context;
@@ -280,7 +280,7 @@ fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyR
     }
 }
 
-/// The context, or a copy of it if it is in use.
+/// Returns the context, or a copy if the context is in use.
 fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: it is a context, and the lock is held.
     unsafe {
@@ -326,8 +326,8 @@ impl Inner {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport closes the descriptor after `is_lost`, and after it has let go of the protocol; one of them
-        // is asked before each use, and after each call of Python code on the way to it.
+        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the descriptor. Each use is preceded
+        // by a check of one of them, with no call of Python code in between.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 

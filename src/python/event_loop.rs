@@ -68,7 +68,7 @@ pub(super) struct State {
     pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
-    /// A job that is under way has forked, and this is the child: see [`leave_forked_task`].
+    /// This is a forked child, and the job that has forked has not returned: see [`leave_forked_task`].
     is_forked: Cell<bool>,
 }
 
@@ -408,9 +408,9 @@ fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     event_loop.call_method1(name, (on,)).map(drop)
 }
 
-/// A task's step that has forked returns in the child. There asyncio has no running loop, and from Python 3.14 on it cannot
-/// leave a task without: the step fails, the task stays the current one, and no other could be entered. Leaves the task,
-/// and returns how the step itself has ended.
+/// Leaves the task whose step has forked, in the child. asyncio resets the running loop there, and from Python 3.14 on it
+/// cannot leave a task without one: the step fails, the task stays the current one, and no other task can be entered.
+/// Returns the result of the step itself.
 #[cold]
 fn leave_forked_task(event_loop: &Bound<'_, PyAny>, result: PyResult<()>) -> PyResult<()> {
     let py = event_loop.py();

@@ -72,8 +72,8 @@ pub(super) struct Stream(Guarded<Flow>);
 
 #[pymethods]
 impl Stream {
-    /// `medium` is "socket", "unix", "source" or "sink"; `context` is what the protocol's methods run in, or else that of
-    /// the caller who starts to read or has to wait for room.
+    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`; without one, each side
+    /// runs in a copy of the context in which it was watched last.
     #[new]
     #[pyo3(signature = (event_loop, fd, medium, context=None))]
     fn new(

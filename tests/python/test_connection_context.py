@@ -1,4 +1,4 @@
-"""The context of a connection: what Python 3.15's asyncio hands to a transport runs all its callbacks."""
+"""The context of a connection: from Python 3.15 on asyncio passes one to each transport."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Contextual(Recorder):
 
 
 class ContextualBuffered(Contextual, asyncio.BufferedProtocol):
-    """The same, into a buffer of its own."""
+    """A Contextual that provides the buffer."""
 
     def __init__(self) -> None:
         super().__init__()

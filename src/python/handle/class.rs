@@ -221,8 +221,8 @@ fn property(name: &'static CStr, get: ffi::getter, set: Option<ffi::setter>) -> 
     }
 }
 
-/// A subclass of `base` with a tail of so many bytes. `own` is the slot that `base` has beside those of `asyncio.Handle`;
-/// without a `cancel` it inherits one.
+/// Makes a subclass of `base` whose tail has `tail` bytes. `own` is the slot that `base` has beside those of
+/// `asyncio.Handle`. Without `cancel` the subclass inherits the method.
 fn subclass(
     base: &Bound<'_, PyAny>,
     name: &'static CStr,

@@ -287,7 +287,7 @@ impl Job {
         }
     }
 
-    /// As asyncio's: whoever cancels the handle, or asks whether it is cancelled, waits until the callback has returned.
+    /// Holds the handle's lock while the callback runs: `cancel()` and `cancelled()` on another thread wait for it.
     fn call_locked(&self, py: Python<'_>) -> PyResult<()> {
         let slot = types(py)
             .threadsafe
