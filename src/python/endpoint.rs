@@ -326,8 +326,8 @@ impl Inner {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the descriptor. Each use is preceded
-        // by a check of one of them, with no call of Python code in between.
+        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the descriptor. One of them is
+        // checked before each use, and again after each call of Python code before the use.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
