@@ -28,7 +28,7 @@ use super::endpoint::Endpoint;
 use super::gil::{self, Guarded};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
-use super::running::Outer;
+use super::running::{self, Outer};
 use super::stream::Stream;
 use crate::driver::{Driver, Turn, Wakeup};
 use crate::qt::{Nest, app};
@@ -68,7 +68,7 @@ pub(super) struct State {
     pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
-    /// This is a forked child, and the job that has forked has not returned: see [`leave_forked_task`].
+    /// This is a forked child, and the job that has forked has not returned: see [`running::leave_forked_task`].
     is_forked: Cell<bool>,
 }
 
@@ -253,7 +253,7 @@ impl State {
         }
         if self.is_forked.get() {
             self.is_forked.set(depth > 1);
-            result = leave_forked_task(event_loop, result);
+            result = running::leave_forked_task(event_loop, result);
         }
         report(event_loop, result, |error| {
             event_loop.call_method1(intern!(py, "_handle_failed"), (&*job.object, error))
@@ -406,30 +406,6 @@ pub(super) fn os_error(error: io::Error) -> PyErr {
 fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
     event_loop.call_method1(name, (on,)).map(drop)
-}
-
-/// Leaves the task whose step has forked, in the child. asyncio resets the running loop there, and from Python 3.14 on it
-/// cannot leave a task without one: the step fails, the task stays the current one, and no other task can be entered.
-/// Returns the result of the step itself.
-#[cold]
-fn leave_forked_task(event_loop: &Bound<'_, PyAny>, result: PyResult<()>) -> PyResult<()> {
-    let py = event_loop.py();
-    let events = py.import("asyncio.events")?;
-    if events.call_method0("_get_running_loop")?.is_none() {
-        events.call_method1("_set_running_loop", (event_loop,))?;
-    }
-    swap_current_task(event_loop, None)?;
-    match result {
-        Err(error) if error.to_string().ends_with("is not the running loop") => {
-            let before = error.value(py).getattr("__context__")?;
-            if before.is_none() {
-                Ok(())
-            } else {
-                Err(PyErr::from_value(before))
-            }
-        }
-        other => other,
-    }
 }
 
 pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
