@@ -66,9 +66,9 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// What `create_future` and `create_task` make things by.
 struct Made {
-    /// The names of `asyncio.futures` and `asyncio.tasks`. The classes are looked up for each call, as asyncio does it:
-    /// programs put others in their places, nest_asyncio those that are written in Python.
-    futures: Py<PyDict>,
+    future: Py<PyAny>,
+    /// The names of `asyncio.tasks`. `Task` is looked up for each call, as asyncio does it: programs replace it, and
+    /// nest_asyncio does so by the class that is written in Python.
     tasks: Py<PyDict>,
     /// asyncio's own method, for debug mode, task factories and what else is rare.
     create_task: Py<PyAny>,
@@ -82,17 +82,11 @@ impl Made {
     fn find(py: Python<'_>) -> PyResult<Made> {
         let base = py.import("asyncio.base_events")?.getattr("BaseEventLoop")?;
         Ok(Made {
-            futures: py.import("asyncio.futures")?.dict().unbind(),
+            future: py.import("asyncio.futures")?.getattr("Future")?.unbind(),
             tasks: py.import("asyncio.tasks")?.dict().unbind(),
             create_task: base.getattr("create_task")?.unbind(),
             loop_: PyTuple::new(py, [intern!(py, "loop")])?.unbind(),
         })
-    }
-
-    #[inline]
-    fn future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let future = self.futures.bind(py).get_item(intern!(py, "Future"))?;
-        future.ok_or_else(|| PyAttributeError::new_err("asyncio.futures has no Future"))
     }
 
     #[inline]
@@ -318,7 +312,7 @@ unsafe extern "C" fn create_future(
         }
         let made = MADE.get(py).expect("found when the module was made");
         // SAFETY: the loop is held by the caller of the method.
-        unsafe { call(py, &made.future(py)?, &[slf], made.loop_.as_ptr()) }
+        unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr()) }
     })
 }
 
