@@ -299,7 +299,7 @@ impl Inner {
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
-    /// What the protocol's methods run in, on that side.
+    /// The context of the methods of the protocol on that side.
     fn context<'py>(&self, py: Python<'py>, side: Side) -> Option<Bound<'py, PyAny>> {
         let contexts = self.contexts.borrow();
         let context = contexts[side as usize].as_ref()?;
