@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 from asyncio import constants, trsock
 from asyncio.log import logger
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -28,6 +30,10 @@ _TIMEOUTS = tuple(
     if hasattr(constants, name)
 )
 
+# The defaults of the arguments that asyncio's servers pass after the backlog: the TLS timeouts and,
+# from Python 3.15 on, a context.
+_REST = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
+
 
 class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
     """asyncio's loop with native scheduling, and our transports wherever it makes some."""
@@ -44,9 +50,10 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         *,
         extra: dict[str, Any] | None = None,
         server: Any = None,
+        context: Context | None = None,
     ) -> SocketTransport:
         self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
+        return SocketTransport(self, sock, protocol, waiter, extra, server, context)
 
     def _make_ssl_transport(
         self,
@@ -57,13 +64,14 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         *,
         extra: dict[str, Any] | None = None,
         server: Any = None,
+        context: Context | None = None,
         **options: Any,
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
         # Without a waiter, nobody waits; the stubs do not know that.
         waits: Any = waiter
         tls = TLSProtocol(self, protocol, sslcontext, waits, **options)
-        SocketTransport(self, rawsock, tls, extra=extra, server=server)
+        SocketTransport(self, rawsock, tls, extra=extra, server=server, context=context)
         transport: asyncio.Transport = tls._app_transport
         return transport
 
@@ -109,6 +117,8 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             transport.close()
             for step in steps:
                 step.cancel()
+            # Break a reference cycle: the waiter holds the exception, its traceback this frame.
+            del waiter
             raise
         secured: asyncio.Transport = tls._app_transport
         return secured
@@ -137,13 +147,17 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         sslcontext: Any = None,
         server: Any = None,
         backlog: int = 100,
-        *timeouts: float,
+        *rest: Any,
     ) -> None:
         """Accept those who wait, as many as the backlog holds, and then let others have their turn.
 
         Out of descriptors, it says so once, and tries again every second until there are some.
+
+        `rest` holds the TLS timeouts and, from Python 3.15 on, the context in which the server was
+        made. Each connection runs in a copy of that context.
         """
-        timeouts = timeouts or _TIMEOUTS
+        rest = rest or _REST
+        timeouts, (context,) = rest[: len(_TIMEOUTS)], rest[len(_TIMEOUTS) :] or (None,)
         for _ in range(backlog):
             try:
                 connection, address = sock.accept()
@@ -153,7 +167,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
                 if error.errno not in _EXHAUSTED:
                     raise
                 self._remove_reader(sock.fileno())  # type: ignore[attr-defined]
-                arguments = (protocol_factory, sock, sslcontext, server, backlog, *timeouts)
+                arguments = (protocol_factory, sock, sslcontext, server, backlog, *rest)
                 self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, *arguments)
                 if sock not in self._out_of_reach:
                     self._out_of_reach.add(sock)
@@ -169,6 +183,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             connection.setblocking(False)
             if self.get_debug():
                 logger.debug("%r got a new connection from %r: %r", server, address, connection)
+            options = {} if context is None else {"context": context.copy()}
             made = self._accept_connection2(  # type: ignore[attr-defined]
                 protocol_factory,
                 connection,
@@ -176,8 +191,9 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
                 sslcontext,
                 server,
                 *timeouts,
+                **options,
             )
-            self.create_task(made)
+            self.create_task(made, **options)
 
     def _accept_again(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], sock: socket.socket, *rest: Any

@@ -15,13 +15,16 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import sys
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import Future
 from concurrent.futures import thread as _base
+from concurrent.futures.thread import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
@@ -35,6 +38,12 @@ _TO_END = 0.1
 
 _executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
 _workers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # also of executors that were freed
+
+if sys.version_info >= (3, 15):
+    # `concurrent.futures` imports this name lazily, and reading the attribute resolves it. PySide6
+    # 6.12 replaces the function that reads attributes of modules, and its own does not: then
+    # `run_in_executor()` of asyncio would call the unresolved import.
+    vars(futures)["ThreadPoolExecutor"] = ThreadPoolExecutor
 
 
 class QThreadExecutor(ThreadPoolExecutor):

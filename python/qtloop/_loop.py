@@ -11,6 +11,7 @@ import itertools
 from asyncio import base_events, events, format_helpers, runners, tasks
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import Context
 from types import TracebackType
 from typing import Any
 
@@ -164,11 +165,23 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     # Descriptors: asyncio's own methods of these names, without the selector
 
-    def _add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> events.Handle:
-        return self._add_watch(fd, False, callback, args)
+    def _add_reader(
+        self,
+        fd: Any,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> events.Handle:
+        return self._add_watch(fd, False, callback, args, context)
 
-    def _add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> events.Handle:
-        return self._add_watch(fd, True, callback, args)
+    def _add_writer(
+        self,
+        fd: Any,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> events.Handle:
+        return self._add_watch(fd, True, callback, args, context)
 
     def _remove_reader(self, fd: Any) -> bool:
         return self._remove_watch(fd, False)
@@ -177,11 +190,16 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         return self._remove_watch(fd, True)
 
     def _add_watch(
-        self, file: Any, writer: bool, callback: Callable[..., object], args: tuple[Any, ...]
+        self,
+        file: Any,
+        writer: bool,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: Context | None,
     ) -> events.Handle:
         self._check_closed()  # type: ignore[attr-defined]
         fd = fileno(file)
-        handle = self._watch(fd, writer, False, callback, args)
+        handle = self._watch(fd, writer, False, callback, args, context)
         if file is not fd:
             # Kept alive while it is watched, and known again when it is closed.
             self._files[fd, writer] = file

@@ -51,7 +51,9 @@ class Endpoint:
     closing: bool
     lost: bool
     def context(self, writer: bool) -> Context | None:
-        """What the protocol's methods run in, on that side."""
+        """A context for the protocol's methods on that side. It can be entered."""
+    def call(self, method: Callable[..., object], *args: Any) -> None:
+        """Call a method of the protocol in the context of the connection, if it has one."""
     def set_protocol(self, protocol: Any, buffered: bool) -> None:
         """Have another protocol called from now on."""
     def start(self, transport: Any) -> None:
@@ -81,7 +83,9 @@ class Stream(Endpoint):
     """One connection's bytes; see _transports."""
 
     eof: bool
-    def __new__(cls, event_loop: EventLoop, fd: int, medium: str) -> Stream: ...
+    def __new__(
+        cls, event_loop: EventLoop, fd: int, medium: str, context: Context | None = None
+    ) -> Stream: ...
     def write(self, transport: Any, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes at once, or as soon as there is room for them."""
     def writelines(self, transport: Any, list: Any) -> None:
@@ -203,6 +207,7 @@ class EventLoop:
         once: bool,
         callback: Callable[..., object],
         args: tuple[Any, ...],
+        context: Context | None = None,
     ) -> asyncio.Handle: ...
 
 def app_exists() -> bool:

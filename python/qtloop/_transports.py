@@ -12,6 +12,7 @@ import sys
 import warnings
 from asyncio import base_events, constants, futures, protocols, transports, trsock
 from asyncio.log import logger
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from . import _native
@@ -62,11 +63,16 @@ class _Transport(asyncio.BaseTransport):
         self._io = io
         self.set_protocol(protocol)
 
-    def _begin(self, waiter: asyncio.Future[None] | None, reads: bool = True) -> None:
+    def _begin(
+        self,
+        waiter: asyncio.Future[None] | None,
+        reads: bool = True,
+        context: Context | None = None,
+    ) -> None:
         """Have the protocol told, then read, and then let the one go on who asked for it all."""
         loop = self._loop
         loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
-        loop.call_soon(self._protocol.connection_made, self)
+        loop.call_soon(self._protocol.connection_made, self, context=context)
         if reads:
             loop.call_soon(self._io.start, self)
         if waiter is not None:
@@ -135,12 +141,17 @@ class _Transport(asyncio.BaseTransport):
         self._loop.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
+        """Lose the connection; a callback of the loop, which enters the connection's context."""
+        self._io.call(self._lose, error)
+
+    def _lose(self, error: BaseException | None) -> None:
         try:
             self._protocol.connection_lost(error)
         finally:
+            # The endpoint first: it uses the socket as long as it has a protocol.
+            self._io.detach()
             self._sock.close()
             self._sock = None
-            self._io.detach()
             self._protocol = None
             self._loop = None  # type: ignore[assignment]
             server, self._server = self._server, None
@@ -156,7 +167,7 @@ class _Transport(asyncio.BaseTransport):
         """All that waited has been written."""
         if self._io.closing:
             self._io.lost = True
-            self._call_connection_lost(None)
+            self._lose(None)
 
     # In debug mode these are the callbacks that are timed
 
@@ -204,6 +215,16 @@ class _Reading(_Transport, asyncio.ReadTransport):
     def is_reading(self) -> bool:
         """Whether the protocol gets what comes."""
         return self._io.is_reading()
+
+    # Two fields of asyncio's transports, which CPython's own tests read
+
+    @property
+    def _paused(self) -> bool:
+        return not (self._io.closing or self._io.is_reading())
+
+    @property
+    def _read_ready_cb(self) -> Any:
+        return None if self._io.closing else self._read_ready
 
     def pause_reading(self) -> None:
         """Leave what comes where it is, until `resume_reading()`."""
@@ -264,15 +285,16 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: Any = None,
+        context: Context | None = None,
     ) -> None:
         medium = "unix" if sock.family == socket.AF_UNIX else "socket"
-        io = _native.Stream(loop, sock.fileno(), medium)
+        io = _native.Stream(loop, sock.fileno(), medium, context)
         super().__init__(loop, sock, io, protocol, _known(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
             _attach(server, self)
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
-        self._begin(waiter)
+        self._begin(waiter, context=context)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the bytes, at once or as soon as there is room for them. Never blocks."""
@@ -319,9 +341,9 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
             self._sock.shutdown(socket.SHUT_WR)
         super()._on_flushed()
 
-    def _call_connection_lost(self, error: BaseException | None) -> None:
+    def _lose(self, error: BaseException | None) -> None:
         try:
-            super()._call_connection_lost(error)
+            super()._lose(error)
         finally:
             if self._empty_waiter is not None and not self._empty_waiter.done():
                 self._empty_waiter.set_exception(

@@ -82,7 +82,7 @@ impl Datagrams {
             last_from: RefCell::default(),
             last_to: RefCell::default(),
         };
-        let endpoint = Endpoint::new(event_loop, fd, 4);
+        let endpoint = Endpoint::new(event_loop, fd, 4, None);
         PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post)))
     }
 
@@ -109,9 +109,15 @@ impl Datagrams {
         }
         let address = address.or(remote);
         if end.is_lost.get() {
-            // asyncio says so only where there is one other end.
             if remote.is_some() {
                 end.drop_write(py, "socket.send() raised exception.")?;
+                return Ok(());
+            }
+            // Where there is no single other end, asyncio tries as long as the socket is open.
+            if end.protocol(py).is_some()
+                && let Sent::Failed(error) = post.send(end, transport, &data, address)?
+            {
+                return failed(end, transport, error);
             }
             return Ok(());
         }

@@ -12,8 +12,9 @@ use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use super::event_loop::{EventLoop, State, is_fatal, os_error};
+use super::event_loop::{EventLoop, State, is_fatal, os_error, side};
 use super::gil::Guarded;
 use super::job::{Job, Kind};
 use crate::reactor::Side;
@@ -25,6 +26,8 @@ pub(super) struct Inner {
     /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
     /// had to wait. As in asyncio, where a handle remembers.
     contexts: RefCell<[Option<Py<PyAny>>; 2]>,
+    /// The context of the connection, if the transport was given one: then both sides run in it.
+    given: RefCell<Option<Py<PyAny>>>,
     /// `None` after `connection_lost`.
     protocol: RefCell<Option<Py<PyAny>>>,
     /// The protocol has buffers of its own.
@@ -61,6 +64,11 @@ impl Endpoint {
                 visit.call(context)?;
             }
         }
+        if let Ok(given) = end.given.try_borrow()
+            && let Some(given) = &*given
+        {
+            visit.call(given)?;
+        }
         if let Ok(protocol) = end.protocol.try_borrow()
             && let Some(protocol) = &*protocol
         {
@@ -72,7 +80,8 @@ impl Endpoint {
     fn __clear__(&self) {
         let end = self.0.get_in_traverse();
         let (protocol, contexts) = (end.protocol.take(), end.contexts.take());
-        drop((protocol, contexts));
+        let given = end.given.take();
+        drop((protocol, contexts, given));
     }
 
     /// Have another protocol called from now on; `buffered` says whether it is a BufferedProtocol.
@@ -180,22 +189,44 @@ impl Endpoint {
         drop(protocol);
     }
 
-    /// What the protocol's methods run in, on that side.
-    fn context(&self, py: Python<'_>, writer: bool) -> Option<Py<PyAny>> {
-        let contexts = self.get(py).contexts.borrow();
-        contexts[usize::from(writer)]
-            .as_ref()
-            .map(|context| context.clone_ref(py))
+    /// Returns a context for the protocol's methods on that side, one that can be entered.
+    fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let context = self.get(py).context(py, side(writer));
+        context.map(|context| usable(&context)).transpose()
+    }
+
+    /// Call a method of the protocol in the context of the connection, if it has one, and else in the current context.
+    /// Must not be called from a method of the protocol: the context is in use there.
+    #[pyo3(signature = (method, *args))]
+    fn call(
+        &self,
+        py: Python<'_>,
+        method: &Bound<'_, PyAny>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let call = || method.call1(args).map(drop);
+        let given = self.get(py).given(py);
+        match given {
+            Some(given) => run_in(given, call),
+            None => call(),
+        }
     }
 }
 
 impl Endpoint {
-    /// An endpoint of a descriptor. `quiet` is how many writes may be dropped before somebody is told.
-    pub(super) fn new(event_loop: &Bound<'_, EventLoop>, fd: RawFd, quiet: u32) -> Endpoint {
+    /// An endpoint of a descriptor. After `quiet` dropped writes, each further one is logged. `context` is the context of the
+    /// connection, if it has one.
+    pub(super) fn new(
+        event_loop: &Bound<'_, EventLoop>,
+        fd: RawFd,
+        quiet: u32,
+        context: Option<Py<PyAny>>,
+    ) -> Endpoint {
         Endpoint(Guarded::new(Inner {
             fd,
             state: Rc::clone(event_loop.get().state(event_loop.py())),
             contexts: RefCell::default(),
+            given: RefCell::new(context),
             protocol: RefCell::default(),
             is_buffered: Cell::new(false),
             is_paused: Cell::new(false),
@@ -222,27 +253,43 @@ impl Endpoint {
         side: Side,
         work: impl FnOnce() -> PyResult<()>,
     ) -> PyResult<()> {
-        let context = self.get(py).contexts.borrow()[side as usize]
-            .as_ref()
-            .map(|context| context.clone_ref(py));
-        let Some(context) = context else {
-            return Ok(()); // The collector has been here.
-        };
-        let mut context = context.into_bound(py);
-        // SAFETY: it is a context, and the lock is held.
-        unsafe {
-            if ffi::PyContext_Enter(context.as_ptr()) < 0 {
-                // A method of the protocol further out has opened a dialog; the other side goes on in a copy.
-                ffi::PyErr_Clear();
-                context = Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(context.as_ptr()))?;
-                if ffi::PyContext_Enter(context.as_ptr()) < 0 {
-                    return Err(PyErr::fetch(py));
-                }
-            }
-            let result = work();
-            ffi::PyContext_Exit(context.as_ptr());
-            result
+        match self.get(py).context(py, side) {
+            Some(context) => run_in(context, work),
+            None => Ok(()), // The collector has been here.
         }
+    }
+}
+
+/// Runs `work` in a context. Runs it in a copy if the context is in use, because a method of the protocol has opened a
+/// dialog and has not returned.
+fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
+    let py = context.py();
+    let mut context = context;
+    // SAFETY: it is a context, and the lock is held.
+    unsafe {
+        if ffi::PyContext_Enter(context.as_ptr()) < 0 {
+            ffi::PyErr_Clear();
+            context = Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(context.as_ptr()))?;
+            if ffi::PyContext_Enter(context.as_ptr()) < 0 {
+                return Err(PyErr::fetch(py));
+            }
+        }
+        let result = work();
+        ffi::PyContext_Exit(context.as_ptr());
+        result
+    }
+}
+
+/// Returns the context, or a copy if the context is in use.
+fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: it is a context, and the lock is held.
+    unsafe {
+        if ffi::PyContext_Enter(context.as_ptr()) == 0 {
+            ffi::PyContext_Exit(context.as_ptr());
+            return Ok(context.clone());
+        }
+        ffi::PyErr_Clear();
+        Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr()))
     }
 }
 
@@ -252,17 +299,35 @@ impl Inner {
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
+    /// The context of the methods of the protocol on that side.
+    fn context<'py>(&self, py: Python<'py>, side: Side) -> Option<Bound<'py, PyAny>> {
+        let contexts = self.contexts.borrow();
+        let context = contexts[side as usize].as_ref()?;
+        Some(context.bind(py).clone())
+    }
+
+    fn given<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let given = self.given.borrow();
+        given.as_ref().map(|given| given.bind(py).clone())
+    }
+
     fn remember_context(&self, py: Python<'_>, side: Side) -> PyResult<()> {
-        // SAFETY: the lock is held.
-        let context = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())? };
-        let before = self.contexts.borrow_mut()[side as usize].replace(context.unbind());
+        let given = self.given(py).map(Bound::unbind);
+        let context = match given {
+            Some(given) => given,
+            // SAFETY: the lock is held.
+            None => unsafe {
+                Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()
+            },
+        };
+        let before = self.contexts.borrow_mut()[side as usize].replace(context);
         drop(before);
         Ok(())
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport closes the descriptor after `is_lost`, which is asked before each use, and after each call
-        // of Python code on the way to it.
+        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the descriptor. One of them is
+        // checked before each use, and again after each call of Python code before the use.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 

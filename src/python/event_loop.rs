@@ -28,7 +28,7 @@ use super::endpoint::Endpoint;
 use super::gil::{self, Guarded};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
-use super::running::Outer;
+use super::running::{self, Outer};
 use super::stream::Stream;
 use crate::driver::{Driver, Turn, Wakeup};
 use crate::qt::{Nest, app};
@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
+    /// This is a forked child, and the job that has forked has not returned: see [`running::leave_forked_task`].
+    is_forked: Cell<bool>,
 }
 
 /// The native half of QEventLoop. Not for use by itself.
@@ -238,7 +240,7 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.again()));
             return Ok(());
         }
-        let result = if self.debug.get() {
+        let mut result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
                 .call_method1(intern!(py, "_run_handle"), (&*job.object,))
@@ -248,6 +250,10 @@ impl State {
         };
         if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
             driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
+        }
+        if self.is_forked.get() {
+            self.is_forked.set(depth > 1);
+            result = running::leave_forked_task(event_loop, result);
         }
         report(event_loop, result, |error| {
             event_loop.call_method1(intern!(py, "_handle_failed"), (&*job.object, error))
@@ -429,6 +435,7 @@ impl EventLoop {
             nested_turns: Cell::new(0),
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
+            is_forked: Cell::new(false),
         };
         Ok(EventLoop(Guarded::new(Rc::new(state))))
     }
@@ -715,6 +722,10 @@ impl EventLoop {
 
     /// Give a forked child a poller of its own.
     fn _after_fork(&self, py: Python<'_>) -> PyResult<()> {
+        let state = self.state(py);
+        if py.version_info() >= (3, 14) && state.thread_id.get() == Some(this_thread(py)) {
+            state.is_forked.set(true);
+        }
         match self.driver(py) {
             Ok(driver) => driver.after_fork().map_err(os_error),
             Err(_) => Ok(()),
@@ -756,6 +767,7 @@ impl EventLoop {
 
     /// Watch one side of a descriptor, until _unwatch() or `once`; cancels the handle that did so before, and returns the
     /// new one.
+    #[pyo3(signature = (fd, writer, once, callback, args, context=None))]
     fn _watch<'py>(
         slf: &Bound<'py, Self>,
         fd: RawFd,
@@ -763,6 +775,7 @@ impl EventLoop {
         once: bool,
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
+        context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let state = slf.get().state(py);
@@ -774,7 +787,7 @@ impl EventLoop {
             event_loop: slf.as_ptr(),
             callback: callback.as_ptr(),
             args: &args,
-            context: ptr::null_mut(),
+            context: context.map_or(ptr::null_mut(), Bound::as_ptr),
             debug: state.debug.get(),
         };
         // SAFETY: all of it is held for the time of the call.

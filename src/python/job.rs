@@ -12,6 +12,8 @@ use crate::reactor::{Recur, Side};
 pub(super) enum Kind {
     /// A handle that runs once.
     Plain,
+    /// A handle of ours that runs once and has a lock, for other threads to cancel it.
+    ThreadSafe,
     /// A timer handle of ours.
     Timer,
     /// The handle of a reader or writer, ours.

@@ -173,6 +173,32 @@ impl<'py> Outer<'py> {
     }
 }
 
+/// Leaves the task whose step has forked, in the child. asyncio resets the running loop there, and from Python 3.14 on it
+/// cannot leave a task without one: the step fails, the task stays the current one, and no other task can be entered.
+/// Returns the result of the step itself.
+#[cold]
+pub(super) fn leave_forked_task(
+    event_loop: &Bound<'_, PyAny>,
+    result: PyResult<()>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    if running_loop(py)?.is_none() {
+        set_running_loop(py, Some(event_loop))?;
+    }
+    swap_current_task(event_loop, None)?;
+    match result {
+        Err(error) if error.to_string().ends_with("is not the running loop") => {
+            let before = error.value(py).getattr("__context__")?;
+            if before.is_none() {
+                Ok(())
+            } else {
+                Err(PyErr::from_value(before))
+            }
+        }
+        other => other,
+    }
+}
+
 /// Fails where asyncio's functions are not there, once, when the module is loaded.
 pub(super) fn init(py: Python<'_>) -> PyResult<()> {
     functions(py)

@@ -5,12 +5,12 @@
 
 use std::ptr;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::event_loop::EventLoop;
 use super::handle::{self, Call};
@@ -67,7 +67,9 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What `create_future` and `create_task` make things by.
 struct Made {
     future: Py<PyAny>,
-    task: Py<PyAny>,
+    /// The names of `asyncio.tasks`. `Task` is looked up for each call, as asyncio does it: programs replace it, and
+    /// nest_asyncio does so by the class that is written in Python.
+    tasks: Py<PyDict>,
     /// asyncio's own method, for debug mode, task factories and what else is rare.
     create_task: Py<PyAny>,
     /// The one keyword of `Future(loop=...)`.
@@ -81,10 +83,16 @@ impl Made {
         let base = py.import("asyncio.base_events")?.getattr("BaseEventLoop")?;
         Ok(Made {
             future: py.import("asyncio.futures")?.getattr("Future")?.unbind(),
-            task: py.import("asyncio.tasks")?.getattr("Task")?.unbind(),
+            tasks: py.import("asyncio.tasks")?.dict().unbind(),
             create_task: base.getattr("create_task")?.unbind(),
             loop_: PyTuple::new(py, [intern!(py, "loop")])?.unbind(),
         })
+    }
+
+    #[inline]
+    fn task<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let task = self.tasks.bind(py).get_item(intern!(py, "Task"))?;
+        task.ok_or_else(|| PyAttributeError::new_err("asyncio.tasks has no Task"))
     }
 }
 
@@ -140,12 +148,17 @@ fn soon(
         debug,
     };
     // SAFETY: all of it is held by the caller of the method.
-    let (handle, job) = unsafe { call.soon(py)? };
-    if threadsafe {
-        state.push(py, job)?;
-    } else {
-        state.push_here(job)?;
-    }
+    let handle = unsafe {
+        if threadsafe {
+            let (handle, job) = call.threadsafe(py)?;
+            state.push(py, job)?;
+            handle
+        } else {
+            let (handle, job) = call.soon(py)?;
+            state.push_here(job)?;
+            handle
+        }
+    };
     Ok(handle.unbind())
 }
 
@@ -270,7 +283,7 @@ unsafe extern "C" fn call_at(
 /// All of it is alive, and there are as many arguments.
 unsafe fn call(
     py: Python<'_>,
-    callable: &Py<PyAny>,
+    callable: &Bound<'_, PyAny>,
     args: &[*mut ffi::PyObject],
     keywords: *mut ffi::PyObject,
 ) -> PyResult<Py<PyAny>> {
@@ -299,7 +312,7 @@ unsafe extern "C" fn create_future(
         }
         let made = MADE.get(py).expect("found when the module was made");
         // SAFETY: the loop is held by the caller of the method.
-        unsafe { call(py, &made.future, &[slf], made.loop_.as_ptr()) }
+        unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr()) }
     })
 }
 
@@ -336,7 +349,7 @@ unsafe extern "C" fn create_task(
                 .as_ref()
                 .map_or(ptr::null_mut(), |all| all.as_ptr());
             // SAFETY: all of it is held by the caller of the method.
-            return unsafe { call(py, &made.create_task, &all, keywords) };
+            return unsafe { call(py, made.create_task.bind(py), &all, keywords) };
         }
         state.check_closed()?;
         let mut call_args = [args[0], slf, ptr::null_mut(), ptr::null_mut()];
@@ -356,6 +369,13 @@ unsafe extern "C" fn create_task(
             }
         };
         // SAFETY: all of it is held, by the caller of the method or here.
-        unsafe { call(py, &made.task, &call_args[..1 + args.len()], names.as_ptr()) }
+        unsafe {
+            call(
+                py,
+                &made.task(py)?,
+                &call_args[..1 + args.len()],
+                names.as_ptr(),
+            )
+        }
     })
 }

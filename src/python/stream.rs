@@ -72,12 +72,15 @@ pub(super) struct Stream(Guarded<Flow>);
 
 #[pymethods]
 impl Stream {
-    /// `medium` is "socket", "unix", "source" or "sink".
+    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`; without one, each side
+    /// runs in a copy of the context in which it was watched last.
     #[new]
+    #[pyo3(signature = (event_loop, fd, medium, context=None))]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
         medium: &str,
+        context: Option<Py<PyAny>>,
     ) -> PyResult<PyClassInitializer<Stream>> {
         let medium = match medium {
             "socket" => Medium::Socket,
@@ -94,7 +97,7 @@ impl Stream {
         };
         // asyncio's counts: a socket that is lost, and a pipe that is closed.
         let quiet = if medium.is_socket() { 4 } else { 5 };
-        let endpoint = Endpoint::new(event_loop, fd, quiet);
+        let endpoint = Endpoint::new(event_loop, fd, quiet, context);
         Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(Guarded::new(flow))))
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -80,6 +81,7 @@ def spawn(program: str, **environment: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        start_new_session=True,
     )
 
 
@@ -94,7 +96,8 @@ def child() -> Child:
         try:
             out, err = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # Its own children hold the pipes open, too.
+            os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             pytest.fail(f"the program hung\n{out}\n{err}")
         if code is not None and process.returncode != code:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 from contextlib import suppress
 from typing import Any
@@ -480,5 +481,53 @@ def test_next_owner_of_the_number_is_sent_from_after_a_dialog_of_datagrams(
             transport.set_write_buffer_limits(0)
             await take(loop, full[1], len(fill(transport)))
             await replaced.works()
+
+    run(loop, main())
+
+
+class AsksInItsContext(Asks):
+    """Notes the value of a context variable that each callback sees, and sets it for the next."""
+
+    def __init__(self) -> None:
+        super().__init__("data")
+        self.saw: list[tuple[str, str]] = []
+
+    def note(self, call: str) -> None:
+        if call != "pause":  # called by write(), in the context of the caller
+            self.saw.append((call, variable.get()))
+            variable.set(f"of {call}")
+        super().note(call)
+
+
+variable = contextvars.ContextVar("variable", default="default")
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_connection_is_lost_in_a_copy_of_its_context_while_its_dialog_is_open(
+    loop: qtloop.QEventLoop, wire: Pair, debug: bool
+) -> None:
+    async def main() -> None:
+        loop.set_debug(debug)
+        loop.slow_callback_duration = 30
+        protocol, context = AsksInItsContext(), contextvars.copy_context()
+        context.run(variable.set, "given")
+        transport = loop._make_socket_transport(wire[0], protocol, context=context)
+        wire[1].send(b"ask")
+        await protocol.asked()
+        transport.write(LOTS)
+        assert await receive(loop, wire[1], len(LOTS)) == LOTS
+        await protocol.until(lambda: "resume" in protocol.calls)
+        transport.abort()
+        assert await protocol.lost() is None
+        assert protocol.modal.is_open
+        protocol.modal.close()
+        await protocol.until(lambda: "back" in protocol.calls)
+        assert protocol.saw == [
+            ("made", "given"),
+            ("data", "of made"),
+            ("resume", "of data"),
+            ("lost", "of data"),
+        ]
+        assert context[variable] == "of data"
 
     run(loop, main())

@@ -163,6 +163,8 @@ def test_repr_of_a_handle_is_asyncios(each_loop: Loop, schedule: Any, debug: boo
     for handle, model in made:
         if isinstance(handle, asyncio.TimerHandle):
             model = asyncio.TimerHandle(handle.when(), nothing, (1, "x"), each_loop)
+        elif sys.version_info >= (3, 14) and type(handle).__name__ == "_ThreadSafeHandle":
+            model = asyncio.events._ThreadSafeHandle(nothing, (1, "x"), each_loop)
         wanted, got = repr(model), repr(handle)
         assert got.split(" created at ")[0] == wanted.split(" created at ")[0]
         assert (" created at " in got) is debug
@@ -321,3 +323,18 @@ def test_one_context_may_serve_callbacks_that_follow_each_other(each_loop: Loop)
     each_loop.call_soon(count, context=context)
     each_loop.run_forever()
     assert seen == [1, 2, 3, 4, 5]
+
+
+# Programs that replace asyncio's Task
+
+
+def test_task_class_that_a_program_puts_in_asyncios_place_is_used(
+    each_loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = type("Own", (asyncio.Task,), {})
+    monkeypatch.setattr(asyncio.tasks, "Task", kind)
+
+    async def main() -> type:
+        return type(asyncio.current_task())
+
+    assert each_loop.run_until_complete(each_loop.create_task(main())) is kind

@@ -144,7 +144,8 @@ def test_loop_that_was_made_before_a_fork_runs_in_the_child(child: Child) -> Non
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> None:
     program = f"""
-        import concurrent.futures, multiprocessing
+        import multiprocessing
+        from concurrent.futures.process import ProcessPoolExecutor  # else lazy on 3.15, and PySide6 6.12 breaks that
         context = multiprocessing.get_context({method!r})
         def use():
             process = context.Process(target=os.getpid)
@@ -154,7 +155,7 @@ def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> Non
         async def main():
             loop = asyncio.get_running_loop()
             loop.call_soon(use)
-            with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+            with ProcessPoolExecutor(2, mp_context=context) as pool:
                 jobs = [loop.run_in_executor(pool, pow, number, 2) for number in range(10)]
                 print(await asyncio.gather(*jobs))
         import warnings

@@ -11,6 +11,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Coroutine
+
+# By the module: PySide6 6.12 breaks the lazy import by which 3.15 has it in concurrent.futures.
+from concurrent.futures.process import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -467,7 +470,7 @@ def test_thread_and_process_executors_do_work(loop: qtloop.QEventLoop) -> None:
             with pytest.raises(ZeroDivisionError):
                 await loop.run_in_executor(threads, divmod, 1, 0)
         context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as processes:
+        with ProcessPoolExecutor(1, mp_context=context) as processes:
             assert await loop.run_in_executor(processes, os.getpid) != os.getpid()
             with pytest.raises(ZeroDivisionError):
                 await loop.run_in_executor(processes, divmod, 1, 0)

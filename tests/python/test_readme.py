@@ -146,6 +146,13 @@ def test_what_readme_links_to_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_readme_names_the_oldest_python_that_runs() -> None:
-    assert "Python 3.10 or newer" in README
-    assert sys.version_info >= (3, 10), os.fspath(sys.executable)
+def test_pythons_that_are_promised_are_those_that_are_tested() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    tested = re.findall(
+        r"^for minor in ([\d ]+);", (ROOT / "tools/pythons").read_text(), re.MULTILINE
+    )
+    minors = sorted(int(minor) for minor in tested[0].split())
+    assert minors == [int(minor) for minor in re.findall(r":: Python :: 3\.(\d+)", project)]
+    assert f'requires-python = ">=3.{minors[0]},<3.{minors[-1] + 1}"' in project
+    assert f"Python 3.{minors[0]} to 3.{minors[-1]}" in README
+    assert sys.version_info[1] in minors, os.fspath(sys.executable)

@@ -433,6 +433,7 @@ def test_guest_lives_without_a_reference_until_its_close(app: Any) -> None:
 
 
 @needs_binding
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("module", ["PySide6", "PyQt6"])
 def test_prompt_of_python_serves_a_loop_and_reports_errors_itself(
     module: str, app: Any, tmp_path: Any

@@ -83,7 +83,7 @@ def test_nothing_else_can_be_written(
         async with connected(each_loop, wire, protocol) as transport:
             name = type(data).__name__
             with pytest.raises(
-                TypeError, match=f"data argument must be a bytes-like object, not '{name}'"
+                TypeError, match=f"data argument must be a bytes.* object, not '{name}'"
             ):
                 transport.write(data)
             assert not transport.is_closing()
@@ -97,6 +97,9 @@ def test_nothing_else_can_be_written(
 def test_lines_that_are_no_bytes_are_refused(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
+            skip_asyncio(
+                transport, (3, 14), "its writelines() leaves out what is false, such as None"
+            )
             for lines in (["text"], [b"bytes", None], 7):
                 with pytest.raises(TypeError):
                     transport.writelines(lines)

@@ -92,15 +92,28 @@ pub(super) struct Class {
     pub(super) class: Py<PyAny>,
     /// Where its tail begins.
     pub(super) tail: isize,
+    /// The slot for a reference that it has beside those of `asyncio.Handle`.
+    own: Option<isize>,
     /// Objects without references or owner, ready to be used again.
     kept: Guarded<RefCell<Vec<*mut ffi::PyObject>>>,
 }
 
-/// Our three classes.
+/// The class of handles that other threads may cancel while they run.
+pub(super) struct ThreadSafe {
+    pub(super) class: Class,
+    /// Where it keeps its lock.
+    pub(super) lock: isize,
+    /// Makes a lock.
+    pub(super) rlock: Py<PyAny>,
+}
+
+/// Our classes.
 pub(super) struct Types {
     pub(super) handle: Class,
     pub(super) timer: Class,
     pub(super) watch: Class,
+    /// From Python 3.14 on.
+    pub(super) threadsafe: Option<ThreadSafe>,
     pub(super) slots: Slots,
     deep: Guarded<Deep>,
 }
@@ -136,20 +149,42 @@ pub(in crate::python) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         when: offset(&timer, "_when")?,
         weak,
     };
+    let threadsafe = match events.getattr_opt("_ThreadSafeHandle")? {
+        Some(base) => {
+            let lock = offset(&base, "_lock")?;
+            let name = c"qtloop._native._ThreadSafeHandle";
+            Some(ThreadSafe {
+                // It keeps asyncio's `cancel`, which takes the lock.
+                class: subclass(&base, name, size_of::<Tail>(), Some(lock), None)?,
+                lock,
+                rlock: py.import("_thread")?.getattr("RLock")?.unbind(),
+            })
+        }
+        None => None,
+    };
     let types = Types {
-        handle: subclass(&handle, c"qtloop._native.Handle", size_of::<Tail>(), false)?,
+        handle: subclass(
+            &handle,
+            c"qtloop._native.Handle",
+            size_of::<Tail>(),
+            None,
+            Some(super::cancel_plain),
+        )?,
         timer: subclass(
             &timer,
             c"qtloop._native.TimerHandle",
             size_of::<TimerTail>(),
-            true,
+            Some(slots.when),
+            Some(super::cancel_timer),
         )?,
         watch: subclass(
             &handle,
             c"qtloop._native.Handle",
             size_of::<WatchTail>(),
-            false,
+            None,
+            Some(super::cancel_plain),
         )?,
+        threadsafe,
         slots,
         deep: Guarded::new(Deep::default()),
     };
@@ -186,24 +221,21 @@ fn property(name: &'static CStr, get: ffi::getter, set: Option<ffi::setter>) -> 
     }
 }
 
-/// A subclass of `base` with a tail of so many bytes.
+/// Makes a subclass of `base` whose tail has `tail` bytes. `own` is the slot that `base` has beside those of
+/// `asyncio.Handle`. Without `cancel` the subclass inherits the method.
 fn subclass(
     base: &Bound<'_, PyAny>,
     name: &'static CStr,
     tail: usize,
-    is_timer: bool,
+    own: Option<isize>,
+    cancel: Option<ffi::PyCFunction>,
 ) -> PyResult<Class> {
     let base_type = base.as_ptr().cast::<ffi::PyTypeObject>();
     // SAFETY: `base` is a class.
     let begin = unsafe { (*base_type).tp_basicsize };
-    let cancel = if is_timer {
-        super::cancel_timer
-    } else {
-        super::cancel_plain
-    };
-    // Leaked once per class: the descriptors point into it.
-    let methods = Box::leak(Box::new([
-        ffi::PyMethodDef {
+    let mut methods = Vec::new();
+    if let Some(cancel) = cancel {
+        methods.push(ffi::PyMethodDef {
             ml_name: c"cancel".as_ptr(),
             ml_meth: ffi::PyMethodDefPointer {
                 PyCFunction: cancel,
@@ -211,9 +243,11 @@ fn subclass(
             ml_flags: ffi::METH_NOARGS,
             ml_doc: c"Cancel the call, and let go of the callback and its arguments at once."
                 .as_ptr(),
-        },
-        ffi::PyMethodDef::zeroed(),
-    ]));
+        });
+    }
+    methods.push(ffi::PyMethodDef::zeroed());
+    // Leaked once per class: the descriptors point into it.
+    let methods = methods.leak();
     let mut properties = vec![
         property(c"_args", get_args, Some(set_args)),
         property(c"_cancelled", get_cancelled, Some(set_cancelled)),
@@ -224,7 +258,7 @@ fn subclass(
             Some(set_source_traceback),
         ),
     ];
-    if is_timer {
+    if name == c"qtloop._native.TimerHandle" {
         properties.push(property(c"_when", get_when, Some(set_when)));
         properties.push(property(c"_scheduled", get_scheduled, None));
     }
@@ -259,6 +293,7 @@ fn subclass(
     Ok(Class {
         class: class.unbind(),
         tail: begin,
+        own,
         kept: Guarded::new(RefCell::default()),
     })
 }
@@ -301,8 +336,10 @@ impl Types {
     /// The class of one of our handles.
     #[inline]
     fn class_of(&self, handle: *mut ffi::PyObject) -> &Class {
+        let threadsafe = self.threadsafe.as_ref().map(|threadsafe| &threadsafe.class);
         [&self.handle, &self.timer]
             .into_iter()
+            .chain(threadsafe)
             .find(|class| class.is_class_of(handle))
             .unwrap_or(&self.watch)
     }
@@ -390,14 +427,14 @@ unsafe extern "C" fn traverse(
         let types = types(py);
         let tail = &*types.tail(handle);
         let class = ffi::Py_TYPE(handle).cast::<ffi::PyObject>();
-        let slots = types.slots.held();
-        let when = types
-            .timer
-            .is_class_of(handle)
-            .then(|| get(handle, types.slots.when));
-        let args = &tail.args[..tail.count];
-        let held = slots.iter().map(|&slot| get(handle, slot));
-        for object in held.chain(args.iter().copied()).chain(when).chain([class]) {
+        let slots = types
+            .slots
+            .held()
+            .into_iter()
+            .chain(types.class_of(handle).own);
+        let held = slots.map(|slot| get(handle, slot));
+        let args = tail.args[..tail.count].iter().copied();
+        for object in held.chain(args).chain([class]) {
             if !object.is_null() {
                 let stop = visit(object, data);
                 if stop != 0 {
@@ -434,8 +471,8 @@ unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
                 ffi::Py_DECREF(held);
             }
         }
-        if ptr::eq(class, &raw const types.timer) {
-            set(handle, types.slots.when, ptr::null_mut());
+        if let Some(own) = class.own {
+            set(handle, own, ptr::null_mut());
         }
     }
 }

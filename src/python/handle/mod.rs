@@ -13,6 +13,7 @@ use std::ptr;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use self::class::{
@@ -120,6 +121,28 @@ impl Call<'_> {
         let made = unsafe { self.make(py, &types.handle, &types.slots)? };
         let job = Job::new(&made, Kind::Plain);
         Ok((made, job))
+    }
+
+    /// A handle for `call_soon_threadsafe`, and its job.
+    ///
+    /// # Safety
+    /// The pointers are what they say, and alive.
+    pub(super) unsafe fn threadsafe<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Job)> {
+        let types = types(py);
+        // SAFETY: the caller's promise, and it is a handle of the class that has this slot.
+        unsafe {
+            let Some(threadsafe) = &types.threadsafe else {
+                return self.soon(py);
+            };
+            let made = self.make(py, &threadsafe.class, &types.slots)?;
+            let lock = threadsafe.rlock.call0(py)?;
+            set(made.as_ptr(), threadsafe.lock, lock.as_ptr());
+            let job = Job::new(&made, Kind::ThreadSafe);
+            Ok((made, job))
+        }
     }
 
     /// A handle for `call_at`, not scheduled yet, and its job. `given` is what the caller has named the moment by; it may
@@ -257,6 +280,36 @@ impl Job {
     /// Calls the callback in the handle's context. The error is the callback's.
     #[inline]
     pub(super) fn call(&self, py: Python<'_>) -> PyResult<()> {
+        if self.kind == Kind::ThreadSafe {
+            self.call_locked(py)
+        } else {
+            self.call_unlocked(py)
+        }
+    }
+
+    /// Holds the handle's lock while the callback runs: `cancel()` and `cancelled()` on another thread wait for it.
+    fn call_locked(&self, py: Python<'_>) -> PyResult<()> {
+        let slot = types(py)
+            .threadsafe
+            .as_ref()
+            .map(|threadsafe| threadsafe.lock);
+        // SAFETY: only `Call::threadsafe` makes jobs of this kind.
+        let lock = slot.and_then(|slot| unsafe {
+            Bound::from_borrowed_ptr_or_opt(py, get(self.object.as_ptr(), slot))
+        });
+        let lock = lock.ok_or_else(never_initialised)?;
+        lock.call_method0(intern!(py, "acquire"))?;
+        // It may have been cancelled while this thread waited for the lock.
+        let result = if self.is_cancelled(py) {
+            Ok(())
+        } else {
+            self.call_unlocked(py)
+        };
+        lock.call_method0(intern!(py, "release")).and(result)
+    }
+
+    #[inline]
+    fn call_unlocked(&self, py: Python<'_>) -> PyResult<()> {
         let types = types(py);
         let slots = &types.slots;
         let handle = self.object.as_ptr();
