@@ -163,6 +163,11 @@ def has_visible_window() -> bool:
     return any(window.isVisible() for window in windows)
 
 
+def quit() -> None:
+    """Quit the application, as the close of the last window does."""
+    application().quit()
+
+
 def make_application() -> None:
     """Make the application of a program that has none, kept alive here.
 

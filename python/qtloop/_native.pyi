@@ -21,9 +21,11 @@ __all__ = [
     "app_exists",
     "ensure_app",
     "forget_quit",
+    "forget_quit_soon",
     "is_main_thread",
     "level",
     "send_posted_events",
+    "watch_application",
 ]
 
 __version__: Final[str]
@@ -218,6 +220,9 @@ def ensure_app() -> None:
 
 def forget_quit() -> None:
     """Forget quit requests that are still queued."""
+
+def forget_quit_soon() -> None:
+    """The same, for requests that are queued before Qt next delivers queued events."""
 
 def watch_application(callback: Callable[[str], object] | None) -> None:
     """Have callback(event) called when the application is "made", "quits" or is "destroyed", and

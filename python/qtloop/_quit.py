@@ -7,15 +7,20 @@ import inspect
 from typing import Any
 
 # Coroutines that end by themselves, or with any Qt loop: no news of a quit comes by them.
-deaf = {asyncio.sleep.__code__}
+_SLEEP = asyncio.sleep.__code__
+deaf = {_SLEEP}
 
 
-def listens_to(task: asyncio.Task[Any]) -> Any:
-    """What a task awaits, if that may be news of a quit; None for a task that only sleeps."""
+def listens_to(task: asyncio.Task[Any], *, to_dialogs: bool = False) -> Any:
+    """What a task awaits, if that may be news of a quit; None for a task that only sleeps.
+
+    The end of a dialog's `exec()` is no such news, unless `to_dialogs`.
+    """
     innermost: Any = task.get_coro()
     while inspect.iscoroutine(awaited := getattr(innermost, "cr_await", None)):
         innermost = awaited
-    is_deaf = getattr(innermost, "cr_code", None) in deaf
+    code = getattr(innermost, "cr_code", None)
+    is_deaf = code is _SLEEP if to_dialogs else code in deaf
     return None if is_deaf else _waits_for(task)
 
 

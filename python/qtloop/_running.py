@@ -18,14 +18,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from . import _binding, _block_on, _end, _hosting, _native
+from ._last_window import LastWindow
 from ._quit import listens_to, moved
 
 # How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
 # futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
 _LINKS = 16
-
-# How long turns pause for the quit that follows the close of the last window, in milliseconds.
-_QUIT_FOLLOWS = 20
 
 
 class Running(_native.EventLoop, asyncio.SelectorEventLoop):
@@ -51,7 +49,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._off_qt = threading.Event()
         self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
         self._waits: list[_Wait] = []
-        self._window_closed = False
+        self._main: asyncio.Future[Any] | None = None  # of run_until_complete()
+        self._outlived_windows = False
         self._prompting = 0  # how many _prompt_signals() are in force
         super().__init__(*args)
 
@@ -92,7 +91,10 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         def done(future: asyncio.Future[Any]) -> None:
             # A quit may end the run between the future's end and this; then it comes in the next.
             if future in awaited:
-                base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
+                if self._outlived_windows and not _binding.has_visible_window():
+                    _binding.quit()  # which the close of the last window has asked for
+                else:
+                    base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
             elif not future.cancelled():
                 # It was raised where it was waited for.
                 future.exception()
@@ -100,15 +102,18 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         future.add_done_callback(done)
         try:
             with self._running():
+                self._main = future
                 self._run_qt(self._host_loop())
+                self._main = None
                 self._raise_fatal()
-                if not (future.done() or self._has_exited()):
+                if not self._has_exited():
                     self._outlive_quit(future)
         except BaseException:
             if is_new and future.done() and not future.cancelled():
                 future.exception()
             raise
         finally:
+            self._main = None
             awaited.clear()
             future.remove_done_callback(done)
         if not future.done():
@@ -134,7 +139,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             app = self._given_app or _binding.application()
             if host_loop != "application" or app is None:
                 return self._exec()
-            watch.enter_context(self._pausing_for_quit(app))
+            if self._main is not None:
+                watch.enter_context(LastWindow(self, app, self._main).watched())
             # The program's own, which it may have overridden.
             code: int = app.exec()
             return code
@@ -146,41 +152,6 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             if host_loop == "application" and not self._has_exited():
                 _native.forget_quit()
 
-    @contextmanager
-    def _pausing_for_quit(self, app: Any) -> Iterator[None]:
-        """Run no callbacks between the close of the last window and the quit that it brings.
-
-        So `_outlive_quit` sees whether the main task waited for the close.
-        """
-        self._window_closed = False
-        closed = getattr(app, "lastWindowClosed", None)
-        if closed is None or not self._cancels_on_quit:
-            yield
-            return
-        assert _binding.binding is not None
-        timer = _binding.binding.QtCore.QTimer()
-        timer.setSingleShot(True)
-
-        def pause() -> None:
-            if app.quitOnLastWindowClosed():
-                self._window_closed = True
-                self._set_paused(True)
-                timer.start(_QUIT_FOLLOWS)
-
-        def resume() -> None:
-            self._window_closed = False
-            self._set_paused(False)
-
-        timer.timeout.connect(resume)
-        closed.connect(pause)
-        try:
-            yield
-        finally:
-            timer.stop()
-            # The application may be gone.
-            with suppress(RuntimeError, TypeError):
-                closed.disconnect(pause)
-
     def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
         """Run Qt's events, and this loop's, until the future is done or the loop is stopped.
 
@@ -190,20 +161,21 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         wait = _Wait(self, grace)
 
         def leave(_: object) -> None:
-            wait.nest.leave()
+            if wait.nest is not None:
+                wait.nest.leave()
 
         future.add_done_callback(leave)
         self._waits.append(wait)
         try:
             while not (future.done() or wait.is_over):
+                wait.nest = _native.Nest()
                 self._exec_nest(wait.nest)
                 if future.done() or not grace or self._has_fatal():
                     break
                 wait.limit()
-                wait.nest = _native.Nest()
         finally:
             self._waits.remove(wait)
-            wait.cancel()
+            wait.end()
             future.remove_done_callback(leave)
 
     # After a quit
@@ -229,48 +201,22 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
         """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
         self._has_quit = True
-        while True:
-            heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
-            limit = self.time() + self.quit_grace
-            # Slots of aboutToQuit are among it, if another thread has said so.
-            _native.send_posted_events()
-            self._settle(main)
-            reacting = self._tasks_of_quit()
-            if not (self._cancels_on_quit or moved(main, heard)):
-                # Main may wait for those that react; that cannot be known, a TaskGroup is no
-                # future.
-                reacting.update(task for task in heard if moved(task, heard))
-            self._go_on(reacting, limit)
-            self._settle(main)
-            if main.done() or not moved(main, heard):
-                break
-            if not (self._cancels_on_quit and self._window_closed):
-                self._go_on({main}, limit)
-                break
-            # Main waited for the window that was closed, such as a login dialog.
-            if not self._run_to_next_quit():
-                break
+        heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
+        limit = self.time() + self.quit_grace
+        # Slots of aboutToQuit are among it, if another thread has said so.
+        _native.send_posted_events()
+        self._settle(main)
+        reacting = self._tasks_of_quit()
+        if not (self._cancels_on_quit or moved(main, heard)):
+            # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
+            reacting.update(task for task in heard if moved(task, heard))
+        self._go_on(reacting, limit)
+        self._settle(main)
+        if moved(main, heard):
+            self._go_on({main}, limit)
         if self._cancels_on_quit and not main.done():
             main.cancel()
             self._go_on({main}, None)
-
-    def _run_to_next_quit(self) -> bool:
-        """Go on after the last window was closed; whether that has ended by a quit.
-
-        If no window is visible when `quit_grace` has passed, it ends.
-        """
-
-        def check() -> None:
-            if not _binding.has_visible_window():
-                self.stop()
-
-        timer = self.call_later(self.quit_grace, check)
-        try:
-            self._run_qt(self._host_loop())
-        finally:
-            timer.cancel()
-        self._raise_fatal()
-        return not self._has_exited()
 
     def _settle(self, main: asyncio.Future[Any] | None) -> None:
         """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
@@ -331,6 +277,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._check_running()
         self._ensure_application()
         self._before_quit = None
+        self._outlived_windows = False
         with ExitStack() as undo:
             was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[attr-defined]
             undo.callback(self._set_coroutine_origin_tracking, was_tracking)  # type: ignore[attr-defined]
@@ -427,7 +374,7 @@ class _Wait:
     """A wait in a nested Qt loop, whose time may be limited."""
 
     def __init__(self, loop: Running, grace: float) -> None:
-        self.nest = _native.Nest()
+        self.nest: _native.Nest | None = None
         self.is_over = False
         self._loop, self._grace = loop, grace
         self._timer: asyncio.TimerHandle | None = None
@@ -439,9 +386,11 @@ class _Wait:
 
     def _expire(self) -> None:
         self.is_over = True
-        self.nest.leave()
+        if self.nest is not None:
+            self.nest.leave()
 
-    def cancel(self) -> None:
-        """Forget the limit."""
+    def end(self) -> None:
+        """Forget the limit, and drop the Qt loop, which belongs to this thread."""
+        self.nest = None
         if self._timer is not None:
             self._timer.cancel()

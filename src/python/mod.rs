@@ -90,4 +90,10 @@ mod _native {
     fn forget_quit() {
         app::forget_quit();
     }
+
+    /// The same, for requests that are queued before Qt next delivers queued events.
+    #[pyfunction]
+    fn forget_quit_soon() {
+        app::forget_quit_soon();
+    }
 }

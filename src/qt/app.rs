@@ -146,6 +146,19 @@ pub fn forget_quit() {
     }
 }
 
+/// The same, for quit requests that are queued before Qt next delivers queued events.
+pub fn forget_quit_soon() {
+    // SAFETY: the pointer is checked; the call is dropped with the application.
+    unsafe {
+        cpp!([] {
+            if (auto* app = QCoreApplication::instance()) {
+                auto forget = [app] { QCoreApplication::removePostedEvents(app, QEvent::Quit); };
+                QMetaObject::invokeMethod(app, forget, Qt::QueuedConnection);
+            }
+        });
+    }
+}
+
 /// Delivers what is posted to the objects of this thread, without a loop.
 pub fn send_posted_events() {
     // SAFETY: may be called at any time there is an application, which is checked.

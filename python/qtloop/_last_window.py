@@ -1,0 +1,89 @@
+"""The close of the last window under `run_until_complete()`: does the program quit, or go on?
+
+Qt quits when the last window closes. But a main task that has waited for just that window, such as
+a login dialog, goes on and shows the next one. So Qt's quit is held back until it is known whether
+the main task reacts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import tasks
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from . import _binding, _native
+from ._quit import listens_to, moved
+
+if TYPE_CHECKING:
+    from ._running import Running
+
+# How long turns pause between the close of the window and the decision, in milliseconds. Slots that
+# the close calls, such as those of a dialog's `finished`, run before.
+_PAUSE = 5
+
+
+class LastWindow:
+    """Watches the application's windows while a loop runs `main`."""
+
+    def __init__(self, loop: Running, app: Any, main: asyncio.Future[Any]) -> None:
+        self._loop, self._app, self._main = loop, app, main
+        self._was_in_step = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Decide at each close of the last window."""
+        closed = getattr(self._app, "lastWindowClosed", None)
+        if closed is None:  # an application without windows
+            yield
+            return
+        assert _binding.binding is not None
+        self._timer = _binding.binding.QtCore.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._decide)
+        closed.connect(self._on_closed)
+        try:
+            yield
+        finally:
+            self._timer.stop()
+            # The application may have been destroyed.
+            with suppress(RuntimeError, TypeError):
+                closed.disconnect(self._on_closed)
+
+    def _on_closed(self) -> None:
+        if not self._app.quitOnLastWindowClosed() or self._main.done():
+            return
+        # Qt posts its quit when this slot has returned.
+        _native.forget_quit_soon()
+        # A task whose step goes on has the window open in an exec(), or closes it itself.
+        self._was_in_step = any(map(_is_in_step, tasks.all_tasks(self._loop)))
+        # What the close resolves must not be confused with what sockets and timers resolve.
+        self._loop._set_paused(True)
+        self._timer.start(_PAUSE)
+
+    def _decide(self) -> None:
+        self._loop._set_paused(False)
+        if _binding.has_visible_window():
+            return
+        # If main completes from here on without a window, the application quits, too.
+        self._loop._outlived_windows = True
+        if self._was_in_step or self._main.done() or self._reacts():
+            self._loop.call_later(self._loop.quit_grace, self._check)
+        else:
+            self._loop._outlived_windows = False
+            _binding.quit()
+
+    def _reacts(self) -> bool:
+        heard = {task: listens_to(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
+        self._loop._settle(self._main)
+        return moved(self._main, heard)
+
+    def _check(self) -> None:
+        """Quit if main has not shown another window in time."""
+        if not (self._main.done() or _binding.has_visible_window()):
+            _binding.quit()
+
+
+def _is_in_step(task: asyncio.Task[Any]) -> bool:
+    return getattr(task.get_coro(), "cr_running", False)
