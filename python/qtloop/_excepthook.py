@@ -22,7 +22,7 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
         loop._fail(error)
-    elif not isinstance(error, asyncio.CancelledError):  # a wait that the end of a run has cancelled
+    elif not isinstance(error, asyncio.CancelledError):  # of a wait that the end of a run cut short
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
 
 

@@ -26,7 +26,7 @@ pub(super) struct Inner {
     /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
     /// had to wait. As in asyncio, where a handle remembers.
     contexts: RefCell<[Option<Py<PyAny>>; 2]>,
-    /// The context of the connection, if the transport was given one: then both sides run in it.
+    /// The context of the connection, if the transport was given one; both sides then run in it.
     given: RefCell<Option<Py<PyAny>>>,
     /// `None` after `connection_lost`.
     protocol: RefCell<Option<Py<PyAny>>>,
@@ -189,14 +189,14 @@ impl Endpoint {
         drop(protocol);
     }
 
-    /// Returns a context for the protocol's methods on that side, one that can be entered.
+    /// Returns a context for the protocol's methods on that side. It can be entered.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
         let context = self.get(py).context(py, side(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Call a method of the protocol in the context of the connection, if it has one, and else in the current context.
-    /// Must not be called from a method of the protocol: the context is in use there.
+    /// Call a method of the protocol in the context of the connection; without one, in the current
+    /// context. Must not be called from a method of the protocol: the context is in use there.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -214,8 +214,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint of a descriptor. After `quiet` dropped writes, each further one is logged. `context` is the context of the
-    /// connection, if it has one.
+    /// Makes an endpoint of a descriptor. After `quiet` dropped writes, each further one is logged.
+    /// `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
@@ -255,7 +255,7 @@ impl Endpoint {
     ) -> PyResult<()> {
         match self.get(py).context(py, side) {
             Some(context) => run_in(context, work),
-            None => Ok(()), // The collector has been here.
+            None => Ok(()), // the garbage collector has cleared it
         }
     }
 }
