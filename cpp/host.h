@@ -24,8 +24,8 @@ void qtloop_host_retire(QtloopHost* host) noexcept;
 void qtloop_host_arm(QtloopHost* host, int msec) noexcept;
 
 // How often the application has emitted aboutToQuit since the host was made; 0 if the host is not on
-// the application's thread. Qt emits it long before exec() returns (6.11), or only after the loop in
-// exec() has ended (6.4).
+// the application's thread. Qt may emit it long before exec() returns (6.11), or only after the loop
+// in exec() has ended (6.4).
 unsigned qtloop_host_quits(const QtloopHost* host) noexcept;
 
 // A QEventLoop that is left by `exit`, and only by it if `insist`.

@@ -17,7 +17,7 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
     from . import _hosting
 
     loop = _hosting.here()
-    # If no Qt loop runs, the error is not a slot's, but for example one at a prompt.
+    # If no Qt loop runs, the error is not of a slot, but of code at a prompt, for example.
     if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):

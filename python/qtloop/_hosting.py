@@ -50,7 +50,7 @@ def release(loop: QEventLoop) -> None:
 
 
 def here() -> QEventLoop | None:
-    """The loop that Qt serves on this thread: the running one, else the newest; None without one."""
+    """Return the loop that Qt serves on this thread: the running one, else the newest, or None."""
     from ._loop import QEventLoop
 
     running = events._get_running_loop()

@@ -428,7 +428,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
 
 class _Wait:
-    """A wait in a nested Qt loop, whose time may be limited."""
+    """A wait in a nested event loop, whose time may be limited."""
 
     def __init__(self, loop: Running, grace: float) -> None:
         self.nest = _native.Nest()

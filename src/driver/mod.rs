@@ -207,7 +207,7 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Gives a forked child a poller of its own; see [`Reactor::after_fork`]. Until the child calls
+    /// Gives a forked child its own poller; see [`Reactor::after_fork`]. Until the child calls
     /// `attach` or `begin_run`, no turns begin inside the job that forked, or none at all if it was
     /// no job.
     ///

@@ -265,7 +265,7 @@ impl Endpoint {
 fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = context.py();
     let mut context = context;
-    // SAFETY: it is a context, and the lock is held.
+    // SAFETY: it is a context, and the GIL is held.
     unsafe {
         if ffi::PyContext_Enter(context.as_ptr()) < 0 {
             ffi::PyErr_Clear();
@@ -282,7 +282,7 @@ fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyR
 
 /// Returns the context, or a copy if the context is in use.
 fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: it is a context, and the lock is held.
+    // SAFETY: it is a context, and the GIL is held.
     unsafe {
         if ffi::PyContext_Enter(context.as_ptr()) == 0 {
             ffi::PyContext_Exit(context.as_ptr());
@@ -315,7 +315,7 @@ impl Inner {
         let given = self.given(py).map(Bound::unbind);
         let context = match given {
             Some(given) => given,
-            // SAFETY: the lock is held.
+            // SAFETY: the GIL is held.
             None => unsafe {
                 Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()
             },

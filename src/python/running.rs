@@ -1,8 +1,8 @@
 //! asyncio's running loop and current task of this thread, which a turn replaces and restores.
 //!
-//! A turn may begin in a slot, inside of a task's step (a modal dialog) or inside of another loop's turn. For the time of
-//! the turn its loop is the running loop, and no task is current. asyncio's own C functions do the replacement: no Python
-//! code runs in which a signal handler could raise.
+//! A turn may begin in a slot, inside a task's step (a modal dialog) or inside another loop's turn. For
+//! the time of the turn its loop is the running loop, and no task is current. asyncio's own C functions
+//! do the replacement: no Python code runs in which a signal handler could raise.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;

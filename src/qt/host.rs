@@ -34,7 +34,7 @@ struct Parts {
     thread: ThreadId,
 }
 
-// SAFETY: parts are only sent into `RETIRED`, and `free_retired` takes only those of its own thread.
+// SAFETY: parts are only sent into `RETIRED`, from which `free_retired` takes those of its thread.
 unsafe impl Send for Parts {}
 
 /// Hosts that were dropped on another thread than their own.
