@@ -1,4 +1,4 @@
-"""Waiting for a coroutine in a plain function while windows and tasks go on: `block_on()`."""
+"""`block_on()`, which waits for a coroutine in a plain function."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from . import _binding
 from ._lent import keep
 from ._thread_loop import thread_loop
 
-# Its `sender()`: in PyQt that of any QObject returns the sender of the running slot.
+# A QObject. In PyQt, `sender()` of any QObject returns the sender of the running slot.
 _asks_for_sender: Any = None
 
 

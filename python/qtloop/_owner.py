@@ -19,7 +19,7 @@ class Scope:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.has_ended = False
         cancel = self.cancel
-        # Both are connected: PyQt drops a connection only in Qt's next pass, and emits at once.
+        # Both: PyQt reports a dropped connection only in Qt's next pass, the emission at once.
         self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
 
     def add(self, task: asyncio.Task[Any]) -> None:

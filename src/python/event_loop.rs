@@ -191,9 +191,9 @@ impl State {
         }
     }
 
-    /// Stops the loop by the error of a turn. Outside of a run no code of ours would raise a
-    /// KeyboardInterrupt, so the signal is set again, and the program's own code raises it when Qt
-    /// returns to that.
+    /// Stops the loop by the error of a turn. `is_run` is false if neither a run nor an attach() is
+    /// under way. Then no code of ours would raise a KeyboardInterrupt, so the signal is set again, and
+    /// the program's own code raises it when Qt returns to that.
     fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr, is_run: bool) {
         if is_run || !error.is_instance_of::<PyKeyboardInterrupt>(event_loop.py()) {
             return self.fail(event_loop, error);
