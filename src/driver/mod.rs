@@ -135,8 +135,9 @@ impl<J: Recur + 'static> Driver<J> {
     /// Attaches the driver to this thread's Qt event loop, until [`detach`](Driver::detach). Qt wakes `front_end` for turns
     /// whenever it processes events on this thread.
     ///
-    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn. It exits the Qt loop
-    /// that serves the driver. If it returns false, the stop waits for the next run.
+    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn.
+    /// It exits the Qt loop that serves the driver. If it returns false, the stop stays pending: for
+    /// the next run, or for `exit` at the end of the next turn.
     ///
     /// # Errors
     /// The operating system has no descriptor left.

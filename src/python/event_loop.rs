@@ -328,8 +328,8 @@ impl State {
         }
     }
 
-    /// Exits the program's own `exec()`, outside of a run. Returns false if no Qt loop runs, or if a
-    /// run of another loop is under way.
+    /// Exits the program's own `exec()`, outside of a run. Returns false if no Qt loop runs, or if
+    /// another loop was the running loop when the turn began.
     fn exit_unrun(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;
