@@ -123,7 +123,7 @@ def test_recursion_error_of_a_callback_is_reported_and_the_run_continues(
 
 
 def test_task_that_waits_for_an_open_dialog_spins_without_load(loop: QEventLoop) -> None:
-    """anyio delivers a cancellation again and again until the task, which has a dialog open, reacts."""
+    """anyio repeats a cancellation until the task, which has a dialog open, has reacted."""
     dialog = QtWidgets.QDialog()
     spins = 0
 
