@@ -50,7 +50,7 @@ struct QtloopHost final : WithDispatcher, QObject
             return;
         ++depth;
         call(data);
-        // Here and not where it was freed: a Qt loop further in would have deleted it under this call.
+        // Here and not in qtloop_host_free(): a nested event loop would have deleted it during this call.
         if (--depth == 0 && freed)
             deleteLater();
     }
@@ -166,7 +166,7 @@ QCoreApplication* watched_application = nullptr;
 
 void application_destroyed()
 {
-    // Only the first of several is watched, and Qt forgets this call after each of them.
+    // Only the first application is watched. Qt forgets its post-routines when it has called them.
     watched_application = nullptr;
     notify_application(QtloopApplicationDestroyed);
 }
@@ -189,7 +189,7 @@ void application_made()
 void qtloop_watch_application(void (*notify)(int event)) noexcept
 {
     notify_application = notify;
-    // Called at once if there is an application.
+    // Qt calls it at once if there is an application.
     qAddPreRoutine(application_made);
 }
 

@@ -14,16 +14,18 @@ QtloopHost* qtloop_host_new(int fd, void (*turn)(void* data), void* data) noexce
 // No turn is called after this. Call it on the host's own thread.
 void qtloop_host_free(QtloopHost* host) noexcept;
 
-// No turn begins after this, except one that is about to begin on the host's own thread. Call it on any thread, and
-// qtloop_host_free() on the host's own one later: until then that thread may use `fd` and `data`.
+// No turn begins after this, except one that is about to begin on the host's own thread. Call it on
+// any thread, and qtloop_host_free() on the host's own one later: until then that thread may use `fd`
+// and `data`.
 void qtloop_host_retire(QtloopHost* host) noexcept;
 
 // The next turn comes in `msec` milliseconds: 0 as soon as Qt has had its turn and again until told otherwise,
 // negative never. Replaces what was armed.
 void qtloop_host_arm(QtloopHost* host, int msec) noexcept;
 
-// How often the application has emitted aboutToQuit since the host was made, if that is on the application's thread. It
-// may be emitted long before exec() returns (Qt 6.11), or after the loop in it has (Qt 6.4).
+// How often the application has emitted aboutToQuit since the host was made; 0 if the host is not on
+// the application's thread. Qt may emit it long before exec() returns (6.11), or only after the loop
+// in exec() has ended (6.4).
 unsigned qtloop_host_quits(const QtloopHost* host) noexcept;
 
 // A QEventLoop that is left by `exit`, and only by it if `insist`.
@@ -36,17 +38,17 @@ void qtloop_nest_free(QtloopNest* nest) noexcept;
 int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept;
 void qtloop_nest_exit(QtloopNest* nest, int code) noexcept;
 
-// What happens to the application object, on its thread.
+// Events of the application object, reported on its thread.
 enum QtloopApplicationEvent {
     QtloopApplicationMade = 0,
     QtloopApplicationQuits = 1,
     QtloopApplicationDestroyed = 2,
-    // One more was made, which Qt does not support.
+    // A second one was made, which Qt does not support.
     QtloopApplicationDoubled = 3,
 };
 
-// Calls `notify` for each of these events from now on, once for an application that exists. It is called first of all
-// slots of aboutToQuit that are connected later. Call it once per process.
+// Calls `notify` for each of these events from now on, and at once (Made) if an application exists.
+// For aboutToQuit it is called before all slots that are connected later. Call it once per process.
 void qtloop_watch_application(void (*notify)(int event)) noexcept;
 
 } // extern "C"

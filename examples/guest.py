@@ -1,4 +1,4 @@
-"""The program calls exec() itself, as one that is not qtloop's does; the loop is a guest in it.
+"""The program calls exec() itself, and the loop is attached to that.
 
 Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 """

@@ -8,10 +8,10 @@
     qtloop.run(main())
 
 `QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
-`asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` a
-dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot` gives
-QML a promise; `QThreadExecutor` runs blocking code in threads. The modules `qtloop.QtAsyncio` and
-`qtloop.qtinter` have the names of those libraries.
+`asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
+a dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot`
+returns a promise to QML; `QThreadExecutor` runs blocking code in threads. The modules
+`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys

@@ -44,30 +44,35 @@ def asyncSlot(
     """Make a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
 
     The task starts at once: up to its first wait the coroutine runs inside the emission, where
-    `self.sender()` is the sender and an event can be accepted. After that an event is destroyed;
-    values that the signal passed stay valid. A loop with a task factory starts the task its own
-    way. A coroutine function that is connected without `asyncSlot` never runs, and Python warns
-    that it "was never awaited".
+    `self.sender()` is the sender and an event can be accepted. Qt destroys the event at the first
+    wait; values that the signal passed stay valid. If the loop has a task factory, the factory
+    decides when the task starts. A coroutine function that is connected without `asyncSlot` never
+    runs, and Python warns that it "was never awaited".
+
+    The task belongs to the loop of the thread on which Qt calls the slot. A slot that is called on
+    a thread without a loop raises RuntimeError.
 
     `types`, `name=` and `result=` are those of the binding's own `Slot` or `pyqtSlot`; with none
     at all the parentheses may be left out, and the slot gets the arguments that the signal has. As
-    with any slot, these may be more than it takes. Decorators between `asyncSlot` and the coroutine
-    function must use `functools.wraps` and return the coroutine. An exception is passed to
-    `sys.excepthook`, or to the loop's exception handler if the program has set no hook; a
-    cancellation is not reported.
+    with any slot, a signal may have more arguments than the slot takes. Decorators between
+    `asyncSlot` and the coroutine function must use `functools.wraps` and return the coroutine. An
+    exception is passed to `sys.excepthook`, or to the loop's exception handler if the program has
+    set no hook; a cancellation is not reported.
 
-    `when_busy` says what a call does while a task of the same slot runs; for a method, of the same
-    slot of the same object:
+    `when_busy` says what a call does while a task of the same slot runs. Slots of different objects
+    are counted separately. Another value raises ValueError.
 
     - "parallel", the default: it starts a task beside the others.
-    - "queue": its task starts when those of all earlier calls have ended. The queue is unbounded
-      and keeps the arguments. Each call returns its own task, which may be cancelled while it
-      waits. A slot that awaits itself waits for ever.
-    - "drop": it starts nothing, and returns the task that runs.
+    - "queue": its task starts when the tasks of all earlier calls have completed. The queue is
+      unbounded and keeps the arguments. Each call returns its own task, which may be cancelled
+      while it waits. A slot that awaits its own slot waits for ever.
+    - "drop": it starts no task, and returns the task that runs.
     - "restart": it cancels the other tasks, and its own task starts when they have cleaned up.
 
-    With `scoped=True`, for methods of a QObject of the loop's thread, the task is cancelled when
-    the object is destroyed.
+    With `scoped=True` the task is cancelled when the method's object is destroyed. The slot must be
+    a method of a QObject of the loop's thread; a call of any other slot raises TypeError.
+
+    Source: https://doc.qt.io/qt-6/signalsandslots.html
     """
     if len(types) == 1 and not kwargs and _is_function(types[0]):
         return asyncSlot()(types[0])  # written without parentheses
@@ -137,7 +142,7 @@ def _launch_with(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> asyncio.Task[Any]:
-    """Start a task under a policy, or in the scope of the method's object, or both."""
+    """Start a task with a policy, or in the scope of the method's object, or both."""
     owner = call.owner(args)
 
     def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -148,7 +153,7 @@ def _launch_with(
             raise TypeError(
                 f"asyncSlot(scoped=True) takes a method of a QObject, which {call.name} is not"
             )
-        # The scope precedes the task: its first step may destroy the object already.
+        # The scope is made before the task, whose first step may destroy the object.
         scope = scope_of(owner, loop)
         task = _launch(loop, coro)
         if not task.done():

@@ -171,13 +171,13 @@ def quit() -> None:
 def make_application() -> None:
     """Make the application of a program that has none, kept alive here.
 
-    It is a QApplication where that is possible, because a later part of the program may make
-    widgets, and a widget without one ends the process. So does a QApplication without a display;
-    there, and without QtWidgets, it is a QCoreApplication. A program that has not imported
-    QtWidgets yet does not expect to end with its last window.
+    It is a QApplication if possible, because a later part of the program may make widgets, and a
+    widget without a QApplication ends the process. A QApplication without a display ends it, too;
+    then, and without QtWidgets, it is a QCoreApplication. If the program has not imported QtWidgets
+    yet, the application does not quit when its last window closes.
     """
     if binding is None:
-        from . import _native  # which this module prepares
+        from . import _native  # not above: `preload()` must come first
 
         _native.ensure_app()
         return
@@ -206,7 +206,7 @@ def _widgets(binding: Binding) -> ModuleType | None:
 
 
 def _has_display() -> bool:
-    """Whether a QApplication can be made: it ends the process if it cannot reach its display."""
+    """Whether a QApplication can reach a display; without one, its constructor ends the process."""
     if os.environ.get("QT_QPA_PLATFORM"):
         return True
     wayland = os.environ.get("WAYLAND_DISPLAY")
@@ -214,7 +214,7 @@ def _has_display() -> bool:
         return _answers(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland))
     host, _, number = os.environ.get("DISPLAY", "").partition(":")
     if not number or host not in ("", "unix"):
-        return bool(number)  # of another host
+        return bool(number)  # a display of another host, which is not tested
     return _answers(f"/tmp/.X11-unix/X{number.partition('.')[0]}")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a coroutine in a plain function while windows and tasks go on: `block_on()`."""
+"""`block_on()`, which waits for a coroutine in a plain function."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ _T = TypeVar("_T")
 
 
 def block_on(awaitable: Awaitable[_T]) -> _T:
-    """Returns a coroutine's result to a plain function, such as a slot or a model's `data()`:
+    """Waits for a coroutine, and returns its result to a plain function, such as a slot:
 
         def data(self, index, role=0):
             return qtloop.block_on(self.load(index.row()))
 
-    Until then a nested Qt loop runs: windows, timers, sockets and the other tasks go on. A task
-    that calls it holds up itself alone. Nested waits return innermost first. If the loop does not
-    run yet, this is `run_until_complete()`.
+    During the wait a nested event loop serves windows, timers, sockets and the other tasks. A task
+    that calls it suspends only itself. Nested waits return innermost first. If neither the loop nor
+    a Qt loop runs yet, this is `run_until_complete()`. Call it on the thread of a `QEventLoop`.
 
-    If the loop is stopped or the application quits during the wait, the coroutine has
-    `loop.quit_grace` seconds to complete. Then it is cancelled and may clean up for as long again,
-    and `asyncio.CancelledError` is raised here.
+    An exception of the coroutine is raised here. If the loop is stopped or the application quits
+    during the wait, the coroutine has `loop.quit_grace` seconds to complete. Then it is cancelled
+    and has the same time to clean up, and `asyncio.CancelledError` is raised. RuntimeError is
+    raised if the thread has no `QEventLoop`, or if a task waits for itself.
 
     Source: https://doc.qt.io/qt-6/qeventloop.html
     """
@@ -43,12 +44,12 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
 
 
 def nests(loop: Running) -> bool:
-    """Whether `run_until_complete()` of a running loop may wait: `nest_asyncio.apply()` says so."""
+    """Whether `run_until_complete()` of a running loop may wait, after `nest_asyncio.apply()`."""
     return loop.is_running() and hasattr(asyncio, "_nest_patched")
 
 
 def wait(loop: Running, awaitable: Awaitable[_T]) -> _T:
-    """Waits as `block_on()` does, for a loop of this thread."""
+    """Does what `block_on()` does, for a given loop of this thread."""
     if not loop.is_running() and _native.level() == 0:
         result: _T = loop.run_until_complete(awaitable)
         return result

@@ -20,7 +20,7 @@ def check(when_busy: str) -> None:
 
 
 class _Run:
-    """The tasks of one slot for one object on one loop that have not ended: the first one runs."""
+    """The incomplete tasks of one slot for one object on one loop, of which the first runs."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -60,8 +60,8 @@ class Runs:
     """The calls of one slot, kept apart by object and loop."""
 
     def __init__(self) -> None:
-        # Each run belongs to the coroutines of its tasks. They keep the object alive, too, so that
-        # its id is not used again; and a run that a closed loop has cut off is dropped with them.
+        # Only the coroutines of its tasks refer to a run. They also keep the object alive, so its
+        # id is not used again. If a closed loop drops them, the run is dropped, too.
         self._runs: weakref.WeakValueDictionary[tuple[int, int], _Run] = (
             weakref.WeakValueDictionary()
         )
@@ -74,7 +74,7 @@ class Runs:
         call: Callable[[], _Coroutine],
         start: _Start,
     ) -> asyncio.Task[Any]:
-        """Start a task that makes the call, or do what the policy says; the task that counts."""
+        """Apply the policy to a call. Returns the task that was started, or the one that runs."""
         key = (id(owner), id(loop))
         run = self._runs.get(key)
         if run is None:
@@ -87,7 +87,7 @@ class Runs:
                 task.cancel()
         task = start(run.in_turn(call))
         if not task.done():
-            # A task factory may start it later; until then, and if it never starts, it counts too.
+            # A task factory may start it later, or never; it counts as busy from now on.
             run.enter(task)
             task.add_done_callback(run.leave)
         return task

@@ -207,8 +207,8 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
 def _taken_from_reader(protocol: asyncio.BaseProtocol) -> bytes:
     """Takes the bytes that the StreamReader of a stream's protocol has buffered.
 
-    A client may send its handshake together with the request for TLS, and then the server's reader
-    has both. The newest versions of asyncio do the same; streams have no public way.
+    A client may send the request for TLS and its handshake in one packet; then the server's reader
+    has read both. Newer versions of asyncio do the same. Streams have no public method for it.
     """
     reader: Any = getattr(protocol, "_stream_reader", None)
     if not isinstance(protocol, asyncio.StreamReaderProtocol) or reader is None:

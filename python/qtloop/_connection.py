@@ -14,19 +14,25 @@ from . import _binding
 from ._lent import keep
 from ._thread_loop import thread_loop
 
-# PyQt's `sender()` of any QObject is the sender of the emission that calls the running slot.
+# A QObject. In PyQt, `sender()` of any QObject returns the sender of the running slot.
 _asks_for_sender: Any = None
 
 
 class SenderDestroyed(RuntimeError):
-    """The QObject whose signal is awaited was destroyed."""
+    """The QObject whose signal is awaited was destroyed.
+
+    `once()`, `stream()` and `exec_dialog()` raise it.
+
+    Source: https://doc.qt.io/qt-6/qobject.html#dtor.QObject
+    """
 
 
 class Connection:
     """Calls `take(args)` for each emission, and `end()` once if the sender is destroyed.
 
-    Both run on the thread of the loop that is current here, whichever thread emits or destroys.
-    Neither is called after `close()`. With `once`, the first emission closes the connection.
+    Both run on the thread that makes the connection, which must have a loop, whichever thread
+    emits the signal or destroys the sender. Neither is called after `close()`. With `once`, the
+    first emission closes the connection.
     """
 
     def __init__(
@@ -103,10 +109,10 @@ def _require_signal(signal: Any) -> None:
 
 
 def _disconnect(handle: Any) -> None:
-    """Ends a connection by its handle, which is no error if the sender has been destroyed.
+    """Ends a connection by its handle. It is no error if the sender has been destroyed.
 
-    A signal's own `disconnect` crashes PyQt then. The price: PyQt keeps 1 KiB per connection that
-    is ended in this way until the sender is destroyed.
+    A signal's own `disconnect` would crash PyQt then. The price: until the sender is destroyed,
+    PyQt keeps 1 KiB per connection that is ended in this way.
     """
     for each in handle if isinstance(handle, list) else [handle]:
         _core().QObject.disconnect(each)
@@ -124,5 +130,5 @@ def _sender_is_alive() -> bool:
     if _asks_for_sender is None:
         _asks_for_sender = core.QObject()
     sender = _asks_for_sender.sender()
-    # One of another thread may be destroyed there at any moment.
+    # A sender of another thread may be destroyed there at any moment.
     return sender is not None and sender.thread() == core.QThread.currentThread()

@@ -22,7 +22,7 @@ def require_async(fn: Any, decorator: str) -> None:
 
 
 def is_async(fn: Any) -> bool:
-    """Whether calling `fn` is expected to give a coroutine: by what it is, or by what it wraps."""
+    """Whether a call of `fn` returns a coroutine, as far as `fn` or what it wraps shows."""
     if not callable(fn):
         return False
     while isinstance(fn, functools.partial):
@@ -92,7 +92,10 @@ class Call:
         return first if is_its else None
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
-        """Call it and return its coroutine; TypeError if it does not fit, or returns none."""
+        """Call it and return its coroutine.
+
+        Raises TypeError if the arguments do not fit, or if the result cannot be awaited.
+        """
         given = self._fitting(args, kwargs) if kwargs else args[: self._limit]
         try:
             result = self.fn(*given, **kwargs)
@@ -144,9 +147,9 @@ def _name(fn: Any) -> str:
 
 
 def _own_signature(fn: Any) -> inspect.Signature:
-    """The signature that decides what a call may pass on.
+    """Return the signature that a call must fit.
 
-    It is that of the outermost function, unless that passes on whatever it gets.
+    It is that of the outermost function or, if that takes `*args`, of the function that it wraps.
     """
     if inspect.ismethod(fn):
         unbound = _own_signature(fn.__func__)
@@ -167,7 +170,7 @@ if sys.version_info >= (3, 14):
     from annotationlib import Format
 
     def _signature(fn: Any) -> inspect.Signature:
-        # Or names that exist for the type checker alone would be looked up, and not found.
+        # As strings: evaluating names that only a type checker imports would raise NameError.
         return inspect.signature(fn, follow_wrapped=False, annotation_format=Format.STRING)
 
 else:

@@ -15,15 +15,15 @@ class _DefaultExecutor(QThreadExecutor):
     _prefix = "asyncio"
 
     def __init__(self) -> None:
-        super().__init__(max_workers=None)  # as many as the base class finds right for this machine
+        super().__init__(max_workers=None)  # the base class's default for this machine
 
 
 class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
-    """asyncio's executor jobs, in threads that cannot hold up the end of a program with windows."""
+    """asyncio's default executor, with threads that a program with windows may leave at its end."""
 
     _default_executor: Any
 
-    if not TYPE_CHECKING:  # asyncio's stub has the exact type, for which 3.10 lacks the words
+    if not TYPE_CHECKING:  # asyncio's stub has the exact type, which 3.10 cannot express
 
         def run_in_executor(self, executor, func, *args):
             if executor is None and self._default_executor is None:
@@ -31,7 +31,10 @@ class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
             return super().run_in_executor(executor, func, *args)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for the default executor's jobs: in a program with windows, at most its `grace`."""
+        """Wait for the default executor's jobs, `timeout` seconds at most (None: without a limit).
+
+        A program with windows waits at most `QThreadExecutor.grace` seconds.
+        """
         executor = self._default_executor
         if not (isinstance(executor, QThreadExecutor) and has_windows()):
             # Before Python 3.12 there is no timeout.

@@ -16,11 +16,12 @@ async def exec_dialog(dialog: Any) -> int:
             if await qtloop.exec_dialog(box) == QMessageBox.StandardButton.Yes: ...
 
     The result is the code of `QDialog.finished`: `Accepted` or `Rejected`, or the standard button
-    of a `QMessageBox`. Ask a `QFileDialog` and other dialogs for their selection afterwards. No
-    nested Qt loop runs, so dialogs of several tasks return in any order.
+    of a `QMessageBox`. A `QFileDialog` has its selection afterwards. No nested event loop runs, so
+    dialogs of several tasks return in any order. Await it on the application's thread.
 
-    When the task is cancelled, the dialog is closed by `reject()`. `SenderDestroyed` is raised if
-    the dialog is destroyed, RuntimeError if it is visible already.
+    When the task is cancelled, the dialog is closed by `reject()` or, if it refuses, hidden.
+    `SenderDestroyed` is raised if the dialog is destroyed, RuntimeError if it is visible already,
+    TypeError if it is no `QDialog` of the binding.
 
     Source: https://doc.qt.io/qt-6/qdialog.html#open
     """
@@ -48,6 +49,6 @@ def _close(dialog: Any) -> None:
         if dialog.isVisible():
             dialog.reject()
         if dialog.isVisible():
-            dialog.hide()  # its `reject()` has been overridden, perhaps to ask a question
+            dialog.hide()  # its `reject()` is overridden, perhaps to ask a question
     except RuntimeError:
         pass  # the dialog has been destroyed

@@ -17,15 +17,15 @@ def start(
 ) -> asyncio.Task[_T]:
     """Make a task of the loop and run it up to its first wait. `kwargs` are those of `create_task`.
 
-    The loop belongs to this thread; it is the running loop during the step, also if nothing runs
-    it yet. The current task of the caller is the current one again when the step is over. A loop
-    with a task factory makes the task by that.
+    The loop must belong to this thread; it is the running loop during the step, also outside of a
+    run. After the step, the caller's current task is the current one again. A task factory of the
+    loop makes the task instead, and decides when it starts.
 
     KeyboardInterrupt and SystemExit in the step are raised here, as from any step of a task.
     """
     if loop.get_task_factory() is not None:
         return loop.create_task(coro, **kwargs)
-    # Not by calling the class: the task is needed, too, if its first step raises.
+    # Not by calling the class: if the first step raises, the task is needed below.
     task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
     try:
         if events._get_running_loop() is loop:
@@ -34,7 +34,7 @@ def start(
             _begin_as_running(task, loop, coro, kwargs)
     except BaseException:
         if task.done() and not task.cancelled():
-            task.exception()  # the caller gets it: asyncio need not report it as well
+            task.exception()  # it is raised here, so asyncio must not report it as well
         raise
     return task
 
@@ -44,7 +44,7 @@ def _begin_as_running(
 ) -> None:
     outer, thread = events._get_running_loop(), loop._thread_id
     events._set_running_loop(loop)
-    loop._thread_id = threading.get_ident()  # what `is_running()` is about
+    loop._thread_id = threading.get_ident()  # makes `is_running()` true
     try:
         _begin(task, loop, coro, kwargs)
     finally:
@@ -66,7 +66,7 @@ else:
 
         def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
             nonlocal step
-            # A destructor that the garbage collector runs just now may call it, too.
+            # A destructor that the garbage collector runs at this moment may call it, too.
             if getattr(callback, "__self__", None) is not task:
                 return plain(callback, *args, context=context)
             step = lambda: context.run(callback)  # noqa: E731

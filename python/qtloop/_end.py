@@ -26,7 +26,7 @@ _ending: int | None = None
 
 
 def _let_go() -> None:
-    """Take all loops off Qt. Threads that are left are daemons, and end with the process."""
+    """Detach all loops from Qt. Threads that still run are daemons, and end with the process."""
     from . import _hosting
 
     global _ending
@@ -37,7 +37,7 @@ def _let_go() -> None:
         if thread == _ending:
             loop._detach()
         elif not (loop._is_run() or loop._extent):
-            # Somebody else runs Qt there; no turn of the loop begins after this.
+            # The thread runs Qt, but not the loop; no turn of the loop begins after this.
             loop._detach()
             in_turns.append(loop)
         else:
@@ -46,22 +46,23 @@ def _let_go() -> None:
             loop.stop()
             elsewhere.append(loop)
     if in_turns:
-        time.sleep(0.005)  # for a turn that waits for the interpreter at this moment
+        time.sleep(0.005)  # a turn that is waiting for the GIL may begin
     deadline = time.monotonic() + _PATIENCE
     while any(loop._depth() > 0 for loop in in_turns) and time.monotonic() < deadline:
         time.sleep(0.001)
     if not _have_left(elsewhere):
         for loop in elsewhere:
-            # A callback that holds its loop up; this has no effect on a thread that has none.
+            # Raised in a callback that does not return; no effect on a thread without a callback.
             thread_id = ctypes.c_ulong(loop._thread_id or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(SystemExit))
         _have_left(elsewhere)
 
 
 def come_first() -> None:
-    """Have `_let_go` called before the clean-up of a binding that was imported meanwhile.
+    """Register `_let_go` again, so that it runs before the clean-up of a binding.
 
-    PyQt6 destroys Qt objects then, also those in use by other threads.
+    `atexit` calls the last function first. PyQt6's clean-up destroys Qt objects, also those that
+    other threads use.
     """
     atexit.unregister(_let_go)
     atexit.register(_let_go)

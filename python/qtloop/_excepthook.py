@@ -1,7 +1,7 @@
-"""Exceptions of Qt slots go to the exception handler of the loop that Qt serves there.
+"""Passes exceptions of Qt slots to the exception handler of the loop that Qt serves there.
 
-A binding gives them to `sys.excepthook`. If the program has set none, PyQt6 ends the process there;
-so there is one while Qt serves a loop.
+A binding passes them to `sys.excepthook`. If the program has set none, PyQt6 ends the process; so
+this module sets one while Qt serves a loop.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
     from . import _hosting
 
     loop = _hosting.here()
-    # Where no Qt loop runs, the interpreter itself reports, such as an error at a prompt.
+    # If no Qt loop runs, the error is not of a slot, but of code at a prompt, for example.
     if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -27,7 +27,7 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
 
 
 def install() -> None:
-    """Have the hook in place, unless the program has one of its own."""
+    """Set the hook, unless the program has set one."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _hook
 

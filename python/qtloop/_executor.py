@@ -33,7 +33,7 @@ from . import _binding
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# Seconds that a worker without a job may need to end; with less it would count as hung.
+# Seconds that a worker without a job may need to end; after less time it would count as hung.
 _TO_END = 0.1
 
 _executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
@@ -54,9 +54,12 @@ class QThreadExecutor(ThreadPoolExecutor):
 
     grace: ClassVar[float] = 1.5
     """Seconds for which a program with windows waits at its end for jobs that still run, those of
-    `asyncio.to_thread()` included. After that the process ends without them: a job that must be
-    completed is awaited in `main`, or its executor is used in a `with` block, which waits without a
-    limit. A program that has not imported the binding's QtGui waits as asyncio does."""
+    `asyncio.to_thread()` included. After that a RuntimeWarning is issued, and the process ends
+    without them. To have a job completed, await it in `main`, or use its executor in a `with`
+    block, which waits without a limit. A program without windows waits as asyncio does.
+
+    Source: https://docs.python.org/3/library/concurrent.futures.html
+    """
 
     _prefix = "QThreadExecutor"
 
@@ -76,8 +79,8 @@ class QThreadExecutor(ThreadPoolExecutor):
         """Start a worker if none is idle; `submit()` calls this."""
         if self._idle_semaphore.acquire(timeout=0) or len(self._threads) >= self._max_workers:
             return
-        # A thread is a daemon if the thread that starts it is one, so a daemon starts the worker.
-        # The base class offers no other way. It costs 0.1 ms per worker.
+        # A thread is a daemon if a daemon starts it, so a daemon thread starts the worker. The base
+        # class has no option for it. The price: 0.1 ms per worker.
         started: Future[None] = Future()
         start = super()._adjust_thread_count
         threading.Thread(target=_complete, args=(started, start), daemon=True).start()
@@ -85,13 +88,16 @@ class QThreadExecutor(ThreadPoolExecutor):
         _workers.update(self._threads)
 
     def _leave_within(self, seconds: float) -> int:
-        """Shut down and wait for the jobs. Returns the number of workers that are given up."""
+        """Shut down and wait for the jobs. Returns the number of workers that still run one."""
         self.shutdown(wait=False)
         return _leave(set(self._threads), seconds)
 
 
 def has_windows() -> bool:
-    """Whether the program can have windows: it has imported the binding's QtGui, or has some."""
+    """Whether the program may have windows: it has imported the binding's QtGui.
+
+    If `make_application()` has imported QtWidgets instead, the program must have made a window.
+    """
     if _binding.binding is None or not _binding.binding.has_imported("QtGui"):
         return False
     gui = _binding.binding.module("QtGui").QGuiApplication
@@ -117,9 +123,10 @@ def _complete(future: Future[None], call: Callable[[], None]) -> None:
 
 
 def _leave(workers: set[threading.Thread], seconds: float) -> int:
-    """Wait for workers that were told to end; unregister the others in `concurrent.futures`.
+    """Wait for workers that were shut down; unregister those that still run a job.
 
-    Returns the number of those. One that was unregistered before is not waited for again.
+    Then `concurrent.futures` does not wait for them. Returns the number of workers that this call
+    has unregistered. Workers that an earlier call has unregistered are not waited for again.
     """
     known: Any = _base._threads_queues
     _join({worker for worker in workers if worker in known}, max(seconds, _TO_END))
@@ -134,7 +141,7 @@ def _join(workers: set[threading.Thread], seconds: float) -> None:
 
 
 def _end() -> None:
-    """Bound the wait of `concurrent.futures`, whose function of this kind runs after this one."""
+    """Limit the wait of `concurrent.futures`, whose own exit function runs after this one."""
     if not has_windows():
         return
     for executor in list(_executors):
@@ -151,7 +158,7 @@ def _end() -> None:
 def _quit_threads_of_qt() -> None:
     """Exit Qt's event loops on other threads, before the binding deletes the objects in them.
 
-    A job that still runs such a loop would use these objects and end the process by a signal.
+    A job that still runs such a loop would use the deleted objects and crash the process.
     """
     assert _binding.binding is not None
     core = _binding.binding.QtCore
@@ -160,18 +167,21 @@ def _quit_threads_of_qt() -> None:
         if issubclass(type(each), core.QEventLoop):
             with suppress(RuntimeError):  # the C++ object was deleted
                 threads.append(each.thread())
-    del each  # with the list, or objects of another thread would be freed on this one
+    del each  # or it might be the last reference to an object of another thread
     for thread in threads:
         if thread != core.QThread.currentThread():
             thread.quit()
 
 
-# Runs before the interpreter joins threads, the last registered first; atexit's own come too late.
+# Runs before the interpreter joins threads; functions of `atexit` run too late.
 getattr(threading, "_register_atexit", atexit.register)(_end)
 
 
 def _after_fork() -> None:
-    """A forked child has no workers, and a lock of an executor may be held in its parent."""
+    """Forget all workers in a forked child, which has none.
+
+    A thread of the parent may have held a lock of an executor at the fork.
+    """
     _executors.clear()
     _workers.clear()
 

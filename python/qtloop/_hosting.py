@@ -1,4 +1,4 @@
-"""The loops that Qt serves, by thread, and what the application's life means for them.
+"""The loops that Qt serves, by thread; they are attached and detached with the application.
 
 A loop is served from its construction, or from that of the application if this comes later, until
 `close()`: its callbacks run whenever Qt processes events on its thread.
@@ -22,12 +22,12 @@ threads: weakref.WeakKeyDictionary[QEventLoop, int] = weakref.WeakKeyDictionary(
 # Loops that are not attached because there was no application on their thread, by thread.
 _waiting: weakref.WeakKeyDictionary[QEventLoop, int] = weakref.WeakKeyDictionary()
 
-# Loops that nobody but Qt may refer to: those of QEventLoop(already_running=True).
+# Loops of QEventLoop(already_running=True), which live without another reference until close().
 kept: set[QEventLoop] = set()
 
 
 def serve(loop: QEventLoop) -> None:
-    """Have Qt serve a loop on this thread, as soon as there is an application."""
+    """Attach a loop to Qt on this thread, now or as soon as there is an application."""
     thread = threading.get_ident()
     if not _native.app_exists():
         _waiting[loop] = thread
@@ -41,7 +41,7 @@ def serve(loop: QEventLoop) -> None:
 
 
 def release(loop: QEventLoop) -> None:
-    """Have Qt serve a loop no more."""
+    """Detach a loop from Qt."""
     loop._detach()
     threads.pop(loop, None)
     if not threads:
@@ -50,7 +50,7 @@ def release(loop: QEventLoop) -> None:
 
 
 def here() -> QEventLoop | None:
-    """The loop that Qt serves on this thread: the running one, or that of the last construction."""
+    """Return the loop that Qt serves on this thread: the running one, else the newest, or None."""
     from ._loop import QEventLoop
 
     running = events._get_running_loop()
@@ -71,7 +71,7 @@ def _application_changed(event: str) -> None:
         if event == "quits":
             loop._on_quit()
         elif event == "destroyed":
-            # Its dispatcher goes with it. The next application serves the loop again.
+            # Its dispatcher is destroyed, too. The next application serves the loop again.
             loop._kept_app = loop._given_app = None
             release(loop)
             _waiting[loop] = thread
@@ -80,7 +80,7 @@ def _application_changed(event: str) -> None:
 
 
 class SecondApplicationError(RuntimeError):
-    """The program has made an application inside of a loop for which there was one."""
+    """The program has made a second application while a loop runs in the first one."""
 
     def __init__(self) -> None:
         super().__init__(

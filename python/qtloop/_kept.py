@@ -21,7 +21,7 @@ def keep(task: asyncio.Task[Any]) -> None:
 
 def keep_and_report(task: asyncio.Task[Any]) -> None:
     """Keep a task until it is done, then report its exception: at once, if it is done already."""
-    if task.done():  # its loop may never run again
+    if task.done():  # not by a callback: its loop may never run again
         report(task)
     else:
         _tasks_of(task).add(task)
@@ -29,9 +29,12 @@ def keep_and_report(task: asyncio.Task[Any]) -> None:
 
 
 def report(task: asyncio.Task[Any]) -> None:
-    """Report the exception of a task that is done to the program's hook, or the loop's handler."""
+    """Pass the exception of a completed task to `sys.excepthook`, or to the loop's handler.
+
+    The handler gets it if the program has set no hook.
+    """
     error = None if task.cancelled() else task.exception()
-    # The two that are left out have ended the loop's run already.
+    # KeyboardInterrupt and SystemExit have ended the loop's run, which raises them.
     if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
         return
     loop = task.get_loop()

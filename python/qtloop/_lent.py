@@ -20,10 +20,10 @@ _ANSWERS = {
 
 
 def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
-    """Return a signal's arguments, safe to use after the emission: lent values are copied.
+    """Return a signal's arguments with copies of lent values, which stay valid after the emission.
 
-    Objects with an identity, such as a QObject or an item of a view, are passed on as they are.
-    With `to_answer`, for code that starts during the emission, so are objects that a slot fills in
+    Objects with an identity, such as a QObject or an item of a view, are not copied. With
+    `to_answer`, for code that starts during the emission, neither are objects that a slot fills in
     for the sender; these are valid during the emission only.
     """
     # A program that has not imported PyQt6 has none of its objects.

@@ -34,18 +34,20 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
     make it the running loop of the thread between Qt's events, too. Otherwise it is the running
     loop in its callbacks only.
 
-    `app` is the application object, or a `QThread` whose thread will run the loop. By default it is
-    the application that exists, now or later; if none does when the loop runs, the loop makes one:
-    a `QApplication` if there is a display and the binding has QtWidgets, else a `QCoreApplication`.
+    `app` is the application object, or a `QThread` whose thread will run the loop; another object
+    raises TypeError. By default it is the application that exists, now or later. If none exists
+    when the loop runs, the loop makes one: a `QApplication` if there is a display and the binding
+    has QtWidgets, else a `QCoreApplication`. On another thread than the main one, a run without an
+    application raises RuntimeError.
 
     The loop's thread is the one that has made it, until it runs on another one. As in asyncio, only
     `call_soon_threadsafe()` may be called from other threads. A loop that is never closed is served
     until it is garbage collected, or until the interpreter ends.
 
-    With `already_running=True` Qt alone keeps the loop alive until `close()`, and Ctrl-C ends the
-    program's own `app.exec()` at once. With `set_running_loop=True` the loop is the running loop of
-    this thread from now on until `close()`; `qtloop.attach()` is the same with an end. `qtparent`
-    is accepted for programs that were written for qasync, and has no effect.
+    With `already_running=True` the loop stays alive without a reference until `close()`, and Ctrl-C
+    ends the program's own `app.exec()` at once. With `set_running_loop=True` the loop is the
+    running loop of this thread from now on until `close()`; `qtloop.attach()` does the same for a
+    block. `qtparent` is accepted for programs that were written for qasync, and has no effect.
 
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
@@ -64,7 +66,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self._number = next(_numbers)
         super().__init__(Watched(self))
         _end.loops.add(self)
-        # asyncio's part is there, so whatever fails from here on can close it.
+        # asyncio's part is initialised, so an error from here on can close the loop.
         try:
             self._given_app, is_elsewhere = _checked(app)
             if not is_elsewhere:
@@ -116,7 +118,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
             return
         if (had_extent or before is not None) and not self._has_fatal():
-            # What the program's exec() has left, as at the end of run_forever().
+            # The program's exec() has left them: as at the end of run_forever().
             with self._running():
                 self._before_quit = before
                 self._settle(None)
@@ -241,7 +243,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
 
 def _checked(app: Any) -> tuple[Any, bool]:
-    """The given application, or None, and whether the loop belongs to another thread."""
+    """Return the given application, or None, and whether the loop is for another thread."""
     binding = _binding.binding
     if app is None:
         return None, False

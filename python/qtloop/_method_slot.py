@@ -14,7 +14,7 @@ def method_slot(method: Any, function: Callable[..., Any]) -> Any:
     The slot keeps the instance alive, as the bound method does. A connection does not: it holds a
     bound method weakly, and lasts until the instance is deleted.
     """
-    weakref.ref(method.__self__)  # TypeError, if it has no weak references
+    weakref.ref(method.__self__)  # raises TypeError if it supports no weak references
 
     def slot(receiver: _Receiver, *args: Any) -> Any:
         instance = receiver.instance()
@@ -33,7 +33,7 @@ class _Receiver:
         self._slot = slot  # PyQt6 does not keep a method's function alive
 
     def __del__(self) -> None:
-        """Stay, for the connections, when the slot is dropped: from now on by the instance."""
+        """Resurrects itself when the slot is dropped; from then on the instance keeps it alive."""
         instance = self.instance()
         self.instance = weakref.ref(instance)
-        weakref.finalize(instance, id, self).atexit = False  # holds its arguments, until it calls
+        weakref.finalize(instance, id, self).atexit = False  # refers to `self` until it is called

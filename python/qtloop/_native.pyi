@@ -147,7 +147,7 @@ class EventLoop:
     def get_debug(self) -> bool:
         """Whether debug mode is on."""
     def is_running(self) -> bool:
-        """Whether run_forever(), or an exec() that the loop is attached to, is under way."""
+        """Whether the loop is the running loop: in its turns, and during a run or an attach()."""
     def create_future(self) -> asyncio.Future[Any]:
         """A Future of this loop."""
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
@@ -225,8 +225,8 @@ def forget_quit_soon() -> None:
     """The same, for requests that are queued before Qt next delivers queued events."""
 
 def watch_application(callback: Callable[[str], object] | None) -> None:
-    """Have callback(event) called when the application is "made", "quits" or is "destroyed", and
-    when a second one is made ("doubled")."""
+    """Call callback(event) when the application is "made", "quits" or is "destroyed", and when a
+    second one is made ("doubled")."""
 
 def is_main_thread() -> bool:
     """Whether this is the thread of the application object."""

@@ -12,32 +12,32 @@ _SCOPE = "_qtloop_scope"  # an attribute of QObjects that own tasks
 
 
 class Scope:
-    """The tasks of one QObject. One connection serves them all, so tasks that end leave nothing."""
+    """The tasks of one QObject. They share one connection, so a completed task leaves none."""
 
     def __init__(self, parent: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.tasks: set[asyncio.Task[Any]] = set()
         self.has_ended = False
         cancel = self.cancel
-        # PyQt reports the end of a connection in the next turn of Qt, its emission at once.
+        # Both: PyQt reports a dropped connection only in Qt's next pass, the emission at once.
         self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
 
     def add(self, task: asyncio.Task[Any]) -> None:
-        """Binds a task to the object, which its first step may have destroyed already."""
+        """Adds a task, and cancels it if its first step has destroyed the object."""
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         if self.has_ended:
             task.cancel()
 
     def cancel(self) -> None:
-        """Cancels all tasks; their coroutines see it at their next `await`."""
+        """Cancels all tasks: each raises CancelledError at its next `await`."""
         self.has_ended = True
         for task in list(self.tasks):
             task.cancel()
 
 
 def scope_of(parent: Any, loop: asyncio.AbstractEventLoop) -> Scope:
-    """Returns the scope of a QObject for the tasks of this loop, a new one if there is none."""
+    """Returns the scope of a QObject for this loop; makes one if there is none."""
     binding = _binding.binding
     if binding is None or not isinstance(parent, binding.QtCore.QObject):
         of = f" of {binding.name}" if binding else ", and there is no Qt binding"
@@ -47,6 +47,6 @@ def scope_of(parent: Any, loop: asyncio.AbstractEventLoop) -> Scope:
         )
     scope: Scope | None = vars(parent).get(_SCOPE)
     if scope is None or scope.loop is not loop or scope.has_ended:
-        # The slot refers to it, so it also outlives the Python wrapper of an object that Qt owns.
+        # The slot refers to the scope, so the scope outlives the wrapper of an object Qt owns.
         scope = vars(parent)[_SCOPE] = Scope(parent, loop)
     return scope

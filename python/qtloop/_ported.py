@@ -1,7 +1,7 @@
-"""Names that only ported programs need, those that `import qtloop as qasync` or `as quamash`.
+"""Names for ported programs, which say `import qtloop as qasync` or `as quamash`.
 
-`qtloop.__getattr__` looks them up here. They are not in `dir(qtloop)`: `help()` and `inspect` get
-every name of that list, and would import QtWidgets by it.
+`qtloop.__getattr__` looks them up here. They are not in `dir(qtloop)`: `help()` and `inspect` read
+every name of that list, which would import QtWidgets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger("qtloop")
 
 @functools.cache
 def _simple_timer() -> type:
-    """The class that runs qasync's callbacks; programs patch its methods, and no loop uses it."""
+    """qasync's class that runs callbacks. Programs patch its methods; no loop here uses it."""
     QObject: Any = _of_the_binding("_SimpleTimer").QtCore.QObject
 
     class _SimpleTimer(QObject):  # type: ignore[misc]
@@ -50,7 +50,7 @@ def _simple_timer() -> type:
 
 
 def _qt_module(binding: _binding.Binding) -> Any:
-    """The binding's package, with the modules in it that qasync has imported."""
+    """The binding's package, after an import of the modules that qasync imports."""
     for name in ("QtCore", "QtGui", "QtWidgets"):
         binding.module(name)
     return importlib.import_module(binding.name)
@@ -75,7 +75,7 @@ if sys.version_info < (3, 16):
 
     @contextmanager
     def _set_event_loop_policy(policy: Any) -> Iterator[None]:
-        """Have a policy in this block, and what was set before after it."""
+        """Set a policy for this block."""
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(policy)
         try:

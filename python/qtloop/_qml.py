@@ -38,11 +38,14 @@ def qmlSlot(*types: Any) -> Any:
     and in QML `net.read(url).then(text => ..., error => ...)`. `types` are those of the binding's
     own `Slot` or `pyqtSlot`; with none the parentheses may be left out.
 
-    The result is converted as Qt does it, tuples to arrays, dictionaries to objects, `bytes` to an
-    `ArrayBuffer`, `None` to `undefined`. An exception, or a cancellation, rejects the promise with
-    an `Error` that has its text as `message` and its class as `name`; it is not reported elsewhere.
-    The task is cancelled when the QObject is destroyed. If no QML engine knows the object, the task
-    runs as one of `spawn()`, and the slot returns `undefined`.
+    Qt converts the result: tuples to arrays, dictionaries to objects, `bytes` to an `ArrayBuffer`,
+    `None` to `undefined`. An exception, or a cancellation, rejects the promise with an `Error` that
+    has its text as `message` and its class as `name`; it is not reported elsewhere. Wrong arguments
+    and a thread without a loop reject the promise, too. The task is cancelled when the QObject is
+    destroyed. If no QML engine knows the object, the task runs as one of `spawn()`, and the slot
+    returns `undefined`. QML calls the slot on the application's thread, where the loop must be.
+
+    TypeError is raised for a function that is no coroutine function.
 
     Source: https://doc.qt.io/qt-6/qtqml-javascript-hostenvironment.html
     """
@@ -60,7 +63,7 @@ def qmlSlot(*types: Any) -> Any:
         @functools.wraps(fn)
         def slot(self: Any, *args: Any) -> Any:
             engine = qml.qjsEngine(self)
-            # The call is inside the coroutine, so that one with wrong arguments rejects, too.
+            # The call is inside the coroutine, so wrong arguments reject the promise, too.
             coroutine = _call(fn, self, *args)
             if engine is None:
                 task = start(coroutine, parent=self)
@@ -84,7 +87,7 @@ async def _call(fn: _AsyncMethod, *args: Any) -> Any:
 
 
 class _Promise:
-    """A JavaScript promise that is settled from Python, if its engine is still alive then."""
+    """A JavaScript promise that Python settles, unless its engine was destroyed before."""
 
     def __init__(self, qml: Any, engine: Any) -> None:
         parts = engine.evaluate(_NEW_PROMISE)
@@ -92,11 +95,11 @@ class _Promise:
         self.value, self._resolve, self._reject = (
             parts.property(name) for name in ("promise", "resolve", "reject")
         )
-        # An engine of the program's ends when the program drops it.
+        # An engine that Python owns is destroyed when the program drops it.
         self._engine = weakref.ref(engine) if _is_owned(engine) else lambda: engine
 
     def settle(self, task: asyncio.Task[Any]) -> None:
-        """Resolves or rejects the promise with what the task has ended with."""
+        """Resolves the promise with the task's result, or rejects it with its exception."""
         if task.cancelled():
             self.reject(asyncio.CancelledError("the task was cancelled"))
         elif (error := task.exception()) is not None:
@@ -104,7 +107,7 @@ class _Promise:
         elif (engine := self._living_engine()) is not None:
             try:
                 value = engine.toScriptValue(_plain(task.result()))
-            except (TypeError, OverflowError) as refusal:  # there is no such JavaScript value
+            except (TypeError, OverflowError) as refusal:  # it has no JavaScript equivalent
                 self.reject(refusal)
             else:
                 self._resolve.call([value])
@@ -123,7 +126,7 @@ class _Promise:
 
 
 def _plain(value: Any) -> Any:
-    """A value with the containers that both bindings convert."""
+    """Returns the value with containers that both bindings convert."""
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):

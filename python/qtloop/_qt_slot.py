@@ -21,7 +21,7 @@ def as_qt_slot(*types: object, **kwargs: Any) -> Callable[[Any], Any]:
 
 
 def as_qt_slot_of_any_types(fn: Any, is_in_class: bool) -> Any:
-    """Make a function a slot that gets whatever arguments a signal has, as PySide6's `Slot()` does.
+    """Make a function a slot that gets all arguments of a signal, as PySide6's `Slot()` does.
 
     PyQt6 passes no arguments to a `pyqtSlot()`, and all of them to an undecorated function. It also
     refuses to connect a `pyqtSlot` of a class that is no QObject.
@@ -37,7 +37,7 @@ def is_qobject(value: object) -> bool:
 
 
 def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a method with these arguments overrides one of PyQt6's own: that must return None."""
+    """Whether a method with these arguments overrides one of PyQt6, and so must return None."""
     return (
         _is_pyqt()
         and bool(args)
@@ -54,7 +54,7 @@ def _is_pyqt() -> bool:
 
 
 class _Undecorated:
-    """A method that PyQt6 finds decorated when it makes the class, and undecorated afterwards."""
+    """A method that is decorated when PyQt6 makes the class, and undecorated when it is read."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn)

@@ -22,8 +22,10 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
 
     When the last window is closed, or the application quits otherwise, `main` is cancelled and may
     clean up as long as it likes, awaits included. Then its result is returned, or None if the
-    cancellation ended it. Ctrl-C cancels it as under `asyncio.run`, and raises KeyboardInterrupt.
-    Tasks that are left are cancelled, and the loop is closed.
+    cancellation ended it. If `main` waited for the close of that window, it continues, and is
+    cancelled if no window is visible `QEventLoop.quit_grace` seconds later. Ctrl-C cancels it as
+    under `asyncio.run`, and raises KeyboardInterrupt. Tasks that are left are cancelled, and the
+    loop is closed.
     """
     if not asyncio.iscoroutine(main):
         hint = f": did you mean {main.__name__}()?" if inspect.iscoroutinefunction(main) else ""

@@ -1,7 +1,7 @@
-"""How a loop runs and ends: `run_forever()`, `run_until_complete()`, and waits in nested Qt loops.
+"""How a loop runs and ends: `run_forever()`, `run_until_complete()`, and nested event loops.
 
-A run adds two things to a loop that Qt serves anyway: the loop is the thread's running loop all the
-time, and the run has an end, by `stop()` or by the application's quit.
+A run adds two things to a loop that Qt serves: the loop is the thread's running loop also between
+its callbacks, and the run ends by `stop()` or by the application's quit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from . import _binding, _block_on, _end, _hosting, _native
 from ._last_window import LastWindow
 from ._quit import listens_to, moved
 
-# How many batches of callbacks may pass between a quit and the main task's noticing it. A chain of
+# How many batches of callbacks the main task may need to react to a quit. A chain of
 # futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
 _LINKS = 16
 
@@ -30,11 +30,14 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     """The runs of a loop."""
 
     quit_grace: float = 5.0
-    """Seconds that are left to coroutines when the application has quit. They are for the future of
-    `run_until_complete()`, if it reacts to the quit, that is, waited for something that
-    `aboutToQuit` has brought about; for tasks that slots of `aboutToQuit` have started; and for
-    coroutines of `asyncClose`, also when the loop is stopped. After that the run ends; under
-    `qtloop.run()` the main task is cancelled."""
+    """Seconds for which coroutines may run after the application has quit. These may: the future of
+    `run_until_complete()`, if it reacts, that is, if `aboutToQuit` has completed what it awaits (if
+    it does not react, other tasks that do); tasks that slots of `aboutToQuit` have started; and
+    coroutines of `asyncClose` and `block_on()`, also after a `stop()`. After that the run ends;
+    under `qtloop.run()` the main task is cancelled.
+
+    Source: https://doc.qt.io/qt-6/qcoreapplication.html#aboutToQuit
+    """
 
     _nest_patched = True  # nest_asyncio leaves the methods of a class with this attribute alone
     _cancels_on_quit = False
@@ -44,7 +47,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     _is_served = False
 
     def __init__(self, *args: Any) -> None:
-        # The state of being the running loop between runs, for attach().
+        # Undoes the state of `_running()` that attach() has set.
         self._extent: ExitStack | None = None
         self._off_qt = threading.Event()
         self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
@@ -57,9 +60,9 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def run_forever(self) -> int:  # type: ignore[override]
         """Run until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
 
-        On the main thread it calls the application's own `exec()`. `stop()` ends that without an
-        `aboutToQuit`: the loop has ended, not the application. Inside of a Qt loop that runs
-        already, for example in a slot, it runs a nested one. After a quit, callbacks that are ready
+        On the main thread it calls the application's own `exec()`. `stop()` exits that without an
+        `aboutToQuit`: the loop has ended, not the application. Inside a Qt loop that runs already,
+        for example in a slot, it runs a nested event loop. After a quit, callbacks that are ready
         run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
         """
         with self._running():
@@ -84,19 +87,20 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         is_new = not futures.isfuture(future)
         future = tasks.ensure_future(future, loop=self)
         if is_new:
-            # An exception on the way out must not complain of the task as well.
+            # If an exception ends the run, the pending task must not be logged as well.
             future._log_destroy_pending = False
         awaited = {future}
 
         def done(future: asyncio.Future[Any]) -> None:
-            # A quit may end the run between the future's end and this; then it comes in the next.
+            # A quit may end the run after the future completes and before this is called; then
+            # the next run calls it.
             if future in awaited:
                 if self._outlived_windows and not _binding.has_visible_window():
                     _binding.quit()  # which the close of the last window has asked for
                 else:
                     base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
             elif not future.cancelled():
-                # It was raised where it was waited for.
+                # The run that waited for it has raised it.
                 future.exception()
 
         future.add_done_callback(done)
@@ -123,7 +127,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     # One run of a Qt loop
 
     def _host_loop(self) -> str:
-        """Which Qt loop to run; the native half knows the words."""
+        """Which Qt loop to run, as a value for `_begin_run()`."""
         if _native.level() > 0:
             return "nested"
         return "application" if _native.is_main_thread() else "thread"
@@ -141,7 +145,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
                 return self._exec()
             if self._main is not None:
                 watch.enter_context(LastWindow(self, app, self._main).watched())
-            # The program's own, which it may have overridden.
+            # By the program's object, whose class may override `exec()`.
             code: int = app.exec()
             return code
         finally:
@@ -155,8 +159,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
         """Run Qt's events, and this loop's, until the future is done or the loop is stopped.
 
-        After a stop, or a quit of the application, the wait goes on for `grace` seconds. Without a
-        grace, a stop ends it at once, and a quit does not.
+        After a stop, or a quit of the application, the wait lasts at most `grace` seconds more. If
+        `grace` is 0, a stop ends the wait at once, and a quit does not end it.
         """
         wait = _Wait(self, grace)
 
@@ -181,34 +185,35 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     # After a quit
 
     def _on_quit(self) -> None:
-        """The application has emitted `aboutToQuit`; the program's slots of it come next."""
+        """Called when the application emits `aboutToQuit`, before the program's slots."""
         self._has_quit = True
         self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
         for wait in self._waits:
             wait.limit()
 
     def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
-        """The tasks that slots of `aboutToQuit` have started, once."""
+        """Return the tasks that slots of `aboutToQuit` have started, and forget them."""
         before, self._before_quit = self._before_quit, None
         if before is None:
             return set()
         return {task for task in tasks.all_tasks(self) if task not in before}
 
     def _finish_tasks_of_quit(self) -> None:
-        """Let tasks that slots of `aboutToQuit` have started go on for `quit_grace` seconds."""
+        """Run tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
         self._go_on(self._tasks_of_quit(), self.time() + self.quit_grace)
 
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
-        """Qt has quit while `main` waits: let it finish if it, or a task it waits for, reacts."""
+        """Run `main` to its end after a quit, if it, or a task that it may wait for, reacts."""
         self._has_quit = True
         heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
         limit = self.time() + self.quit_grace
-        # Slots of aboutToQuit are among it, if another thread has said so.
+        # Posted events include calls of slots of aboutToQuit, if another thread has quit.
         _native.send_posted_events()
         self._settle(main)
         reacting = self._tasks_of_quit()
         if not (self._cancels_on_quit or moved(main, heard)):
-            # Main may wait for those that react; that cannot be known, a TaskGroup is no future.
+            # Main may wait for those that react. There is no way to know: a TaskGroup, for example,
+            # is no future.
             reacting.update(task for task in heard if moved(task, heard))
         self._go_on(reacting, limit)
         self._settle(main)
@@ -219,7 +224,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._go_on({main}, None)
 
     def _settle(self, main: asyncio.Future[Any] | None) -> None:
-        """Run what follows from what has happened: callbacks that are ready, no timers, no sockets.
+        """Run callbacks that are ready, and those that they queue, but no timers or sockets.
 
         With those, a main that merely sleeps in a loop would seem to react to a quit.
         """
@@ -230,7 +235,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._raise_fatal()
 
     def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
-        """Run in a Qt loop of our own until all these are done, or the time has come."""
+        """Run a nested event loop until all these are done, or until `limit`, as of `time()`."""
         left = {future for future in waited if not future.done()}
         if not left:
             return
@@ -268,11 +273,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             return  # the garbage collector has closed it before the loop
         super()._close_self_pipe()  # type: ignore[misc]
 
-    # The state of running
+    # The running loop
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """All that is different while the loop runs."""
+        """Make this the running loop, with its hooks and signal wake-ups, for a block."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         self._ensure_application()
@@ -311,7 +316,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             extent.close()
 
     def _check_running(self) -> None:
-        # In an extent the loop may run by itself where no Qt loop runs it.
+        # Inside attach(), run_forever() may be called while no Qt loop runs.
         if self._extent is None or _native.level() > 0 or self._depth() > 0:
             running = events._get_running_loop()
             if running is not None and running is not self:
@@ -341,7 +346,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     @contextmanager
     def _prompt_signals(self) -> Generator[None]:
-        """Let a signal end Qt's sleep: its Python handler runs at once, not with the next event."""
+        """Let a signal wake Qt, so that its Python handler runs at once, not at the next event."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -371,7 +376,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
 
 class _Wait:
-    """A wait in a nested Qt loop, whose time may be limited."""
+    """A wait in a nested event loop, whose time may be limited."""
 
     def __init__(self, loop: Running, grace: float) -> None:
         self.nest: _native.Nest | None = None

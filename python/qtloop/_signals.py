@@ -38,18 +38,18 @@ class _Buffer:
         self.wake()
 
     def finish(self, end: type[Exception] = SenderDestroyed) -> None:
-        """Has `get()` raise this once the buffer is empty."""
+        """Makes `get()` raise this once the buffer is empty."""
         self.end = self.end or end
         self.wake()
 
     def wake(self) -> None:
-        """Resumes all that wait; each looks again."""
+        """Wakes all waiters; each looks at the buffer again."""
         for waiter in self.waiters:
             if not (waiter.done() or self.loop.is_closed()):
                 waiter.set_result(None)
 
     async def get(self) -> tuple[Any, ...]:
-        """Removes and returns the oldest emission. A cancelled call has removed none."""
+        """Removes and returns the oldest emission. A cancelled call removes none."""
         while not self.emissions:
             if self.end is not None:
                 raise self.end("the sender of the signal was destroyed")
@@ -63,12 +63,13 @@ class _Buffer:
 
 
 class SignalStream(AsyncIterator[Any]):
-    """The emissions of a signal from the construction on; `stream()` makes it.
+    """The emissions of a signal since the construction; `stream()` makes it.
 
     Each item is the argument of a signal that has one, else the tuple of all arguments. If the
-    sender is destroyed, the emissions before are still delivered, then `SenderDestroyed` is raised.
-    The stream disconnects by `close()`, `await aclose()`, the end of an `async with` block, or when
-    it is garbage collected. A closed stream ends.
+    sender is destroyed, earlier emissions are still delivered, then `SenderDestroyed` is raised.
+    `close()`, `await aclose()`, the end of an `async with` block, and garbage collection disconnect
+    the stream. A closed stream ends. Several tasks may share a stream; each emission is delivered
+    to one of them. Use it on the loop's thread.
 
     Source: https://doc.qt.io/qt-6/signalsandslots.html
     """
@@ -123,10 +124,16 @@ def stream(
         async for value in qtloop.stream(slider.valueChanged, latest=True):
             await show(value)
 
-    It is connected by this call, not by the first iteration. `maxsize` bounds the number of
-    emissions that wait to be fetched, 0 is no bound; in a full buffer the `drop` policy gives up
-    the oldest or the newest one, and `lagged` counts them. `latest=True` keeps only the last
-    emission, as `maxsize=1` does. The emitting thread may be any; iterate on the loop's thread.
+    This call connects, not the first iteration. `maxsize` is the number of emissions that may wait
+    to be fetched; 0 is no bound. A full buffer drops its oldest emission or, with `drop="newest"`,
+    the new one, and `lagged` counts the dropped ones. `latest=True` keeps only the last emission,
+    as `maxsize=1` does. Call it and iterate on the loop's thread; any thread may emit.
+
+    TypeError is raised for a value that is no signal of an object, ValueError for options that
+    contradict each other, RuntimeError if the thread has no loop, `SenderDestroyed` if the sender
+    is destroyed.
+
+    Source: https://doc.qt.io/qt-6/signalsandslots.html
     """
     if maxsize < 0:
         raise ValueError(f"maxsize must be 0 (no bound) or positive, not {maxsize}")
@@ -143,10 +150,15 @@ def once(signal: Any) -> Coroutine[Any, Any, Any]:
         async with asyncio.timeout(5):
             code = await qtloop.once(dialog.finished)
 
-    It is connected by this call: an emission between the call and the `await` is not lost. The
-    result is the argument of a signal that has one, else the tuple of all arguments, so `()` of a
-    signal that has none. `SenderDestroyed` is raised if the sender is destroyed before. When the
-    wait ends, by a cancellation too, the signal is disconnected.
+    This call connects: an emission between the call and the `await` is not lost. The result is the
+    argument of a signal that has one, else the tuple of all arguments, so `()` of a signal that has
+    none. When the wait ends, also by a cancellation, the signal is disconnected. Call and await it
+    on the loop's thread; any thread may emit.
+
+    `SenderDestroyed` is raised if the sender is destroyed first, TypeError for a value that is no
+    signal of an object, RuntimeError if the thread has no loop.
+
+    Source: https://doc.qt.io/qt-6/signalsandslots.html
     """
     coroutine: Any = _first(SignalStream(signal, maxsize=1, drops_newest=True, once=True))
     coroutine.__qualname__ = "qtloop.once"  # "coroutine 'qtloop.once' was never awaited"

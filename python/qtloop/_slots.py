@@ -1,4 +1,4 @@
-"""Where Qt's calls and coroutines meet: asyncClose and asyncWrap; asyncSlot has its own file."""
+"""asyncClose and asyncWrap, which join calls of Qt and coroutines."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ def asyncClose() -> Callable[[Callable[_P, Coroutine[Any, Any, _T]]], Callable[_
 def asyncClose(fn: Any = None) -> Any:
     """Make a coroutine function a plain one, for `closeEvent` and others that Qt waits for.
 
-    It returns when the coroutine is done; tasks and windows go on meanwhile, in a nested Qt loop.
-    The result is the coroutine's, or None if that was cancelled. If the loop is stopped meanwhile,
-    the result is None too, and the coroutine is one of the tasks that are left.
+    It returns when the coroutine has completed. During the wait a nested event loop serves windows
+    and tasks. The result is the coroutine's, or None if that was cancelled. If the loop is stopped
+    or the application quits, the coroutine has `loop.quit_grace` seconds to complete; after that
+    the result is None, and the coroutine's task stays pending. Call it on the thread of a
+    `QEventLoop`; without one RuntimeError is raised.
+
+    Source: https://doc.qt.io/qt-6/qwidget.html#closeEvent
     """
     if fn is None:
         return asyncClose  # written with parentheses

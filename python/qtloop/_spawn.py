@@ -26,8 +26,14 @@ def spawn(
 
         qtloop.spawn(self.poll(), parent=self)
 
-    An exception of the coroutine is reported as one of an `asyncSlot`. The task is cancelled when
-    the QObject `parent` is destroyed. If the loop does not run yet, the task starts with it.
+    It belongs to the loop of the calling thread, and starts in the loop's next turn. `name` and
+    `context` are those of `create_task()`; a context needs Python 3.11. An exception of the
+    coroutine is passed to `sys.excepthook`, or to the loop's exception handler if the program has
+    set no hook; a cancellation is not reported. The task is cancelled when the QObject `parent` is
+    destroyed, on any thread.
+
+    TypeError is raised if `coro` is no coroutine or `parent` no QObject, RuntimeError if the thread
+    has no loop or `parent` was destroyed.
 
     Source: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
     """
@@ -44,7 +50,7 @@ def spawn(
 
 
 def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> asyncio.Task[_T]:
-    """Starts a task as `spawn()` does. Its exception is the caller's to report."""
+    """Starts a task as `spawn()` does, but reports no exception: the caller does."""
     try:
         loop = thread_loop()
         scope = None if parent is None else scope_of(parent, loop)

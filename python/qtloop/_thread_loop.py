@@ -1,4 +1,4 @@
-"""The loop of the calling thread, for slots: windows and their slots may exist before it runs."""
+"""The loop of the calling thread, for slots, which Qt may call before the loop runs."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class _Transport(asyncio.BaseTransport):
         self._loop.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
-        """Lose the connection; a callback of the loop, which enters the connection's context."""
+        """Call `_lose()` in the connection's context. The loop calls this as a callback."""
         self._io.call(self._lose, error)
 
     def _lose(self, error: BaseException | None) -> None:

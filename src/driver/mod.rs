@@ -57,8 +57,9 @@ struct Level {
 
 /// A loop without a front end. Jobs can be queued at any time; they run while the driver is attached to Qt.
 ///
-/// An attached driver is served whenever Qt processes events on its thread. A *run* ([`begin_run`](Driver::begin_run)) adds an
-/// end to that: [`stop`](Driver::stop), and the application's quit, end the Qt loop of the run.
+/// Qt serves an attached driver whenever it processes events on the driver's thread. A *run*
+/// ([`begin_run`](Driver::begin_run)) adds an end: [`stop`](Driver::stop) exits the Qt loop of the
+/// run, and no outermost turn begins after the application's quit.
 pub struct Driver<J> {
     reactor: RefCell<Reactor<J>>,
     host: RefCell<Option<Host>>,
@@ -66,7 +67,7 @@ pub struct Driver<J> {
     exit_run: RefCell<Option<Rc<dyn Fn()>>>,
     /// The same while there is no run. Returns false if no Qt loop can be exited.
     exit_unrun: RefCell<Option<Rc<dyn Fn() -> bool>>>,
-    /// How often the application had emitted `aboutToQuit` when the run began.
+    /// The number of times that the application had emitted `aboutToQuit` when the run began.
     quits_before: Cell<u32>,
     /// See [`set_paused`](Driver::set_paused).
     paused: Cell<bool>,
@@ -83,16 +84,16 @@ pub struct Driver<J> {
     rest: Cell<u64>,
     /// The host comes again as soon as Qt has had its turn.
     armed: Cell<bool>,
-    /// The host's timer is set for a rest or a retry.
+    /// The host's timer is set for a [`REST`] or a [`RETRY`].
     resting: Cell<bool>,
     /// The next batch is the last.
     stopping: Cell<bool>,
     /// `exit_run` was called: no more outermost turns in this run.
     exited: Cell<bool>,
-    /// How many Qt loops wait for the effect of a job, whatever else has ended.
+    /// How many Qt loops of [`hold`](Driver::hold) are under way.
     held: Cell<usize>,
     error: RefCell<Option<io::Error>>,
-    /// In a forked child, the depth at which it was forked: what it runs further in is not this loop.
+    /// In a forked child, the depth of turns at the fork; no deeper turns begin. See `after_fork`.
     forked_at: Cell<Option<usize>>,
     /// Whose host it is. Rust keeps a driver on its thread, but the Python face orders its calls by a lock, and a
     /// mistaken call from another thread must not touch Qt.
@@ -134,8 +135,9 @@ impl<J: Recur + 'static> Driver<J> {
     /// Attaches the driver to this thread's Qt event loop, until [`detach`](Driver::detach). Qt wakes `front_end` for turns
     /// whenever it processes events on this thread.
     ///
-    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn. It exits the Qt loop
-    /// that serves the driver. If it returns false, the stop waits for the next run.
+    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn.
+    /// It exits the Qt loop that serves the driver. If it returns false, the stop stays pending: for
+    /// the next run, or for `exit` at the end of the next turn.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -155,8 +157,8 @@ impl<J: Recur + 'static> Driver<J> {
         Ok(())
     }
 
-    /// Detaches the driver from Qt. No turn begins after this; what is queued stays queued. On another thread than that of
-    /// `attach`, Qt's objects are destroyed later, by that thread.
+    /// Detaches the driver from Qt. No turn begins after this, and queued jobs stay queued. If it is
+    /// called on another thread than that of `attach`, that thread destroys the host later.
     pub fn detach(&self) {
         let host = self.host.take();
         self.exit_unrun.take();
@@ -165,9 +167,10 @@ impl<J: Recur + 'static> Driver<J> {
         drop(host);
     }
 
-    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at the end of the turn that
-    /// finds a [`stop`](Driver::stop). The application's `aboutToQuit` ends the run too: the batch under way is then the
-    /// last, and what the quit has made ready stays queued. The driver must be attached, on this thread.
+    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at the
+    /// end of the turn that finds a [`stop`](Driver::stop). The application's `aboutToQuit` ends the
+    /// run too: the batch under way is then the last, and jobs that the quit has made ready stay
+    /// queued. The driver must be attached, on this thread.
     pub fn begin_run(&self, exit: impl Fn() + 'static) {
         let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
         self.quits_before.set(quits);
@@ -179,7 +182,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.arm();
     }
 
-    /// Ends the run, after its Qt loop has returned. A stop without effect is forgotten.
+    /// Ends the run, after its Qt loop has returned. Clears a stop that has not had its effect.
     pub fn end_run(&self) {
         let exit = self.exit_run.take();
         self.stopping.set(false);
@@ -196,7 +199,8 @@ impl<J: Recur + 'static> Driver<J> {
         self.exit_run.borrow().is_some()
     }
 
-    /// Pauses outermost turns of a run, for a Qt loop that is probably about to quit; nested ones go on.
+    /// Pauses or resumes the outermost turns of a run, for a Qt loop that is probably about to quit.
+    /// Nested turns are not paused.
     pub fn set_paused(&self, paused: bool) {
         self.paused.set(paused);
         if !paused && self.is_here() {
@@ -204,7 +208,9 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Gives a forked child a poller of its own; see [`Reactor::after_fork`]. No turns begin inside of the job that forked.
+    /// Gives a forked child its own poller; see [`Reactor::after_fork`]. Until the child calls
+    /// `attach` or `begin_run`, no turns begin inside the job that forked, or none at all if it was
+    /// no job.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -218,26 +224,27 @@ impl<J: Recur + 'static> Driver<J> {
         Ok(())
     }
 
-    /// Whether the driver hangs on a Qt loop.
+    /// Whether the driver is attached to Qt.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.host.borrow().is_some()
     }
 
-    /// Whether it was `stop`, and not Qt, that ended the Qt loop of the run, or of the last one.
+    /// Whether `stop`, and not Qt, ended the Qt loop of this run or, outside of a run, of the last one.
     #[must_use]
     pub fn has_exited(&self) -> bool {
         self.exited.get()
     }
 
-    /// Requests a turn within a few milliseconds, for jobs that cannot run yet. Call it after the turn.
+    /// Requests a turn 5 ms from now, for jobs that cannot run yet. Call it after the turn.
     pub fn retry_soon(&self) {
         if self.is_here() && !self.armed.get() {
             self.arm_in(RETRY);
         }
     }
 
-    /// Runs `wait`, a Qt loop that only a job can end. Turns go on in there, even if the driver's own Qt loop is ending.
+    /// Runs `wait`, a nested event loop that only a job can exit. Turns run in it even if the Qt loop
+    /// of the run is ending.
     pub fn hold<R>(&self, wait: impl FnOnce() -> R) -> R {
         self.held.set(self.held.get() + 1);
         self.arm_now();
@@ -388,7 +395,8 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow().poller()
     }
 
-    /// Ends the Qt loop that serves this driver, after the batch that is under way, or else after one more.
+    /// Exits the Qt loop of the run after the batch under way, or after one more batch. Outside of a
+    /// run, calls the `exit` of [`attach`](Driver::attach) instead.
     pub fn stop(&self) {
         self.stopping.set(true);
         self.arm_now();
@@ -483,7 +491,7 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Arms the host, or the alarm, for what is to come next. With `rests`, ready jobs wait for [`REST`].
+    /// Arms the host, or the alarm, for the next turn. With `rests`, ready jobs wait for [`REST`].
     fn settle(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
@@ -517,8 +525,8 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Whether no turn of this depth may begin, nor a batch of it: because the run's Qt loop is ending, or because a forked
-    /// child runs a loop of its own inside of a job.
+    /// Whether no turn, and no batch of a turn, may begin at this depth. Either the Qt loop of the run
+    /// is ending, or the process is a forked child and the depth is inside the job that forked.
     fn is_over(&self, depth: usize) -> bool {
         let saw_quit = || {
             let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
@@ -558,7 +566,7 @@ impl<J: Recur + 'static> Driver<J> {
         if self.is_over(self.depth.get() + 1) {
             self.disarm();
         } else {
-            // Exited or not, inside of a Qt loop that a job runs turns go on: only they may be able to end it.
+            // Also if the run was exited: only a turn may be able to exit a Qt loop that a job runs.
             self.settle(rests);
         }
     }

@@ -14,8 +14,8 @@ const POLL: Duration = Duration::from_micros(50);
 /// tasks, and the second one runs them.
 const IO_BATCHES: u32 = 2;
 
-/// A turn that [rests if it spins](Turn::rest_if_spinning) does so after this many batches in a row that took less than this
-/// each and brought nothing from outside.
+/// A turn that [rests if it spins](Turn::rest_if_spinning) does so after this many batches in a row
+/// that took less than this time each and brought no timer, descriptor or job of another thread.
 const SPINNING_BATCHES: u32 = 64;
 const SPINNING: Duration = Duration::from_micros(50);
 
@@ -62,11 +62,11 @@ pub struct Turn<J: Recur + 'static> {
     saw_io: bool,
     /// And since the last wait for more.
     lingers: bool,
-    /// The level of the turn further out.
+    /// The level of the enclosing turn.
     outer: Level,
-    /// The job that waits further out may be what this turn's jobs spin for.
+    /// See [`rest_if_spinning`](Turn::rest_if_spinning).
     may_rest: bool,
-    /// When the last batch began, and how many spinning ones there were in a row.
+    /// When the last batch began, and the number of spinning batches in a row.
     batch_begun: Time,
     spinning: u32,
 }
@@ -75,7 +75,7 @@ impl<J: Recur + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
-        // A wait that is held may be without an exec(), while Qt quits.
+        // While Qt quits, a loop of `hold` processes events without an exec(), at the same level.
         let held = i32::try_from(driver.held.get()).unwrap_or(i32::MAX);
         let level = app::level().saturating_add(held);
         let is_same = driver.depth.get() > 1 && outer.level == level;
@@ -119,13 +119,14 @@ impl<J: Recur + 'static> Turn<J> {
         self.driver.depth()
     }
 
-    /// Has this turn end, and the next one come a millisecond later, when its jobs do nothing but queue each other. For a turn
-    /// inside of a job: what they wait for may be the end of that job, as where anyio cancels a task that has a dialog open.
+    /// Ends this turn when its jobs only queue each other, and begins the next one a millisecond later.
+    /// For a turn inside a job, whose jobs may spin until that job returns: anyio does so when it
+    /// cancels a task that has a dialog open.
     pub fn rest_if_spinning(&mut self) {
         self.may_rest = true;
     }
 
-    /// Whether this batch is to wait for a rest.
+    /// Whether this batch must wait for a rest.
     fn is_spinning(&mut self, now: Time, is_outside: bool) -> bool {
         let is_quick = now < self.batch_begun + SPINNING;
         self.spinning = if is_quick && !is_outside {

@@ -1,4 +1,4 @@
-//! The application object's events, passed on to a Python callback.
+//! Passes events of the application object to a Python callback.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -9,14 +9,15 @@ use pyo3::prelude::*;
 use super::gil;
 use crate::qt::app;
 
-/// The callback, a reference of our own; null if there is none. Not a cell with a lock: Qt calls in without the GIL.
+/// A strong reference to the callback; null if there is none. Atomic, because Qt calls `notify`
+/// without the GIL.
 static CALLBACK: AtomicPtr<ffi::PyObject> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Replaces the callback.
 pub(super) fn watch(py: Python<'_>, callback: Option<Py<PyAny>>) {
     let pointer = callback.map_or(std::ptr::null_mut(), Py::into_ptr);
     let before = CALLBACK.swap(pointer, Ordering::AcqRel);
-    // SAFETY: the reference was ours.
+    // SAFETY: `CALLBACK` owned the reference.
     drop(unsafe { Bound::from_owned_ptr_or_opt(py, before) });
     app::watch(notify);
 }
@@ -35,13 +36,13 @@ fn notify(event: app::Event) {
     gil::enter(|py| {
         // Read again with the GIL: only its holder replaces the callback.
         let callback = CALLBACK.load(Ordering::Acquire);
-        // SAFETY: the pointer is null or our reference, and nobody drops that meanwhile.
+        // SAFETY: the pointer is null or a reference that `CALLBACK` owns; dropping it takes the GIL.
         let Some(callback) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, callback) }) else {
             return;
         };
         match callback.call1((name,)) {
             Ok(_) => {}
-            // It is the program's, which Qt is about to return to. SAFETY: the lock is held.
+            // The program's code raises it when Qt returns to that. SAFETY: the GIL is held.
             Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => unsafe {
                 ffi::PyErr_SetInterrupt();
             },

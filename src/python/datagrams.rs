@@ -113,7 +113,7 @@ impl Datagrams {
                 end.drop_write(py, "socket.send() raised exception.")?;
                 return Ok(());
             }
-            // Where there is no single other end, asyncio tries as long as the socket is open.
+            // Without a remote address, asyncio keeps sending until the socket is closed.
             if end.protocol(py).is_some()
                 && let Sent::Failed(error) = post.send(end, transport, &data, address)?
             {

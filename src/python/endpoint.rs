@@ -26,7 +26,7 @@ pub(super) struct Inner {
     /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
     /// had to wait. As in asyncio, where a handle remembers.
     contexts: RefCell<[Option<Py<PyAny>>; 2]>,
-    /// The context of the connection, if the transport was given one: then both sides run in it.
+    /// The context of the connection, if the transport was given one; both sides then run in it.
     given: RefCell<Option<Py<PyAny>>>,
     /// `None` after `connection_lost`.
     protocol: RefCell<Option<Py<PyAny>>>,
@@ -189,14 +189,14 @@ impl Endpoint {
         drop(protocol);
     }
 
-    /// Returns a context for the protocol's methods on that side, one that can be entered.
+    /// Returns a context for the protocol's methods on that side. It can be entered.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
         let context = self.get(py).context(py, side(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Call a method of the protocol in the context of the connection, if it has one, and else in the current context.
-    /// Must not be called from a method of the protocol: the context is in use there.
+    /// Call a method of the protocol in the context of the connection; without one, in the current
+    /// context. Must not be called from a method of the protocol: the context is in use there.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -214,8 +214,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint of a descriptor. After `quiet` dropped writes, each further one is logged. `context` is the context of the
-    /// connection, if it has one.
+    /// Makes an endpoint of a descriptor. After `quiet` dropped writes, each further one is logged.
+    /// `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
@@ -255,7 +255,7 @@ impl Endpoint {
     ) -> PyResult<()> {
         match self.get(py).context(py, side) {
             Some(context) => run_in(context, work),
-            None => Ok(()), // The collector has been here.
+            None => Ok(()), // the garbage collector has cleared it
         }
     }
 }
@@ -265,7 +265,7 @@ impl Endpoint {
 fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = context.py();
     let mut context = context;
-    // SAFETY: it is a context, and the lock is held.
+    // SAFETY: it is a context, and the GIL is held.
     unsafe {
         if ffi::PyContext_Enter(context.as_ptr()) < 0 {
             ffi::PyErr_Clear();
@@ -282,7 +282,7 @@ fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyR
 
 /// Returns the context, or a copy if the context is in use.
 fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: it is a context, and the lock is held.
+    // SAFETY: it is a context, and the GIL is held.
     unsafe {
         if ffi::PyContext_Enter(context.as_ptr()) == 0 {
             ffi::PyContext_Exit(context.as_ptr());
@@ -315,7 +315,7 @@ impl Inner {
         let given = self.given(py).map(Bound::unbind);
         let context = match given {
             Some(given) => given,
-            // SAFETY: the lock is held.
+            // SAFETY: the GIL is held.
             None => unsafe {
                 Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()
             },

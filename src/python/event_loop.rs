@@ -37,7 +37,7 @@ use crate::reactor::{Recur, Side, Time, TimerKey};
 /// The Qt loop of a run, which `stop()` exits.
 #[derive(Clone)]
 enum HostLoop {
-    /// The application's `exec()`; the application does not quit with the loop.
+    /// The application's `exec()`. The end of the run does not quit the application.
     Application,
     /// The `exec()` of this thread's `QThread`.
     Thread,
@@ -55,7 +55,7 @@ pub(super) struct State {
     pub(super) debug: Cell<bool>,
     /// The thread that runs the loop, or a turn of it.
     thread_id: Cell<Option<u64>>,
-    /// The turn under way is inside of another loop's run.
+    /// Another loop was the running loop when the turn under way began.
     is_inside_another: Cell<bool>,
     pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
     /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
@@ -68,7 +68,8 @@ pub(super) struct State {
     pub(super) buffer: RefCell<Buffer>,
     /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
     deferred: RefCell<Vec<(usize, Job)>>,
-    /// This is a forked child, and the job that has forked has not returned: see [`running::leave_forked_task`].
+    /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
+    /// returned: see [`running::leave_forked_task`].
     is_forked: Cell<bool>,
 }
 
@@ -125,7 +126,7 @@ impl State {
         }
         let outer = match Outer::replace(event_loop) {
             Ok(outer) => outer,
-            // Nothing has run and nothing is lost: the jobs wait for the next turn.
+            // No job has run, and none is lost: they wait for the next turn.
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
         let is_nested = depth > 1 || outer.has_task();
@@ -144,7 +145,7 @@ impl State {
         if is_nested {
             self.nested_turns.set(self.nested_turns.get() + 1);
             turn.rest_if_spinning();
-            // A callback that could not be entered would be lost, and the report of its error with it.
+            // Without room on the stack a callback would be lost, and the report of its error, too.
             has_room = match event_loop.call_method0(intern!(py, "_has_room")) {
                 Err(error) if !error.is_instance_of::<PyRecursionError>(py) => {
                     result = result.and(Err(error));
@@ -190,8 +191,9 @@ impl State {
         }
     }
 
-    /// Stops the loop by the error of a turn. If nobody runs the loop, nobody would raise a KeyboardInterrupt: then it is
-    /// set anew, and the program's own code raises it when Qt returns to that.
+    /// Stops the loop by the error of a turn. `is_run` is false if neither a run nor an attach() is
+    /// under way. Then no code of ours would raise a KeyboardInterrupt, so the signal is set again, and
+    /// the program's own code raises it when Qt returns to that.
     fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr, is_run: bool) {
         if is_run || !error.is_instance_of::<PyKeyboardInterrupt>(event_loop.py()) {
             return self.fail(event_loop, error);
@@ -199,11 +201,12 @@ impl State {
         if let Ok(driver) = self.driver() {
             driver.stop();
         }
-        // SAFETY: the lock is held.
+        // SAFETY: the GIL is held.
         unsafe { ffi::PyErr_SetInterrupt() };
     }
 
-    /// Stops the loop by an error. The first one is kept for `run_forever` to raise; nobody could raise a second one.
+    /// Stops the loop by an error. The first one is kept for `run_forever` to raise; a second one is
+    /// only reported.
     fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let first = self.fatal.borrow().is_none();
         if first {
@@ -284,8 +287,8 @@ impl State {
         })
     }
 
-    /// A turn of this depth begins. Handles of an earlier one may have waited for a context that is entered outside of any
-    /// turn, such as that of a task that has started eagerly in a slot.
+    /// Queues deferred handles again when a turn of this depth begins. They may have waited for a
+    /// context that was entered outside of any turn, such as that of a task started eagerly in a slot.
     fn retry_deferred(&self, depth: usize) {
         self.bring_back(depth - 1);
     }
@@ -325,7 +328,8 @@ impl State {
         }
     }
 
-    /// Exits the program's own `exec()`, outside of a run. False if there is none, or if it is another loop's run.
+    /// Exits the program's own `exec()`, outside of a run. Returns false if no Qt loop runs, or if
+    /// another loop was the running loop when the turn began.
     fn exit_unrun(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;
@@ -402,7 +406,7 @@ pub(super) fn os_error(error: io::Error) -> PyErr {
     }
 }
 
-/// asyncio's debug mode notes where each coroutine was made.
+/// Switches the record of where each coroutine was made, for asyncio's debug mode.
 fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
     event_loop.call_method1(name, (on,)).map(drop)
@@ -515,8 +519,7 @@ impl EventLoop {
         }
     }
 
-    /// Whether the loop is the running loop: in its turns, and while run_forever(), run_until_complete() or an attach()
-    /// is under way.
+    /// Whether the loop is the running loop: in its turns, and during a run or an attach().
     fn is_running(&self, py: Python<'_>) -> bool {
         self.state(py).thread_id.get().is_some()
     }
@@ -591,8 +594,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Have Qt serve the loop on this thread, until _detach(). Nothing changes if it does so already. The application must
-    /// exist.
+    /// Attach the loop to Qt on this thread, until _detach(). No effect if it is attached here already.
+    /// The application must exist.
     fn _attach(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let state = slf.get().state(py);
@@ -621,14 +624,14 @@ impl EventLoop {
         driver.attach(front_end, exit).map_err(os_error)
     }
 
-    /// Take the loop off Qt, from any thread. Handles wait for the next time.
+    /// Detach the loop from Qt; callable on any thread. Handles wait for the next _attach().
     fn _detach(&self, py: Python<'_>) {
         if let Ok(driver) = self.driver(py) {
             driver.detach();
         }
     }
 
-    /// Whether Qt serves the loop.
+    /// Whether the loop is attached to Qt.
     fn _is_attached(&self, py: Python<'_>) -> bool {
         self.driver(py).is_ok_and(|driver| driver.is_attached())
     }
@@ -638,8 +641,8 @@ impl EventLoop {
         self.driver(py).is_ok_and(|driver| driver.is_run())
     }
 
-    /// Begin a run on this thread, after _attach(). `host_loop` says which Qt loop _exec() is to run: "application",
-    /// "thread" or "nested".
+    /// Begin a run on this thread, after _attach(). `host_loop` is the Qt loop that _exec() will run:
+    /// "application", "thread" or "nested".
     fn _begin_run(&self, py: Python<'_>, host_loop: &str) -> PyResult<()> {
         let host_loop = match host_loop {
             "application" => HostLoop::Application,
@@ -689,7 +692,7 @@ impl EventLoop {
         }))
     }
 
-    /// Pause turns of the run for a Qt loop that is probably about to quit, or let them go on.
+    /// Pause or resume the outermost turns of the run, for a Qt loop that is probably about to quit.
     fn _set_paused(&self, py: Python<'_>, paused: bool) {
         if let Ok(driver) = self.driver(py) {
             driver.set_paused(paused);
@@ -748,7 +751,7 @@ impl EventLoop {
         self.driver(py).is_ok_and(|driver| driver.has_exited())
     }
 
-    /// Whether an exception has stopped the loop, and is yet to be raised.
+    /// Whether an exception has stopped the loop and has not been raised yet.
     fn _has_fatal(&self, py: Python<'_>) -> bool {
         self.state(py).fatal.borrow().is_some()
     }

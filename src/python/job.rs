@@ -12,7 +12,7 @@ use crate::reactor::{Recur, Side};
 pub(super) enum Kind {
     /// A handle that runs once.
     Plain,
-    /// A handle of ours that runs once and has a lock, for other threads to cancel it.
+    /// A handle of ours that runs once and has a lock, so that other threads can cancel it.
     ThreadSafe,
     /// A timer handle of ours.
     Timer,

@@ -54,8 +54,9 @@ mod _native {
         app::exists()
     }
 
-    /// Have `callback(event)` called on the application's thread, from now on, when the application is "made", when it
-    /// "quits" (aboutToQuit) or is "destroyed", and when a second one is made ("doubled"). None ends that.
+    /// Call `callback(event)` on the application's thread, from now on, when the application is "made",
+    /// when it "quits" (aboutToQuit) or is "destroyed", and when a second one is made ("doubled").
+    /// None ends that.
     #[pyfunction]
     fn watch_application(py: Python<'_>, callback: Option<Py<PyAny>>) {
         super::application::watch(py, callback);

@@ -1,8 +1,8 @@
 //! asyncio's running loop and current task of this thread, which a turn replaces and restores.
 //!
-//! A turn may begin in a slot, inside of a task's step (a modal dialog) or inside of another loop's turn. For the time of
-//! the turn its loop is the running loop, and no task is current. asyncio's own C functions do the replacement: no Python
-//! code runs in which a signal handler could raise.
+//! A turn may begin in a slot, inside a task's step (a modal dialog) or inside another loop's turn. For
+//! the time of the turn its loop is the running loop, and no task is current. asyncio's own C functions
+//! do the replacement: no Python code runs in which a signal handler could raise.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -27,7 +27,8 @@ static FUNCTIONS: PyOnceLock<Functions> = PyOnceLock::new();
 
 fn functions(py: Python<'_>) -> PyResult<&Functions> {
     FUNCTIONS.get_or_try_init(py, || {
-        // First: an asyncio that is imported by `_asyncio` finds that incomplete, and does without it.
+        // First: if `_asyncio` imported asyncio, asyncio would find an incomplete `_asyncio` and use
+        // its Python code instead.
         py.import("asyncio")?;
         let native = py.import("_asyncio")?;
         let sys = py.import("sys")?;
@@ -85,7 +86,8 @@ fn swap_current_task<'py>(
     Ok(before)
 }
 
-/// What was there before a turn: the running loop with its current task, and the hooks for asynchronous generators.
+/// The state of the thread before a turn: the running loop with its current task, and the hooks for
+/// asynchronous generators.
 pub(super) struct Outer<'py> {
     event_loop: Option<Bound<'py, PyAny>>,
     task: Option<Bound<'py, PyAny>>,
@@ -98,7 +100,7 @@ impl<'py> Outer<'py> {
     pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<Outer<'py>> {
         let py = event_loop.py();
         let running = running_loop(py)?;
-        // First the task, while its loop is still the running one.
+        // The task first, while its loop is still the running one.
         let task = match &running {
             Some(running) => swap_current_task(running, None)?,
             None => None,
@@ -148,12 +150,12 @@ impl<'py> Outer<'py> {
         self.event_loop.is_some() && self.is_foreign_to(event_loop)
     }
 
-    /// Whether a task's step goes on further out.
+    /// Whether the turn is inside a task's step.
     pub(super) fn has_task(&self) -> bool {
         self.task.is_some()
     }
 
-    /// Puts everything back. `event_loop` is the one of the turn, for the report of an error.
+    /// Restores the state. `event_loop` is the turn's loop, for the report of an error.
     pub(super) fn restore(self, event_loop: &Bound<'py, PyAny>) {
         let py = event_loop.py();
         let mut results = Vec::new();
@@ -199,7 +201,7 @@ pub(super) fn leave_forked_task(
     }
 }
 
-/// Fails where asyncio's functions are not there, once, when the module is loaded.
+/// Looks the functions up when the module is loaded, so that a missing one fails the import.
 pub(super) fn init(py: Python<'_>) -> PyResult<()> {
     functions(py)
         .map(drop)

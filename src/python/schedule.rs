@@ -67,8 +67,8 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// What `create_future` and `create_task` make things by.
 struct Made {
     future: Py<PyAny>,
-    /// The names of `asyncio.tasks`. `Task` is looked up for each call, as asyncio does it: programs replace it, and
-    /// nest_asyncio does so by the class that is written in Python.
+    /// The names of `asyncio.tasks`. `Task` is looked up for each call, as in asyncio, because programs
+    /// replace it: nest_asyncio, for example, by the class that is written in Python.
     tasks: Py<PyDict>,
     /// asyncio's own method, for debug mode, task factories and what else is rare.
     create_task: Py<PyAny>,

@@ -72,8 +72,8 @@ pub(super) struct Stream(Guarded<Flow>);
 
 #[pymethods]
 impl Stream {
-    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`; without one, each side
-    /// runs in a copy of the context in which it was watched last.
+    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`; without
+    /// one, each side runs in a copy of the context in which its watch was set.
     #[new]
     #[pyo3(signature = (event_loop, fd, medium, context=None))]
     fn new(

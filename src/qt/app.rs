@@ -19,7 +19,7 @@ cpp! {{
     struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
 }}
 
-/// What happens to the application object; see `cpp/host.h`.
+/// An event of the application object; see `cpp/host.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It was made, or exists when [`watch`] is called. Its constructor may not have returned.
@@ -34,8 +34,8 @@ pub enum Event {
 
 static NOTIFY: OnceLock<fn(Event)> = OnceLock::new();
 
-/// Has `notify` called, on the application's thread, for each event of the application object from now on. Only the first
-/// call in a process has an effect.
+/// Calls `notify`, on the application's thread, for each event of the application object from now on.
+/// Only the first call in a process has an effect.
 pub fn watch(notify: fn(Event)) {
     extern "C" fn trampoline(event: c_int) {
         let event = match event {
@@ -45,7 +45,7 @@ pub fn watch(notify: fn(Event)) {
             _ => Event::Doubled,
         };
         if let Some(notify) = NOTIFY.get() {
-            // Qt's frames below must not be unwound.
+            // A panic must not unwind through Qt's frames.
             contain(|| notify(event));
         }
     }

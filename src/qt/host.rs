@@ -20,11 +20,12 @@ type Turn = Rc<dyn Fn()>;
 
 /// A `QObject` with a notifier and a timer. Qt needs an application object before there can be one.
 ///
-/// It should be dropped on its own thread. Dropped on another one, it calls no more turns, and what Qt may be using at this
-/// moment is kept until its thread makes or drops another host.
+/// Drop it on its own thread. If it is dropped on another one, it begins no more turns, and its
+/// descriptor and closure, which Qt may be using, are kept until its thread makes or drops another
+/// host.
 pub struct Host(Option<Parts>);
 
-/// What a host consists of, until its thread frees it.
+/// The parts of a host, which its thread frees.
 struct Parts {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
@@ -33,7 +34,7 @@ struct Parts {
     thread: ThreadId,
 }
 
-// SAFETY: parts are only sent into `RETIRED`, where they are touched again by their own thread alone.
+// SAFETY: parts are only sent into `RETIRED`, from which `free_retired` takes those of its thread.
 unsafe impl Send for Parts {}
 
 /// Hosts that were dropped on another thread than their own.
@@ -53,7 +54,8 @@ fn free_retired() {
 impl Parts {
     /// Call on the host's own thread.
     fn free(self) {
-        // SAFETY: freed once, here. No call begins after it, and one that is under way holds its own share of the closure.
+        // SAFETY: freed once, here. No call begins after it, and one that is under way holds a
+        // reference to the closure.
         unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
     }
 }
@@ -136,7 +138,7 @@ impl Drop for Host {
             parts.free();
             free_retired();
         } else {
-            // SAFETY: alive until its own thread frees it.
+            // SAFETY: the host is alive until its own thread frees it.
             unsafe { ffi::qtloop_host_retire(parts.host.as_ptr()) };
             let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
             retired.push(parts);

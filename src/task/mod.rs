@@ -1,6 +1,6 @@
 //! Tasks: futures that run on the thread of a Qt loop, inside it.
 //!
-//! A [`Loop`] hangs on the Qt event loop of its thread; while that runs, whoever runs it, tasks run. [`spawn_local`] begins
+//! A [`Loop`] is attached to the Qt event loop of its thread; while any code runs that, tasks run. [`spawn_local`] begins
 //! one, a [`Handle`] does so from other threads, a [`JoinHandle`] waits for its end. Nothing here is `Send` but what has to be: a
 //! task may hold widgets, `Rc`s and `RefCell`s.
 //!

@@ -306,7 +306,7 @@ assert type(_binding.application()).__name__ == "QCoreApplication"
 
 @each_binding
 @pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
-def test_display_that_does_not_answer_is_none(name: str, variable: str) -> None:
+def test_display_that_does_not_answer_counts_as_no_display(name: str, variable: str) -> None:
     code = f"""
 import os
 for other in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):

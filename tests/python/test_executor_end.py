@@ -164,7 +164,7 @@ def test_end_of_a_with_block_waits_for_a_job_without_a_limit(
 
 
 @needs_binding
-def test_shorter_timeout_of_the_shutdown_is_obeyed(app: Any) -> None:
+def test_timeout_shorter_than_the_grace_limits_the_shutdown(app: Any) -> None:
     may_end = threading.Event()
 
     async def main() -> None:

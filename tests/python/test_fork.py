@@ -145,7 +145,8 @@ def test_loop_that_was_made_before_a_fork_runs_in_the_child(child: Child) -> Non
 def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> None:
     program = f"""
         import multiprocessing
-        from concurrent.futures.process import ProcessPoolExecutor  # else lazy on 3.15, and PySide6 6.12 breaks that
+        # Not from concurrent.futures: there it is lazy on 3.15, and PySide6 6.12 breaks that.
+        from concurrent.futures.process import ProcessPoolExecutor
         context = multiprocessing.get_context({method!r})
         def use():
             process = context.Process(target=os.getpid)

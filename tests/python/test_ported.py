@@ -38,7 +38,7 @@ NEED_A_BINDING = [
 # qasync and quamash
 
 
-def test_names_that_need_no_binding_are_there() -> None:
+def test_names_that_need_no_binding_are_defined() -> None:
     assert qasync.asyncio is asyncio
     assert qasync.logger is logging.getLogger("qtloop")
     assert qasync.QSelectorEventLoop is qasync.QEventLoop
@@ -84,7 +84,7 @@ def test_without_a_binding_a_name_that_needs_one_says_what_to_install(
         getattr(qasync, name)
 
 
-def test_name_that_neither_has_is_no_attribute() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'qtloop' has no attribute 'QIOCPEventLoop'"):
         _ = qasync.QIOCPEventLoop
     assert not hasattr(qasync, "_QEventLoop")  # programs that find one replace its methods
@@ -371,7 +371,7 @@ def test_bindings_of_qtinter_without_a_binding_say_what_to_install(
         _ = bindings.QtCore
 
 
-def test_other_names_of_qtinter_are_there(app: Any) -> None:
+def test_other_names_of_qtinter_are_defined(app: Any) -> None:
     from qtloop import qtinter
 
     assert qtinter.QiBaseEventLoop is qtinter.QiSelectorEventLoop is qasync.QEventLoop

@@ -1,4 +1,4 @@
-"""What coroutines may finish when the loop is stopped or the application quits."""
+"""Coroutines that have `quit_grace` to complete after a stop or a quit of the application."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def opened(dialog: Any) -> asyncio.Future[int]:
 
 
 @pytest.mark.parametrize("work", [0.0, 0.05])
-def test_main_that_waits_for_a_dialog_goes_on_when_that_was_the_last_window(
+def test_main_that_waits_for_a_dialog_continues_when_that_was_the_last_window(
     quits: Any, work: float
 ) -> None:
     """A login, a check of the password, then the main window."""
@@ -251,7 +251,7 @@ def test_main_that_waits_for_a_dialog_goes_on_when_that_was_the_last_window(
     assert log == ["login", "again", "closed"]
 
 
-def test_main_that_goes_on_without_a_window_is_cancelled_after_quit_grace(
+def test_main_that_continues_without_a_window_is_cancelled_after_quit_grace(
     quits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(QEventLoop, "quit_grace", 0.05)
@@ -275,7 +275,7 @@ def test_main_that_goes_on_without_a_window_is_cancelled_after_quit_grace(
 def test_main_with_traffic_ends_with_the_last_window(
     quits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it awaits changes all the time, but not by the close: at the latest its grace ends it."""
+    """It awaits one future after another. The close of the window completes none of them."""
     monkeypatch.setattr(QEventLoop, "quit_grace", 0.1)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

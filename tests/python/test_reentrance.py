@@ -1,4 +1,4 @@
-"""Turns inside of turns: their number at one Qt level is bounded, and no callback is lost."""
+"""Nested turns: their number at one Qt loop level is bounded, and no callback is lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEEPEST = 16
 
 
 class Depth:
-    """Counts calls that are inside of each other."""
+    """Counts nested calls."""
 
     def __init__(self) -> None:
         self.now = self.deepest = self.calls = 0
@@ -53,7 +53,7 @@ def test_callbacks_that_process_events_nest_to_a_bound_and_all_run(loop: QEventL
     assert depth.calls == 600 and depth.deepest == DEEPEST
 
 
-def test_bound_holds_in_a_loop_that_nobody_runs(loop: QEventLoop, app: Any) -> None:
+def test_bound_holds_in_a_loop_without_a_run(loop: QEventLoop, app: Any) -> None:
     depth = Depth()
 
     def job() -> None:
@@ -111,7 +111,7 @@ def test_no_callback_is_lost_where_the_stack_has_no_room_for_it(loop: QEventLoop
     assert sorted(done) == list(range(200))
 
 
-def test_recursion_error_of_a_callback_is_reported_and_the_run_goes_on(
+def test_recursion_error_of_a_callback_is_reported_and_the_run_continues(
     loop: QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     def endless() -> None:
@@ -123,7 +123,7 @@ def test_recursion_error_of_a_callback_is_reported_and_the_run_goes_on(
 
 
 def test_task_that_waits_for_an_open_dialog_spins_without_load(loop: QEventLoop) -> None:
-    """anyio delivers a cancellation again and again until the task, which has the dialog open, takes it."""
+    """anyio repeats a cancellation until the task, which has a dialog open, has reacted."""
     dialog = QtWidgets.QDialog()
     spins = 0
 
@@ -144,7 +144,7 @@ def test_task_that_waits_for_an_open_dialog_spins_without_load(loop: QEventLoop)
     assert spins > 100
 
 
-def test_work_in_pieces_goes_on_at_full_speed_under_a_dialog(loop: QEventLoop) -> None:
+def test_work_in_pieces_is_not_slowed_down_under_a_dialog(loop: QEventLoop) -> None:
     dialog = QtWidgets.QDialog()
     pieces = 0
 
@@ -222,7 +222,7 @@ def test_second_application_ends_the_run_with_an_error_that_names_the_cure(child
     assert "make the QApplication before qtloop.run()" in printed or "singleton" in printed
 
 
-def test_interrupt_of_an_exec_with_a_loop_that_nobody_runs_reaches_the_program(
+def test_interrupt_of_an_exec_with_a_loop_without_a_run_reaches_the_program(
     child: Child,
 ) -> None:
     program = """

@@ -1,4 +1,4 @@
-"""A loop is served whenever Qt processes events on its thread, also while nobody runs it."""
+"""Qt serves a loop whenever it processes events on the loop's thread, also outside of a run."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def limit(app: Any) -> Iterator[None]:
 
 
 @each_way
-def test_task_that_sleeps_completes_in_a_loop_that_nobody_runs(
-    loop: QEventLoop, serve: Serve
-) -> None:
+def test_task_that_sleeps_completes_in_a_loop_without_a_run(loop: QEventLoop, serve: Serve) -> None:
     async def work() -> str:
         await asyncio.sleep(0.001)
         return await asyncio.to_thread(str, "from a thread")
@@ -87,7 +85,7 @@ def test_task_that_sleeps_completes_in_a_loop_that_nobody_runs(
 
 
 @each_way
-def test_connection_is_served_in_a_loop_that_nobody_runs(loop: QEventLoop, serve: Serve) -> None:
+def test_connection_is_served_in_a_loop_without_a_run(loop: QEventLoop, serve: Serve) -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
         writer.close()
@@ -108,7 +106,7 @@ def test_connection_is_served_in_a_loop_that_nobody_runs(loop: QEventLoop, serve
 
 
 @each_way
-def test_callback_of_another_thread_arrives_in_a_loop_that_nobody_runs(
+def test_callback_of_another_thread_arrives_in_a_loop_without_a_run(
     loop: QEventLoop, serve: Serve
 ) -> None:
     arrived: list[int] = []
@@ -121,7 +119,7 @@ def test_callback_of_another_thread_arrives_in_a_loop_that_nobody_runs(
     assert arrived == [threading.get_ident()]
 
 
-def test_reader_is_called_in_a_loop_that_nobody_runs(loop: QEventLoop) -> None:
+def test_reader_is_called_in_a_loop_without_a_run(loop: QEventLoop) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         read: list[bytes] = []
@@ -141,7 +139,7 @@ def test_loop_is_served_between_and_after_its_runs(loop: QEventLoop) -> None:
     assert seen == ["first", "second"]
 
 
-def test_closed_loop_is_served_no_more(app: Any) -> None:
+def test_closed_loop_runs_no_more_callbacks(app: Any) -> None:
     seen: list[str] = []
     loop = QEventLoop(app)
     loop.call_soon(seen.append, "never")
@@ -155,7 +153,7 @@ def test_closed_loop_is_served_no_more(app: Any) -> None:
 
 
 @each_way
-def test_loop_that_nobody_runs_is_the_running_loop_in_its_callbacks_only(
+def test_loop_without_a_run_is_the_running_loop_in_its_callbacks_only(
     loop: QEventLoop, serve: Serve
 ) -> None:
     inside: list[object] = []
@@ -175,7 +173,7 @@ def test_loop_that_nobody_runs_is_the_running_loop_in_its_callbacks_only(
     assert asyncio._get_running_loop() is None and not loop.is_running()
 
 
-def test_another_loop_can_run_in_a_slot_beside_one_that_nobody_runs(loop: QEventLoop) -> None:
+def test_another_loop_can_run_in_a_slot_beside_a_loop_without_a_run(loop: QEventLoop) -> None:
     """As at the prompt of a console inside of a Qt program."""
     seen: list[object] = []
     ticks: list[None] = []
@@ -242,7 +240,7 @@ def test_three_loops_on_one_thread_do_not_disturb_each_other(app: Any) -> None:
         loop.close()
 
 
-def test_asynchronous_generator_is_finalised_by_the_loop_that_nobody_runs(loop: QEventLoop) -> None:
+def test_asynchronous_generator_is_finalised_by_the_loop_without_a_run(loop: QEventLoop) -> None:
     log: list[str] = []
 
     async def numbers() -> Any:
@@ -296,7 +294,7 @@ def test_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_turn(loop: QEven
     assert loop.run_until_complete(asyncio.sleep(0.001, "runs")) == "runs"
 
 
-def test_stop_of_a_loop_that_nobody_runs_does_not_end_the_run_of_another(
+def test_stop_of_a_loop_without_a_run_does_not_end_the_run_of_another(
     loop: QEventLoop, app: Any
 ) -> None:
     with closing(QEventLoop(app)) as other:
@@ -408,7 +406,9 @@ def test_loop_of_the_policy_is_served_by_the_programs_exec(child: Child) -> None
 # Loops that are never closed
 
 
-def test_forgotten_loop_does_not_disturb_the_next_one(app: Any, loop: QEventLoop) -> None:
+def test_loop_that_is_never_closed_does_not_disturb_the_next_one(
+    app: Any, loop: QEventLoop
+) -> None:
     forgotten = QEventLoop(app)
     forgotten.call_later(0.001, forgotten.stop)
     task = forgotten.create_task(asyncio.sleep(0.002))
@@ -421,7 +421,7 @@ def test_forgotten_loop_does_not_disturb_the_next_one(app: Any, loop: QEventLoop
     assert loop.run_until_complete(asyncio.sleep(0.001, "still not")) == "still not"
 
 
-def test_guest_lives_without_a_reference_until_its_close(app: Any) -> None:
+def test_already_running_loop_lives_without_a_reference_until_its_close(app: Any) -> None:
     seen: list[QEventLoop] = []
     QEventLoop(app, already_running=True).call_later(
         0.001,
@@ -540,7 +540,7 @@ def test_forked_child_does_not_serve_the_loops_of_its_parent(child: Child) -> No
     assert child(program).stdout == "child\nparent True\n"
 
 
-def test_forgotten_loops_leave_no_descriptor_and_no_hook(child: Child) -> None:
+def test_loops_that_are_never_closed_leave_no_descriptor_and_no_hook(child: Child) -> None:
     program = """
         import gc, warnings
         warnings.simplefilter("ignore", ResourceWarning)

@@ -63,7 +63,7 @@ def test_spawn_passes_name_and_context(app: Any) -> None:
     qtloop.run(main())
 
 
-def test_error_of_a_spawned_task_goes_to_the_exception_handler(
+def test_error_of_a_spawned_task_is_passed_to_the_exception_handler(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     async def fail() -> None:
@@ -78,7 +78,7 @@ def test_error_of_a_spawned_task_goes_to_the_exception_handler(
     reports.clear()
 
 
-def test_spawn_before_the_run_starts_with_it(loop: qtloop.QEventLoop) -> None:
+def test_task_spawned_before_the_run_starts_in_the_run(loop: qtloop.QEventLoop) -> None:
     async def note() -> None:
         log.append("started")
 

@@ -152,7 +152,7 @@ untyped_static: list[int] = []
         ("all", (7, "x")),
     ],
 )
-def test_slot_without_types_gets_of_a_signal_what_it_takes(
+def test_slot_without_types_gets_as_many_arguments_as_it_takes(
     loop: qtloop.QEventLoop, slot: str, expected: Any
 ) -> None:
     sender, receiver = Sender(), Untyped()
@@ -168,7 +168,9 @@ def test_slot_without_types_gets_of_a_signal_what_it_takes(
 
 
 @pytest.mark.parametrize("name", ["static", "static_outside"])
-def test_static_slot_without_types_gets_what_it_takes(loop: qtloop.QEventLoop, name: str) -> None:
+def test_static_slot_without_types_gets_the_arguments_it_takes(
+    loop: qtloop.QEventLoop, name: str
+) -> None:
     untyped_static.clear()
 
     async def main() -> None:

@@ -102,7 +102,9 @@ def test_queued_task_that_is_cancelled_does_not_start_and_the_next_waits_on(
     run(loop, main())
 
 
-def test_queue_goes_on_after_a_task_that_fails_or_is_cancelled(loop: qtloop.QEventLoop) -> None:
+def test_queue_starts_the_next_task_after_one_fails_or_is_cancelled(
+    loop: qtloop.QEventLoop,
+) -> None:
     async def main() -> None:
         window = Window()
         first, second = (window.queue(text) for text in "ab")
@@ -324,7 +326,7 @@ def test_policy_of_the_outermost_decorator_counts(loop: qtloop.QEventLoop) -> No
     run(loop, main())
 
 
-def test_policy_that_there_is_not_is_refused() -> None:
+def test_unknown_policy_is_refused() -> None:
     wrong: Any = "wait"
     with pytest.raises(ValueError, match="'wait' is not one of 'parallel', 'queue', 'drop'"):
         asyncSlot(when_busy=wrong)

@@ -1,4 +1,4 @@
-"""`start_tls()` of a server whose StreamReader has read the begin of the handshake already."""
+"""`start_tls()` of a server whose StreamReader has read the start of the handshake already."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import qtloop
 
 
 async def secured_with_the_loop(reader: Any, writer: Any) -> Any:
-    """The way of each Python; returns what has `write()`."""
+    """Start TLS as every Python can. Returns an object with `write()`."""
     loop, transport = asyncio.get_running_loop(), writer.transport
     protocol = transport.get_protocol()
     return await loop.start_tls(transport, protocol, for_server(), server_side=True)

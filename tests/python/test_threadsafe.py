@@ -486,7 +486,7 @@ def test_handle_that_another_thread_cancels_before_it_runs_does_not_run(
     assert cancelled.is_set() and seen == []
 
 
-def test_callback_that_cancels_its_own_handle_goes_on(each_loop: Loop) -> None:
+def test_callback_that_cancels_its_own_handle_runs_to_its_end(each_loop: Loop) -> None:
     seen: list[object] = []
 
     def callback() -> None:

@@ -1,7 +1,7 @@
 """The names of qtinter, for programs that move: `import qtloop.qtinter as qtinter`.
 
-What differs: no thread waits for sockets, tasks go on while any dialog is open and not only inside
-of `modal`, and `app.quit()` ends `asyncio.run()` too. New programs have `qtloop.run()`,
+Three things differ: no thread waits for sockets, tasks run while any dialog is open and not only
+inside `modal`, and `app.quit()` ends `asyncio.run()` too. New programs use `qtloop.run()`,
 `qtloop.attach()`, `asyncSlot`, `asyncWrap`, and `qtloop.once()` and `stream()` to await signals.
 """
 
@@ -70,7 +70,7 @@ if sys.version_info < (3, 16):
 def using_asyncio_from_qt(
     *, debug: bool | None = None, loop_factory: Callable[[], QEventLoop] | None = None
 ) -> Iterator[None]:
-    """`qtloop.attach()`: have a loop in an `exec()` that the program calls."""
+    """`qtloop.attach()`: attach a loop to an `exec()` that the program calls."""
     with (loop_factory or new_event_loop)() as loop:
         if debug is not None:
             loop.set_debug(debug)
@@ -106,7 +106,7 @@ def asyncslot(
     """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
 
     It has the function's name. The slot of a bound method keeps the object alive, as the method
-    does; a connection does not. As from any task, an exception is reported if no code retrieves it.
+    does; a connection does not. As of any task, asyncio reports an exception that is not retrieved.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
@@ -137,7 +137,7 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 async def asyncsignal(signal: Any) -> tuple[Any, ...]:
-    """Wait for a signal to be emitted once; the tuple of its arguments.
+    """Wait for the next emission of a signal. Returns the tuple of its arguments.
 
     If the sender is destroyed first, `qtloop.SenderDestroyed` is raised.
     """
@@ -160,7 +160,7 @@ class multisignal:
         self.signal_map = signal_map
 
     def connect(self, slot: Callable[..., object]) -> list[Any]:
-        """Have `slot(value, args)` called for each emission of each signal."""
+        """Connect `slot(value, args)` to each signal."""
         return [
             signal.connect(lambda *args, value=value: slot(value, keep(args)))
             for signal, value in self.signal_map.items()
@@ -168,5 +168,5 @@ class multisignal:
 
 
 def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A signal's arguments, to be kept beyond its emission."""
+    """Return a signal's arguments with copies that stay valid after the emission."""
     return keep(args)

@@ -92,16 +92,16 @@ pub(super) struct Class {
     pub(super) class: Py<PyAny>,
     /// Where its tail begins.
     pub(super) tail: isize,
-    /// The slot for a reference that it has beside those of `asyncio.Handle`.
+    /// The offset of a reference that it has beside those of `asyncio.Handle`.
     own: Option<isize>,
     /// Objects without references or owner, ready to be used again.
     kept: Guarded<RefCell<Vec<*mut ffi::PyObject>>>,
 }
 
-/// The class of handles that other threads may cancel while they run.
+/// The class of handles of `call_soon_threadsafe`, which other threads may cancel while they run.
 pub(super) struct ThreadSafe {
     pub(super) class: Class,
-    /// Where it keeps its lock.
+    /// The offset of its lock.
     pub(super) lock: isize,
     /// Makes a lock.
     pub(super) rlock: Py<PyAny>,

@@ -123,7 +123,7 @@ impl Call<'_> {
         Ok((made, job))
     }
 
-    /// A handle for `call_soon_threadsafe`, and its job.
+    /// Makes a handle for `call_soon_threadsafe`, and its job.
     ///
     /// # Safety
     /// The pointers are what they say, and alive.
@@ -132,7 +132,7 @@ impl Call<'_> {
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Job)> {
         let types = types(py);
-        // SAFETY: the caller's promise, and it is a handle of the class that has this slot.
+        // SAFETY: the caller's promise; the new handle is of the class that has this slot.
         unsafe {
             let Some(threadsafe) = &types.threadsafe else {
                 return self.soon(py);
@@ -299,7 +299,7 @@ impl Job {
         });
         let lock = lock.ok_or_else(never_initialised)?;
         lock.call_method0(intern!(py, "acquire"))?;
-        // It may have been cancelled while this thread waited for the lock.
+        // Another thread may have cancelled it while this thread waited for the lock.
         let result = if self.is_cancelled(py) {
             Ok(())
         } else {
