@@ -165,7 +165,8 @@ def has_visible_window() -> bool:
 
 def quit() -> None:
     """Quit the application, as the close of the last window does."""
-    application().quit()
+    if (present := application()) is not None:
+        present.quit()
 
 
 def make_application() -> None:

@@ -14,7 +14,7 @@ import threading
 import weakref
 from asyncio import base_events, events, futures, tasks
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from . import _binding, _block_on, _end, _hosting, _native

@@ -310,3 +310,68 @@ def test_last_window_that_does_not_end_the_application_stops_nothing(app: Any) -
         return "went on"
 
     assert qtloop.run(main()) == "went on"
+
+
+SHOWS = {
+    "exec()": "dialog.exec()",
+    "asyncWrap": "await qtloop.asyncWrap(dialog.exec)",
+    "exec_dialog": "await qtloop.exec_dialog(dialog)",
+    "once": "dialog.open(); await qtloop.once(dialog.finished)",
+    "a task": "await asyncio.create_task(qtloop.exec_dialog(dialog))",
+    "its own close": "dialog.show(); await asyncio.sleep(0.01); dialog.close()",
+}
+
+
+@pytest.mark.parametrize(
+    "run", ["qtloop.run(main())", "with QEventLoop() as l: l.run_until_complete(main())"]
+)
+@pytest.mark.parametrize("way", SHOWS)
+def test_main_goes_on_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
+    """aboutToQuit is emitted once, when the main window closes."""
+    program = f"""
+        app = QtWidgets.QApplication([])
+        app.aboutToQuit.connect(lambda: print("quits"))
+        async def main():
+            for name in ("login", "again"):
+                dialog = QtWidgets.QDialog()
+                QtCore.QTimer.singleShot(30, dialog.accept)
+                {SHOWS[way]}
+                print(name)
+                await asyncio.sleep(0.05)
+            window = QtWidgets.QWidget()
+            window.show()
+            QtCore.QTimer.singleShot(30, window.close)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                print("cancelled")
+                raise
+        try:
+            {run}
+        except RuntimeError as error:
+            print(error)
+    """
+    printed = child(program).stdout.splitlines()
+    assert printed[:3] == ["login", "again", "quits"]
+    if "qtloop.run" in run:
+        assert printed[3:] == ["cancelled"]
+    else:
+        assert printed[3:] == [
+            "cancelled",
+            "Event loop stopped before Future completed.",
+        ] or printed[3:] == ["Event loop stopped before Future completed.", "cancelled"]
+
+
+def test_main_that_completes_after_the_last_window_quits_the_application(quits: Any) -> None:
+    log: list[str] = []
+    quits.aboutToQuit.connect(lambda: log.append("quits"))
+
+    async def main() -> str:
+        dialog = QtWidgets.QDialog()
+        asyncio.get_running_loop().call_later(0.001, dialog.accept)
+        await opened(dialog)
+        return "done"
+
+    assert qtloop.run(main()) == "done"
+    quits.aboutToQuit.disconnect()
+    assert log == ["quits"]
