@@ -66,7 +66,8 @@ def asyncSlot(
     - "queue": its task starts when the tasks of all earlier calls have completed. The queue is
       unbounded and keeps the arguments. Each call returns its own task, which may be cancelled
       while it waits. A slot that awaits its own slot waits for ever.
-    - "drop": it starts no task, and returns the task that runs.
+    - "drop": it starts no task, and returns the task that runs. An event that it is called with
+      stays accepted, so "drop" does not fit `closeEvent`.
     - "restart": it cancels the other tasks, and its own task starts when they have cleaned up.
 
     With `scoped=True` the task is cancelled when the method's object is destroyed. The slot must be

@@ -155,6 +155,11 @@ def application() -> Any | None:
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
+def is_pyqt() -> bool:
+    """Whether the binding is PyQt6."""
+    return binding is not None and binding.name == "PyQt6"
+
+
 def has_visible_window() -> bool:
     """Whether the program shows a window."""
     if binding is None or not binding.has_imported("QtGui"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from asyncio import tasks
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
@@ -35,6 +36,8 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
     from ._loop import QEventLoop  # both modules need this one
     from ._thread_loop import thread_loop
 
+    if inspect.iscoroutinefunction(awaitable):
+        raise TypeError(f"a coroutine was expected: did you mean {awaitable.__name__}()?")
     loop = thread_loop()
     if not isinstance(loop, QEventLoop):
         if asyncio.iscoroutine(awaitable):

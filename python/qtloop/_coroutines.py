@@ -131,7 +131,9 @@ class Call:
         given = ", ".join([*map(reprlib.repr, args), *named])
         return (
             f"{self._decorator} was not callable from Signal. Potential signature mismatch. "
-            f"{self.name}{self._signature} was called with ({given})."
+            f"{self.name}{self._signature} was called with ({given}). "
+            "PySide6 passes no default arguments, such as `checked` of `clicked`: connect "
+            "`button.clicked[bool]`."
         )
 
 

@@ -139,16 +139,12 @@ def _plain(value: Any) -> Any:
 
 def _is_owned(wrapper: Any) -> bool:
     """Whether the object is destroyed together with its Python wrapper."""
-    if _is_pyqt():
+    if _binding.is_pyqt():
         return bool(importlib.import_module("PyQt6.sip").ispyowned(wrapper))
     return bool(importlib.import_module("shiboken6").ownedByPython(wrapper))
 
 
 def _is_alive(wrapper: Any) -> bool:
-    if _is_pyqt():
+    if _binding.is_pyqt():
         return not importlib.import_module("PyQt6.sip").isdeleted(wrapper)
     return bool(importlib.import_module("shiboken6").isValid(wrapper))
-
-
-def _is_pyqt() -> bool:
-    return _binding.binding is not None and _binding.binding.name == "PyQt6"

@@ -26,7 +26,7 @@ def as_qt_slot_of_any_types(fn: Any, is_in_class: bool) -> Any:
     PyQt6 passes no arguments to a `pyqtSlot()`, and all of them to an undecorated function. It also
     refuses to connect a `pyqtSlot` of a class that is no QObject.
     """
-    if not _is_pyqt():
+    if not _binding.is_pyqt():
         return as_qt_slot()(fn)
     return as_qt_slot()(_Undecorated(fn)) if is_in_class else fn
 
@@ -39,7 +39,7 @@ def is_qobject(value: object) -> bool:
 def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
     """Whether a method with these arguments overrides one of PyQt6, and so must return None."""
     return (
-        _is_pyqt()
+        _binding.is_pyqt()
         and bool(args)
         and any(
             name in vars(each)
@@ -47,10 +47,6 @@ def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
             if each.__module__.startswith("PyQt6.")
         )
     )
-
-
-def _is_pyqt() -> bool:
-    return _binding.binding is not None and _binding.binding.name == "PyQt6"
 
 
 class _Undecorated:

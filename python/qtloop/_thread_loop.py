@@ -33,10 +33,10 @@ def thread_loop() -> asyncio.AbstractEventLoop:
     thread = threading.current_thread()
     if thread is not threading.main_thread():
         raise RuntimeError(
-            f"no event loop is running on the thread {thread.name!r}, which has called this slot: "
-            "a signal calls a plain function on the thread that emits it. Make the slot a method "
-            "of a QObject that lives on the loop's thread, or call it by the loop's "
-            "call_soon_threadsafe()"
+            f"no event loop is running on this thread, {thread.name!r}. In a slot: a signal calls "
+            "a plain function on the thread that emits it, so make the slot a method of a QObject "
+            "that lives on the loop's thread. Elsewhere: use the loop's call_soon_threadsafe() or "
+            "asyncio.run_coroutine_threadsafe()"
         )
     raise RuntimeError(
         "no event loop is running: start the program with `qtloop.run(main())`, "
