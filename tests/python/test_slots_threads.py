@@ -41,7 +41,7 @@ def test_function_on_a_thread_without_a_loop_raises_an_error_that_names_the_thre
 
     run(loop, main())
     (error,) = errors
-    assert "on the thread 'worker'" in error
+    assert "on this thread, 'worker'" in error
     assert "method of a QObject" in error and "call_soon_threadsafe" in error
 
 
