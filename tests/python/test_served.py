@@ -410,13 +410,23 @@ def test_loop_that_is_never_closed_does_not_disturb_the_next_one(
     app: Any, loop: QEventLoop
 ) -> None:
     forgotten = QEventLoop(app)
-    forgotten.call_later(0.001, forgotten.stop)
-    task = forgotten.create_task(asyncio.sleep(0.002))
-    assert loop.run_until_complete(asyncio.sleep(0.01, "not disturbed")) == "not disturbed"
-    assert task.done()
+    stopped = forgotten.create_future()
+
+    def stops() -> None:
+        forgotten.stop()
+        stopped.set_result(None)
+
+    forgotten.call_later(0.001, stops)
+
+    async def main() -> str:
+        while not stopped.done():
+            await asyncio.sleep(0.001)
+        return "not disturbed"
+
+    assert loop.run_until_complete(main()) == "not disturbed"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        del forgotten, task
+        del forgotten, stopped, stops, main
         gc.collect()
     assert loop.run_until_complete(asyncio.sleep(0.001, "still not")) == "still not"
 
