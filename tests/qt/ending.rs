@@ -24,6 +24,9 @@ trials![
     a_batch_runs_without_qt,
     a_wait_that_begins_while_qt_quits_still_gets_events,
     a_wait_that_is_held_gets_turns_after_a_quit,
+    a_paused_run_gets_no_turn_until_it_is_resumed,
+    a_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_batch,
+    a_driver_is_served_between_its_runs,
 ];
 
 fn a_stop_before_the_run_runs_one_batch() {
@@ -188,4 +191,55 @@ fn a_wait_that_is_held_gets_turns_after_a_quit() {
     world.run();
     other.driver.detach();
     assert_eq!(world.read(), ["3"]);
+}
+
+fn a_paused_run_gets_no_turn_until_it_is_resumed() {
+    let (world, other) = (World::new(), World::new());
+    let paused = world.clone();
+    other.soon(move |other| {
+        paused.driver.set_paused(true);
+        paused.soon(|world| {
+            world.write("resumed");
+            world.stop();
+        });
+        let resumed = paused.clone();
+        other.after(Duration::from_millis(5), move |_| {
+            resumed.write("not yet");
+            resumed.driver.set_paused(false);
+        });
+    });
+    other.attach();
+    world.run();
+    other.driver.detach();
+    assert_eq!(world.read(), ["not yet", "resumed"]);
+}
+
+fn a_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_batch() {
+    let world = World::new();
+    world.attach();
+    world.stop();
+    app::send_posted_events();
+    world.soon(|world| {
+        world.write("first");
+        world.soon(|world| world.write("second"));
+    });
+    world.run();
+    assert_eq!(world.read(), ["first"]);
+}
+
+fn a_driver_is_served_between_its_runs() {
+    let (world, other) = (World::new(), World::new());
+    world.attach();
+    world.soon(|world| world.write("before"));
+    other.after(Duration::from_millis(5), World::stop);
+    other.run();
+    assert_eq!(world.read(), ["before"]);
+    world.soon(World::stop);
+    world.run();
+    world.attach();
+    world.soon(|world| world.write("after"));
+    other.after(Duration::from_millis(5), World::stop);
+    other.run();
+    world.driver.detach();
+    assert_eq!(world.read(), ["after"]);
 }
