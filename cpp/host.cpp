@@ -97,6 +97,11 @@ void qtloop_host_free(QtloopHost* host) noexcept
         delete host;
 }
 
+void qtloop_host_silence(QtloopHost* host) noexcept
+{
+    host->retire();
+}
+
 void qtloop_host_retire(QtloopHost* host) noexcept
 {
     host->turn = nullptr;
@@ -179,7 +184,13 @@ void application_made()
         return;
     }
     watched_application = app;
-    QObject::connect(app, &QCoreApplication::aboutToQuit, app, [] { notify_application(QtloopApplicationQuits); });
+    QObject::connect(app, &QCoreApplication::aboutToQuit, app, [] {
+        notify_application(QtloopApplicationQuits);
+        // Qt deletes what is to be deleted later when the slots have returned.
+        auto* marker = new QObject;
+        QObject::connect(marker, &QObject::destroyed, [] { notify_application(QtloopApplicationQuitDone); });
+        marker->deleteLater();
+    });
     qAddPostRoutine(application_destroyed);
     notify_application(QtloopApplicationMade);
 }

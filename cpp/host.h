@@ -14,6 +14,10 @@ QtloopHost* qtloop_host_new(int fd, void (*turn)(void* data), void* data) noexce
 // No turn is called after this. Call it on the host's own thread.
 void qtloop_host_free(QtloopHost* host) noexcept;
 
+// No turn begins after this. Call it on the host's own thread, and qtloop_host_free() later: on any
+// thread, if this one has ended.
+void qtloop_host_silence(QtloopHost* host) noexcept;
+
 // No turn begins after this, except one that is about to begin on the host's own thread. Call it on
 // any thread, and qtloop_host_free() on the host's own one later: until then that thread may use `fd`
 // and `data`.
@@ -45,6 +49,8 @@ enum QtloopApplicationEvent {
     QtloopApplicationDestroyed = 2,
     // A second one was made, which Qt does not support.
     QtloopApplicationDoubled = 3,
+    // The slots of aboutToQuit have returned, and exec() is about to.
+    QtloopApplicationQuitDone = 4,
 };
 
 // Calls `notify` for each of these events from now on, and at once (Made) if an application exists.

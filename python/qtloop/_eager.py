@@ -43,6 +43,8 @@ def _begin_as_running(
     task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
 ) -> None:
     outer, thread = events._get_running_loop(), loop._thread_id
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
     events._set_running_loop(loop)
     loop._thread_id = threading.get_ident()  # makes `is_running()` true
     try:
@@ -50,6 +52,7 @@ def _begin_as_running(
     finally:
         loop._thread_id = thread
         events._set_running_loop(outer)
+        sys.set_asyncgen_hooks(*hooks)
 
 
 if sys.version_info >= (3, 12):

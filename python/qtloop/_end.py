@@ -33,8 +33,9 @@ def _let_go() -> None:
     _ending = threading.get_ident()
     _native.watch_application(None)
     elsewhere, in_turns = [], []
-    for loop, thread in list(_hosting.threads.items()):
-        if thread == _ending:
+    here = _hosting.this_thread()
+    for loop, thread in _hosting.items(_hosting.threads):
+        if thread is here:
             loop._detach()
         elif not (loop._is_run() or loop._extent):
             # The thread runs Qt, but not the loop; no turn of the loop begins after this.

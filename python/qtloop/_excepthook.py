@@ -9,11 +9,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import _native
 
+if TYPE_CHECKING:
+    from ._loop import QEventLoop
 
-def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+
+def report(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> QEventLoop | None:
+    """Report an exception, or return the loop that it ends; `_native.excepthook` calls this."""
     from . import _hosting
 
     loop = _hosting.here()
@@ -21,18 +28,19 @@ def _hook(kind: type[BaseException], error: BaseException, traceback: TracebackT
     if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)
     elif isinstance(error, (KeyboardInterrupt, SystemExit)):
-        loop._fail(error)
+        return loop
     elif not isinstance(error, asyncio.CancelledError):  # of a wait that the end of a run cut short
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
+    return None
 
 
 def install() -> None:
     """Set the hook, unless the program has set one."""
     if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _hook
+        sys.excepthook = _native.excepthook
 
 
 def remove() -> None:
     """Undo `install()`."""
-    if sys.excepthook is _hook:
+    if sys.excepthook is _native.excepthook:
         sys.excepthook = sys.__excepthook__

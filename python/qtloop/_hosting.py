@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import events
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from . import _end, _excepthook, _native
@@ -17,18 +18,42 @@ if TYPE_CHECKING:
     from ._loop import QEventLoop
 
 # The thread that serves each attached loop.
-threads: weakref.WeakKeyDictionary[QEventLoop, int] = weakref.WeakKeyDictionary()
+threads: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
 
 # Loops that are not attached because there was no application on their thread, by thread.
-_waiting: weakref.WeakKeyDictionary[QEventLoop, int] = weakref.WeakKeyDictionary()
+_waiting: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
+
+_local = threading.local()
 
 # Loops of QEventLoop(already_running=True), which live without another reference until close().
 kept: set[QEventLoop] = set()
 
 
+def this_thread() -> object:
+    """Return an identity of this thread that no later thread has; `get_ident()` is used again."""
+    try:
+        return _local.identity
+    except AttributeError:
+        _local.identity = object()
+        return _local.identity
+
+
+def items(loops: Mapping[QEventLoop, object]) -> list[tuple[QEventLoop, object]]:
+    """Return the loops and their threads, while other threads may change the mapping."""
+    try:
+        return list(loops.items())
+    except RuntimeError:  # it was changed; the garbage collector may do so on this thread, too
+        return items(loops)
+
+
+def _loops_here(loops: Mapping[QEventLoop, object]) -> list[QEventLoop]:
+    thread = this_thread()
+    return [loop for loop, other in items(loops) if other is thread]
+
+
 def serve(loop: QEventLoop) -> None:
     """Attach a loop to Qt on this thread, now or as soon as there is an application."""
-    thread = threading.get_ident()
+    thread = this_thread()
     if not _native.app_exists():
         _waiting[loop] = thread
         return
@@ -56,25 +81,24 @@ def here() -> QEventLoop | None:
     running = events._get_running_loop()
     if isinstance(running, QEventLoop):
         return running
-    thread = threading.get_ident()
-    served = [loop for loop, other in threads.items() if other == thread]
-    return max(served, key=lambda loop: loop._number, default=None)
+    return max(_loops_here(threads), key=lambda loop: loop._number, default=None)
 
 
 def _application_changed(event: str) -> None:
-    thread = threading.get_ident()
     if event == "made":
-        for loop in [loop for loop, other in _waiting.items() if other == thread]:
+        for loop in _loops_here(_waiting):
             serve(loop)
         return
-    for loop in [loop for loop, other in threads.items() if other == thread]:
+    for loop in _loops_here(threads):
         if event == "quits":
             loop._on_quit()
+        elif event == "quit done":
+            loop._on_quit_done()
         elif event == "destroyed":
             # Its dispatcher is destroyed, too. The next application serves the loop again.
             loop._kept_app = loop._given_app = None
             release(loop)
-            _waiting[loop] = thread
+            _waiting[loop] = this_thread()
         elif event == "doubled" and loop.is_running():
             loop._fail(SecondApplicationError())
 

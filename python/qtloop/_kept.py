@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any
 
-from . import _excepthook
+from . import _native
 from ._loop import QEventLoop
 
 _others: set[asyncio.Task[Any]] = set()  # the tasks of loops that are no QEventLoop
@@ -38,7 +38,7 @@ def report(task: asyncio.Task[Any]) -> None:
     if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
         return
     loop = task.get_loop()
-    if isinstance(loop, QEventLoop) and sys.excepthook in (sys.__excepthook__, _excepthook._hook):
+    if isinstance(loop, QEventLoop) and sys.excepthook in (sys.__excepthook__, _native.excepthook):
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
     else:
         sys.excepthook(type(error), error, error.__traceback__)

@@ -29,7 +29,7 @@ class LastWindow:
 
     def __init__(self, loop: Running, app: Any, main: asyncio.Future[Any]) -> None:
         self._loop, self._app, self._main = loop, app, main
-        self._was_in_step = False
+        self._was_in_step = self._was_in_turn = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -58,6 +58,7 @@ class LastWindow:
         _native.forget_quit_soon()
         # A task whose step goes on has the window open in an exec(), or closes it itself.
         self._was_in_step = any(map(_is_in_step, tasks.all_tasks(self._loop)))
+        self._was_in_turn = self._loop._depth() > 0
         # What the close resolves must not be confused with what sockets and timers resolve.
         self._loop._set_paused(True)
         self._timer.start(_PAUSE)
@@ -75,6 +76,9 @@ class LastWindow:
             _binding.quit()
 
     def _reacts(self) -> bool:
+        # Sockets and timers queue callbacks in turns, the close does so outside of them.
+        if not (self._was_in_turn or self._loop._depth() or self._loop._queued_since_turn()):
+            return False
         heard = {task: listens_to(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
         self._loop._settle(self._main)
         return moved(self._main, heard)

@@ -15,7 +15,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _hosting, _native, _ported
+from . import _binding, _end, _hosting, _native, _ported, _wakeup
 from ._connecting import Connecting
 from ._default_executor import Executing
 from ._running import Running
@@ -74,7 +74,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             self._kept_app = self._given_app or _binding.application()
             if already_running:
                 _hosting.kept.add(self)
-                self._undo.enter_context(self._prompt_signals())
+                self._undo.enter_context(_wakeup.prompted(self))
             if set_running_loop:
                 self._extend()
         except BaseException:
@@ -83,7 +83,8 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     def close(self) -> None:
         """Close the loop. Idempotent; what is still queued is dropped. Not while it runs."""
-        if self._depth() > 0:
+        # A wait in a slot, such as that of block_on(), could not end any more.
+        if self._depth() > 0 or self._waits:
             raise RuntimeError("Cannot close a running event loop")
         self._end_extent()
         if not self.is_running():
@@ -110,18 +111,17 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             self.close()
 
     def _wind_up(self) -> None:
-        before, self._before_quit = self._before_quit, None
         had_extent = self._extent is not None
         self._end_extent()
         if self.is_closed() or asyncio._get_running_loop() is not None:
             return
         if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
             return
-        if (had_extent or before is not None) and not self._has_fatal():
-            # The program's exec() has left them: as at the end of run_forever().
+        if not self._has_fatal():
             with self._running():
-                self._before_quit = before
-                self._settle(None)
+                if had_extent:
+                    # What the program's exec() has left, as at the end of run_forever().
+                    self._settle(None)
                 self._finish_tasks_of_quit()
         runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
         self.run_until_complete(self.shutdown_asyncgens())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
+from types import TracebackType
 from typing import Any, Final, final
 
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "app_exists",
     "ensure_app",
+    "excepthook",
     "forget_quit",
     "forget_quit_soon",
     "is_main_thread",
@@ -185,6 +187,8 @@ class EventLoop:
     def _add_callback(self, handle: asyncio.Handle) -> None: ...
     def _after_fork(self) -> None: ...
     def _attach(self) -> None: ...
+    _is_owned: bool
+    _is_quitting: bool
     def _begin_run(self, host_loop: str) -> None: ...
     def _depth(self) -> int: ...
     def _detach(self) -> None: ...
@@ -198,6 +202,7 @@ class EventLoop:
     def _is_run(self) -> bool: ...
     def _is_watched(self, fd: int, writer: bool) -> bool: ...
     def _nested_turns(self) -> int: ...
+    def _queued_since_turn(self) -> int: ...
     def _run_batch(self) -> None: ...
     def _set_paused(self, paused: bool) -> None: ...
     def _take_fatal(self) -> BaseException | None: ...
@@ -217,6 +222,11 @@ def app_exists() -> bool:
 
 def ensure_app() -> None:
     """Make a QCoreApplication on this thread, unless there is an application already."""
+
+def excepthook(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Set as sys.excepthook while Qt serves a loop; see qtloop._excepthook."""
 
 def forget_quit() -> None:
     """Forget quit requests that are still queued."""

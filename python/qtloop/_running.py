@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-import signal
 import sys
 import threading
 import weakref
 from asyncio import base_events, events, futures, tasks
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import _binding, _block_on, _end, _hosting, _native
+from . import _binding, _block_on, _end, _hosting, _native, _wakeup
 from ._last_window import LastWindow
 from ._quit import listens_to, moved
 
@@ -51,10 +50,10 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._extent: ExitStack | None = None
         self._off_qt = threading.Event()
         self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
+        self._started_by_quit: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._waits: list[_Wait] = []
         self._main: asyncio.Future[Any] | None = None  # of run_until_complete()
         self._outlived_windows = False
-        self._prompting = 0  # how many _prompt_signals() are in force
         super().__init__(*args)
 
     def run_forever(self) -> int:  # type: ignore[override]
@@ -187,16 +186,24 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def _on_quit(self) -> None:
         """Called when the application emits `aboutToQuit`, before the program's slots."""
         self._has_quit = True
+        self._is_quitting = True
         self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
         for wait in self._waits:
             wait.limit()
 
+    def _on_quit_done(self) -> None:
+        """Called when the slots of `aboutToQuit` have returned."""
+        self._is_quitting = False
+        before, self._before_quit = self._before_quit, None
+        if before is not None:
+            started = (task for task in tasks.all_tasks(self) if task not in before)
+            self._started_by_quit = weakref.WeakSet(started)
+
     def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
         """Return the tasks that slots of `aboutToQuit` have started, and forget them."""
-        before, self._before_quit = self._before_quit, None
-        if before is None:
-            return set()
-        return {task for task in tasks.all_tasks(self) if task not in before}
+        self._on_quit_done()  # Qt may say so later than exec() returns
+        started, self._started_by_quit = self._started_by_quit, weakref.WeakSet()
+        return set(started)
 
     def _finish_tasks_of_quit(self) -> None:
         """Run tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
@@ -281,7 +288,6 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         self._ensure_application()
-        self._before_quit = None
         self._outlived_windows = False
         with ExitStack() as undo:
             was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[attr-defined]
@@ -294,9 +300,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             )
             undo.callback(events._set_running_loop, events._get_running_loop())
             events._set_running_loop(self)
+            undo.callback(setattr, self, "_is_owned", self._is_owned)
+            self._is_owned = True  # a fatal exception is raised by the end of this
             undo.callback(self._forget_thread, self._thread_id)
             self._thread_id = threading.get_ident()
-            undo.enter_context(self._prompt_signals())
+            undo.enter_context(_wakeup.prompted(self))
             yield
 
     def _forget_thread(self, before: int | None) -> None:
@@ -344,34 +352,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     # Signals
 
-    @contextmanager
-    def _prompt_signals(self) -> Generator[None]:
-        """Let a signal wake Qt, so that its Python handler runs at once, not at the next event."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = self._wake_on_signals()
-        self._prompting += 1
-        try:
-            yield
-        finally:
-            self._prompting -= 1
-            # add_signal_handler() wants it to stay; it is undone by remove_signal_handler().
-            if not self._signal_handlers:  # type: ignore[attr-defined]
-                try:
-                    signal.set_wakeup_fd(before)
-                except (ValueError, OSError):  # whoever it was has closed it meanwhile
-                    signal.set_wakeup_fd(-1)
-
-    def _wake_on_signals(self) -> int:
-        descriptor: int = self._csock.fileno()  # type: ignore[attr-defined]
-        return signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-
     def remove_signal_handler(self, sig: int) -> bool:
         """Remove a handler of `add_signal_handler()`; returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if removed and self._prompting:
-            self._wake_on_signals()
+        if removed and _wakeup.is_prompted(self):
+            _wakeup.claim(self)
         return removed
 
 

@@ -46,7 +46,7 @@ const MAX_NESTED_AT_LEVEL: usize = 16;
 
 /// How soon a turn that [rests](Turn::rest_if_spinning) or waits for a [retry](Driver::retry_soon) is followed by the next one.
 const REST: Duration = Duration::from_millis(1);
-const RETRY: Duration = Duration::from_millis(5);
+const RETRY: Duration = Duration::from_millis(20);
 
 /// The Qt loop level of a turn, and how many turns nest at it, this one included.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,14 +80,18 @@ pub struct Driver<J> {
     level: Cell<Level>,
     /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
     popped: Cell<u64>,
+    /// The number of the last job that was queued when the last outermost turn ended.
+    last_queued: Cell<u64>,
     /// Where the batch ends that a turn has left in its middle, because its time was up.
     rest: Cell<u64>,
     /// The host comes again as soon as Qt has had its turn.
     armed: Cell<bool>,
     /// The host's timer is set for a [`REST`] or a [`RETRY`].
     resting: Cell<bool>,
-    /// The next batch is the last.
+    /// A stop was requested.
     stopping: Cell<bool>,
+    /// It waits for the next run, because there was no Qt loop to exit.
+    stop_waits: Cell<bool>,
     /// `exit_run` was called: no more outermost turns in this run.
     exited: Cell<bool>,
     /// How many Qt loops of [`hold`](Driver::hold) are under way.
@@ -120,10 +124,12 @@ impl<J: Recur + 'static> Driver<J> {
             depth: Cell::new(0),
             level: Cell::default(),
             popped: Cell::new(0),
+            last_queued: Cell::new(0),
             rest: Cell::new(0),
             armed: Cell::new(false),
             resting: Cell::new(false),
             stopping: Cell::new(false),
+            stop_waits: Cell::new(false),
             exited: Cell::new(false),
             held: Cell::new(0),
             error: RefCell::new(None),
@@ -177,6 +183,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.exit_run.replace(Some(Rc::new(exit)));
         self.exited.set(false);
         self.paused.set(false);
+        self.stop_waits.set(false);
         self.forked_at.set(None);
         // The first turn comes in any case: a stop may have been requested before the run.
         self.arm();
@@ -186,6 +193,7 @@ impl<J: Recur + 'static> Driver<J> {
     pub fn end_run(&self) {
         let exit = self.exit_run.take();
         self.stopping.set(false);
+        self.stop_waits.set(false);
         self.paused.set(false);
         drop(exit);
         if self.is_here() {
@@ -399,7 +407,25 @@ impl<J: Recur + 'static> Driver<J> {
     /// run, calls the `exit` of [`attach`](Driver::attach) instead.
     pub fn stop(&self) {
         self.stopping.set(true);
+        self.stop_waits.set(false);
         self.arm_now();
+    }
+
+    /// Ends the next run after its first batch. No effect on any other Qt loop.
+    pub fn stop_next_run(&self) {
+        self.stopping.set(true);
+        self.stop_waits.set(true);
+    }
+
+    /// Whether the batch under way is the last.
+    fn stops_now(&self) -> bool {
+        self.stopping.get() && !self.stop_waits.get()
+    }
+
+    /// How many jobs were queued since the last outermost turn, that is, by calls from Qt.
+    #[must_use]
+    pub fn queued_since_turn(&self) -> u64 {
+        self.end_of_ready().saturating_sub(self.last_queued.get())
     }
 
     /// Whether [`stop`](Driver::stop) was called and has not had its effect yet.
@@ -502,7 +528,7 @@ impl<J: Recur + 'static> Driver<J> {
         } else {
             Time::NEVER
         };
-        let is_stopping = self.stopping.get() && self.is_run() && !self.exited.get();
+        let is_stopping = self.stops_now() && self.is_run() && !self.exited.get();
         if reactor.ready() > 0 || is_stopping || deadline.is_some_and(|when| when <= now) {
             if rests && !is_stopping {
                 self.arm_in(REST);
@@ -547,7 +573,7 @@ impl<J: Recur + 'static> Driver<J> {
 
     /// A turn has ended.
     fn finish(&self, rests: bool) {
-        if self.stopping.get() && self.is_attached() {
+        if self.stops_now() && self.is_attached() {
             if self.is_run() {
                 if !self.exited.replace(true) {
                     self.stopping.set(false);
@@ -560,6 +586,8 @@ impl<J: Recur + 'static> Driver<J> {
                 let exit = self.exit_unrun.borrow().clone();
                 if exit.is_some_and(|exit| exit()) {
                     self.stopping.set(false);
+                } else {
+                    self.stop_waits.set(true);
                 }
             }
         }

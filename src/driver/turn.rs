@@ -227,7 +227,7 @@ impl<J: Recur + 'static> Turn<J> {
     ///
     /// The wait is apart from the turn because a face may have to leave its scope for it.
     pub fn linger(&mut self) -> Option<Linger> {
-        if !std::mem::take(&mut self.lingers) || self.driver.stopping.get() {
+        if !std::mem::take(&mut self.lingers) || self.driver.stops_now() {
             return None;
         }
         self.has_waited = true;
@@ -253,7 +253,7 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
                 return None;
             }
             if self.driver.popped.get() < self.end {
-                if self.pace.now >= self.cut && !self.driver.stopping.get() {
+                if self.pace.now >= self.cut && !self.driver.stops_now() {
                     // The rest of the batch is the first of the next turn, before anything else is asked.
                     self.driver.rest.set(self.end);
                     return None;
@@ -263,7 +263,7 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
                     return Some(job);
                 }
             }
-            let is_last = self.begun && (self.until.is_none() || self.driver.stopping.get());
+            let is_last = self.begun && (self.until.is_none() || self.driver.stops_now());
             if is_last || !self.begin_batch() {
                 return None;
             }
@@ -275,6 +275,10 @@ impl<J: Recur + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
+        if self.driver.depth.get() == 0 {
+            let queued = self.driver.end_of_ready();
+            self.driver.last_queued.set(queued);
+        }
         self.driver
             .finish(self.may_rest && self.spinning >= SPINNING_BATCHES);
     }

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::event_loop::is_fatal;
 use super::gil;
+use super::running::raise_in_main;
 use crate::qt::app;
 
 /// A strong reference to the callback; null if there is none. Atomic, because Qt calls `notify`
@@ -30,6 +31,7 @@ fn notify(event: app::Event) {
     let name = match event {
         app::Event::Made => "made",
         app::Event::Quits => "quits",
+        app::Event::QuitDone => "quit done",
         app::Event::Destroyed => "destroyed",
         app::Event::Doubled => "doubled",
     };
@@ -40,13 +42,11 @@ fn notify(event: app::Event) {
         let Some(callback) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, callback) }) else {
             return;
         };
-        match callback.call1((name,)) {
-            Ok(_) => {}
-            // The program's code raises it when Qt returns to that. SAFETY: the GIL is held.
-            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => unsafe {
-                ffi::PyErr_SetInterrupt();
-            },
-            Err(error) => error.write_unraisable(py, Some(&callback)),
+        if let Err(error) = callback.call1((name,)) {
+            // A KeyboardInterrupt is the program's, which Qt is about to return to.
+            if !(is_fatal(py, &error) && raise_in_main(py, &error)) {
+                error.write_unraisable(py, Some(&callback));
+            }
         }
     });
 }

@@ -57,6 +57,10 @@ pub(super) struct State {
     thread_id: Cell<Option<u64>>,
     /// Another loop was the running loop when the turn under way began.
     is_inside_another: Cell<bool>,
+    /// A run or an attach() is under way, and raises a fatal error at its end.
+    is_owned: Cell<bool>,
+    /// Slots of `aboutToQuit` run.
+    is_quitting: Cell<bool>,
     pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
     /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
     fatal: RefCell<Option<PyErr>>,
@@ -122,7 +126,7 @@ impl State {
         let py = event_loop.py();
         let depth = turn.depth();
         if let Err(error) = py.check_signals() {
-            return self.end_by(event_loop, error, self.thread_id.get().is_some());
+            return self.end_by(event_loop, error);
         }
         let outer = match Outer::replace(event_loop) {
             Ok(outer) => outer,
@@ -174,7 +178,8 @@ impl State {
             result = result.and(Err(os_error(error)));
         }
         if let Err(error) = result {
-            self.end_by(event_loop, error, before.0.is_some());
+            outer.wake_for(event_loop, &error);
+            self.end_by(event_loop, error);
         }
         drop(turn);
         if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
@@ -183,30 +188,29 @@ impl State {
         outer.restore(event_loop);
         self.thread_id.set(before.0);
         self.is_inside_another.set(before.1);
-        if depth == 1
-            && !self.deferred.borrow().is_empty()
+        if !self.deferred.borrow().is_empty()
             && let Ok(driver) = self.driver()
         {
             driver.retry_soon();
         }
     }
 
-    /// Stops the loop by the error of a turn. `is_run` is false if neither a run nor an attach() is
-    /// under way. Then no code of ours would raise a KeyboardInterrupt, so the signal is set again, and
-    /// the program's own code raises it when Qt returns to that.
-    fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr, is_run: bool) {
-        if is_run || !error.is_instance_of::<PyKeyboardInterrupt>(event_loop.py()) {
-            return self.fail(event_loop, error);
+    /// Stops the loop by an error. Outside of a run and an attach(), no code of ours would raise a
+    /// KeyboardInterrupt or SystemExit: then the program's own `exec()` is exited, and the error is
+    /// raised where that returns.
+    ///
+    /// No bytecode may run between this and the return to Qt, or the error is raised there.
+    pub(super) fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
+        let py = event_loop.py();
+        if self.is_owned.get() || !is_fatal(py, &error) || !running::raise_in_main(py, &error) {
+            self.fail(event_loop, error);
+        } else if !self.is_quitting.get() {
+            self.exit_unrun(event_loop);
         }
-        if let Ok(driver) = self.driver() {
-            driver.stop();
-        }
-        // SAFETY: the GIL is held.
-        unsafe { ffi::PyErr_SetInterrupt() };
     }
 
-    /// Stops the loop by an error. The first one is kept for `run_forever` to raise; a second one is
-    /// only reported.
+    /// Stops the loop by an error, which `run_forever` raises. Of several, the first one is kept; the
+    /// others are only reported.
     fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let first = self.fatal.borrow().is_none();
         if first {
@@ -214,8 +218,18 @@ impl State {
         } else {
             error.write_unraisable(event_loop.py(), Some(event_loop));
         }
-        if let Ok(driver) = self.driver() {
+        self.stop(event_loop);
+    }
+
+    /// Exits the Qt loop that serves the loop: that of the run, or the program's own `exec()`. If there
+    /// is none, the next run ends after its first batch, as in asyncio.
+    fn stop(&self, event_loop: &Bound<'_, PyAny>) {
+        let Ok(driver) = self.driver() else { return };
+        if driver.is_run() || (driver.is_attached() && !driver.is_here()) {
             driver.stop();
+        } else if !self.is_quitting.get() && !self.exit_unrun(event_loop) {
+            // In a slot of aboutToQuit the program's exec() is about to return anyway.
+            driver.stop_next_run();
         }
     }
 
@@ -328,9 +342,16 @@ impl State {
         }
     }
 
-    /// Exits the program's own `exec()`, outside of a run. Returns false if no Qt loop runs, or if
-    /// another loop was the running loop when the turn began.
-    fn exit_unrun(&self) -> bool {
+    /// Exits the program's own `exec()`, outside of a run. Returns false if there is none, or if it
+    /// serves a callback of another loop.
+    fn exit_unrun(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        let running = running::running_loop(event_loop.py()).ok().flatten();
+        let is_another = running.is_some_and(|running| !running.is(event_loop));
+        !is_another && self.exit_exec()
+    }
+
+    /// The same, if the running loop is this one or none.
+    fn exit_exec(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;
         }
@@ -433,6 +454,8 @@ impl EventLoop {
             debug: Cell::new(false),
             thread_id: Cell::new(None),
             is_inside_another: Cell::new(false),
+            is_owned: Cell::new(false),
+            is_quitting: Cell::new(false),
             task_factory: RefCell::new(None),
             fatal: RefCell::new(None),
             nests: RefCell::new(Vec::new()),
@@ -554,14 +577,41 @@ impl EventLoop {
     }
 
     #[setter(_stopping)]
-    fn set_stopping(&self, py: Python<'_>, stopping: bool) {
-        if let Ok(driver) = self.driver(py) {
-            if stopping {
-                driver.stop()
-            } else {
-                driver.unstop()
-            }
+    fn set_stopping(slf: &Bound<'_, Self>, stopping: bool) {
+        let state = slf.get().state(slf.py());
+        if stopping {
+            state.stop(slf.as_any());
+        } else if let Ok(driver) = state.driver() {
+            driver.unstop();
         }
+    }
+
+    #[getter(_is_owned)]
+    fn is_owned(&self, py: Python<'_>) -> bool {
+        self.state(py).is_owned.get()
+    }
+
+    /// Whether a run or an attach() is under way, which raises a fatal error at its end.
+    #[setter(_is_owned)]
+    fn set_is_owned(&self, py: Python<'_>, owned: bool) {
+        self.state(py).is_owned.set(owned);
+    }
+
+    #[getter(_is_quitting)]
+    fn is_quitting(&self, py: Python<'_>) -> bool {
+        self.state(py).is_quitting.get()
+    }
+
+    /// Whether slots of aboutToQuit run; a stop() in one of them has no effect on what comes after.
+    #[setter(_is_quitting)]
+    fn set_is_quitting(&self, py: Python<'_>, quitting: bool) {
+        self.state(py).is_quitting.set(quitting);
+    }
+
+    /// How many handles were queued since the last outermost turn, that is, by calls from Qt.
+    fn _queued_since_turn(&self, py: Python<'_>) -> u64 {
+        self.driver(py)
+            .map_or(0, |driver| driver.queued_since_turn())
     }
 
     /// How long, in seconds, callbacks may run before Qt sees to its own events. The default is 0.002: far below a frame
@@ -620,7 +670,7 @@ impl EventLoop {
                 }
             });
         };
-        let exit = move || exiting.upgrade().is_some_and(|state| state.exit_unrun());
+        let exit = move || exiting.upgrade().is_some_and(|state| state.exit_exec());
         driver.attach(front_end, exit).map_err(os_error)
     }
 

@@ -62,6 +62,23 @@ mod _native {
         super::application::watch(py, callback);
     }
 
+    /// Set as sys.excepthook while Qt serves a loop; see `qtloop._excepthook`. It is native because no
+    /// bytecode may run after `end_by`.
+    #[pyfunction]
+    fn excepthook(
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let report = error.py().import("qtloop._excepthook")?.getattr("report")?;
+        let ended = report.call1((kind, error, traceback))?;
+        if let Ok(event_loop) = ended.cast::<EventLoop>() {
+            let state = event_loop.get().state(error.py());
+            state.end_by(ended.as_any(), PyErr::from_value(error.clone()));
+        }
+        Ok(())
+    }
+
     /// Make a QCoreApplication on this thread, unless there is an application already.
     #[pyfunction]
     fn ensure_app() {

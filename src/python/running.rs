@@ -4,11 +4,16 @@
 //! the time of the turn its loop is the running loop, and no task is current. asyncio's own C functions
 //! do the replacement: no Python code runs in which a signal handler could raise.
 
+use std::ffi::{c_int, c_void};
+
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
+
+use super::event_loop::is_fatal;
 
 /// The functions of asyncio that this module calls.
 struct Functions {
@@ -155,6 +160,23 @@ impl<'py> Outer<'py> {
         self.task.is_some()
     }
 
+    /// Wakes the loop that was running, if it is another one, before a fatal error is set for the main
+    /// thread: the bytecode of the queued callback raises it.
+    pub(super) fn wake_for(&self, event_loop: &Bound<'py, PyAny>, error: &PyErr) {
+        let py = event_loop.py();
+        if let Some(outer) = &self.event_loop
+            && self.is_another_loop(event_loop)
+            && is_fatal(py, error)
+        {
+            let nothing = event_loop.getattr(intern!(py, "_has_room"));
+            let name = intern!(py, "call_soon_threadsafe");
+            let queued = nothing.and_then(|nothing| outer.call_method1(name, (nothing, 0)));
+            if let Err(error) = queued {
+                error.write_unraisable(py, Some(outer));
+            }
+        }
+    }
+
     /// Restores the state. `event_loop` is the turn's loop, for the report of an error.
     pub(super) fn restore(self, event_loop: &Bound<'py, PyAny>) {
         let py = event_loop.py();
@@ -199,6 +221,37 @@ pub(super) fn leave_forked_task(
         }
         other => other,
     }
+}
+
+/// Has the main thread raise an error before its next bytecode, as a signal handler does. Returns
+/// false on another thread, and if too many calls are pending.
+pub(super) fn raise_in_main(py: Python<'_>, error: &PyErr) -> bool {
+    extern "C" fn raise(value: *mut c_void) -> c_int {
+        // SAFETY: CPython calls this once, with the GIL held; the reference was passed below.
+        let value = unsafe {
+            let py = Python::assume_attached();
+            Bound::from_owned_ptr(py, value.cast())
+        };
+        let py = value.py();
+        PyErr::from_value(value).restore(py);
+        -1
+    }
+    let is_main = || -> PyResult<bool> {
+        let threading = py.import("threading")?;
+        let main = threading.call_method0("main_thread")?.getattr("ident")?;
+        main.eq(threading.call_method0("get_ident")?)
+    };
+    if !is_main().unwrap_or(false) {
+        return false;
+    }
+    let value = error.value(py).clone().into_ptr();
+    // SAFETY: the function takes the reference.
+    let is_pending = unsafe { ffi::Py_AddPendingCall(Some(raise), value.cast()) } == 0;
+    if !is_pending {
+        // SAFETY: the reference is still ours.
+        drop(unsafe { Bound::from_owned_ptr(py, value) });
+    }
+    is_pending
 }
 
 /// Looks the functions up when the module is loaded, so that a missing one fails the import.

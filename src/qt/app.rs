@@ -26,6 +26,8 @@ pub enum Event {
     Made,
     /// It has emitted `aboutToQuit`.
     Quits,
+    /// The slots of `aboutToQuit` have returned.
+    QuitDone,
     /// Its destructor has begun.
     Destroyed,
     /// A second one was made, which Qt does not support.
@@ -42,7 +44,8 @@ pub fn watch(notify: fn(Event)) {
             0 => Event::Made,
             1 => Event::Quits,
             2 => Event::Destroyed,
-            _ => Event::Doubled,
+            3 => Event::Doubled,
+            _ => Event::QuitDone,
         };
         if let Some(notify) = NOTIFY.get() {
             // A panic must not unwind through Qt's frames.

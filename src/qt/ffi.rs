@@ -22,6 +22,7 @@ unsafe extern "C" {
         data: *mut c_void,
     ) -> *mut QtloopHost;
     pub(super) fn qtloop_host_free(host: *mut QtloopHost);
+    pub(super) fn qtloop_host_silence(host: *mut QtloopHost);
     pub(super) fn qtloop_host_retire(host: *mut QtloopHost);
     pub(super) fn qtloop_host_arm(host: *mut QtloopHost, msec: c_int);
     pub(super) fn qtloop_host_quits(host: *const QtloopHost) -> c_uint;

@@ -1,11 +1,13 @@
 //! A `QObject` that calls one closure on its thread, when a descriptor is readable or a time has come.
 
+use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -22,38 +24,68 @@ type Turn = Rc<dyn Fn()>;
 ///
 /// Drop it on its own thread. If it is dropped on another one, it begins no more turns, and its
 /// descriptor and closure, which Qt may be using, are kept until its thread makes or drops another
-/// host.
+/// host, or has ended.
 pub struct Host(Option<Parts>);
 
-/// The parts of a host, which its thread frees.
+/// The parts of a host.
 struct Parts {
     host: NonNull<ffi::QtloopHost>,
     // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
     _turn: Box<Turn>,
     descriptor: Arc<OwnedFd>,
     thread: ThreadId,
+    /// The host's thread has ended, and has silenced its hosts before.
+    has_ended: Arc<AtomicBool>,
 }
 
-// SAFETY: parts are only sent into `RETIRED`, from which `free_retired` takes those of its thread.
+// SAFETY: parts are only sent into `RETIRED`, from which `free_retired` takes those of its own thread
+// and of threads that have ended.
 unsafe impl Send for Parts {}
 
 /// Hosts that were dropped on another thread than their own.
 static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
 
-/// Frees the retired hosts of this thread.
+/// The hosts of a thread. When the thread ends, they are silenced, so that any thread may free them.
+struct ThreadHosts {
+    hosts: RefCell<Vec<NonNull<ffi::QtloopHost>>>,
+    has_ended: Arc<AtomicBool>,
+}
+
+thread_local! {
+    static HOSTS: ThreadHosts = ThreadHosts {
+        hosts: RefCell::default(),
+        has_ended: Arc::default(),
+    };
+}
+
+impl Drop for ThreadHosts {
+    fn drop(&mut self) {
+        for host in self.hosts.take() {
+            // SAFETY: a host leaves the list before it is freed, and this is its thread.
+            unsafe { ffi::qtloop_host_silence(host.as_ptr()) };
+        }
+        self.has_ended.store(true, Ordering::Release);
+    }
+}
+
+/// Frees the retired hosts of this thread, and of threads that have ended.
 fn free_retired() {
     let here = thread::current().id();
     let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
-    let mine: Vec<Parts> = retired
-        .extract_if(.., |parts| parts.thread == here)
+    let free: Vec<Parts> = retired
+        .extract_if(.., |parts| {
+            parts.thread == here || parts.has_ended.load(Ordering::Acquire)
+        })
         .collect();
     drop(retired);
-    mine.into_iter().for_each(Parts::free);
+    free.into_iter().for_each(Parts::free);
 }
 
 impl Parts {
-    /// Call on the host's own thread.
+    /// Call on the host's own thread, or when that has ended.
     fn free(self) {
+        // An error: the list was dropped with its thread, so the host is not in it.
+        let _ = HOSTS.try_with(|mine| mine.hosts.borrow_mut().retain(|host| *host != self.host));
         // SAFETY: freed once, here. No call begins after it, and one that is under way holds a
         // reference to the closure.
         unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
@@ -72,11 +104,18 @@ impl Host {
             .cast::<c_void>();
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
         let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
+        let host = NonNull::new(host).expect("new does not return null");
+        // The list is made after Qt's own data of the thread, and so is dropped before them.
+        let has_ended = HOSTS.with(|mine| {
+            mine.hosts.borrow_mut().push(host);
+            Arc::clone(&mine.has_ended)
+        });
         Host(Some(Parts {
-            host: NonNull::new(host).expect("new does not return null"),
+            host,
             _turn: turn,
             descriptor: Arc::new(descriptor),
             thread: thread::current().id(),
+            has_ended,
         }))
     }
 
@@ -138,10 +177,14 @@ impl Drop for Host {
             parts.free();
             free_retired();
         } else {
-            // SAFETY: the host is alive until its own thread frees it.
-            unsafe { ffi::qtloop_host_retire(parts.host.as_ptr()) };
+            if !parts.has_ended.load(Ordering::Acquire) {
+                // SAFETY: the host is alive until it is freed.
+                unsafe { ffi::qtloop_host_retire(parts.host.as_ptr()) };
+            }
             let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
             retired.push(parts);
+            drop(retired);
+            free_retired();
         }
     }
 }
