@@ -409,24 +409,25 @@ def test_loop_of_the_policy_is_served_by_the_programs_exec(child: Child) -> None
 def test_loop_that_is_never_closed_does_not_disturb_the_next_one(
     app: Any, loop: QEventLoop
 ) -> None:
-    forgotten = QEventLoop(app)
-    stopped = forgotten.create_future()
+    def forget() -> asyncio.Future[None]:
+        forgotten = QEventLoop(app)
+        stopped = forgotten.create_future()
 
-    def stops() -> None:
-        forgotten.stop()
-        stopped.set_result(None)
+        def stops() -> None:
+            forgotten.stop()
+            stopped.set_result(None)
 
-    forgotten.call_later(0.001, stops)
+        forgotten.call_later(0.001, stops)
+        return stopped
 
-    async def main() -> str:
+    async def main(stopped: asyncio.Future[None]) -> str:
         while not stopped.done():
             await asyncio.sleep(0.001)
         return "not disturbed"
 
-    assert loop.run_until_complete(main()) == "not disturbed"
+    assert loop.run_until_complete(main(forget())) == "not disturbed"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        del forgotten, stopped, stops, main
         gc.collect()
     assert loop.run_until_complete(asyncio.sleep(0.001, "still not")) == "still not"
 
