@@ -1,8 +1,8 @@
 """The close of the last window under `run_until_complete()`: does the program quit, or go on?
 
 Qt quits when the last window closes. But a main task that has waited for just that window, such as
-a login dialog, goes on and shows the next one. So Qt's quit is held back until it is known whether
-the main task reacts.
+a login dialog, continues and shows the next one. So Qt's quit is removed from the queue, and this
+module quits if the main task does not react.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class LastWindow:
             return
         # Qt posts its quit when this slot has returned.
         _native.forget_quit_soon()
-        # A task whose step goes on has the window open in an exec(), or closes it itself.
+        # A task in the middle of a step has the window open in an exec(), or closes it itself.
         self._was_in_step = any(map(_is_in_step, tasks.all_tasks(self._loop)))
         self._was_in_turn = self._loop._depth() > 0
-        # What the close resolves must not be confused with what sockets and timers resolve.
+        # A reaction to the close must not be confused with one to a socket or timer.
         self._loop._set_paused(True)
         self._timer.start(_PAUSE)
 

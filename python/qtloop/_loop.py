@@ -120,7 +120,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         if not self._has_fatal():
             with self._running():
                 if had_extent:
-                    # What the program's exec() has left, as at the end of run_forever().
+                    # Run the callbacks that exec() has left ready, as run_forever() does.
                     self._settle(None)
                 self._finish_tasks_of_quit()
         runners._cancel_all_tasks(self)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """`signal.set_wakeup_fd()` of the main thread's loops: a signal wakes Qt, and its handler runs.
 
-A process has one such descriptor. The loop that asked last has it; when it no longer needs it, the
-loop that asked before it has it again, and at the end whoever had it before qtloop.
+A process has one such descriptor. The loop that asked last has it. When that loop no longer needs
+it, the loop that asked before has it again. The descriptor of before qtloop is restored at the end.
 Source: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 """
 

@@ -209,8 +209,8 @@ impl State {
         }
     }
 
-    /// Stops the loop by an error, which `run_forever` raises. Of several, the first one is kept; the
-    /// others are only reported.
+    /// Stops the loop by an error, which `run_forever` raises. The first error is kept; a later one is
+    /// only reported.
     fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let first = self.fatal.borrow().is_none();
         if first {
