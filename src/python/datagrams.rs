@@ -19,8 +19,9 @@ use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
 use super::endpoint::{Endpoint, Inner, fail};
-use super::event_loop::{EventLoop, is_fatal, os_error, side};
+use super::event_loop::{EventLoop, os_error, side};
 use super::gil::Guarded;
+use super::running::is_fatal;
 use crate::reactor::Side;
 
 /// What a packet in the queue counts for beside its bytes; asyncio's.

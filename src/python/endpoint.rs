@@ -14,9 +14,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::event_loop::{EventLoop, State, is_fatal, os_error, side};
+use super::event_loop::{EventLoop, State, os_error, side};
 use super::gil::Guarded;
 use super::job::{Job, Kind};
+use super::running::is_fatal;
 use crate::reactor::Side;
 
 pub(super) struct Inner {

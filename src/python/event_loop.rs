@@ -13,8 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use pyo3::exceptions::{
-    PyBaseException, PyKeyboardInterrupt, PyOSError, PyRecursionError, PyRuntimeError,
-    PySystemExit, PyTypeError, PyValueError,
+    PyBaseException, PyOSError, PyRecursionError, PyRuntimeError, PyTypeError, PyValueError,
 };
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -28,7 +27,7 @@ use super::endpoint::Endpoint;
 use super::gil::{self, Guarded};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
-use super::running::{self, Outer};
+use super::running::{self, Outer, is_fatal};
 use super::stream::Stream;
 use crate::driver::{Driver, Turn, Wakeup};
 use crate::qt::{Nest, app};
@@ -431,10 +430,6 @@ pub(super) fn os_error(error: io::Error) -> PyErr {
 fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
     event_loop.call_method1(name, (on,)).map(drop)
-}
-
-pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
 
 #[pymethods]
