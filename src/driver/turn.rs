@@ -275,7 +275,8 @@ impl<J: Recur + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
-        if self.driver.depth.get() == 0 {
+        // A paused turn has run nothing.
+        if self.driver.depth.get() == 0 && !self.driver.paused.get() {
             let queued = self.driver.end_of_ready();
             self.driver.last_queued.set(queued);
         }
