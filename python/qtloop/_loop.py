@@ -129,7 +129,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     # What the native half calls
 
-    def _has_room(self, frames: int = 50) -> None:
+    def _has_room(self, frames: int = 150) -> None:
         """Raise RecursionError if the stack has no room for a callback and its error report."""
         if frames:
             self._has_room(frames - 1)

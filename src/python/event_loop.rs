@@ -130,6 +130,7 @@ impl State {
         let outer = match Outer::replace(event_loop) {
             Ok(outer) => outer,
             // No job has run, and none is lost: they wait for the next turn.
+            Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
         let is_nested = depth > 1 || outer.has_task();

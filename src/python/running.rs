@@ -42,7 +42,11 @@ fn functions(py: Python<'_>) -> PyResult<&Functions> {
         let sys = py.import("sys")?;
         let current_task = match native.getattr_opt("current_task")? {
             Some(function) => function,
-            None => py.import("asyncio.tasks")?.getattr("current_task")?, // before Python 3.12
+            // Before Python 3.12 the function is Python code, in which a pending call could raise.
+            None => py
+                .import("asyncio.tasks")?
+                .getattr("_current_tasks")?
+                .getattr("get")?,
         };
         Ok(Functions {
             running_loop: native.getattr("_get_running_loop")?.unbind(),

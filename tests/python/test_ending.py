@@ -133,7 +133,7 @@ def test_loop_cut_short_by_a_quit_says_so_and_runs_again(
     loop: qtloop.QEventLoop, quit: Quit, quits: list[str]
 ) -> None:
     async def main() -> str:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
         return "done"
 
     task = loop.create_task(main())
