@@ -160,14 +160,6 @@ def is_pyqt() -> bool:
     return binding is not None and binding.name == "PyQt6"
 
 
-def has_visible_window() -> bool:
-    """Whether the program shows a window."""
-    if binding is None or not binding.has_imported("QtGui"):
-        return False
-    windows = binding.module("QtGui").QGuiApplication.topLevelWindows()
-    return any(window.isVisible() for window in windows)
-
-
 def quit() -> None:
     """Quit the application, as the close of the last window does."""
     if (present := application()) is not None:

@@ -65,7 +65,7 @@ class LastWindow:
 
     def _decide(self) -> None:
         self._loop._set_paused(False)
-        if _binding.has_visible_window():
+        if _native.has_visible_window():
             return
         # If main completes from here on without a window, the application quits, too.
         self._loop._outlived_windows = True
@@ -85,7 +85,7 @@ class LastWindow:
 
     def _check(self) -> None:
         """Quit if main has not shown another window in time."""
-        if not (self._main.done() or _binding.has_visible_window()):
+        if not (self._main.done() or _native.has_visible_window()):
             _binding.quit()
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "excepthook",
     "forget_quit",
     "forget_quit_soon",
+    "has_visible_window",
     "is_main_thread",
     "level",
     "send_posted_events",
@@ -237,6 +238,9 @@ def forget_quit_soon() -> None:
 def watch_application(callback: Callable[[str], object] | None) -> None:
     """Call callback(event) when the application is "made", "quits" or is "destroyed", and when a
     second one is made ("doubled")."""
+
+def has_visible_window() -> bool:
+    """Whether the application shows a window."""
 
 def is_main_thread() -> bool:
     """Whether this is the thread of the application object."""

@@ -94,7 +94,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             # A quit may end the run after the future completes and before this is called; then
             # the next run calls it.
             if future in awaited:
-                if self._outlived_windows and not _binding.has_visible_window():
+                if self._outlived_windows and not _native.has_visible_window():
                     _binding.quit()  # which the close of the last window has asked for
                 else:
                     base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]

@@ -97,6 +97,12 @@ mod _native {
         app::is_main_thread()
     }
 
+    /// Whether the application shows a window.
+    #[pyfunction]
+    fn has_visible_window() -> bool {
+        app::has_visible_window()
+    }
+
     /// How many Qt event loops run on this thread, one inside the other.
     #[pyfunction]
     fn level() -> i32 {

@@ -11,9 +11,13 @@ use super::ffi;
 use crate::contain::contain;
 
 cpp! {{
+    #include <dlfcn.h>
+
     #include <QtCore/QCoreApplication>
     #include <QtCore/QEvent>
+    #include <QtCore/QList>
     #include <QtCore/QThread>
+    #include <QtCore/QVariant>
 
     // QThread::exec is protected; a member pointer taken by a subclass is the language's own way to it.
     struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
@@ -89,6 +93,30 @@ pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
     // Qt objects of other owners may still be alive when the process ends.
     unsafe {
         cpp!([count as "int*", texts as "char**"] { new QCoreApplication(*count, texts); });
+    }
+}
+
+/// Whether the application shows a window. QtGui is not linked: it is asked if the process has loaded it.
+#[must_use]
+pub fn has_visible_window() -> bool {
+    // SAFETY: the function is static and returns a list of pointers to QWindow, whose first base class is QObject. The
+    // windows are alive: this is called on the application's thread.
+    unsafe {
+        cpp!([] -> bool as "bool" {
+            using Windows = QList<QObject*>();
+            static Windows* windows = nullptr;
+            if (!windows) {
+                if (void* gui = dlopen("libQt6Gui.so.6", RTLD_LAZY | RTLD_NOLOAD))
+                    windows = reinterpret_cast<Windows*>(dlsym(gui, "_ZN15QGuiApplication15topLevelWindowsEv"));
+            }
+            if (!windows || !QCoreApplication::instance())
+                return false;
+            for (QObject* window : windows()) {
+                if (window->property("visible").toBool())
+                    return true;
+            }
+            return false;
+        })
     }
 }
 
