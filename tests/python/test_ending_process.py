@@ -175,7 +175,7 @@ def start_all(*mains):
 
 def test_interpreter_ends_beside_loops_of_daemon_threads(child: Child) -> None:
     program = """
-app = QtCore.QCoreApplication([]) if binding else QEventLoop().close()
+app = QtCore.QCoreApplication([]) if binding else qtloop.run(asyncio.sleep(0))
 start_all(sleeps, spins, waits, sleeps, spins)
 print("end")
 """
@@ -188,7 +188,7 @@ def test_interpreter_ends_beside_daemon_threads_whose_callbacks_hold_their_loops
     child: Child,
 ) -> None:
     program = """
-app = QtCore.QCoreApplication([]) if binding else QEventLoop().close()
+app = QtCore.QCoreApplication([]) if binding else qtloop.run(asyncio.sleep(0))
 start_all(blocks, sleeps, blocks)
 print("end")
 """
