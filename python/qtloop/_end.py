@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import weakref
+from asyncio import tasks
 from typing import TYPE_CHECKING
 
 from . import _native
@@ -32,6 +33,10 @@ def _let_go() -> None:
     global _ending
     _ending = threading.get_ident()
     _native.watch_application(None)
+    for loop in _hosting.kept:
+        for task in tasks.all_tasks(loop):
+            # It ends with the process, as the program has it.
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
     elsewhere, in_turns = [], []
     here = _hosting.this_thread()
     for loop, thread in _hosting.items(_hosting.threads):
