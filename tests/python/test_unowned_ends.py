@@ -232,7 +232,9 @@ def test_asynchronous_generator_of_a_slots_first_step_is_known_to_the_loop(
         await anext(kept[0])
 
     kept: list[Any] = []
+    asyncio.set_event_loop(loop)  # before Python 3.12 asyncio would make one
     slot()
+    asyncio.set_event_loop(None)
     loop.run_until_complete(loop.shutdown_asyncgens())
     assert log == ["finalised"]
 
