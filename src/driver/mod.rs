@@ -142,8 +142,8 @@ impl<J: Recur + 'static> Driver<J> {
     /// whenever it processes events on this thread.
     ///
     /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn.
-    /// It exits the Qt loop that serves the driver. If it returns false, the stop stays pending: for
-    /// the next run, or for `exit` at the end of the next turn.
+    /// It exits the Qt loop that serves the driver. If it returns false, the stop ends the next run
+    /// after its first batch.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
