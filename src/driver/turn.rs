@@ -135,6 +135,11 @@ impl<J: Recur + 'static> Turn<J> {
             0
         };
         self.batch_begun = now;
+        self.rests()
+    }
+
+    /// Whether the next turn must wait, because this one spins.
+    fn rests(&self) -> bool {
         self.may_rest && self.spinning >= SPINNING_BATCHES
     }
 
@@ -280,8 +285,7 @@ impl<J: Recur + 'static> Drop for Turn<J> {
             let queued = self.driver.end_of_ready();
             self.driver.last_queued.set(queued);
         }
-        self.driver
-            .finish(self.may_rest && self.spinning >= SPINNING_BATCHES);
+        self.driver.finish(self.rests());
     }
 }
 
