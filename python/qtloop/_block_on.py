@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from asyncio import tasks
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
-from . import _native
+from . import _coroutines, _native
 
 if TYPE_CHECKING:
     from ._running import Running
@@ -36,8 +35,8 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
     from ._loop import QEventLoop  # both modules need this one
     from ._thread_loop import thread_loop
 
-    if inspect.iscoroutinefunction(awaitable):
-        raise TypeError(f"a coroutine was expected: did you mean {awaitable.__name__}()?")
+    if hint := _coroutines.hint(awaitable):
+        raise TypeError(f"a coroutine was expected{hint}")
     loop = thread_loop()
     if not isinstance(loop, QEventLoop):
         if asyncio.iscoroutine(awaitable):

@@ -43,6 +43,13 @@ def _is_async_def(fn: Any) -> bool:
     )
 
 
+def hint(value: object) -> str:
+    """Return ": did you mean ...()?" for a coroutine function where a coroutine was expected."""
+    if not inspect.iscoroutinefunction(value):
+        return ""
+    return f": did you mean {_name(value).rpartition('.')[2]}()?"
+
+
 class Call:
     """A coroutine function, called with as many of a signal's arguments as it takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import signal
 import sys
 import threading
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
+from . import _coroutines
 from ._loop import QEventLoop
 
 _T = TypeVar("_T")
@@ -28,8 +28,7 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
     loop is closed.
     """
     if not asyncio.iscoroutine(main):
-        hint = f": did you mean {main.__name__}()?" if inspect.iscoroutinefunction(main) else ""
-        raise ValueError(f"a coroutine was expected, got {main!r}{hint}")
+        raise ValueError(f"a coroutine was expected, got {main!r}{_coroutines.hint(main)}")
     if asyncio._get_running_loop() is not None:
         main.close()
         raise RuntimeError("qtloop.run() cannot be called from a running event loop")

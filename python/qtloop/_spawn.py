@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from . import _kept
+from . import _coroutines, _kept
 from ._owner import scope_of
 from ._thread_loop import thread_loop
 
@@ -38,8 +37,7 @@ def spawn(
     Source: https://docs.python.org/3/library/asyncio-task.html#asyncio.create_task
     """
     if not asyncio.iscoroutine(coro):
-        hint = f": did you mean {coro.__name__}()?" if inspect.iscoroutinefunction(coro) else ""
-        raise TypeError(f"spawn takes a coroutine, got {coro!r}{hint}")
+        raise TypeError(f"spawn takes a coroutine, got {coro!r}{_coroutines.hint(coro)}")
     # `create_task()` takes a context from Python 3.11 on.
     options: dict[str, Any] = (
         {"name": name} if context is None else {"name": name, "context": context}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import warnings
+from asyncio import events
 
 from . import _hosting
 from ._loop import QEventLoop
@@ -16,12 +18,7 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         pass
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # 3.12 and 3.13: before it makes one
-        try:
-            loop = asyncio.get_event_loop()
-        except (RuntimeError, DeprecationWarning):
-            loop = None
+    loop = _set_loop()
     if (
         isinstance(loop, QEventLoop)
         and not loop.is_closed()
@@ -42,3 +39,17 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         "no event loop is running: start the program with `qtloop.run(main())`, "
         "or call `app.exec()` inside `with qtloop.attach():`"
     )
+
+
+def _set_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that was set for this thread, and make none as `get_event_loop()` may."""
+    if sys.version_info < (3, 12):
+        policy = asyncio.get_event_loop_policy()
+        if isinstance(policy, events.BaseDefaultEventLoopPolicy) and policy._local._loop is None:
+            return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # 3.12 and 3.13: before it makes one
+        try:
+            return asyncio.get_event_loop()
+        except (RuntimeError, DeprecationWarning):
+            return None

@@ -244,7 +244,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.exited.get()
     }
 
-    /// Requests a turn 5 ms from now, for jobs that cannot run yet. Call it after the turn.
+    /// Requests a turn 20 ms from now, for jobs that cannot run yet. Call it after the turn.
     pub fn retry_soon(&self) {
         if self.is_here() && !self.armed.get() {
             self.arm_in(RETRY);

@@ -308,10 +308,15 @@ impl State {
     }
 
     /// A job at this depth has returned: handles that waited for its context are next.
+    #[inline]
     fn bring_back(&self, depth: usize) {
-        if self.deferred.borrow().is_empty() {
-            return;
+        if !self.deferred.borrow().is_empty() {
+            self.bring_back_deferred(depth);
         }
+    }
+
+    #[cold]
+    fn bring_back_deferred(&self, depth: usize) {
         let (back, stay): (Vec<_>, Vec<_>) = self
             .deferred
             .take()

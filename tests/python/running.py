@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -23,6 +24,11 @@ def run_for(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
     """Give the loop some time, for tests that nothing happens in it."""
     loop.call_later(seconds, loop.stop)
     loop.run_forever()
+
+
+def count_descriptors() -> int:
+    """How many file descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))
 
 
 def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) -> None:

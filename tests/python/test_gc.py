@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from running import Pipe, nothing, run_once, run_until
+from running import Pipe, count_descriptors, nothing, run_once, run_until
 
 import qtloop
 
@@ -249,26 +249,20 @@ def test_loop_that_was_left_by_an_exception_is_collected(app: Any) -> None:
 
 
 def test_descriptors_of_loops_are_given_back(app: Any) -> None:
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def use() -> None:
         loop = qtloop.QEventLoop(app)
         loop.run_until_complete(asyncio.sleep(0.001))
         loop.close()
 
     use()
-    before = count()
+    before = count_descriptors()
     for _ in range(20):
         use()
     gc.collect()
-    assert count() == before
+    assert count_descriptors() == before
 
 
 def test_descriptors_of_loops_that_nobody_closed_are_given_back(app: Any) -> None:
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def use() -> None:
         qtloop.QEventLoop(app).run_until_complete(asyncio.sleep(0.001))
 
@@ -276,11 +270,11 @@ def test_descriptors_of_loops_that_nobody_closed_are_given_back(app: Any) -> Non
         warnings.simplefilter("ignore", ResourceWarning)
         use()
         gc.collect()
-        before = count()
+        before = count_descriptors()
         for _ in range(20):
             use()
         gc.collect()
-        assert count() == before
+        assert count_descriptors() == before
 
 
 def test_tasks_and_futures_that_are_done_go(each_loop: Loop) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Child, needs_binding
+from running import count_descriptors
 
 import qtloop
 from qtloop import QEventLoop
@@ -306,11 +307,6 @@ def test_stop_of_a_loop_without_a_run_does_not_end_the_run_of_another(
 
 
 def test_loop_runs_on_another_thread_than_its_maker_and_leaves_no_descriptor(app: Any) -> None:
-    import os
-
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def once() -> None:
         loop = QEventLoop(app)
         result: list[object] = []
@@ -325,10 +321,10 @@ def test_loop_runs_on_another_thread_than_its_maker_and_leaves_no_descriptor(app
         assert result == [thread.ident]
 
     once()
-    before = count()
+    before = count_descriptors()
     for _ in range(20):
         once()
-    assert count() <= before + 2
+    assert count_descriptors() <= before + 2
 
 
 def test_loop_is_served_on_the_thread_that_ran_it_last(app: Any) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -101,10 +103,32 @@ def test_spawn_without_a_loop_names_the_cure_and_closes_the_coroutine(app: Any) 
         qtloop.spawn(work())
 
 
-def test_spawn_refuses_what_is_no_coroutine(app: Any) -> None:
-    function: Any = work
+@needs_binding
+def test_looking_for_the_loop_of_a_thread_makes_none(child: Child) -> None:
+    """asyncio.get_event_loop() of Python 3.10 and 3.11 makes one, which nobody closes."""
+    program = """
+        import contextlib, gc, warnings
+        warnings.simplefilter("always")
+        app = QtCore.QCoreApplication([])
+        async def work():
+            app.quit()
+        with contextlib.closing(QEventLoop(app)):
+            qtloop.spawn(work())
+            app.exec()
+        asyncio.set_event_loop(None)
+        gc.collect()
+    """
+    done = child(program)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("function", [work, functools.partial(work, "other")])
+@pytest.mark.parametrize("call", [qtloop.spawn, qtloop.block_on])
+def test_coroutine_function_in_place_of_a_coroutine_is_refused(
+    app: Any, call: Callable[[Any], object], function: object
+) -> None:
     with pytest.raises(TypeError, match=r"did you mean work\(\)\?"):
-        qtloop.spawn(function)
+        call(function)
 
 
 def test_spawn_refuses_a_parent_that_is_no_qobject(app: Any) -> None:

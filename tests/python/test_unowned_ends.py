@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Child
+from running import count_descriptors
 
 import qtloop
 from qtloop import QEventLoop, asyncClose, asyncSlot
@@ -161,9 +161,6 @@ def test_fatal_error_of_a_loop_without_a_run_ends_the_run_of_another(
 
 
 def test_loop_of_an_ended_thread_leaves_no_descriptor(app: Any) -> None:
-    def count() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
     def leave() -> None:
         loops: list[QEventLoop] = []
         thread = threading.Thread(target=lambda: loops.append(QEventLoop(app)))
@@ -173,10 +170,10 @@ def test_loop_of_an_ended_thread_leaves_no_descriptor(app: Any) -> None:
         loops[0].close()
 
     leave()
-    before = count()
+    before = count_descriptors()
     for _ in range(20):
         leave()
-    assert count() <= before + 5
+    assert count_descriptors() <= before + 5
 
 
 def test_slot_on_a_new_thread_does_not_find_the_loop_of_an_ended_one(app: Any) -> None:

@@ -288,6 +288,7 @@ impl Job {
     }
 
     /// Holds the handle's lock while the callback runs: `cancel()` and `cancelled()` on another thread wait for it.
+    #[inline(never)]
     fn call_locked(&self, py: Python<'_>) -> PyResult<()> {
         let slot = types(py)
             .threadsafe
@@ -308,7 +309,7 @@ impl Job {
         lock.call_method0(intern!(py, "release")).and(result)
     }
 
-    #[inline]
+    #[inline(always)] // it is part of the loop over all jobs
     fn call_unlocked(&self, py: Python<'_>) -> PyResult<()> {
         let types = types(py);
         let slots = &types.slots;
