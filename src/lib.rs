@@ -103,6 +103,8 @@ pub mod qml;
 pub mod qt;
 pub mod reactor;
 #[cfg(feature = "tasks")]
+mod run;
+#[cfg(feature = "tasks")]
 pub mod signal;
 #[cfg(feature = "tasks")]
 pub mod task;
@@ -110,6 +112,8 @@ pub mod task;
 pub mod time;
 
 pub use driver::{Driver, Turn, Wakeup};
+#[cfg(feature = "tasks")]
+pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
 pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 13] = [
+const TABLE: [(&str, &[&str], &[&str]); 14] = [
     ("contain", &[], &[]),
     ("qt", &["contain"], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
@@ -34,6 +34,7 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
         &["io", "task"],
         &["futures_core", "futures_io", "rustix"],
     ),
+    ("run", &["driver", "qt", "task", "time"], &[]),
     ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
     ("process", &["io", "task"], &["futures_io", "rustix"]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),

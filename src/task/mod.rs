@@ -227,6 +227,10 @@ impl Loop {
         self.0.block_on(future)
     }
 
+    pub(crate) fn inner(&self) -> &Rc<Inner> {
+        &self.0
+    }
+
     /// Sets how long a turn of tasks may keep Qt waiting. The default is 2 ms.
     pub fn set_turn_budget(&self, budget: std::time::Duration) {
         self.0.driver.set_budget(budget);

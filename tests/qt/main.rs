@@ -22,6 +22,8 @@ mod order;
 #[cfg(feature = "tasks")]
 mod processes;
 #[cfg(feature = "tasks")]
+mod run;
+#[cfg(feature = "tasks")]
 mod signals;
 #[cfg(feature = "tasks")]
 mod sockets;
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        run::tests(),
         #[cfg(feature = "tasks")]
         nesting::tests(),
         #[cfg(feature = "tasks")]
