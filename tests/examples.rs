@@ -40,6 +40,23 @@ fn the_clock_ticks_as_often_as_it_is_told() {
 }
 
 #[test]
+fn error_of_main_is_printed_and_is_the_exit_code() {
+    let mut clock = command(&build("clock"));
+    clock.arg("often");
+    let (code, output, errors) = run(clock);
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.starts_with("Error: "), "{errors}");
+}
+
+#[test]
+fn socket_timer_and_task_of_tokio_are_awaited_on_the_qt_thread() {
+    let (code, output, errors) = run(command(&build("tokio")));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let expected = "a socket of tokio read \"hello\"\na task of tokio returned 55\n";
+    assert_eq!(output, expected);
+}
+
+#[test]
 fn ctrl_c_stops_the_clock() {
     let mut child = command(&build("clock"))
         .stdout(Stdio::piped())
