@@ -99,6 +99,8 @@ pub mod signal;
 #[cfg(feature = "tasks")]
 pub mod task;
 #[cfg(feature = "tasks")]
+pub mod testing;
+#[cfg(feature = "tasks")]
 pub mod time;
 
 pub use driver::{Driver, Turn, Wakeup};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 14] = [
+const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ("contain", &[], &[]),
     ("qt", &["contain"], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
@@ -37,6 +37,7 @@ const TABLE: [(&str, &[&str], &[&str]); 14] = [
     ("run", &["driver", "qt", "task", "time"], &[]),
     ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
     ("process", &["io", "task"], &["futures_io", "rustix"]),
+    ("testing", &["qt", "task"], &[]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
