@@ -9,7 +9,8 @@ use std::error::Error;
 
 use futures_lite::StreamExt;
 use qtloop::qt::{Object, Owned};
-use qtloop::{Loop, signal, spawn_local, task};
+use qtloop::signal::{self, SignalKind};
+use qtloop::{Loop, spawn_local, task};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// A stream of all emissions, each with its arguments.
@@ -34,7 +35,7 @@ async fn names() -> Result<(), Box<dyn Error>> {
 
 /// The same for what other processes, and terminals, have to say.
 async fn hang_up() -> Result<(), Box<dyn Error>> {
-    let mut hang_ups = signal::unix(Signal::HUP.as_raw())?;
+    let mut hang_ups = signal::unix(SignalKind::hangup())?;
     kill_process(getpid(), Signal::HUP)?;
     hang_ups.next().await;
     println!("somebody has sent SIGHUP");

@@ -34,7 +34,11 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
         &["io", "task"],
         &["futures_core", "futures_io", "rustix"],
     ),
-    ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
+    (
+        "signal",
+        &["io", "qt", "task"],
+        &["futures_core", "signal_hook"],
+    ),
     ("process", &["io", "task"], &["futures_io", "rustix"]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
