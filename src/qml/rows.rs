@@ -7,6 +7,7 @@ use std::ops::Range;
 use cpp::cpp;
 use qmetaobject::QAbstractListModel;
 
+use super::this::InUse;
 use super::{AccessError, This};
 
 cpp! {{
@@ -35,7 +36,11 @@ enum Change {
 /// Changes of a list model, each in three steps: views are told of the change to come, the closure makes
 /// it by [`with`](This::with), and views are told that it was made. The views call `row_count()` and
 /// `data()` in the first and the last step, in which the object is not borrowed. So the closure calls none
-/// of `begin_insert_rows()`, `end_insert_rows()` and the like.
+/// of `begin_insert_rows()`, `end_insert_rows()` and the like. These are for slots (`&mut self`), which
+/// `qmetaobject` calls without a borrow: there, use no reference into `self` across such a call.
+///
+/// If a closure panics, the views are told of a reset, and may ask for rows that were announced and not
+/// made: `data()` should return an empty value for a row that is not there.
 ///
 /// ```no_run
 /// use std::collections::HashMap;
@@ -85,7 +90,10 @@ impl<T: QAbstractListModel> This<T> {
     /// As [`with`](This::with); then the model is unchanged.
     ///
     /// # Panics
-    /// A row is beyond `i32`. If the closure panics, views read the whole model again.
+    /// A row is beyond `i32`.
+    ///
+    /// # Aborts
+    /// The model is destroyed in one of the three steps.
     pub fn insert_rows<R>(
         &self,
         rows: Range<usize>,
@@ -161,6 +169,8 @@ impl<T: QAbstractListModel> This<T> {
     ) -> Result<R, AccessError> {
         self.check()?;
         let (model, kind) = (self.model(), change as c_int);
+        // Qt uses the model after the slots have returned.
+        let in_use = InUse::new(self);
         // SAFETY: null, or alive and of this thread. The object is not borrowed.
         unsafe {
             cpp!([model as "QAbstractItemModel*", kind as "int", first as "int", last as "int"] {
@@ -174,6 +184,7 @@ impl<T: QAbstractListModel> This<T> {
                     (model->*(&QtloopModel::beginResetModel))();
             });
         }
+        drop(in_use);
         let mut end = End {
             this: self,
             change,
@@ -208,6 +219,7 @@ struct End<'a, T: QAbstractListModel> {
 impl<T: QAbstractListModel> Drop for End<'_, T> {
     fn drop(&mut self) {
         let (model, kind, is_made) = (self.this.model(), self.change as c_int, self.is_made);
+        let _in_use = (!model.is_null()).then(|| InUse::new(self.this));
         // SAFETY: null, or alive and of this thread. The object is not borrowed.
         unsafe {
             cpp!([model as "QAbstractItemModel*", kind as "int", is_made as "bool"] {

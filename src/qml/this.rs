@@ -26,17 +26,18 @@ use crate::qt::{Ear, Object, ToArguments};
 /// 3. Declare the `qt_base_class!` field first. Rust drops fields in their order, and the object counts as
 ///    destroyed from the drop of that field on.
 ///
-/// qtloop keeps one rule itself: an object that is destroyed inside of its own `with` ends the process
-/// with a message, before the closure could use freed memory. A destructor cannot be undone, and a panic
-/// cannot pass through Qt. Drop an object, or what owns it, after `with` has returned.
+/// qtloop enforces one more rule: if an object is destroyed inside of its own `with`, or while its rows
+/// change, the process ends with a message, before the closure or Qt could use freed memory. A destructor
+/// cannot be undone, and a panic cannot pass through Qt. Drop an object, or what owns it, after `with` has
+/// returned.
 pub struct This<T: QObject> {
     pointer: QPointer<T>,
     guard: Rc<Guard>,
 }
 
-/// Ends the process if the object is destroyed inside of `with`.
+/// Ends the process if the object is destroyed while it is in use.
 struct Guard {
-    in_use: Rc<Cell<bool>>,
+    uses: Rc<Cell<usize>>,
     // Its slot is called inside of the object's destructor.
     _ear: Option<Ear>,
 }
@@ -51,19 +52,19 @@ impl<T: QObject> This<T> {
     #[track_caller]
     pub fn of(object: &T) -> This<T> {
         let known = known(object);
-        let in_use = Rc::new(Cell::new(false));
-        let used = Rc::clone(&in_use);
+        let uses = Rc::new(Cell::new(0));
+        let used = Rc::clone(&uses);
         let destroyed = known.signal("destroyed(QObject*)");
         let ear = destroyed.and_then(|index| {
             Ear::new(&known, index, move |_| {
-                if used.get() {
+                if used.get() > 0 {
                     abort();
                 }
             })
         });
         This {
             pointer: QPointer::from(object),
-            guard: Rc::new(Guard { in_use, _ear: ear }),
+            guard: Rc::new(Guard { uses, _ear: ear }),
         }
     }
 
@@ -142,12 +143,13 @@ impl<T: QObject> This<T> {
     }
 }
 
-/// Marks the object as in use.
-struct InUse<'a, T: QObject>(&'a This<T>);
+/// Marks the object as in use until it is dropped.
+pub(super) struct InUse<'a, T: QObject>(&'a This<T>);
 
 impl<'a, T: QObject> InUse<'a, T> {
-    fn new(this: &'a This<T>) -> InUse<'a, T> {
-        this.guard.in_use.set(true);
+    pub(super) fn new(this: &'a This<T>) -> InUse<'a, T> {
+        let uses = &this.guard.uses;
+        uses.set(uses.get() + 1);
         InUse(this)
     }
 }
@@ -158,16 +160,16 @@ impl<T: QObject> Drop for InUse<'_, T> {
         if self.0.pointer.is_null() {
             abort();
         }
-        self.0.guard.in_use.set(false);
+        let uses = &self.0.guard.uses;
+        uses.set(uses.get() - 1);
     }
 }
 
-/// Ends the process: the closure of `with`, in a frame below, holds a reference to the object that is
-/// being destroyed.
+/// Ends the process: a caller of the destructor, such as the closure of `with`, uses the object.
 fn abort() -> ! {
     eprintln!(
-        "qtloop: an object was destroyed inside of `This::with`, which borrows it. \
-         Drop the object, or what owns it, after `with` has returned."
+        "qtloop: an object was destroyed inside of `This::with`, or while its rows changed. \
+         Drop the object, or what owns it, after that."
     );
     std::process::abort()
 }
