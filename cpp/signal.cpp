@@ -60,14 +60,17 @@ struct Line final
 };
 
 // The receiver of one direct connection at a time. It is used again for the next connection and never
-// freed, because another thread may be about to call it at any time. The slot's index is the number of
-// the connection, which tells a late call for an earlier connection.
+// freed, because another thread may be about to call it at any time. The index of the
+// slot counts the connections, so that a late call for an earlier connection is recognised.
 struct Tap final : QObject
 {
     // Qt stores the index in 16 bits.
     static constexpr int Uses = 0x7fff;
 
-    Tap() { moveToThread(nullptr); }
+    Tap()
+    {
+        moveToThread(nullptr);
+    }
 
     int qt_metacall(QMetaObject::Call call, int id, void** arguments) override
     {
@@ -138,9 +141,9 @@ struct Taps final
 
 struct QtloopEar final : QObject
 {
-    QtloopEar(QObject* object, const QMetaMethod& method, void (*heard)(void*, QVariantList*), void* data)
+    QtloopEar(QObject* object, const QMetaMethod& method, void (*callback)(void*, QVariantList*), void* data)
       : line(std::make_shared<Line>())
-      , heard(heard)
+      , callback(callback)
       , data(data)
     {
         line->ear = this;
@@ -164,7 +167,7 @@ struct QtloopEar final : QObject
     {
         if (!tap)
             return;
-        heard = nullptr;
+        callback = nullptr;
         QObject::disconnect(emissions);
         QObject::disconnect(end);
         Taps::all().give_back(std::exchange(tap, nullptr));
@@ -177,21 +180,22 @@ struct QtloopEar final : QObject
         if (event->type() != QEvent::User)
             return QObject::event(event);
         --line->posted;
-        hear(std::move(static_cast<Emission*>(event)->list), true);
+        deliver(std::move(static_cast<Emission*>(event)->list), true);
         return true;
     }
 
-    void hear(List list, bool is_event)
+    // Calls the callback, and frees the ear if that has dropped it.
+    void deliver(List list, bool is_event)
     {
-        if (!heard)
+        if (!callback)
             return;
-        auto* call = heard;
+        auto* call = callback;
         // The destruction is the last call, even if another thread emits after it.
         if (!list)
-            heard = nullptr;
+            callback = nullptr;
         ++depth;
         call(data, list.release());
-        // Freed by the call. Qt still uses the receiver of an event.
+        // Qt uses the receiver of an event after event() has returned.
         if (--depth > 0 || !is_free)
             return;
         if (is_event)
@@ -204,7 +208,7 @@ struct QtloopEar final : QObject
     Tap* tap = nullptr;
     QMetaObject::Connection emissions;
     QMetaObject::Connection end;
-    void (*heard)(void*, QVariantList*);
+    void (*callback)(void*, QVariantList*);
     void* data;
     int depth = 0;
     bool is_free = false;
@@ -219,7 +223,7 @@ void Line::emitted(void** arguments)
     if (QThread::currentThread() != home)
         post(std::move(list));
     else if (auto* near = ear.load())
-        near->hear(std::move(list), false);
+        near->deliver(std::move(list), false);
 }
 
 void Line::ended()
@@ -232,7 +236,7 @@ void Line::ended()
     if (ear && posted > 0)
         QCoreApplication::sendPostedEvents(ear, QEvent::User);
     if (auto* near = ear.load())
-        near->hear(nullptr, false);
+        near->deliver(nullptr, false);
 }
 
 void Line::post(List list)
@@ -257,10 +261,10 @@ QVariant Line::kept(QMetaType type, const void* argument) const
 
 extern "C" {
 
-QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*heard)(void*, QVariantList*), void* data) noexcept
+QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*callback)(void*, QVariantList*), void* data) noexcept
 {
     const QMetaMethod method = object->metaObject()->method(signal);
-    return method.methodType() == QMetaMethod::Signal ? new QtloopEar(object, method, heard, data) : nullptr;
+    return method.methodType() == QMetaMethod::Signal ? new QtloopEar(object, method, callback, data) : nullptr;
 }
 
 void qtloop_ear_free(QtloopEar* ear) noexcept

@@ -10,7 +10,7 @@ extern "C" {
 
 struct QtloopEar;
 
-// Connects to the signal with this method index, and calls `heard(data, arguments)` on the calling
+// Connects to the signal with this method index, and calls `callback(data, arguments)` on the calling
 // thread for each emission. The last call has null arguments: the object is being destroyed. An
 // emission on the calling thread is delivered inside the emission, one on another thread by an event
 // that is posted to the calling thread. Emissions of one thread are delivered in their order.
@@ -22,10 +22,10 @@ struct QtloopEar;
 // Call the functions below on the calling thread, too.
 QtloopEar* qtloop_ear_new(QObject* object,
                           int signal,
-                          void (*heard)(void* data, QVariantList* arguments),
+                          void (*callback)(void* data, QVariantList* arguments),
                           void* data) noexcept;
 
-// Disconnects. `heard` is not called after this.
+// Disconnects. `callback` is not called after this.
 void qtloop_ear_free(QtloopEar* ear) noexcept;
 
 // The number of the signal's parameters, the QMetaType::id() of one of them, and the signal's name,

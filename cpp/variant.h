@@ -13,28 +13,60 @@
 
 // The Rust type that a value is read as. `Kind` in src/qt/variant.rs, in its order.
 enum QtloopKind {
-    QtloopAny, QtloopI8, QtloopI16, QtloopI32, QtloopI64, QtloopU8, QtloopU16, QtloopU32, QtloopU64,
-    QtloopF32, QtloopF64, QtloopBool, QtloopChar, QtloopText, QtloopBytes, QtloopTexts, QtloopPoint,
-    QtloopPointF, QtloopSize, QtloopSizeF, QtloopRect, QtloopRectF, QtloopObject
+    QtloopAny,
+    QtloopI8,
+    QtloopI16,
+    QtloopI32,
+    QtloopI64,
+    QtloopU8,
+    QtloopU16,
+    QtloopU32,
+    QtloopU64,
+    QtloopF32,
+    QtloopF64,
+    QtloopBool,
+    QtloopChar,
+    QtloopText,
+    QtloopBytes,
+    QtloopTexts,
+    QtloopPoint,
+    QtloopPointF,
+    QtloopSize,
+    QtloopSizeF,
+    QtloopRect,
+    QtloopRectF,
+    QtloopObject
 };
 
 inline bool qtloop_is_signed(QMetaType type)
 {
     switch (type.id()) {
-    case QMetaType::Char: return std::is_signed_v<char>;
-    case QMetaType::SChar: case QMetaType::Short: case QMetaType::Int: case QMetaType::Long:
-    case QMetaType::LongLong: return true;
-    default: return false;
+        case QMetaType::Char:
+            return std::is_signed_v<char>;
+        case QMetaType::SChar:
+        case QMetaType::Short:
+        case QMetaType::Int:
+        case QMetaType::Long:
+        case QMetaType::LongLong:
+            return true;
+        default:
+            return false;
     }
 }
 
 inline bool qtloop_is_unsigned(QMetaType type)
 {
     switch (type.id()) {
-    case QMetaType::Char: return !std::is_signed_v<char>;
-    case QMetaType::UChar: case QMetaType::UShort: case QMetaType::UInt: case QMetaType::ULong:
-    case QMetaType::ULongLong: return true;
-    default: return false;
+        case QMetaType::Char:
+            return !std::is_signed_v<char>;
+        case QMetaType::UChar:
+        case QMetaType::UShort:
+        case QMetaType::UInt:
+        case QMetaType::ULong:
+        case QMetaType::ULongLong:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -103,21 +135,43 @@ bool qtloop_read(const QVariant* value, T* out)
 inline QMetaType qtloop_type_of(int kind)
 {
     switch (kind) {
-    case QtloopI8: case QtloopI16: case QtloopI32: case QtloopI64: return QMetaType(QMetaType::LongLong);
-    case QtloopU8: case QtloopU16: case QtloopU32: case QtloopU64: return QMetaType(QMetaType::ULongLong);
-    case QtloopF32: return QMetaType(QMetaType::Float);
-    case QtloopF64: return QMetaType(QMetaType::Double);
-    case QtloopBool: return QMetaType(QMetaType::Bool);
-    case QtloopChar: case QtloopText: return QMetaType(QMetaType::QString);
-    case QtloopBytes: return QMetaType(QMetaType::QByteArray);
-    case QtloopTexts: return QMetaType(QMetaType::QStringList);
-    case QtloopPoint: return QMetaType(QMetaType::QPoint);
-    case QtloopPointF: return QMetaType(QMetaType::QPointF);
-    case QtloopSize: return QMetaType(QMetaType::QSize);
-    case QtloopSizeF: return QMetaType(QMetaType::QSizeF);
-    case QtloopRect: return QMetaType(QMetaType::QRect);
-    case QtloopRectF: return QMetaType(QMetaType::QRectF);
-    default: return QMetaType();
+        case QtloopI8:
+        case QtloopI16:
+        case QtloopI32:
+        case QtloopI64:
+            return QMetaType(QMetaType::LongLong);
+        case QtloopU8:
+        case QtloopU16:
+        case QtloopU32:
+        case QtloopU64:
+            return QMetaType(QMetaType::ULongLong);
+        case QtloopF32:
+            return QMetaType(QMetaType::Float);
+        case QtloopF64:
+            return QMetaType(QMetaType::Double);
+        case QtloopBool:
+            return QMetaType(QMetaType::Bool);
+        case QtloopChar:
+        case QtloopText:
+            return QMetaType(QMetaType::QString);
+        case QtloopBytes:
+            return QMetaType(QMetaType::QByteArray);
+        case QtloopTexts:
+            return QMetaType(QMetaType::QStringList);
+        case QtloopPoint:
+            return QMetaType(QMetaType::QPoint);
+        case QtloopPointF:
+            return QMetaType(QMetaType::QPointF);
+        case QtloopSize:
+            return QMetaType(QMetaType::QSize);
+        case QtloopSizeF:
+            return QMetaType(QMetaType::QSizeF);
+        case QtloopRect:
+            return QMetaType(QMetaType::QRect);
+        case QtloopRectF:
+            return QMetaType(QMetaType::QRectF);
+        default:
+            return QMetaType();
     }
 }
 
@@ -132,28 +186,44 @@ inline bool qtloop_always_reads(QMetaType from, int kind)
     const bool is_unsigned = qtloop_is_unsigned(from) || (is_enum && is_unsigned_enum);
     const auto size = from.sizeOf();
     const auto integer = [&](bool to_signed, int width) {
-        return to_signed ? (is_signed && size <= width) || (is_unsigned && size < width)
-                         : is_unsigned && size <= width;
+        return to_signed ? (is_signed && size <= width) || (is_unsigned && size < width) : is_unsigned && size <= width;
     };
     switch (kind) {
-    case QtloopI8: return integer(true, 1);
-    case QtloopI16: return integer(true, 2);
-    case QtloopI32: return integer(true, 4);
-    case QtloopI64: return integer(true, 8);
-    case QtloopU8: return integer(false, 1);
-    case QtloopU16: return integer(false, 2);
-    case QtloopU32: return integer(false, 4);
-    case QtloopU64: return integer(false, 8);
-    case QtloopF32: return from.id() == QMetaType::Float || (!is_enum && (is_signed || is_unsigned) && size <= 2);
-    case QtloopF64: return qtloop_is_float(from) || (!is_enum && (is_signed || is_unsigned) && size <= 4);
-    case QtloopText: return from.id() == QMetaType::QString || from.id() == QMetaType::Bool
-                         || (!is_enum && (is_signed || is_unsigned) && size > 1);
-    case QtloopPointF: return from.id() == QMetaType::QPointF || from.id() == QMetaType::QPoint;
-    case QtloopSizeF: return from.id() == QMetaType::QSizeF || from.id() == QMetaType::QSize;
-    case QtloopRectF: return from.id() == QMetaType::QRectF || from.id() == QMetaType::QRect;
-    // A QString may be too long, a QChar half of a pair, and an object destroyed or elsewhere.
-    case QtloopChar: case QtloopObject: return false;
-    default: return from == qtloop_type_of(kind);
+        case QtloopI8:
+            return integer(true, 1);
+        case QtloopI16:
+            return integer(true, 2);
+        case QtloopI32:
+            return integer(true, 4);
+        case QtloopI64:
+            return integer(true, 8);
+        case QtloopU8:
+            return integer(false, 1);
+        case QtloopU16:
+            return integer(false, 2);
+        case QtloopU32:
+            return integer(false, 4);
+        case QtloopU64:
+            return integer(false, 8);
+        case QtloopF32:
+            return from.id() == QMetaType::Float || (!is_enum && (is_signed || is_unsigned) && size <= 2);
+        case QtloopF64:
+            return qtloop_is_float(from) || (!is_enum && (is_signed || is_unsigned) && size <= 4);
+        case QtloopText:
+            return from.id() == QMetaType::QString || from.id() == QMetaType::Bool ||
+                   (!is_enum && (is_signed || is_unsigned) && size > 1);
+        case QtloopPointF:
+            return from.id() == QMetaType::QPointF || from.id() == QMetaType::QPoint;
+        case QtloopSizeF:
+            return from.id() == QMetaType::QSizeF || from.id() == QMetaType::QSize;
+        case QtloopRectF:
+            return from.id() == QMetaType::QRectF || from.id() == QMetaType::QRect;
+        // A QString may be too long, a QChar half of a pair, and an object destroyed or elsewhere.
+        case QtloopChar:
+        case QtloopObject:
+            return false;
+        default:
+            return from == qtloop_type_of(kind);
     }
 }
 

@@ -44,8 +44,9 @@ impl World {
         downloads.pinned().get_or_create_cpp_object();
         let files = server::catalogue(files, size, rate);
         let urls = event_loop.block_on(server::serve(files)).expect("a server");
+        let list = This::of(downloads.pinned().borrow());
         for url in urls {
-            downloads.pinned().borrow_mut().add(&url);
+            Downloads::add(&list, &url).expect("it lives");
         }
         downloads.pinned().borrow().show();
         World {

@@ -25,7 +25,7 @@ cpp! {{
     };
 }}
 
-/// What happens to rows. The C++ side has the same numbers.
+/// A kind of change. The C++ side has the same numbers.
 #[derive(Clone, Copy)]
 enum Change {
     Insert = 0,
@@ -33,14 +33,13 @@ enum Change {
     Reset = 2,
 }
 
-/// Changes of a list model, each in three steps: views are told of the change to come, the closure makes
-/// it by [`with`](This::with), and views are told that it was made. The views call `row_count()` and
-/// `data()` in the first and the last step, in which the object is not borrowed. So the closure calls none
+/// Changes of a list model, each in three steps: a signal announces the change, the closure makes it by
+/// [`with`](This::with), and a second signal completes it. Views call `row_count()` and `data()` in the
+/// first and the last step, in which the object is not borrowed. So the closure calls none
 /// of `begin_insert_rows()`, `end_insert_rows()` and the like. These are for slots (`&mut self`), which
 /// `qmetaobject` calls without a borrow: there, use no reference into `self` across such a call.
 ///
-/// If a closure panics, the views are told of a reset, and may ask for rows that were announced and not
-/// made: `data()` should return an empty value for a row that is not there.
+/// If a closure panics, the model is reset, and views may read rows that were announced and not made: `data()` should return an empty value for a row that is not there.
 ///
 /// ```no_run
 /// use std::collections::HashMap;
@@ -209,7 +208,7 @@ impl<T: QAbstractListModel> This<T> {
     }
 }
 
-/// Tells the views that the change was made; also if the closure has panicked.
+/// Completes the change; also if the closure has panicked.
 struct End<'a, T: QAbstractListModel> {
     this: &'a This<T>,
     change: Change,

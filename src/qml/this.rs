@@ -26,7 +26,7 @@ use crate::qt::{Ear, Object, ToArguments};
 /// 3. Declare the `qt_base_class!` field first. Rust drops fields in their order, and the object counts as
 ///    destroyed from the drop of that field on.
 ///
-/// qtloop enforces one more rule: if an object is destroyed inside of its own `with`, or while its rows
+/// qtloop enforces one more rule: if an object is destroyed inside of its `with`, or while its rows
 /// change, the process ends with a message, before the closure or Qt could use freed memory. A destructor
 /// cannot be undone, and a panic cannot pass through Qt. Drop an object, or what owns it, after `with` has
 /// returned.
@@ -103,9 +103,8 @@ impl<T: QObject> This<T> {
         Ok(work(&mut object))
     }
 
-    /// Emits a signal of the object, or calls a slot of it, by name; see [`Object::invoke`].
-    ///
-    /// No borrow of the object is alive meanwhile, so QML may read and change it.
+    /// Emits a signal of the object by its name, without a borrow: its slots may read and change the
+    /// object. As [`Object::invoke`] otherwise.
     ///
     /// # Errors
     /// As [`Object::invoke`].

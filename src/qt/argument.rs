@@ -12,7 +12,7 @@ pub(crate) mod sealed {
 
     /// See [`FromArgument`](super::FromArgument).
     pub trait Read: Sized {
-        /// What Qt converts the value to first.
+        /// The type to which Qt converts the value first.
         const KIND: Kind;
 
         /// Reads the value; `None` if it does not convert.

@@ -9,7 +9,7 @@ use super::variant::Type;
 use super::{Arguments, Object, ffi};
 use crate::contain::contain;
 
-type Heard = Rc<dyn Fn(Option<Arguments>)>;
+type Callback = Rc<dyn Fn(Option<Arguments>)>;
 
 /// A connection to one signal of an object. Dropping it disconnects.
 ///
@@ -20,38 +20,41 @@ type Heard = Rc<dyn Fn(Option<Arguments>)>;
 pub struct Ear {
     ear: NonNull<ffi::QtloopEar>,
     // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
-    _heard: Box<Heard>,
+    _callback: Box<Callback>,
 }
 
 impl Ear {
-    /// Connects to the signal of that index, and calls `heard` for each emission.
+    /// Connects to the signal of that index, and calls `callback` for each emission.
     ///
-    /// Returns `None` if the object was destroyed, or the index is not that of a signal. `heard` may
+    /// Returns `None` if the object was destroyed, or the index is not that of a signal. `callback` may
     /// drop the connection. A panic in it ends there, with its message on standard error.
     #[must_use]
     pub fn new(
         object: &Object,
         signal: c_int,
-        heard: impl Fn(Option<Arguments>) + 'static,
+        callback: impl Fn(Option<Arguments>) + 'static,
     ) -> Option<Ear> {
         let object = object.as_ptr();
         if object.is_null() {
             return None;
         }
-        let heard: Box<Heard> = Box::new(Rc::new(heard));
-        let data = std::ptr::from_ref::<Heard>(&heard)
+        let callback: Box<Callback> = Box::new(Rc::new(callback));
+        let data = std::ptr::from_ref::<Callback>(&callback)
             .cast_mut()
             .cast::<c_void>();
         // SAFETY: `as_ptr` returns objects that are alive and of this thread; the closure outlives the ear.
         let ear = unsafe { ffi::qtloop_ear_new(object, signal, trampoline, data) };
         Some(Ear {
             ear: NonNull::new(ear)?,
-            _heard: heard,
+            _callback: callback,
         })
     }
 
     /// The types of the signal's parameters.
-    #[cfg(feature = "tasks")]
+    #[cfg_attr(
+        not(feature = "tasks"),
+        expect(dead_code, reason = "signal streams use it")
+    )]
     pub(crate) fn types(&self) -> Vec<Type> {
         let ear = self.ear.as_ptr();
         // SAFETY: alive until drop.
@@ -63,7 +66,10 @@ impl Ear {
     }
 
     /// The name of the signal.
-    #[cfg(feature = "tasks")]
+    #[cfg_attr(
+        not(feature = "tasks"),
+        expect(dead_code, reason = "signal streams use it")
+    )]
     pub(crate) fn signal(&self) -> String {
         // SAFETY: alive until drop, and so is the text, which ends with a null.
         let name = unsafe { CStr::from_ptr(ffi::qtloop_ear_signal(self.ear.as_ptr())) };
@@ -86,8 +92,8 @@ impl fmt::Debug for Ear {
 
 extern "C" fn trampoline(data: *mut c_void, arguments: *mut c_void) {
     // SAFETY: `data` is the closure of an ear that is alive now; the clone outlives an ear that it drops.
-    let heard = unsafe { Rc::clone(&*data.cast::<Heard>()) };
+    let callback = unsafe { Rc::clone(&*data.cast::<Callback>()) };
     let arguments = NonNull::new(arguments).map(Arguments::from_list);
     // Qt's frames below must not be unwound.
-    contain(|| heard(arguments));
+    contain(|| callback(arguments));
 }

@@ -34,7 +34,7 @@ unsafe extern "C" {
     pub(super) fn qtloop_ear_new(
         object: *mut c_void,
         signal: c_int,
-        heard: extern "C" fn(*mut c_void, *mut c_void),
+        callback: extern "C" fn(*mut c_void, *mut c_void),
         data: *mut c_void,
     ) -> *mut QtloopEar;
     pub(super) fn qtloop_ear_free(ear: *mut QtloopEar);

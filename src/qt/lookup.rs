@@ -14,7 +14,7 @@ cpp! {{
     #include <QtCore/QMetaProperty>
 }}
 
-/// At most so many names are listed in an error.
+/// The maximum number of names in an error.
 const LISTED: usize = 12;
 
 impl Object {

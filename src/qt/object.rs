@@ -1,4 +1,4 @@
-//! A reference to a `QObject` that is owned elsewhere, and an object of our own.
+//! A weak reference to a `QObject`, and an owned object.
 
 use std::ffi::c_void;
 use std::fmt;

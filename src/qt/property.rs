@@ -23,8 +23,12 @@ cpp! {{
     }
 }}
 
-/// What an object knows of one of its properties.
+/// The description of a property (`QMetaProperty`).
 #[derive(Clone, Copy)]
+#[cfg_attr(
+    not(feature = "tasks"),
+    expect(dead_code, reason = "streams of a property use it")
+)]
 pub(crate) struct PropertyInfo {
     /// -1 for a dynamic property, which has no fixed type.
     index: c_int,
@@ -46,7 +50,7 @@ impl Object {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no such property; the message lists those that there are, the nearest first.
+    /// `NotFound`: there is no such property; the message lists the properties, the nearest name first.
     /// `InvalidData`: the value does not convert, see [`FromArgument`]. `NotConnected`: the object was
     /// destroyed.
     pub fn property<T: FromArgument>(&self, name: &str) -> io::Result<T> {
@@ -112,8 +116,8 @@ impl Object {
     /// Calls a public slot or `Q_INVOKABLE` method, or emits a signal, and returns the result.
     ///
     /// The method is found by its name and the number of arguments, or by its signature
-    /// (`"start(int)"`). Of several, it is the one of the most derived class to whose parameters the
-    /// arguments convert. With the result type `()` the result is ignored.
+    /// (`"start(int)"`). If several match, the last one of the most derived class is called to whose
+    /// parameters the arguments convert. With the result type `()` the result is ignored.
     ///
     /// ```no_run
     /// # fn example(timer: qtloop::qt::Object) -> std::io::Result<()> {
@@ -123,8 +127,8 @@ impl Object {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no such public method with so many arguments; the message lists those that
-    /// there are, the nearest first. `InvalidInput`: an argument does not convert, or the result can
+    /// `NotFound`: there is no such public method with this number of arguments; the message lists the
+    /// methods, the nearest name first. `InvalidInput`: an argument does not convert, or the result can
     /// never be read as an `R`; the method is not called. `InvalidData`: the result does not convert; the
     /// method was called. `NotConnected`: the object was destroyed.
     pub fn invoke<R: FromArgument>(
@@ -297,6 +301,10 @@ impl Object {
 
 impl PropertyInfo {
     /// Checks that every value of the property can be read as a `T`.
+    #[cfg_attr(
+        not(feature = "tasks"),
+        expect(dead_code, reason = "streams of a property use it")
+    )]
     pub(crate) fn check<T: FromArgument>(&self) -> Result<(), Mismatch> {
         T::check(self.kind)
     }

@@ -191,8 +191,9 @@ impl VariantRef<'_> {
     /// An object of this thread that is alive.
     pub(super) fn object(self) -> Option<Object> {
         let value = self.as_ptr();
-        // SAFETY: the variant is borrowed. A connection stores objects as QPointers (`Line::kept` in
-        // cpp/signal.cpp), and only objects of its own thread, so that they are alive or null here.
+        // SAFETY: the variant is borrowed. Objects are stored as QPointers, by `Line::kept` in
+        // cpp/signal.cpp for objects of this thread only, and by `qtloop_keep` in property.rs. So the
+        // pointer is null, or the object is alive.
         unsafe {
             let object = cpp!([value as "const QVariant*"] -> *mut c_void as "QObject*" {
                 const bool is_pointer = value->metaType() == QMetaType::fromType<QPointer<QObject>>();

@@ -29,7 +29,7 @@ pub(super) fn bytes(say: impl FnOnce(*mut c_void, Sink)) -> Vec<u8> {
     out
 }
 
-/// As [`bytes`], for UTF-8.
+/// Collects UTF-8 as [`bytes`] does.
 pub(super) fn text(say: impl FnOnce(*mut c_void, Sink)) -> String {
     String::from_utf8_lossy(&bytes(say)).into_owned()
 }

@@ -48,7 +48,7 @@ pub struct Property<T> {
 /// ```
 ///
 /// # Errors
-/// `NotFound`: the object has no such property; the message lists those that it has, the nearest first.
+/// `NotFound`: the object has no such property; the message lists its properties, the nearest name first.
 /// `Unsupported`: the property has no NOTIFY signal and is not constant. `InvalidInput`: not every value
 /// of the property can be read as a `T`; use `Option<T>`. `NotConnected`: the object was destroyed.
 pub fn property<T: FromArgument>(object: &Object, name: &str) -> io::Result<Property<T>> {

@@ -86,7 +86,7 @@ pub struct Signals<T = Arguments> {
 /// ```
 ///
 /// # Errors
-/// `NotFound`: the object has no such signal; the message lists those that it has, the nearest first.
+/// `NotFound`: the object has no such signal; the message lists its signals, the nearest name first.
 /// `NotConnected`: the object was destroyed.
 pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
     connect(object, signal, Keep::All)
@@ -95,7 +95,7 @@ pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
 /// Connects to a signal, and returns a stream that keeps only the newest emission: for values that
 /// replace each other, such as those of a slider or a progress bar. As [`stream`] otherwise.
 ///
-/// [`Signals::lagged`] tells how many emissions were dropped.
+/// [`Signals::lagged`] counts the dropped emissions.
 ///
 /// ```no_run
 /// # async fn example(slider: qtloop::qt::Object) -> std::io::Result<()> {

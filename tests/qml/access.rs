@@ -57,6 +57,7 @@ fn text() -> (Slot, This<Text>) {
     (Rc::new(RefCell::new(Some(text))), this)
 }
 
+#[allow(clippy::print_stdout)]
 pub(crate) fn child(name: &str) {
     let (slot, this) = text();
     match name {

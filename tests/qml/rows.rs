@@ -24,7 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-/// What views have asked for, and whether the model was borrowed then.
+/// Counts the reads by views, and the reads while the model was borrowed.
 #[derive(Default)]
 struct Reads {
     this: RefCell<Option<This<Lines>>>,

@@ -38,7 +38,7 @@ fn objects(mapper: &Owner) -> Signals {
     signal::stream(&object, "mappedObject").expect("a signal")
 }
 
-/// Runs a closure on a thread of its own to its end.
+/// Runs a closure to its end on a new thread.
 fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     thread::spawn(work).join().expect("no panic")
 }

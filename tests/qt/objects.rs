@@ -101,7 +101,7 @@ impl Drop for Owner {
 #[derive(Clone, Copy)]
 pub(crate) struct Emitter(*mut c_void);
 
-// SAFETY: to emit a signal is thread-safe; the tests keep the object alive meanwhile.
+// SAFETY: signals are emitted on any thread; the tests keep the object alive.
 unsafe impl Send for Emitter {}
 
 impl Emitter {
