@@ -132,6 +132,17 @@ bool qtloop_read(const QVariant* value, T* out)
     return true;
 }
 
+// An enumeration or flags are the int that C++ makes of them, which is negative if the highest bit is set.
+inline bool qtloop_read_signed(const QVariant* value, qlonglong* out)
+{
+    if (!qtloop_read(value, out))
+        return false;
+    const QMetaType from = value->metaType();
+    if (from.flags() & QMetaType::IsEnumeration && from.sizeOf() == sizeof(qint32))
+        *out = qint32(*out);
+    return true;
+}
+
 inline QMetaType qtloop_type_of(int kind)
 {
     switch (kind) {
@@ -182,9 +193,10 @@ inline bool qtloop_always_reads(QMetaType from, int kind)
         return true;
     const bool is_enum = from.flags() & QMetaType::IsEnumeration;
     const bool is_unsigned_enum = from.flags() & QMetaType::IsUnsignedEnumeration;
-    const bool is_signed = qtloop_is_signed(from) || (is_enum && !is_unsigned_enum);
     const bool is_unsigned = qtloop_is_unsigned(from) || (is_enum && is_unsigned_enum);
     const auto size = from.sizeOf();
+    const bool is_int = is_enum && (!is_unsigned_enum || size == sizeof(qint32));
+    const bool is_signed = qtloop_is_signed(from) || is_int;
     const auto integer = [&](bool to_signed, int width) {
         return to_signed ? (is_signed && size <= width) || (is_unsigned && size < width) : is_unsigned && size <= width;
     };

@@ -76,7 +76,7 @@ impl Downloads {
         }
     }
 
-    /// Adds an address in a row of its own.
+    /// Adds a row for an address.
     pub fn add(this: &This<Downloads>, url: &str) -> io::Result<This<Download>> {
         let (place, row) = this.with(|all| (all.rows.len(), all.row(url)))?;
         let added = This::of(row.pinned().borrow());

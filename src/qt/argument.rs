@@ -41,7 +41,8 @@ use sealed::{Read, Write};
 ///
 /// | Rust | Qt |
 /// |---|---|
-/// | `i8` to `i64`, `u8` to `u64`, `isize`, `usize` | integers, enumerations, flags |
+/// | `i8` to `i64`, `u8` to `u64`, `isize`, `usize` | integers |
+/// | `i32` | enumerations and flags, as `int(value)` in C++ |
 /// | `f64`, `f32` | `double`, `float` |
 /// | `bool` | `bool` |
 /// | `String` | `QString` |
@@ -59,7 +60,12 @@ use sealed::{Read, Write};
 /// gives the same value. So the text `"12"` and the number `12.0` are an `i32`; `"012"`, `3.5` and 2⁴⁰
 /// are not. The text `"true"` is a `bool`, `"abc"` is not.
 ///
-/// The trait is sealed: only this crate implements it.
+/// The trait is sealed: only this crate implements it, and only this crate calls it.
+///
+/// ```compile_fail
+/// struct Mine;
+/// impl qtloop::qt::FromArgument for Mine {}
+/// ```
 pub trait FromArgument: Read {}
 
 impl<T: Read> FromArgument for T {}

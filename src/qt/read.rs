@@ -15,7 +15,7 @@ impl VariantRef<'_> {
         let out = &raw mut read;
         // SAFETY: the variant is borrowed, and `out` is the local variable above.
         let is_read = unsafe {
-            cpp!([value as "const QVariant*", out as "qlonglong*"] -> bool as "bool" { return qtloop_read(value, out); })
+            cpp!([value as "const QVariant*", out as "qlonglong*"] -> bool as "bool" { return qtloop_read_signed(value, out); })
         };
         is_read.then_some(read)
     }

@@ -31,6 +31,10 @@ unsafe extern "C" {
     fn timer_new(timer: *mut c_void, parent: *mut c_void);
     #[link_name = "_ZN6QTimerD0Ev"]
     fn timer_delete(timer: *mut c_void);
+    #[link_name = "_ZN15QPauseAnimationC1EP7QObject"]
+    fn pause_new(pause: *mut c_void, parent: *mut c_void);
+    #[link_name = "_ZN15QPauseAnimationD0Ev"]
+    fn pause_delete(pause: *mut c_void);
 }
 
 /// The classes have a virtual table and a `d` pointer.
@@ -65,6 +69,11 @@ impl Owner {
     /// A `QTimer`.
     pub(crate) fn timer() -> Owner {
         Owner::new(timer_new, timer_delete)
+    }
+
+    /// A `QPauseAnimation`, with the signal `stateChanged(QAbstractAnimation::State, ..)`.
+    pub(crate) fn pause() -> Owner {
+        Owner::new(pause_new, pause_delete)
     }
 
     /// A `QSignalMapper`, with the signals `mappedInt(int)` and `mappedObject(QObject*)`.

@@ -9,6 +9,7 @@ use qtloop::signal::{self, SignalKind};
 use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
 
+use crate::objects::Owner;
 use crate::trials;
 use crate::world::attached;
 
@@ -20,6 +21,7 @@ trials![
     a_signal_that_is_not_there_is_an_error_that_names_those_that_are,
     error_of_a_wrong_name_lists_the_nearest_first,
     typed_signal_yields_a_tuple,
+    enumeration_is_read_as_an_integer,
     type_that_does_not_fit_is_an_error_when_it_is_connected,
     latest_keeps_the_newest_emission,
     bounded_stream_drops_the_oldest_and_counts,
@@ -172,6 +174,19 @@ fn typed_signal_yields_a_tuple() {
         event_loop.block_on(number).expect("an emission"),
         (Some(12),)
     );
+}
+
+fn enumeration_is_read_as_an_integer() {
+    let event_loop = attached();
+    let owner = Owner::pause();
+    let pause = owner.get().expect("an object of this thread");
+    let states = signal::stream(&pause, "stateChanged").expect("a signal");
+    let mut states = states.typed::<(i32, i64)>().expect("two enumerations");
+    pause.set_property("duration", 1000).expect("an int");
+    pause.invoke::<()>("start", ()).expect("a slot");
+    // QAbstractAnimation::Running, and before it Stopped.
+    assert_eq!(event_loop.block_on(states.next()), Some((2, 0)));
+    assert_eq!(pause.property::<i32>("state").expect("it has one"), 2);
 }
 
 fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
