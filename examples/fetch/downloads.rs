@@ -32,8 +32,8 @@ pub struct Downloads {
     changed: qt_signal!(),
 
     fetch: qt_method!(fn(&self, url: QString)),
-    start_all: qt_method!(fn(&mut self)),
-    cancel_all: qt_method!(fn(&mut self)),
+    start_all: qt_method!(fn(&self)),
+    cancel_all: qt_method!(fn(&self)),
 
     rows: Vec<QObjectBox<Download>>,
     folder: Option<PathBuf>,
@@ -55,8 +55,7 @@ impl Downloads {
             let mut beat = time::interval(BEAT);
             loop {
                 beat.tick().await;
-                // Each row emits a signal, which QML answers by reading the list: so it is not borrowed.
-                for row in this.with(|all| all.look(This::of).collect::<Vec<_>>())? {
+                for row in this.with(|all| all.rows())? {
                     row.with(Download::refresh)?;
                 }
                 this.emit("changed", ())?;
@@ -99,12 +98,16 @@ impl Downloads {
     }
 
     /// Begins whatever is neither running nor complete.
-    pub fn start_all(&mut self) {
-        self.each(Download::start);
+    pub fn start_all(&self) {
+        for row in self.rows() {
+            let _ = row.with(Download::start);
+        }
     }
 
-    pub fn cancel_all(&mut self) {
-        self.each(Download::cancel);
+    pub fn cancel_all(&self) {
+        for row in self.rows() {
+            let _ = row.with(Download::cancel);
+        }
     }
 
     /// What there is to know about each download.
@@ -112,11 +115,10 @@ impl Downloads {
         self.rows.iter().map(move |row| what(row.pinned().borrow()))
     }
 
-    /// Does something with each download.
-    pub fn each(&self, mut work: impl FnMut(&mut Download)) {
-        for row in &self.rows {
-            work(&mut row.pinned().borrow_mut());
-        }
+    /// Returns the rows, to change them while the list is not borrowed: a row emits a signal, and QML
+    /// reads the list in its slots.
+    pub fn rows(&self) -> Vec<This<Download>> {
+        self.look(This::of).collect()
     }
 
     pub fn received(&self) -> u64 {
