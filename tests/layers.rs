@@ -35,7 +35,11 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["futures_core", "futures_io", "rustix"],
     ),
     ("run", &["driver", "qt", "task", "time"], &[]),
-    ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
+    (
+        "signal",
+        &["io", "qt", "task"],
+        &["futures_core", "signal_hook"],
+    ),
     ("process", &["io", "task"], &["futures_io", "rustix"]),
     ("testing", &["qt", "task"], &[]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),

@@ -212,7 +212,7 @@ fn signals_may_end_anywhere() {
             names.next().await.expect("a name");
         }
         renaming.await?;
-        let mut hang_ups = signal::unix(1)?;
+        let mut hang_ups = signal::unix(signal::SignalKind::hangup())?;
         let hanging_up = spawn_local(async {
             yield_now().await;
             yield_now().await;

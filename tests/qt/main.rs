@@ -7,6 +7,8 @@ mod abuse;
 mod across;
 #[cfg(feature = "tasks")]
 mod await_points;
+#[cfg(feature = "tasks")]
+mod emitters;
 mod ending;
 #[cfg(feature = "hyper")]
 mod http;
@@ -18,11 +20,14 @@ mod https;
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
+#[cfg(feature = "tasks")]
+mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod processes;
 #[cfg(feature = "tasks")]
 mod run;
+mod properties;
 #[cfg(feature = "tasks")]
 mod signals;
 #[cfg(feature = "tasks")]
@@ -76,6 +81,10 @@ fn main() -> ExitCode {
         waiting::tests(),
         #[cfg(feature = "tasks")]
         signals::tests(),
+        #[cfg(feature = "tasks")]
+        emitters::tests(),
+        #[cfg(feature = "tasks")]
+        properties::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
         #[cfg(feature = "tasks")]

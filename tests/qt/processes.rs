@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use qtloop::process::spawn;
+use qtloop::signal::{self, SignalKind};
+use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
-use qtloop::{signal, spawn_local};
 use rustix::process::{Pid, Signal, getpid, getuid, kill_process};
 
 use crate::trials;
@@ -110,7 +111,7 @@ fn a_signal_of_the_system_is_awaited() {
     run(async {
         let interrupted = spawn_local(signal::ctrl_c());
         let ended = spawn_local(signal::terminate());
-        let mut hang_ups = signal::unix(1)?;
+        let mut hang_ups = signal::unix(SignalKind::hangup())?;
         sleep(Duration::from_millis(1)).await;
         for (number, count) in [(Signal::INT, 1), (Signal::TERM, 1), (Signal::HUP, 2)] {
             for _ in 0..count {
@@ -120,7 +121,7 @@ fn a_signal_of_the_system_is_awaited() {
         interrupted.await??;
         ended.await??;
         hang_ups.next().await.expect("it has no end");
-        assert!(signal::unix(9).is_err());
+        assert!(signal::unix(SignalKind::from_raw(9)).is_err());
         Ok(())
     });
 }
