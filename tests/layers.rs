@@ -12,7 +12,7 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
     (
         "task",
         &["contain", "driver", "io", "qt", "reactor"],
-        &["blocking", "loom", "tokio", "tracing"],
+        &["blocking", "futures_util", "loom", "tokio", "tracing"],
     ),
     (
         "time",
@@ -35,16 +35,21 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
         &["futures_core", "futures_io", "rustix"],
     ),
     ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
-    ("process", &["io", "task"], &["futures_io", "rustix"]),
+    (
+        "process",
+        &["io", "task"],
+        &["futures_io", "futures_util", "rustix", "tokio"],
+    ),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 16] = [
+const OUTSIDE: [&str; 17] = [
     "blocking",
     "cpp",
     "futures_core",
     "futures_io",
+    "futures_util",
     "hyper",
     "libc",
     "loom",

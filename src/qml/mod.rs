@@ -127,6 +127,7 @@ impl<T: QObject> fmt::Debug for This<T> {
 
 /// Why [`This::with`] did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AccessError {
     /// The object is gone.
     Destroyed,

@@ -7,6 +7,8 @@ mod abuse;
 mod across;
 #[cfg(feature = "tasks")]
 mod await_points;
+#[cfg(feature = "tasks")]
+mod budgets;
 mod ending;
 #[cfg(feature = "hyper")]
 mod http;
@@ -15,12 +17,16 @@ mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
+mod join_sets;
+#[cfg(feature = "tasks")]
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
 mod order;
 #[cfg(feature = "tasks")]
 mod processes;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod refused;
 #[cfg(feature = "tasks")]
 mod signals;
 #[cfg(feature = "tasks")]
@@ -54,6 +60,12 @@ fn main() -> ExitCode {
         threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        join_sets::tests(),
+        #[cfg(feature = "tasks")]
+        budgets::tests(),
+        #[cfg(all(feature = "tasks", target_os = "linux"))]
+        refused::tests(),
         #[cfg(feature = "tasks")]
         nesting::tests(),
         #[cfg(feature = "tasks")]
