@@ -85,7 +85,7 @@ pub(crate) fn moment(instant: Instant) -> Time {
     Time::from_nanos(ahead.as_nanos().saturating_sub(behind))
 }
 
-/// Converts from the loop's clock. What an `Instant` cannot hold is 30 years from now, as in tokio.
+/// Converts from the loop's clock. A time that an `Instant` cannot hold is 30 years from now, as in tokio.
 fn instant(moment: Time) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     let Anchor(here, now) = Anchor::get();
@@ -144,7 +144,7 @@ impl Sleep {
         }
     }
 
-    /// Returns the deadline. That of [`Duration::MAX`] is centuries from now.
+    /// Returns the deadline. For [`Duration::MAX`] it is decades from now, or more.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         instant(self.deadline)

@@ -12,7 +12,7 @@ use crate::task::Shared;
 
 /// A process that was started by [`Command::spawn`](super::Command::spawn).
 ///
-/// It may be used and awaited on any thread. When the loop of `spawn` closes, those who wait get an error of kind `NotConnected`.
+/// It may be used and awaited on any thread. When the loop of `spawn` closes, waiting returns an error of kind `NotConnected`.
 /// See the [module](super) for what a drop does.
 ///
 /// ```no_run
@@ -95,8 +95,8 @@ impl Child {
     /// Closes the pipe to standard input, waits for the end of the process, and returns its exit status. May be called again, and
     /// its future may be dropped.
     ///
-    /// A process that writes more than a pipe holds ends only if the pipe is read meanwhile:
-    /// [`wait_with_output`](Child::wait_with_output) does so.
+    /// A process that fills a pipe blocks until the pipe is read: use [`wait_with_output`](Child::wait_with_output) for one that
+    /// writes much.
     ///
     /// # Errors
     /// As [`try_wait`](Child::try_wait); or `NotConnected`: the loop of [`spawn`](super::Command::spawn) was closed.
@@ -105,7 +105,8 @@ impl Child {
         self.process.wait().await
     }
 
-    /// As [`wait`](Child::wait), and reads standard output and standard error to their ends, if they are pipes.
+    /// Closes the pipe to standard input, reads standard output and standard error to their ends, if they are pipes, and waits for
+    /// the end of the process.
     ///
     /// # Errors
     /// As [`wait`](Child::wait), or a pipe cannot be read.

@@ -37,7 +37,7 @@ pub use pipes::{ChildStderr, ChildStdin, ChildStdout};
 
 /// A builder of child processes: [`std::process::Command`], whose children are awaited.
 ///
-/// What is not here, such as `uid()` and `pre_exec()` of [`CommandExt`](std::os::unix::process::CommandExt), is called on
+/// Other methods, such as `uid()` and `pre_exec()` of [`CommandExt`](std::os::unix::process::CommandExt), are called on
 /// [`as_std_mut`](Command::as_std_mut).
 #[derive(Debug)]
 pub struct Command {

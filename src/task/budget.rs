@@ -146,8 +146,8 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<()> {
 
 /// Takes one unit of the task's budget, and yields to the other tasks and to Qt if the budget is spent.
 ///
-/// The futures of this crate take part in the budget by themselves. Those of other crates, such as a channel's, do not: a loop
-/// over a channel that is never empty needs this call. It follows
+/// The futures of this crate take part in the budget by themselves. Futures of other crates, such as a channel's, do not: a
+/// loop over a channel that is never empty needs this call. It follows
 /// [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.consume_budget.html).
 ///
 /// ```no_run

@@ -25,15 +25,14 @@ pub struct JoinError {
     panic: Option<Exclusive>,
 }
 
-/// The payload of a panic. It need not be `Sync`, so a shared reference gives access to nothing but a message.
+/// The payload of a panic. It need not be `Sync`, so a shared reference gives access to its message only.
 struct Exclusive(Payload);
 
-// SAFETY: the methods with `&self` read nothing but the payload's type, and a value of a type that is known to be `Sync`.
+// SAFETY: its only method with `&self` reads the type of the payload, and a payload of type `&str` or `String`, which are `Sync`.
 unsafe impl Sync for Exclusive {}
 
 impl Exclusive {
     fn message(&self) -> Option<&str> {
-        // `&str` and `String` are `Sync`: see the note above.
         let text = self.0.downcast_ref::<&'static str>().copied();
         text.or_else(|| self.0.downcast_ref::<String>().map(String::as_str))
     }

@@ -224,8 +224,8 @@ impl Loop {
     ///
     /// In a task or a slot, never wait by `block_on` of *another* executor, such as `futures_lite`'s, `pollster`'s or tokio's: it
     /// blocks the thread without running Qt. If the future waits for a timer, a socket or a task of this loop, the window freezes
-    /// for ever, without an error. In a task write `.await`, in a slot this function. On a thread without a loop of its own they
-    /// are fine.
+    /// for ever, without an error. In a task write `.await`, in a slot call this function. A thread that has no loop may use the
+    /// other executors.
     ///
     /// # Panics
     /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what

@@ -195,7 +195,7 @@ fn poll_proceed_wakes_the_task_that_it_refuses() {
     }));
 }
 
-/// None of so many operations, one after the other, is refused.
+/// Asserts that a long sequence of operations is never refused.
 fn is_unlimited() {
     let mut context = Context::from_waker(Waker::noop());
     assert!((0..MANY).all(|_| poll_proceed(&mut context).is_ready()));

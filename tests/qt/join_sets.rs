@@ -196,7 +196,7 @@ fn set_is_awaited_on_another_thread() {
         for number in [1, 10, 100] {
             sender.send(number).await.expect("a receiver");
         }
-        while sender.len() > 0 {
+        while !sender.is_empty() {
             yield_now().await;
         }
     });

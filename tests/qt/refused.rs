@@ -57,7 +57,7 @@ fn wake_after_a_refused_wake_is_delivered() {
     let kept: Vec<(RawFd, OwnedFd)> = own
         .iter()
         .map(|&fd| {
-            // SAFETY: it is open, and only this function changes it meanwhile.
+            // SAFETY: the loop keeps it open until the end of this function.
             let kept = unsafe { BorrowedFd::borrow_raw(fd) };
             (fd, kept.try_clone_to_owned().expect("a descriptor"))
         })
