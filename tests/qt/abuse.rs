@@ -242,7 +242,7 @@ fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
             assert!(future::block_on(future::poll_once(&mut slow)).is_none());
             tell.send_blocking(()).expect("a receiver");
             let said = words(|| future::block_on(slow));
-            assert!(said.contains("is gone"), "{said}");
+            assert!(said.contains("was closed"), "{said}");
         }),
     ];
     for _ in 0..2 {
