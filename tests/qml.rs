@@ -227,7 +227,7 @@ fn a_promise_whose_loop_goes_is_rejected() {
     let limited = time::timeout(Duration::from_secs(20), said);
     let said = next.block_on(limited).expect("QML says it");
     let text: String = said.expect("it lives").get(0).expect("a text");
-    assert!(text.contains("its loop is gone"), "{text}");
+    assert!(text.contains("its loop was closed"), "{text}");
 }
 
 fn a_list_that_comes_with_a_signal_is_read() {

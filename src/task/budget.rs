@@ -37,34 +37,39 @@ thread_local! {
 }
 
 /// Restores the budget of the enclosing poll, also when a panic unwinds.
-struct Restore {
+struct Restore<'a> {
+    budget: &'a Budget,
     left: i32,
     until: Time,
 }
 
-impl Restore {
-    /// Replaces the budget until this is dropped.
-    fn after(left: i32, until: Time) -> Restore {
-        BUDGET.with(|budget| Restore {
-            left: budget.left.replace(left),
-            until: budget.until.replace(until),
-        })
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.budget.left.set(self.left);
+        self.budget.until.set(self.until);
     }
 }
 
-impl Drop for Restore {
-    fn drop(&mut self) {
-        BUDGET.with(|budget| {
-            budget.left.set(self.left);
-            budget.until.set(self.until);
-        });
-    }
+/// Polls with this budget in place of that of the enclosing poll.
+fn with<R>(left: i32, until: Time, poll: impl FnOnce() -> R) -> R {
+    BUDGET.with(|budget| {
+        let _restore = Restore {
+            budget,
+            left: budget.left.replace(left),
+            until: budget.until.replace(until),
+        };
+        poll()
+    })
 }
 
 /// Polls with a full budget, of a turn that ends at `until`.
 pub(super) fn lend<R>(until: Time, poll: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(OPERATIONS, until);
-    poll()
+    with(OPERATIONS, until, poll)
+}
+
+/// Polls outside of the budget: leaf futures in there neither spend it nor are refused.
+pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
+    with(UNLIMITED, Time::NEVER, poll)
 }
 
 /// Returns whether the budget of this poll has units left. Outside of a poll by the loop, it always has.
@@ -72,21 +77,15 @@ pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
 
-/// Polls outside of the budget: leaf futures in there neither spend it nor are refused.
-pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
-    let _restore = Restore::after(UNLIMITED, Time::NEVER);
-    poll()
-}
-
 impl Budget {
-    /// Takes one unit; false if there is none.
-    fn take(&self) -> bool {
+    /// Takes one unit; false if there is none. The clock is read when the number of units that are left divides by `reads`.
+    fn take(&self, reads: i32) -> bool {
         let left = self.left.get();
         if left == UNLIMITED {
             return true;
         }
-        // To read the clock costs little beside the operation to come.
-        let is_spent = left <= 0 || (left < OPERATIONS && Time::now() >= self.until.get());
+        let is_spent = left <= 0
+            || (left < OPERATIONS && left % reads == 0 && Time::now() >= self.until.get());
         if !is_spent {
             self.left.set(left - 1);
             return true;
@@ -100,16 +99,25 @@ impl Budget {
         self.left.set(left);
         is_ignored
     }
+
+    fn poll(&self, reads: i32, context: &mut Context<'_>) -> Poll<()> {
+        if self.take(reads) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// Takes one unit of the budget of the task that is being polled. Returns `Pending`, and wakes the task at once, if the budget
-/// is spent.
+/// is spent. To read the clock costs little beside the system call of the operation.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
-    if BUDGET.with(Budget::take) {
-        return Poll::Ready(());
-    }
-    context.waker().wake_by_ref();
-    Poll::Pending
+    BUDGET.with(|budget| budget.poll(1, context))
+}
+
+/// As [`take_budget`], for an operation without a system call: the clock is read for each sixteenth.
+pub(super) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
+    BUDGET.with(|budget| budget.poll(16, context))
 }
 
 /// Takes one unit of the task's budget, for leaf futures and streams of your own. Call it when an operation can complete, before

@@ -5,8 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::JoinError;
+use super::budget::take_budget_of_cheap;
 use super::cell::{Claim, TaskRef};
-use super::{JoinError, take_budget};
 
 /// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its result is lost.
 ///
@@ -79,7 +80,7 @@ impl<T> Future for JoinHandle<T> {
     /// The result was taken already.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.is_finished() {
-            ready!(take_budget(context));
+            ready!(take_budget_of_cheap(context));
         }
         self.poll_result(context)
     }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::stream::{FuturesUnordered, Stream};
 
-use super::{AbortHandle, JoinError, JoinHandle, spawn_local, take_budget};
+use super::budget::take_budget_of_cheap;
+use super::{AbortHandle, JoinError, JoinHandle, spawn_local};
 
 /// A set of tasks that are awaited in the order in which they complete. Dropping the set aborts all tasks in it.
 ///
@@ -92,7 +93,7 @@ impl<T> JoinSet<T> {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<T, JoinError>>> {
-        ready!(take_budget(context));
+        ready!(take_budget_of_cheap(context));
         Pin::new(&mut self.tasks).poll_next(context)
     }
 
