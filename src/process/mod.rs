@@ -16,9 +16,11 @@
 //! ```
 //!
 //! **Dropped children.** A [`Child`] that is dropped continues to run, unless [`Command::kill_on_drop`] is set: then it gets
-//! `SIGKILL`. In both cases the loop of [`spawn`](Command::spawn) waits for its end and reaps it, so no zombie remains. Children that
-//! are left when that loop closes, and all of them on a system without pidfds (Linux has them since 5.3), are looked after by the next
-//! [`spawn`](Command::spawn) of any loop.
+//! `SIGKILL`. In both cases the loop of [`spawn`](Command::spawn) waits for its end and reaps it, so no zombie remains. A child whose
+//! loop closes before that is reaped by the first [`spawn`](Command::spawn) of any loop after its end.
+//!
+//! **Systems without pidfds**, such as Linux before 5.3: each [`wait`](Child::wait) occupies a thread of the pool of
+//! [`unblock`](crate::task::unblock), and all dropped children are reaped by the next `spawn`.
 
 mod child;
 mod orphan;

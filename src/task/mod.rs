@@ -389,7 +389,9 @@ where
     expect_current("spawn_scoped()").spawn_scoped(object, future)
 }
 
-/// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
+/// As [`Loop::block_on`], with this thread's loop, for slots and tasks.
+///
+/// Never use the `block_on` of another executor in their place: it freezes the window (see there).
 ///
 /// ```no_run
 /// // In a slot, which has to return the answer.
