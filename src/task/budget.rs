@@ -110,12 +110,12 @@ impl Budget {
 }
 
 /// Takes one unit of the budget of the task that is being polled. Returns `Pending`, and wakes the task at once, if the budget
-/// is spent. To read the clock costs little beside the system call of the operation.
+/// is spent. Reads the clock each time, which costs little beside the system call of the operation.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
     BUDGET.with(|budget| budget.poll(1, context))
 }
 
-/// As [`take_budget`], for an operation without a system call: the clock is read for each sixteenth.
+/// Takes one unit for an operation without a system call: unlike [`take_budget`], reads the clock for each sixteenth only.
 pub(super) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
     BUDGET.with(|budget| budget.poll(16, context))
 }
