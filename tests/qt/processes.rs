@@ -502,7 +502,7 @@ fn a_signal_of_the_system_is_awaited() {
         let interrupted = spawn_local(signal::ctrl_c());
         let ended = spawn_local(signal::terminate());
         let mut hang_ups = signal::unix(1)?;
-        sleep(Duration::from_millis(1)).await;
+        yield_now().await; // they have begun then
         for (number, count) in [(Signal::INT, 1), (Signal::TERM, 1), (Signal::HUP, 2)] {
             for _ in 0..count {
                 kill_process(own, number)?;
