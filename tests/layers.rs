@@ -12,7 +12,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
     (
         "task",
         &["contain", "driver", "io", "qt", "reactor"],
-        &["blocking", "loom", "tokio", "tracing"],
+        &["blocking", "futures_util", "loom", "tokio", "tracing"],
     ),
     (
         "time",
@@ -40,17 +40,22 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["io", "qt", "task"],
         &["futures_core", "signal_hook"],
     ),
-    ("process", &["io", "task"], &["futures_io", "rustix"]),
+    (
+        "process",
+        &["io", "task"],
+        &["futures_io", "futures_util", "rustix", "tokio"],
+    ),
     ("testing", &["qt", "task"], &[]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 16] = [
+const OUTSIDE: [&str; 17] = [
     "blocking",
     "cpp",
     "futures_core",
     "futures_io",
+    "futures_util",
     "hyper",
     "libc",
     "loom",

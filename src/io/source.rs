@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::contain::contain;
 use crate::driver::Driver;
 use crate::reactor::Side;
-use crate::task::{Gone, Inner, Job, Shared, take_budget};
+use crate::task::{Inner, Job, LoopClosed, Shared, take_budget};
 
 /// A descriptor's two sides.
 ///
@@ -222,7 +222,7 @@ impl Source {
             }
             // The loop goes first, and tells those who wait after it: who comes too late to be told sees it here.
             if self.shared.is_gone() {
-                return Poll::Ready(Err(Gone.into()));
+                return Poll::Ready(Err(LoopClosed.into()));
             }
             if let Some(refusal) = state.refusal.take() {
                 return Poll::Ready(Err(refusal.into()));

@@ -8,6 +8,8 @@ mod across;
 #[cfg(feature = "tasks")]
 mod await_points;
 #[cfg(feature = "tasks")]
+mod budgets;
+#[cfg(feature = "tasks")]
 mod emitters;
 mod ending;
 #[cfg(feature = "hyper")]
@@ -16,6 +18,8 @@ mod http;
 mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
+#[cfg(feature = "tasks")]
+mod join_sets;
 #[cfg(feature = "tasks")]
 mod leaving;
 #[cfg(feature = "tasks")]
@@ -26,8 +30,11 @@ mod order;
 #[cfg(feature = "tasks")]
 mod processes;
 #[cfg(feature = "tasks")]
-mod run;
 mod properties;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod refused;
+#[cfg(feature = "tasks")]
+mod run;
 #[cfg(feature = "tasks")]
 mod signals;
 #[cfg(feature = "tasks")]
@@ -61,6 +68,12 @@ fn main() -> ExitCode {
         threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        join_sets::tests(),
+        #[cfg(feature = "tasks")]
+        budgets::tests(),
+        #[cfg(all(feature = "tasks", target_os = "linux"))]
+        refused::tests(),
         #[cfg(feature = "tasks")]
         run::tests(),
         #[cfg(feature = "tasks")]
