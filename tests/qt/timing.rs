@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
+use qtloop::task::yield_now;
 use qtloop::time::{
     MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
 };
@@ -122,7 +123,11 @@ fn a_sleep_that_is_dropped_wakes_nobody() {
             })
             .await;
         });
+        while polls.get() == 0 {
+            yield_now().await;
+        }
         sleep(5 * MS).await;
+        yield_now().await;
         assert_eq!(polls.get(), 1);
         task.abort();
     });
@@ -177,30 +182,32 @@ fn an_interval_ticks_at_once_and_then_with_its_period() {
 
 fn missed_ticks_come_as_they_were_ordered() {
     let event_loop = attached();
-    for (behavior, at_once) in [
-        (MissedTickBehavior::Burst, 3),
-        (MissedTickBehavior::Delay, 1),
-        (MissedTickBehavior::Skip, 1),
+    let period = 20 * MS;
+    for behavior in [
+        MissedTickBehavior::Burst,
+        MissedTickBehavior::Delay,
+        MissedTickBehavior::Skip,
     ] {
         event_loop.block_on(async {
-            let period = Duration::from_millis(200);
-            let began = Instant::now();
-            let mut ticks = interval(period);
+            let start = Instant::now();
+            let mut ticks = interval_at(start, period);
             ticks.set_missed_tick_behavior(behavior);
-            ticks.tick().await;
-            // Nobody asks for three periods, and a half.
-            std::thread::sleep(period * 7 / 2);
-            let asked = Instant::now();
-            for _ in 0..at_once {
-                ticks.tick().await;
-            }
-            assert!(asked.elapsed() < period / 2, "{behavior:?}");
-            ticks.tick().await;
-            let beat =
-                (began.elapsed().as_millis() % 200).min(200 - began.elapsed().as_millis() % 200);
+            assert_eq!(ticks.tick().await, start);
+            // The interval is not polled for three periods and a half.
+            thread::sleep(period * 7 / 2);
+            let late = Instant::now();
+            assert_eq!(ticks.tick().await, start + period);
+            let next = ticks.tick().await;
             match behavior {
-                MissedTickBehavior::Delay => assert!(asked.elapsed() >= period),
-                _ => assert!(beat < 50, "{behavior:?} is off its beat by {beat} ms"),
+                MissedTickBehavior::Burst => {
+                    assert_eq!(next, start + 2 * period);
+                    assert_eq!(ticks.tick().await, start + 3 * period);
+                }
+                MissedTickBehavior::Delay => assert!(next >= late + period),
+                _ => {
+                    let nanoseconds = (next - start).as_nanos();
+                    assert!(next > late && nanoseconds % period.as_nanos() == 0);
+                }
             }
         });
     }
