@@ -1,6 +1,7 @@
 //! A QML object as its tasks hold it.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -128,18 +129,31 @@ impl<T: QObject> This<T> {
         if object.is_null() {
             return Err(AccessError::Destroyed);
         }
-        // SAFETY: the C++ object is alive, and of this class.
-        let cell = unsafe { (T::get_object_description().get_rust_refcell)(object) };
+        let rust_cell = T::get_object_description().get_rust_refcell;
+        // SAFETY: the C++ object is alive, and of this class. The function returns a `TraitObject` of
+        // qmetaobject_rust.hpp, which a `*const dyn` cannot be while it is null.
+        let parts: TraitObject = unsafe {
+            let parts: unsafe extern "C" fn(*mut c_void) -> TraitObject =
+                std::mem::transmute(rust_cell);
+            parts(object)
+        };
         // The destructor of an object that C++ owns sets it to null before it frees the Rust value.
-        if cell.cast::<()>().is_null() {
+        if parts.data.is_null() {
             return Err(AccessError::Destroyed);
         }
-        // SAFETY: not null, so the Rust value is alive as long as the object.
-        match unsafe { (*cell).try_borrow_mut() } {
+        // SAFETY: as above, and not null, so that the Rust value is alive.
+        match unsafe { (*rust_cell(object)).try_borrow_mut() } {
             Ok(_) => Ok(()),
             Err(_) => Err(AccessError::Borrowed),
         }
     }
+}
+
+/// The two pointers of a `*const dyn`, as C++ returns them.
+#[repr(C)]
+struct TraitObject {
+    data: *mut c_void,
+    _vtable: *mut c_void,
 }
 
 /// Marks the object as in use until it is dropped.
