@@ -15,6 +15,10 @@ mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
+mod io_crowd;
+#[cfg(feature = "tasks")]
+mod io_lend;
+#[cfg(feature = "tasks")]
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
         sockets::tests(),
         #[cfg(feature = "tasks")]
         waiting::tests(),
+        #[cfg(feature = "tasks")]
+        io_crowd::tests(),
+        #[cfg(feature = "tasks")]
+        io_lend::tests(),
         #[cfg(feature = "tasks")]
         signals::tests(),
         #[cfg(feature = "tasks")]
