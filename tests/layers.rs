@@ -31,7 +31,7 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
     ),
     (
         "net",
-        &["io", "task"],
+        &["io", "task", "time"],
         &["futures_core", "futures_io", "rustix"],
     ),
     ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),

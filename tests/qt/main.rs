@@ -22,6 +22,12 @@ mod io_lend;
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
+#[cfg(feature = "tasks")]
+mod net_accept;
+#[cfg(feature = "tasks")]
+mod net_connect;
+#[cfg(feature = "tasks")]
+mod net_convert;
 mod order;
 #[cfg(feature = "tasks")]
 mod processes;
@@ -78,6 +84,12 @@ fn main() -> ExitCode {
         io_crowd::tests(),
         #[cfg(feature = "tasks")]
         io_lend::tests(),
+        #[cfg(feature = "tasks")]
+        net_accept::tests(),
+        #[cfg(feature = "tasks")]
+        net_connect::tests(),
+        #[cfg(feature = "tasks")]
+        net_convert::tests(),
         #[cfg(feature = "tasks")]
         signals::tests(),
         #[cfg(feature = "tasks")]
