@@ -145,7 +145,7 @@ impl Waiters {
 /// Such a waker is never unregistered, and its future may have been dropped. At the limit all of
 /// them are woken and removed, and the live ones register again: a *check*. If more than half of
 /// the checked ones do, the limit doubles. So a crowd of live wakers is soon below the limit and
-/// rests, and dead wakers never outnumber the limit.
+/// rests, and dead wakers stay below twice the limit: the registered and the checked ones.
 ///
 /// A live waker returns when its executor has polled all others before it. A check therefore goes
 /// on while the limit is reached several times more, and the next check twice as long.

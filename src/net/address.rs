@@ -23,10 +23,6 @@ use sealed::{Known, Name};
 /// struct Mine;
 /// impl qtloop::net::ToSocketAddrs for Mine {} // not for types of other crates
 /// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no socket address",
-    note = "use `\"host:port\"`, `(\"host\", port)`, `(ip, port)` or a `SocketAddr`"
-)]
 pub trait ToSocketAddrs: Known {}
 
 impl<T: Known + ?Sized> ToSocketAddrs for T {}

@@ -81,8 +81,8 @@ struct Race {
 
 impl Race {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Async<TcpStream>>> {
+        let mut has_failed = false;
         loop {
-            let mut is_next_due = self.attempts.is_empty();
             let mut index = 0;
             while index < self.attempts.len() {
                 match poll_attempt(&self.attempts[index], context) {
@@ -93,7 +93,7 @@ impl Race {
                     Poll::Ready(Err(error)) => {
                         self.failed = Some(error);
                         drop(self.attempts.swap_remove(index));
-                        is_next_due = true;
+                        has_failed = true;
                     }
                 }
             }
@@ -103,13 +103,19 @@ impl Race {
                     None => Poll::Pending,
                 };
             }
-            if !is_next_due {
+            if !has_failed && !self.attempts.is_empty() {
                 ready!(Pin::new(&mut self.delay).poll(context));
             }
             if let Some(address) = self.addresses.pop_front() {
                 match begin(address) {
-                    Ok(socket) => self.attempts.push(Async::watched_by(&self.shared, socket)),
-                    Err(error) => self.failed = Some(error),
+                    Ok(socket) => {
+                        self.attempts.push(Async::watched_by(&self.shared, socket));
+                        has_failed = false;
+                    }
+                    Err(error) => {
+                        self.failed = Some(error);
+                        has_failed = true;
+                    }
                 }
                 if !self.addresses.is_empty() {
                     self.delay.reset(Instant::now() + ATTEMPT_DELAY);

@@ -17,6 +17,7 @@ use crate::world::{attached, run};
 trials![
     the_second_address_is_tried_while_the_first_does_not_answer,
     the_second_address_is_tried_at_once_when_the_first_refuses,
+    an_address_that_fails_in_the_call_delays_no_other,
     an_address_that_answers_late_still_wins,
     the_error_is_that_of_the_last_attempt,
     the_other_attempts_are_closed_after_the_first_success,
@@ -108,6 +109,19 @@ fn the_second_address_is_tried_at_once_when_the_first_refuses() {
         addresses.push(address);
         // 200 head starts are 50 seconds.
         let stream = timeout(SOON, TcpStream::connect(&addresses)).await??;
+        assert_eq!(stream.peer_addr()?, address);
+        Ok(())
+    });
+}
+
+fn an_address_that_fails_in_the_call_delays_no_other() {
+    run(async {
+        let silent = Silent::new("127.0.0.1:0")?;
+        let (_listener, address) = listening("127.0.0.1:0").await?;
+        let mut addresses = vec![silent.address];
+        addresses.extend([SocketAddr::from(([255, 255, 255, 255], 9)); 200]);
+        addresses.push(address);
+        let stream = timeout(SOON, TcpStream::connect(addresses)).await??;
         assert_eq!(stream.peer_addr()?, address);
         Ok(())
     });
