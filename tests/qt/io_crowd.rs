@@ -279,11 +279,11 @@ fn a_crowd_after_dropped_futures_rests() {
     run(async {
         let (one, mut other) = UnixStream::pair()?;
         let alive = Arc::new(());
-        for _ in 0..100_000 {
+        for _ in 0..10_000 {
             abandon(&one, &alive);
         }
         let polls = Polls::default();
-        let readers: Vec<_> = (0..1000)
+        let readers: Vec<_> = (0..300)
             .map(|_| {
                 let mut one = one.clone();
                 let reading = async move { one.read_exact(&mut [0]).await };
@@ -291,8 +291,8 @@ fn a_crowd_after_dropped_futures_rests() {
             })
             .collect();
         rest(|| polls.get()).await;
-        assert!(polls.get() < 1_000_000, "{} polls", polls.get());
-        other.write_all(&[0; 1000]).await?;
+        assert!(polls.get() < 100_000, "{} polls", polls.get());
+        other.write_all(&[0; 300]).await?;
         for reader in readers {
             reader.await.expect("a result")?;
         }
