@@ -31,7 +31,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ),
     (
         "net",
-        &["io", "task"],
+        &["io", "task", "time"],
         &["futures_core", "futures_io", "rustix"],
     ),
     ("run", &["driver", "qt", "task", "time"], &[]),

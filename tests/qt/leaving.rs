@@ -74,7 +74,8 @@ fn who_gave_up_reading_is_asked_once_more_and_forgotten() {
     let (ours, _peer) = pair();
     let all: Vec<_> = (0..1000).map(|_| give_up_reading(&ours)).collect();
     let kept = all.iter().filter(|one| Arc::strong_count(one) > 1).count();
-    assert!(kept <= 100, "{kept} are kept");
+    // At most 64 are registered, and 64 were woken to see whether they register again.
+    assert!(kept <= 2 * 64, "{kept} are kept");
 }
 
 fn who_polls_by_himself_hears_of_news_however_many_gave_up() {

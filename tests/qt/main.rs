@@ -19,11 +19,21 @@ mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
+mod io_crowd;
+#[cfg(feature = "tasks")]
+mod io_lend;
+#[cfg(feature = "tasks")]
 mod join_sets;
 #[cfg(feature = "tasks")]
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
+#[cfg(feature = "tasks")]
+mod net_accept;
+#[cfg(feature = "tasks")]
+mod net_connect;
+#[cfg(feature = "tasks")]
+mod net_convert;
 #[cfg(feature = "tasks")]
 mod objects;
 mod order;
@@ -92,6 +102,16 @@ fn main() -> ExitCode {
         sockets::tests(),
         #[cfg(feature = "tasks")]
         waiting::tests(),
+        #[cfg(feature = "tasks")]
+        io_crowd::tests(),
+        #[cfg(feature = "tasks")]
+        io_lend::tests(),
+        #[cfg(feature = "tasks")]
+        net_accept::tests(),
+        #[cfg(feature = "tasks")]
+        net_connect::tests(),
+        #[cfg(feature = "tasks")]
+        net_convert::tests(),
         #[cfg(feature = "tasks")]
         signals::tests(),
         #[cfg(feature = "tasks")]
