@@ -1,20 +1,20 @@
-//! What the loop needs of Qt, made safe: a [`Host`] that calls back, a [`Nest`] to wait in, an [`Ear`]
-//! for the signals of any [`Object`], and the [`app`].
+//! Qt's objects and values: an [`Object`] with its properties, slots and signals, and the types of
+//! their [`Arguments`].
 //!
-//! All of the crate's `unsafe` about Qt is in this folder. Objects here belong to the thread that made them, and their
-//! types are not `Send`.
+//! Objects belong to the thread that made them, and their types are not `Send`.
 
 #![allow(unsafe_code)]
 
+#[doc(hidden)]
 pub mod app;
 pub(crate) mod argument;
 pub(crate) mod arguments;
-mod connection;
+pub(crate) mod connection;
 mod ffi;
 mod geometry;
-mod host;
+pub(crate) mod host;
 mod lookup;
-mod nest;
+pub(crate) mod nest;
 mod object;
 mod property;
 mod read;
@@ -24,10 +24,12 @@ mod write;
 
 pub use argument::{FromArgument, ToArgument};
 pub use arguments::{Arguments, FromArguments, ToArguments};
-pub use connection::Ear;
+#[cfg(feature = "tasks")]
+pub(crate) use connection::Ear;
 pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
-pub use host::{Host, Linger};
-pub use nest::Nest;
+pub(crate) use host::{Host, Linger};
+#[cfg(any(feature = "tasks", feature = "python"))]
+pub(crate) use nest::Nest;
 pub use object::{Destroyed, Object, Owned};
 #[cfg(feature = "tasks")]
 pub(crate) use property::PropertyInfo;

@@ -11,9 +11,10 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use qtloop::core::{Ear, Nest};
 use qtloop::io::Async;
 use qtloop::net::{UdpSocket, UnixStream};
-use qtloop::qt::{Ear, Nest, Object, Owned};
+use qtloop::qt::{Object, Owned};
 use qtloop::task::{self, yield_now};
 use qtloop::time::{interval, sleep, timeout};
 use qtloop::{Loop, signal, spawn_local};

@@ -68,7 +68,7 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    qtloop::qt::app::ensure(std::env::args_os());
+    qtloop::core::app::ensure(std::env::args_os());
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads = Some(1);
     let tests = [

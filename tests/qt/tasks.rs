@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use qtloop::qt::{Owned, app};
+use qtloop::core::app;
+use qtloop::qt::Owned;
 use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
 use qtloop::{Loop, spawn_local, spawn_scoped};
