@@ -41,10 +41,12 @@ pub(super) fn from_now(duration: Duration) -> Time {
 /// Converts to the loop's clock.
 pub(crate) fn moment(instant: Instant) -> Time {
     let Anchor(here, now) = Anchor::get();
-    let ahead = now + instant.saturating_duration_since(here);
+    if let Some(ahead) = instant.checked_duration_since(here) {
+        return now + ahead;
+    }
     let behind = here.saturating_duration_since(instant).as_nanos();
     let behind = i64::try_from(behind).unwrap_or(i64::MAX);
-    Time::from_nanos(ahead.as_nanos().saturating_sub(behind))
+    Time::from_nanos(now.as_nanos().saturating_sub(behind))
 }
 
 /// Converts from the loop's clock. A time that an `Instant` cannot hold is 30 years from now, as in tokio.

@@ -206,7 +206,7 @@ fn missed_ticks_come_as_they_were_ordered() {
                 MissedTickBehavior::Delay => assert!(next >= late + period),
                 _ => {
                     let nanoseconds = (next - start).as_nanos();
-                    assert!(next > late && nanoseconds % period.as_nanos() == 0);
+                    assert!(next > late && nanoseconds.is_multiple_of(period.as_nanos()));
                 }
             }
         });
