@@ -26,7 +26,7 @@ pub(super) struct Waiters {
 
 struct Waiter {
     waker: Waker,
-    /// That of its registration, which removes it. `poll_*` methods have none.
+    /// The number of its registration, which removes it. Wakers of `poll_*` methods have none.
     number: Option<u64>,
 }
 
@@ -147,12 +147,12 @@ impl Waiters {
 /// the checked ones do, the limit doubles. So a crowd of live wakers is soon below the limit and
 /// rests, and dead wakers stay below twice the limit: the registered and the checked ones.
 ///
-/// A live waker returns when its executor has polled all others before it. A check therefore goes
-/// on while the limit is reached several times more, and the next check twice as long.
+/// A live waker returns when its executor has polled all others before it. A check therefore
+/// continues for `patience` more times that the limit is reached. A failed check doubles `patience`.
 struct Crowd {
     limit: usize,
-    /// Those that the check under way has woken. They are kept, so that no other waker can have
-    /// the same address.
+    /// The wakers that the check under way has woken. They are kept, so that no other waker can
+    /// have the same address.
     checked: Option<Arc<Vec<Waker>>>,
     has_returned: Vec<bool>,
     returned: usize,

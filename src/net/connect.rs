@@ -69,7 +69,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 
 /// The attempts of one `connect`.
 struct Race {
-    /// Those that were not tried yet.
+    /// The addresses without an attempt so far.
     addresses: VecDeque<SocketAddr>,
     attempts: Vec<Async<TcpStream>>,
     /// The latest error.

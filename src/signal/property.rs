@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 use crate::qt::{Destroyed, Ear, FromArgument, Object, PropertyInfo};
-use crate::task::take_budget;
+use crate::task::take_budget_of_cheap;
 
 /// Shared by the stream and the connection's closure.
 struct State {
@@ -104,7 +104,7 @@ impl<T: FromArgument> Stream for Property<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let is_changed = self.state.borrow().is_changed;
         if is_changed && self.object.is_alive() {
-            ready!(take_budget(context));
+            ready!(take_budget_of_cheap(context));
             self.state.borrow_mut().is_changed = false;
             let value = self.object.read_property(&self.name, self.info);
             // Fails only if the getter has destroyed the object.

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 use crate::qt::{Arguments, Destroyed, Ear, FromArguments, Object};
-use crate::task::take_budget;
+use crate::task::take_budget_of_cheap;
 
 /// Which emissions wait until they are fetched.
 #[derive(Clone, Copy)]
@@ -273,7 +273,7 @@ impl<T: FromArguments> Stream for Signals<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         if !self.is_empty() {
-            ready!(take_budget(context));
+            ready!(take_budget_of_cheap(context));
             if let Some(value) = self.try_next() {
                 return Poll::Ready(Some(value));
             }

@@ -116,7 +116,7 @@ pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Takes one unit for an operation without a system call: unlike [`take_budget`], reads the clock for each sixteenth only.
-pub(super) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
     BUDGET.with(|budget| budget.poll(16, context))
 }
 

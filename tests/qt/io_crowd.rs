@@ -220,7 +220,7 @@ impl Wake for Held {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls a read with a waker of its own and drops it.
+/// Polls a read once, with a new waker, and drops it.
 fn abandon(stream: &UnixStream, alive: &Arc<()>) {
     let waker = Waker::from(Arc::new(Held(Arc::clone(alive))));
     let (mut stream, mut buffer) = (stream, [0; 9]);
@@ -236,7 +236,7 @@ fn wakers_of_dropped_futures_do_not_accumulate() {
             abandon(&one, &alive);
             assert!(Arc::strong_count(&alive) <= 2 * 64 + 1, "{number}");
         }
-        // Those of an event hold nothing.
+        // A readiness event drops them all.
         other.write_all(b"x").await?;
         assert_eq!((&one).read(&mut [0; 9]).await?, 1);
         assert_eq!(Arc::strong_count(&alive), 1);

@@ -243,7 +243,7 @@ fn a_multicast_group_is_joined_and_left() {
             joined.expect_err("it has joined").kind(),
             io::ErrorKind::AddrInUse
         );
-        // What is sent to the socket's own port on this host arrives, whatever the group does.
+        // Unicast datagrams arrive as before.
         let sender = UdpSocket::bind("127.0.0.1:0").await?;
         sender
             .send_to(b"here", (Ipv4Addr::LOCALHOST, port).into())
