@@ -15,19 +15,9 @@
 //!     stream.read_exact(&mut answer).await
 //! }
 //!
-//! # fn main() -> std::io::Result<()> {
-//! let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // `attach()` where there is a Qt application
-//! qtloop::spawn_local(async {
-//!     match greet().await {
-//!         Ok(()) => qtloop::quit(0),
-//!         Err(error) => {
-//!             eprintln!("{error}");
-//!             qtloop::quit(1);
-//!         }
-//!     }
-//! });
-//! std::process::exit(event_loop.exec());
-//! # }
+//! fn main() -> std::process::ExitCode {
+//!     qtloop::run(greet()) // or `Loop::attach()`, where something else runs Qt's loop
+//! }
 //! ```
 //!
 //! | feature | |
@@ -108,6 +98,8 @@ mod run;
 pub mod signal;
 #[cfg(feature = "tasks")]
 pub mod task;
+#[cfg(feature = "tasks")]
+pub mod testing;
 #[cfg(feature = "tasks")]
 pub mod time;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::driver::Driver;
 use crate::qt::{Ear, Object, app};
-use crate::task::{Inner, Job, JoinError, Loop, quit};
+use crate::task::{Inner, Job, Loop, quit};
 use crate::time::sleep;
 
 /// How long after the close of the last window `main` has to react to it.
@@ -113,8 +113,10 @@ impl Loop {
         let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
         match polled {
             Poll::Ready(Ok(result)) => Ok(result),
-            Poll::Ready(Err(JoinError::Panic(payload))) => std::panic::resume_unwind(payload),
-            Poll::Ready(Err(JoinError::Aborted)) | Poll::Pending => {
+            Poll::Ready(Err(error)) if error.is_panic() => {
+                std::panic::resume_unwind(error.into_panic())
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {
                 task.abort();
                 Err(Quit { code })
             }

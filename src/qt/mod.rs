@@ -7,11 +7,27 @@
 #![allow(unsafe_code)]
 
 pub mod app;
+pub(crate) mod argument;
+pub(crate) mod arguments;
+mod connection;
 mod ffi;
+mod geometry;
 mod host;
+mod lookup;
 mod nest;
 mod object;
+mod property;
+mod read;
+mod text;
+pub(crate) mod variant;
+mod write;
 
+pub use argument::{FromArgument, ToArgument};
+pub use arguments::{Arguments, FromArguments, ToArguments};
+pub use connection::Ear;
+pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
 pub use host::{Host, Linger};
 pub use nest::Nest;
-pub use object::{Arguments, Ear, FromArgument, Object, Owned};
+pub use object::{Destroyed, Object, Owned};
+#[cfg(feature = "tasks")]
+pub(crate) use property::PropertyInfo;

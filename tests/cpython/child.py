@@ -176,7 +176,10 @@ def prepare_like_regrtest() -> None:
     support.use_resources = ()
     support.verbose = 0
     support.record_original_stdout(sys.stdout)
-    faulthandler.enable()
+    if sys.version_info >= (3, 14):
+        faulthandler.enable(c_stack=False)  # it would push Python's stack out of the report
+    else:
+        faulthandler.enable()
 
 
 def make_application() -> object:
