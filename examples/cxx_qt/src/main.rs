@@ -65,7 +65,7 @@ fn object<T: Upcast<QObject>>(object: &T) -> Object {
     let object: *const QObject = object.upcast();
     // SAFETY: the object behind a reference is alive. It is not `Send`, so it lives on this thread.
     let object = unsafe { Object::from_raw(object.cast_mut().cast()) };
-    object.expect("the pointer comes from a reference")
+    object.expect("the object is alive, and lives on this thread")
 }
 
 async fn boil(limit: i32) -> Result<(), Box<dyn Error>> {
