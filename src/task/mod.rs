@@ -40,7 +40,7 @@ pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
 
-pub(crate) use budget::{has_budget, take_budget, unbudgeted};
+pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
