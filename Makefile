@@ -1,6 +1,6 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test test-newest lint fmt bench bench-rust probes probes-rust doc wheel
+.PHONY: help demo demo-python test test-newest test-asan lint fmt bench bench-rust probes probes-rust doc wheel
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ test:  ## every check there is, quickest first; STEPS="lint qt ..." runs only th
 
 test-newest:  ## the steps python and cpython on the newest Pythons and Qt, in a Debian sid that it makes; as root
 	@tools/chroot tools/test $(or $(STEPS),python cpython)
+
+test-asan:  ## the Qt tests of the Rust API under AddressSanitizer
+	@tools/test asan
 
 lint:  ## formatters, linters, docs and types: what needs no test run
 	@tools/test format lint docs types

@@ -77,6 +77,7 @@ fn main() {
     closures
         .include(&qt.headers)
         .include(qt.headers.join("QtCore"))
+        .include("cpp")
         .flag("-std=c++17")
         .flag_if_supported("-fPIC");
     closures.build("src/lib.rs");

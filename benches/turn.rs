@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use qtloop::qt::app;
-use qtloop::reactor::{Reactor, Recur, Remote, Time, Timers};
-use qtloop::{Driver, Wakeup};
+use qtloop::core::app;
+use qtloop::core::{Driver, Wakeup};
+use qtloop::core::{Reactor, Recur, Remote, Time, Timers};
 
 const JOBS: u32 = 1000;
 

@@ -1,26 +1,75 @@
-// A QObject with one slot that takes any signal, as QSignalSpy has it, without moc.
+// Connections to any signal, by index and without moc. Arguments are copied on the emitting thread.
+//
+// Qt::AutoConnection would queue a QObject* argument as a plain pointer, which dangles if the emitting
+// thread destroys the object before the event is delivered. So every connection is direct, copies the
+// arguments at once, and posts the copy to the thread of the connection.
+//
+// A direct connection is called on the emitting thread, without a lock and also while another thread
+// disconnects it. Hence three objects: the Tap, which Qt calls and which is never freed; the Line,
+// which both threads share; the Ear, which lives on the thread of the connection.
 #include "signal.h"
 
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEvent>
 #include <QtCore/QMetaMethod>
 #include <QtCore/QMetaObject>
 #include <QtCore/QObject>
 #include <QtCore/QPointer>
 #include <QtCore/QThread>
 
-struct QtloopEar final : QObject
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using List = std::unique_ptr<QVariantList>;
+
+// An emission on another thread; without a list, the destruction of the sender.
+struct Emission final : QEvent
 {
-    QtloopEar(QObject* object, int signal, void (*heard)(void*, QVariantList*), void* data)
-      : heard(heard)
-      , data(data)
+    explicit Emission(List list)
+      : QEvent(QEvent::User)
+      , list(std::move(list))
     {
-        const QMetaMethod method = object->metaObject()->method(signal);
-        for (int index = 0; index < method.parameterCount(); ++index)
-            types.append(method.parameterMetaType(index));
-        is_end = method == QMetaMethod::fromSignal(&QObject::destroyed);
-        // The slot is behind those of QObject. Automatic: what another thread emits is queued for this one.
-        QMetaObject::connect(
-          object, signal, this, QObject::staticMetaObject.methodCount(), Qt::AutoConnection, nullptr);
-        connect(object, &QObject::destroyed, this, [this] { hear(nullptr); });
+    }
+
+    List list;
+};
+
+// The part of a connection that emitting threads use.
+struct Line final
+{
+    std::atomic<QtloopEar*> ear{ nullptr };
+    QThread* home = nullptr;
+    QByteArray signal;
+    QList<QMetaType> types;
+    // The signal is destroyed(QObject*): its argument cannot be pointed to any more.
+    bool is_end = false;
+    // Held by another thread while it uses `ear`, and by `ear`'s own thread while that resets it.
+    std::mutex mutex;
+    // Emissions that were posted and are not yet delivered.
+    std::atomic<int> posted{ 0 };
+
+    void emitted(void** arguments);
+    void ended();
+    void post(List list);
+    QVariant kept(QMetaType type, const void* argument) const;
+};
+
+// The receiver of one direct connection at a time. It is used again for the next connection and never
+// freed, because another thread may be about to call it at any time. The index of the
+// slot counts the connections, so that a late call for an earlier connection is recognised.
+struct Tap final : QObject
+{
+    // Qt stores the index in 16 bits.
+    static constexpr int Uses = 0x7fff;
+
+    Tap()
+    {
+        moveToThread(nullptr);
     }
 
     int qt_metacall(QMetaObject::Call call, int id, void** arguments) override
@@ -28,66 +77,217 @@ struct QtloopEar final : QObject
         id = QObject::qt_metacall(call, id, arguments);
         if (id < 0 || call != QMetaObject::InvokeMetaMethod)
             return id;
-        if (id == 0) {
-            auto* list = new QVariantList;
-            for (int index = 0; index < types.size(); ++index)
-                list->append(kept(types[index], arguments[index + 1]));
-            hear(list);
+        std::shared_ptr<Line> now;
+        {
+            const std::lock_guard lock(mutex);
+            if (id == use)
+                now = line;
         }
-        return id - 1;
+        if (now)
+            now->emitted(arguments);
+        return -1;
     }
 
-    // An argument, to be looked at later: an object may be gone by then. One that is being destroyed cannot be pointed to any more.
-    QVariant kept(QMetaType type, const void* argument) const
+    std::mutex mutex;
+    int use = 0;
+    std::shared_ptr<Line> line;
+};
+
+struct Taps final
+{
+    Tap* take(std::shared_ptr<Line> line)
     {
-        if (type.id() == QMetaType::QVariant)
-            return *static_cast<const QVariant*>(argument);
-        if (type.flags() & QMetaType::PointerToQObject)
-            return QVariant::fromValue(QPointer<QObject>(is_end ? nullptr : *static_cast<QObject* const*>(argument)));
-        return QVariant(type, argument);
+        Tap* tap = nullptr;
+        {
+            const std::lock_guard lock(mutex);
+            if (!free.empty()) {
+                tap = free.back();
+                free.pop_back();
+            }
+        }
+        if (!tap)
+            tap = new Tap;
+        const std::lock_guard lock(tap->mutex);
+        tap->line = std::move(line);
+        return tap;
     }
 
-    void hear(QVariantList* list)
+    void give_back(Tap* tap)
     {
-        if (!heard) {
-            delete list;
+        std::shared_ptr<Line> line;
+        bool is_worn = false;
+        {
+            const std::lock_guard lock(tap->mutex);
+            line.swap(tap->line);
+            is_worn = ++tap->use == Tap::Uses;
+        }
+        const std::lock_guard lock(mutex);
+        (is_worn ? worn : free).push_back(tap);
+    }
+
+    // Never destroyed: threads may emit signals while static objects are destroyed.
+    static Taps& all()
+    {
+        static Taps* taps = new Taps;
+        return *taps;
+    }
+
+    std::mutex mutex;
+    std::vector<Tap*> free;
+    std::vector<Tap*> worn;
+};
+
+} // namespace
+
+struct QtloopEar final : QObject
+{
+    QtloopEar(QObject* object, const QMetaMethod& method, void (*callback)(void*, QVariantList*), void* data)
+      : line(std::make_shared<Line>())
+      , callback(callback)
+      , data(data)
+    {
+        line->ear = this;
+        line->home = thread();
+        line->signal = QByteArray(method.name().constData());
+        for (int index = 0; index < method.parameterCount(); ++index)
+            line->types.append(method.parameterMetaType(index));
+        line->is_end = method == QMetaMethod::fromSignal(&QObject::destroyed);
+        tap = Taps::all().take(line);
+        emissions = QMetaObject::connect(object,
+                                         method.methodIndex(),
+                                         tap,
+                                         QObject::staticMetaObject.methodCount() + tap->use,
+                                         Qt::DirectConnection,
+                                         nullptr);
+        end = QObject::connect(object, &QObject::destroyed, [line = line] { line->ended(); });
+    }
+
+    // Disconnects; idempotent.
+    void close()
+    {
+        if (!tap)
             return;
-        }
-        auto* call = heard;
-        // The end is the last, also if another thread has said something before that is still queued.
-        if (!list)
-            heard = nullptr;
-        ++depth;
-        call(data, list);
-        // Here and not where it was freed: a Qt loop further in would have deleted it under this call.
-        if (--depth == 0 && is_free)
-            deleteLater();
+        callback = nullptr;
+        QObject::disconnect(emissions);
+        QObject::disconnect(end);
+        Taps::all().give_back(std::exchange(tap, nullptr));
+        const std::lock_guard lock(line->mutex);
+        line->ear = nullptr;
     }
 
-    QList<QMetaType> types;
-    void (*heard)(void*, QVariantList*);
+    bool event(QEvent* event) override
+    {
+        if (event->type() != QEvent::User)
+            return QObject::event(event);
+        --line->posted;
+        deliver(std::move(static_cast<Emission*>(event)->list), true);
+        return true;
+    }
+
+    // Calls the callback, and frees the ear if that has dropped it.
+    void deliver(List list, bool is_event)
+    {
+        if (!callback)
+            return;
+        auto* call = callback;
+        // The destruction is the last call, even if another thread emits after it.
+        if (!list)
+            callback = nullptr;
+        ++depth;
+        call(data, list.release());
+        // Qt uses the receiver of an event after event() has returned.
+        if (--depth > 0 || !is_free)
+            return;
+        if (is_event)
+            deleteLater();
+        else
+            delete this;
+    }
+
+    std::shared_ptr<Line> line;
+    Tap* tap = nullptr;
+    QMetaObject::Connection emissions;
+    QMetaObject::Connection end;
+    void (*callback)(void*, QVariantList*);
     void* data;
     int depth = 0;
-    // The signal is destroyed().
-    bool is_end = false;
     bool is_free = false;
 };
 
+void Line::emitted(void** arguments)
+{
+    List list(new QVariantList);
+    list->reserve(types.size());
+    for (int index = 0; index < types.size(); ++index)
+        list->append(kept(types[index], arguments[index + 1]));
+    if (QThread::currentThread() != home)
+        post(std::move(list));
+    else if (auto* near = ear.load())
+        near->deliver(std::move(list), false);
+}
+
+void Line::ended()
+{
+    if (QThread::currentThread() != home) {
+        post(nullptr);
+        return;
+    }
+    // Emissions of other threads came before the end, and are delivered before it.
+    if (ear && posted > 0)
+        QCoreApplication::sendPostedEvents(ear, QEvent::User);
+    if (auto* near = ear.load())
+        near->deliver(nullptr, false);
+}
+
+void Line::post(List list)
+{
+    const std::lock_guard lock(mutex);
+    if (!ear)
+        return;
+    ++posted;
+    QCoreApplication::postEvent(ear, new Emission(std::move(list)));
+}
+
+QVariant Line::kept(QMetaType type, const void* argument) const
+{
+    if (type.id() == QMetaType::QVariant)
+        return *static_cast<const QVariant*>(argument);
+    if (!(type.flags() & QMetaType::PointerToQObject))
+        return QVariant(type, argument);
+    auto* object = is_end ? nullptr : *static_cast<QObject* const*>(argument);
+    // Its own thread may destroy an object at any time, so a pointer is of use on that thread only.
+    return QVariant::fromValue(QPointer<QObject>(object && object->thread() == home ? object : nullptr));
+}
+
 extern "C" {
 
-QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*heard)(void*, QVariantList*), void* data) noexcept
+QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*callback)(void*, QVariantList*), void* data) noexcept
 {
-    if (object->metaObject()->method(signal).methodType() != QMetaMethod::Signal)
-        return nullptr;
-    return new QtloopEar(object, signal, heard, data);
+    const QMetaMethod method = object->metaObject()->method(signal);
+    return method.methodType() == QMetaMethod::Signal ? new QtloopEar(object, method, callback, data) : nullptr;
 }
 
 void qtloop_ear_free(QtloopEar* ear) noexcept
 {
-    ear->heard = nullptr;
+    ear->close();
     ear->is_free = true;
     if (ear->depth == 0)
         delete ear;
+}
+
+int qtloop_ear_parameters(const QtloopEar* ear) noexcept
+{
+    return int(ear->line->types.size());
+}
+
+int qtloop_ear_type(const QtloopEar* ear, int parameter) noexcept
+{
+    return ear->line->types.value(parameter).id();
+}
+
+const char* qtloop_ear_signal(const QtloopEar* ear) noexcept
+{
+    return ear->line->signal.constData();
 }
 
 void qtloop_arguments_free(QVariantList* arguments) noexcept

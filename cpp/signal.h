@@ -1,5 +1,5 @@
-// The C ABI of what Rust hears of a QObject: one of its signals, and its end.
-// Mirrored, in this order, by src/qt/ffi.rs. Nothing here throws; every pointer belongs to the thread that made it.
+// The C ABI of one connection to a signal of a QObject and to its destruction.
+// Mirrored, in this order, by src/qt/ffi.rs. No function here throws.
 #pragma once
 
 #include <QtCore/QVariant>
@@ -10,16 +10,29 @@ extern "C" {
 
 struct QtloopEar;
 
-// Calls `heard(data, arguments)` on this thread for each time that the signal of that index is emitted, and once, with null
-// and for the last time, when the object is about to be gone. What is emitted on another thread is heard later. `arguments` are the
-// callee's, to be freed; objects among them are kept as QPointer<QObject>. Null if it is not the index of a signal.
+// Connects to the signal with this method index, and calls `callback(data, arguments)` on the calling
+// thread for each emission. The last call has null arguments: the object is being destroyed. An
+// emission on the calling thread is delivered inside the emission, one on another thread by an event
+// that is posted to the calling thread. Emissions of one thread are delivered in their order.
+//
+// `arguments` is a copy that was made on the emitting thread; the callee frees it. A pointer to a
+// QObject is stored as a QPointer<QObject>, and as null unless the object lives on the calling thread.
+//
+// Returns null if the index is not that of a signal. The object must live on the calling thread.
+// Call the functions below on the calling thread, too.
 QtloopEar* qtloop_ear_new(QObject* object,
                           int signal,
-                          void (*heard)(void* data, QVariantList* arguments),
+                          void (*callback)(void* data, QVariantList* arguments),
                           void* data) noexcept;
 
-// Nothing is heard after this.
+// Disconnects. `callback` is not called after this.
 void qtloop_ear_free(QtloopEar* ear) noexcept;
+
+// The number of the signal's parameters, the QMetaType::id() of one of them, and the signal's name,
+// which is valid until qtloop_ear_free().
+int qtloop_ear_parameters(const QtloopEar* ear) noexcept;
+int qtloop_ear_type(const QtloopEar* ear, int parameter) noexcept;
+const char* qtloop_ear_signal(const QtloopEar* ear) noexcept;
 
 void qtloop_arguments_free(QVariantList* arguments) noexcept;
 

@@ -4,11 +4,13 @@
 
 #![allow(clippy::print_stdout)]
 
+use std::error::Error;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, io};
 
 use futures_lite::future;
-use qtloop::{Loop, signal, time};
+use qtloop::{signal, time};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -34,11 +36,14 @@ async fn tick(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn main() -> io::Result<()> {
-    let count = env::args().nth(1).and_then(|count| count.parse().ok());
-    let event_loop = Loop::with_app(env::args_os())?;
-    event_loop.block_on(future::or(
-        tick(count.unwrap_or(usize::MAX)),
-        signal::ctrl_c(),
-    ))
+async fn tick_as_told() -> Result<(), Box<dyn Error>> {
+    let count = match env::args().nth(1) {
+        Some(count) => count.parse()?,
+        None => usize::MAX,
+    };
+    Ok(future::or(tick(count), signal::ctrl_c()).await?)
+}
+
+fn main() -> ExitCode {
+    qtloop::run(tick_as_told())
 }

@@ -9,13 +9,14 @@ use std::error::Error;
 
 use futures_lite::StreamExt;
 use qtloop::qt::{Object, Owned};
-use qtloop::{Loop, signal, spawn_local, task};
+use qtloop::signal::{self, SignalKind};
+use qtloop::{Loop, spawn_local, task};
 use rustix::process::{Signal, getpid, kill_process};
 
-/// A stream of all emissions, each with its arguments.
+/// A stream of all emissions, each with its arguments as a tuple.
 async fn names() -> Result<(), Box<dyn Error>> {
     let object = Owned::new();
-    let mut names = signal::stream(&object, "objectNameChanged")?;
+    let mut names = signal::stream(&object, "objectNameChanged")?.typed::<(String,)>()?;
     let renaming = spawn_local(async move {
         for name in ["Ada", "Grace", "Barbara"] {
             object.set_name(name);
@@ -23,18 +24,15 @@ async fn names() -> Result<(), Box<dyn Error>> {
         }
         // Here the object ends, and with it the stream.
     });
-    while let Some(arguments) = names.next().await {
-        println!(
-            "it is called {} now",
-            arguments.get::<String>(0).unwrap_or_default()
-        );
+    while let Some((name,)) = names.next().await {
+        println!("it is called {name} now");
     }
     Ok(renaming.await?)
 }
 
 /// The same for what other processes, and terminals, have to say.
 async fn hang_up() -> Result<(), Box<dyn Error>> {
-    let mut hang_ups = signal::unix(Signal::HUP.as_raw())?;
+    let mut hang_ups = signal::unix(SignalKind::hangup())?;
     kill_process(getpid(), Signal::HUP)?;
     hang_ups.next().await;
     println!("somebody has sent SIGHUP");

@@ -15,19 +15,9 @@
 //!     stream.read_exact(&mut answer).await
 //! }
 //!
-//! # fn main() -> std::io::Result<()> {
-//! let event_loop = qtloop::Loop::with_app(std::env::args_os())?; // `attach()` where there is a Qt application
-//! qtloop::spawn_local(async {
-//!     match greet().await {
-//!         Ok(()) => qtloop::quit(0),
-//!         Err(error) => {
-//!             eprintln!("{error}");
-//!             qtloop::quit(1);
-//!         }
-//!     }
-//! });
-//! std::process::exit(event_loop.exec());
-//! # }
+//! fn main() -> std::process::ExitCode {
+//!     qtloop::run(greet()) // or `Loop::attach()`, where something else runs Qt's loop
+//! }
 //! ```
 //!
 //! | feature | |
@@ -41,10 +31,7 @@
 //!
 //! Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. README has a table of what to write for what.
 //!
-//! What all faces stand on is open to whoever needs another one: four nouns and one verb. A [`Host`](qt::Host) is a `QObject` that calls back on its Qt
-//! thread. A [`Reactor`](reactor::Reactor) knows which jobs are ready. A [`Driver`] joins the two and hands the jobs of one *turn* to a face, which runs
-//! them. A [`Remote`](reactor::Remote) is the way in from other threads. `docs/ARCHITECTURE.md` tells one turn step by step, and [`driver`] is where to
-//! start reading.
+//! `docs/ARCHITECTURE.md` tells how the loop works inside.
 
 #![recursion_limit = "1024"]
 
@@ -87,7 +74,7 @@ macro_rules! plain_error {
 }
 
 mod contain;
-pub mod driver;
+mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
 #[cfg(feature = "tasks")]
@@ -101,17 +88,38 @@ mod python;
 #[cfg(feature = "qml")]
 pub mod qml;
 pub mod qt;
-pub mod reactor;
+mod reactor;
+#[cfg(feature = "tasks")]
+mod run;
 #[cfg(feature = "tasks")]
 pub mod signal;
 #[cfg(feature = "tasks")]
 pub mod task;
 #[cfg(feature = "tasks")]
+pub mod testing;
+#[cfg(feature = "tasks")]
 pub mod time;
 
-pub use driver::{Driver, Turn, Wakeup};
+#[cfg(feature = "tasks")]
+pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
 pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
+
+/// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may
+/// change in any release.
+///
+/// A [`Host`](core::Host) is a `QObject` that calls back on its Qt thread. A [`Reactor`](core::Reactor)
+/// knows which jobs are ready. A [`Driver`](core::Driver) joins the two, and hands the jobs of one
+/// turn to a front end, which runs them. Other threads send jobs by a [`Remote`](core::Remote).
+#[doc(hidden)]
+pub mod core {
+    pub use crate::driver::{Driver, Turn, Wakeup};
+    pub use crate::qt::app;
+    pub use crate::qt::connection::Ear;
+    pub use crate::qt::host::{Host, Linger};
+    pub use crate::qt::nest::Nest;
+    pub use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey, Timers, Wake};
+}
 
 /// README's program is compiled with the documentation tests.
 #[cfg(all(doctest, feature = "qml"))]

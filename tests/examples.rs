@@ -4,6 +4,7 @@ mod programs;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
 
 use programs::{build, build_as, command, ended, folder, limit, send};
@@ -37,6 +38,23 @@ fn the_clock_ticks_as_often_as_it_is_told() {
         output.lines().all(|line| line.ends_with(" µs late")),
         "{output}"
     );
+}
+
+#[test]
+fn error_of_main_is_printed_and_is_the_exit_code() {
+    let mut clock = command(&build("clock"));
+    clock.arg("often");
+    let (code, output, errors) = run(clock);
+    assert_eq!((code, output.as_str()), (Some(1), ""));
+    assert!(errors.starts_with("Error: "), "{errors}");
+}
+
+#[test]
+fn socket_timer_and_task_of_tokio_are_awaited_on_the_qt_thread() {
+    let (code, output, errors) = run(command(&build("tokio")));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let expected = "a socket of tokio read \"hello\"\na task of tokio returned 55\n";
+    assert_eq!(output, expected);
 }
 
 #[test]
@@ -114,40 +132,34 @@ fn a_task_counts_on_while_questions_are_open() {
     }
 }
 
-#[test]
-fn a_program_in_cpp_has_its_label_set_by_rust_while_its_message_box_is_open() {
-    build_as("attach", &["--crate-type", "cdylib"]);
+/// Builds an example that is half of a C++ program, and the program.
+fn build_with_cpp(name: &str, qt_libraries: &[&str]) -> PathBuf {
+    build_as(name, &["--crate-type", "cdylib"]);
     let folder = folder();
     let query = Command::new("qmake6")
         .args(["-query", "QT_INSTALL_HEADERS"])
         .output();
     let headers = String::from_utf8(query.expect("qmake6 is here").stdout).expect("a path");
-    let program = folder.join("attach");
+    let program = folder.join(name);
     let compiler = Command::new("g++")
-        .args([
-            "-std=c++17",
-            "-fPIC",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "examples/attach.cpp",
-            "-o",
-        ])
+        .args(["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Werror"])
+        .arg(format!("examples/{name}.cpp"))
+        .arg("-o")
         .arg(&program)
         .args(["-isystem", headers.trim()])
-        .args([
-            "-lQt6Widgets",
-            "-lQt6Gui",
-            "-lQt6Core",
-            "-lattach",
-            "-Wl,-rpath,$ORIGIN",
-            "-L",
-        ])
+        .args(qt_libraries)
+        .arg(format!("-l{name}"))
+        .args(["-Wl,-rpath,$ORIGIN", "-L"])
         .arg(&folder)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status();
     assert!(compiler.expect("g++ is here").success());
+    program
+}
 
+#[test]
+fn a_program_in_cpp_has_its_label_set_by_rust_while_its_message_box_is_open() {
+    let program = build_with_cpp("attach", &["-lQt6Widgets", "-lQt6Gui", "-lQt6Core"]);
     let mut attach = command(&program);
     attach.arg("by itself");
     let (code, output, errors) = run(attach);
@@ -158,4 +170,17 @@ fn a_program_in_cpp_has_its_label_set_by_rust_while_its_message_box_is_open() {
         lines[1].starts_with("after the box: Rust has counted to "),
         "{output}"
     );
+}
+
+#[test]
+fn operations_of_qt_classes_are_awaited_by_their_signals() {
+    let program = build_with_cpp("operations", &["-lQt6Network", "-lQt6Core"]);
+    let (code, output, errors) = run(command(&program));
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{output}");
+    let expected = [
+        "QTimer: 20 ms are over",
+        "QFuture: 42",
+        "QNetworkReply: hello",
+    ];
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected);
 }

@@ -44,8 +44,9 @@ impl World {
         downloads.pinned().get_or_create_cpp_object();
         let files = server::catalogue(files, size, rate);
         let urls = event_loop.block_on(server::serve(files)).expect("a server");
+        let list = This::of(downloads.pinned().borrow());
         for url in urls {
-            downloads.pinned().borrow_mut().add(&url);
+            Downloads::add(&list, &url).expect("it lives");
         }
         downloads.pinned().borrow().show();
         World {
@@ -68,19 +69,14 @@ impl World {
         come.expect("it comes to that");
     }
 
-    fn list(&self, work: impl FnOnce(&mut Downloads)) {
-        work(&mut self.downloads.pinned().borrow_mut());
+    fn list(&self, work: impl FnOnce(&Downloads)) {
+        work(self.downloads.pinned().borrow());
     }
 
     /// What one of its buttons does.
     fn row(&self, number: usize, work: impl Fn(&mut Download)) {
-        let mut place = 0;
-        self.downloads.pinned().borrow().each(|row| {
-            if place == number {
-                work(row);
-            }
-            place += 1;
-        });
+        let rows = self.downloads.pinned().borrow().rows();
+        rows[number].with(work).expect("it lives");
     }
 
     fn received(&self) -> u64 {

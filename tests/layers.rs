@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
-const TABLE: [(&str, &[&str], &[&str]); 13] = [
+const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ("contain", &[], &[]),
     ("qt", &["contain"], &["cpp", "rustix"]),
     ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
@@ -12,7 +12,7 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
     (
         "task",
         &["contain", "driver", "io", "qt", "reactor"],
-        &["blocking", "loom", "tokio", "tracing"],
+        &["blocking", "futures_util", "loom", "tokio", "tracing"],
     ),
     (
         "time",
@@ -31,20 +31,31 @@ const TABLE: [(&str, &[&str], &[&str]); 13] = [
     ),
     (
         "net",
-        &["io", "task"],
+        &["io", "task", "time"],
         &["futures_core", "futures_io", "rustix"],
     ),
-    ("signal", &["io", "qt"], &["futures_core", "signal_hook"]),
-    ("process", &["io", "task"], &["futures_io", "rustix"]),
+    ("run", &["driver", "qt", "task", "time"], &[]),
+    (
+        "signal",
+        &["io", "qt", "task"],
+        &["futures_core", "signal_hook"],
+    ),
+    (
+        "process",
+        &["io", "task"],
+        &["futures_io", "futures_util", "rustix", "tokio"],
+    ),
+    ("testing", &["qt", "task"], &[]),
     ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
-const OUTSIDE: [&str; 16] = [
+const OUTSIDE: [&str; 17] = [
     "blocking",
     "cpp",
     "futures_core",
     "futures_io",
+    "futures_util",
     "hyper",
     "libc",
     "loom",

@@ -93,13 +93,13 @@ impl Download {
         if self.is_active() || self.is_done() {
             return;
         }
-        self.enter(State::Running);
         let task = qml::spawn(self, async move |this| {
             let end = fetch_or_ask(&this).await;
             let end = end.unwrap_or_else(|trouble| State::Failed(trouble.to_string()));
             let _ = this.with(|row| row.enter(end));
         });
         self.task = Some(task.abort_on_drop());
+        self.enter(State::Running);
     }
 
     pub fn cancel(&mut self) {

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use qmetaobject::{QPointer, USER_ROLE, prelude::*};
-use qtloop::qml::{self, AccessError, This};
+use qtloop::qml::{self, This};
 use qtloop::time;
 use url::Url;
 
@@ -30,9 +31,9 @@ pub struct Downloads {
     note: qt_property!(QString; READ note CONST),
     changed: qt_signal!(),
 
-    fetch: qt_method!(fn(&mut self, url: QString)),
-    start_all: qt_method!(fn(&mut self)),
-    cancel_all: qt_method!(fn(&mut self)),
+    fetch: qt_method!(fn(&self, url: QString)),
+    start_all: qt_method!(fn(&self)),
+    cancel_all: qt_method!(fn(&self)),
 
     rows: Vec<QObjectBox<Download>>,
     folder: Option<PathBuf>,
@@ -50,31 +51,41 @@ impl Downloads {
 
     /// Has QML look at it again and again, as long as this object lives.
     pub fn show(&self) {
-        let look = async |this: This<Downloads>| -> Result<Infallible, AccessError> {
+        let look = async |this: This<Downloads>| -> io::Result<Infallible> {
             let mut beat = time::interval(BEAT);
             loop {
                 beat.tick().await;
-                this.with(|all| {
-                    all.each(Download::refresh);
-                    all.changed();
-                })?;
+                for row in this.with(|all| all.rows())? {
+                    row.with(Download::refresh)?;
+                }
+                this.emit("changed", ())?;
             }
         };
         qml::spawn(self, look);
     }
 
-    /// What the person has typed: adds it, and begins.
-    fn fetch(&mut self, url: QString) {
-        let url = url.to_string();
-        if !url.trim().is_empty() {
-            self.add(url.trim());
-            let row = self.rows.last().expect("it was added");
-            row.pinned().borrow_mut().start();
+    /// Adds the address that the person has typed, and starts its download.
+    fn fetch(&self, url: QString) {
+        let url = url.to_string().trim().to_owned();
+        if !url.is_empty() {
+            qml::spawn(self, async move |this| -> io::Result<()> {
+                let row = Downloads::add(&this, &url)?;
+                Ok(row.with(Download::start)?)
+            });
         }
     }
 
-    /// One more address, in a row of its own.
-    pub fn add(&mut self, url: &str) {
+    /// Adds a row for an address.
+    pub fn add(this: &This<Downloads>, url: &str) -> io::Result<This<Download>> {
+        let (place, row) = this.with(|all| (all.rows.len(), all.row(url)))?;
+        let added = This::of(row.pinned().borrow());
+        this.insert_rows(place..place + 1, |all| all.rows.push(row))?;
+        this.emit("changed", ())?;
+        Ok(added)
+    }
+
+    /// Makes a row for an address.
+    fn row(&self, url: &str) -> QObjectBox<Download> {
         let target = Target {
             name: self.free_name(&file_name(url)),
             url: url.to_owned(),
@@ -83,20 +94,20 @@ impl Downloads {
         };
         let row = QObjectBox::new(Download::new(target));
         row.pinned().get_or_create_cpp_object();
-        let place = self.rows.len() as i32;
-        self.begin_insert_rows(place, place);
-        self.rows.push(row);
-        self.end_insert_rows();
-        self.changed();
+        row
     }
 
     /// Begins whatever is neither running nor complete.
-    pub fn start_all(&mut self) {
-        self.each(Download::start);
+    pub fn start_all(&self) {
+        for row in self.rows() {
+            let _ = row.with(Download::start);
+        }
     }
 
-    pub fn cancel_all(&mut self) {
-        self.each(Download::cancel);
+    pub fn cancel_all(&self) {
+        for row in self.rows() {
+            let _ = row.with(Download::cancel);
+        }
     }
 
     /// What there is to know about each download.
@@ -104,11 +115,10 @@ impl Downloads {
         self.rows.iter().map(move |row| what(row.pinned().borrow()))
     }
 
-    /// Does something with each download.
-    pub fn each(&self, mut work: impl FnMut(&mut Download)) {
-        for row in &self.rows {
-            work(&mut row.pinned().borrow_mut());
-        }
+    /// Returns the rows, to change them while the list is not borrowed: a row emits a signal, and QML
+    /// reads the list in its slots.
+    pub fn rows(&self) -> Vec<This<Download>> {
+        self.look(This::of).collect()
     }
 
     pub fn received(&self) -> u64 {
@@ -244,7 +254,8 @@ mod tests {
     fn a_name_that_is_taken_gets_a_number() {
         let mut all = Downloads::default();
         for _ in 0..3 {
-            all.add("http://host/file.txt");
+            let row = all.row("http://host/file.txt");
+            all.rows.push(row);
         }
         let names = all.look(|row| row.file().to_owned()).collect::<Vec<_>>();
         assert_eq!(names, ["file.txt", "file-2.txt", "file-3.txt"]);

@@ -130,7 +130,7 @@ async fn play(
         urls = server::serve(files).await?;
     }
     for url in &urls {
-        downloads.with(|all| all.add(url))?;
+        Downloads::add(&downloads, url)?;
     }
     downloads.with(|all| all.show())?;
     match options.screenshot {

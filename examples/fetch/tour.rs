@@ -35,7 +35,7 @@ pub async fn tour(
     camera: &This<Camera>,
     picture: &Path,
 ) -> io::Result<bool> {
-    downloads.with(Downloads::start_all)?;
+    start_all(downloads)?;
     let (mut is_taken, mut has_retried, mut meanwhile) = (false, false, 0);
     loop {
         time::sleep(LOOK).await;
@@ -50,17 +50,16 @@ pub async fn tour(
                 take(frames, camera, picture).await?;
             }
             is_taken = true;
-            let resume = |row: &mut Download| {
-                if row.is_asking() {
-                    row.answer(true);
+            for row in downloads.with(|all| all.rows())? {
+                if row.with(|row| row.is_asking())? {
+                    row.emit("answered", (true,))?;
                 }
-            };
-            downloads.with(|all| all.each(resume))?;
+            }
         } else if !is_taken && (active == 0 || received as f64 > 0.7 * size as f64) {
             take(frames, camera, picture).await?;
             is_taken = true;
         } else if is_taken && !has_retried {
-            downloads.with(Downloads::start_all)?; // what has failed, once more
+            start_all(downloads)?; // the failed ones, once more
             has_retried = true;
         } else if active == 0 {
             break;
@@ -83,6 +82,14 @@ pub async fn tour(
     println!("{}", frames.with(Frames::report)?);
     println!("The picture is in {}.", picture.display());
     Ok(done == lines.len())
+}
+
+/// Starts each download that is neither running nor complete.
+fn start_all(downloads: &This<Downloads>) -> Result<(), AccessError> {
+    for row in downloads.with(|all| all.rows())? {
+        row.with(Download::start)?;
+    }
+    Ok(())
 }
 
 /// Saves what a person would see.

@@ -1,7 +1,9 @@
 //! [`Async`]: any file descriptor, awaited until it is ready.
 
+mod lend;
 mod source;
 mod traits;
+mod waiters;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -13,17 +15,22 @@ use std::task::{Context, Poll, ready};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::reactor::Side;
-use crate::task::expect_current;
+use crate::task::{Shared, current, expect_current};
 
-use source::Place;
+use source::Registration;
+
+pub use lend::RefMut;
 
 pub(crate) use source::Source;
 pub(crate) use traits::{Reads, Writes, async_traits};
 
-/// A descriptor that does not block, and operations on it that wait for their turn.
+/// A file descriptor that does not block, with operations that wait until it is ready.
 ///
-/// For what [`net`](crate::net) has no type for: pipes, inotify, evdev, a library's own socket. The waiting is done by the loop of
-/// the thread that made it; the object may be sent and used anywhere. Several tasks may wait for one side.
+/// It is for descriptors that [`net`](crate::net) has no type for: pipes, inotify, evdev, a serial
+/// port, a library's own socket. The loop of the thread that made it watches the descriptor. The
+/// object may be sent to other threads and used there. Several tasks may wait for one direction.
+///
+/// The names are those of [`async_io::Async`](https://docs.rs/async-io/2/async_io/struct.Async.html).
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -39,16 +46,22 @@ pub(crate) use traits::{Reads, Writes, async_traits};
 /// ```
 pub struct Async<T> {
     source: Arc<Source>,
-    /// `None` only in the end.
+    /// `None` only while it is dropped.
     io: Option<T>,
 }
 
 impl<T: AsFd> Async<T> {
-    /// Takes a descriptor over, and switches it to non-blocking.
+    /// Takes over a descriptor and sets `O_NONBLOCK` on it.
+    ///
+    /// That flag belongs to the *open file description*, which duplicates of the descriptor and
+    /// other processes share: a terminal stays non-blocking for the shell that started the
+    /// program. Nothing resets it. Read from such a descriptor in
+    /// [`unblock`](crate::task::unblock), or open `/dev/tty`, which makes a new description.
     ///
     /// # Errors
-    /// Whatever the operating system says to that. That a descriptor cannot be waited for, such as a regular file's, is
-    /// found out by the first attempt that blocks, and is its error, `Unsupported`; files never block by themselves.
+    /// Returns the operating system's error. A descriptor that cannot be awaited, such as a regular
+    /// file's, is no error here: its operations do not return `WouldBlock`, and one that does
+    /// returns `Unsupported`.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
@@ -57,18 +70,61 @@ impl<T: AsFd> Async<T> {
         Async::of("Async::new()", io)
     }
 
-    /// As `new`, for who has another name.
+    /// Takes over a descriptor that does not block already, and leaves its flags alone.
+    ///
+    /// If it does block, its operations block the thread.
+    ///
+    /// # Errors
+    /// None today.
+    ///
+    /// # Panics
+    /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
-    pub(crate) fn of(what: &str, io: T) -> io::Result<Async<T>> {
-        let event_loop = expect_current(what);
-        rustix::io::ioctl_fionbio(&io, true)?;
-        Ok(Async {
-            source: Source::new(io.as_fd().as_raw_fd(), event_loop.shared()),
-            io: Some(io),
-        })
+    pub fn new_nonblocking(io: T) -> io::Result<Async<T>> {
+        let event_loop = expect_current("Async::new_nonblocking()");
+        Ok(Async::watched_by(event_loop.shared(), io))
     }
 
-    /// Waits until there is something to read, the end, or an error.
+    /// Does what `new` does. `what` names the caller in the message of the panic.
+    #[track_caller]
+    pub(crate) fn of(what: &str, io: T) -> io::Result<Async<T>> {
+        Async::on(expect_current(what).shared(), io)
+    }
+
+    /// Does what `of` does, but returns an error on a thread without a loop.
+    pub(crate) fn try_of(what: &str, io: T) -> io::Result<Async<T>> {
+        match current() {
+            Some(event_loop) => Async::on(event_loop.shared(), io),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!(
+                    "{what} needs a loop on this thread: convert it on the thread of a `Loop`, such as in \
+                     `Handle::spawn_from_within()`, and send the result here"
+                ),
+            )),
+        }
+    }
+
+    /// Takes over a descriptor for the loop that watches this one, on any thread.
+    pub(crate) fn beside<U: AsFd>(&self, io: U) -> io::Result<Async<U>> {
+        Async::on(self.source.shared(), io)
+    }
+
+    /// Takes over a descriptor for a loop, and sets `O_NONBLOCK` on it.
+    pub(crate) fn on(shared: &Arc<Shared>, io: T) -> io::Result<Async<T>> {
+        rustix::io::ioctl_fionbio(&io, true)?;
+        Ok(Async::watched_by(shared, io))
+    }
+
+    /// Takes over a descriptor that does not block.
+    pub(crate) fn watched_by(shared: &Arc<Shared>, io: T) -> Async<T> {
+        Async {
+            source: Source::new(io.as_fd().as_raw_fd(), shared),
+            io: Some(io),
+        }
+    }
+
+    /// Waits until there are bytes to read, the end of the file, or an error.
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
@@ -80,62 +136,92 @@ impl<T: AsFd> Async<T> {
     /// ```
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits.
     pub async fn readable(&self) -> io::Result<()> {
-        self.ready(Side::Read, PollFlags::IN).await
+        let mut registration = Registration::new(&self.source, Side::Read);
+        poll_fn(|context| self.poll_side(Side::Read, context, Some(&mut registration))).await
     }
 
     /// Waits until there is room to write, or an error.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// As [`readable`](Async::readable).
     pub async fn writable(&self) -> io::Result<()> {
-        self.ready(Side::Write, PollFlags::OUT).await
+        let mut registration = Registration::new(&self.source, Side::Write);
+        poll_fn(|context| self.poll_side(Side::Write, context, Some(&mut registration))).await
     }
 
-    /// The caller's own attempts are not known here, so the system is asked.
-    async fn ready(&self, side: Side, flags: PollFlags) -> io::Result<()> {
-        let mut place = Place::new(&self.source, side);
+    /// Polls for what [`readable`](Async::readable) waits for.
+    ///
+    /// With [`get_mut`](Async::get_mut) it makes a `poll_read` of a crate whose reads need `&mut`.
+    ///
+    /// # Errors
+    /// As `readable`.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_side(Side::Read, context, None)
+    }
+
+    /// Polls for what [`writable`](Async::writable) waits for.
+    ///
+    /// # Errors
+    /// As `writable`.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_side(Side::Write, context, None)
+    }
+
+    /// Asks the operating system, since the results of the caller's own attempts are unknown.
+    fn poll_side(
+        &self,
+        side: Side,
+        context: &mut Context<'_>,
+        mut registration: Option<&mut Registration<'_>>,
+    ) -> Poll<io::Result<()>> {
+        let flags = match side {
+            Side::Read => PollFlags::IN,
+            Side::Write => PollFlags::OUT,
+        };
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
         loop {
-            let ready = poll_fn(|context| self.source.poll_ready(side, context, Some(&mut place)));
-            let news = ready.await?;
-            let now = Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
+            let registration = registration.as_deref_mut();
+            let tick = ready!(self.source.poll_ready(side, context, registration))?;
             match rustix::event::poll(&mut [PollFd::new(self.get_ref(), flags)], Some(&now)) {
-                Ok(0) => self.source.block(side, news),
-                Ok(_) => return Ok(()),
+                Ok(0) => self.source.block(side, tick),
+                Ok(_) => return Poll::Ready(Ok(())),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }
 }
 
 impl<T> Async<T> {
-    /// What it is made of.
+    /// Returns a reference to the object.
     #[allow(clippy::missing_panics_doc)] // it does not
     pub fn get_ref(&self) -> &T {
         self.io.as_ref().expect("there until the end")
     }
 
-    /// Gives it back; it stays non-blocking.
+    /// Ends the watch and returns the object. `O_NONBLOCK` stays set.
     #[allow(clippy::missing_panics_doc)] // it does not
     pub fn into_inner(mut self) -> T {
         self.source.forget();
         self.io.take().expect("there until the end")
     }
 
-    /// Does a reading operation as soon as it does not block: `WouldBlock` means to wait and do it again.
+    /// Runs a reading operation until it returns something else than `WouldBlock`, and waits
+    /// before each further attempt.
     ///
     /// # Errors
-    /// Those of the operation.
+    /// Returns the operation's error; `NotConnected` if the loop is closed while it waits.
     pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.with(Side::Read, operation).await
     }
 
-    /// Does a writing operation as soon as it does not block: `WouldBlock` means to wait and do it again.
+    /// Runs a writing operation until it returns something else than `WouldBlock`, and waits
+    /// before each further attempt.
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
@@ -148,15 +234,15 @@ impl<T> Async<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of the operation.
+    /// As [`read_with`](Async::read_with).
     pub async fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.with(Side::Write, operation).await
     }
 
-    /// As [`read_with`](Async::read_with), for those who poll.
+    /// Polls for the result of [`read_with`](Async::read_with).
     ///
     /// # Errors
-    /// Those of the operation.
+    /// As `read_with`.
     pub fn poll_read_with<R>(
         &self,
         context: &mut Context<'_>,
@@ -165,10 +251,10 @@ impl<T> Async<T> {
         self.poll_with(Side::Read, context, operation)
     }
 
-    /// As [`write_with`](Async::write_with), for those who poll.
+    /// Polls for the result of [`write_with`](Async::write_with).
     ///
     /// # Errors
-    /// Those of the operation.
+    /// As `write_with`.
     pub fn poll_write_with<R>(
         &self,
         context: &mut Context<'_>,
@@ -182,9 +268,10 @@ impl<T> Async<T> {
         side: Side,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut place = Place::new(&self.source, side);
-        let attempts =
-            poll_fn(|context| self.poll_attempt(side, context, Some(&mut place), &mut operation));
+        let mut registration = Registration::new(&self.source, side);
+        let attempts = poll_fn(|context| {
+            self.poll_attempt(side, context, Some(&mut registration), &mut operation)
+        });
         attempts.await.1
     }
 
@@ -198,40 +285,41 @@ impl<T> Async<T> {
             .map(|(_, result)| result)
     }
 
-    /// The operation's result, and the number of the news that it began after.
+    /// Returns the operation's result, and the number of the latest readiness event before it.
     fn poll_attempt<R>(
         &self,
         side: Side,
         context: &mut Context<'_>,
-        mut place: Option<&mut Place<'_>>,
+        mut registration: Option<&mut Registration<'_>>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<(u32, io::Result<R>)> {
         loop {
-            let place = place.as_deref_mut();
-            let news = match ready!(self.source.poll_ready(side, context, place)) {
-                Ok(news) => news,
+            let registration = registration.as_deref_mut();
+            let tick = match ready!(self.source.poll_ready(side, context, registration)) {
+                Ok(tick) => tick,
                 Err(refused) => return Poll::Ready((0, Err(refused))),
             };
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.block(side, news);
+                    self.source.block(side, tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return Poll::Ready((news, other)),
+                other => return Poll::Ready((tick, other)),
             }
         }
     }
 
-    /// Reads from a stream whose short reads say that there is no more: the next one waits at once, without an attempt.
+    /// Reads from a stream whose short reads mean that its buffer is empty: the next read waits
+    /// without an attempt.
     pub(crate) fn poll_read_stream(
         &self,
         context: &mut Context<'_>,
         room: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (news, result) = ready!(self.poll_attempt(Side::Read, context, None, operation));
+        let (tick, result) = ready!(self.poll_attempt(Side::Read, context, None, operation));
         if matches!(result, Ok(count) if (1..room).contains(&count)) {
-            self.source.exhaust(news);
+            self.source.mark_drained(tick);
         }
         Poll::Ready(result)
     }
@@ -296,7 +384,7 @@ where
         self.poll_write_with(context, |mut io| io::Write::flush(&mut io))
     }
 
-    /// Only to drop it is to close it: a pipe has no other way.
+    /// Flushes. A pipe is closed by its drop, and in no other way.
     fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Writes::poll_flush(self, context)
     }

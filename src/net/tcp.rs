@@ -2,37 +2,24 @@
 
 use std::io;
 use std::net::{self, Shutdown, SocketAddr};
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::address::{ToSocketAddrs, first};
-use super::stream::{Connection, from_std};
+use super::connect::{connect, socket_for};
+use super::stream::{Connection, as_std};
 use crate::io::{Async, async_traits};
+use crate::task::expect_current;
 
-/// How many connections may wait to be accepted; std's own, 128, are too few for a crowd.
+/// How many connections may wait to be accepted. The 128 of std are too few for many clients at
+/// once.
 const BACKLOG: i32 = 1024;
 
-fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        flags,
-        None,
-    )?)
-}
-
-/// A connection over TCP. Clones are the same connection; it ends with the last of them.
+/// A connection over TCP. Clones are the same connection, which is closed when the last one is
+/// dropped.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -50,86 +37,99 @@ fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 pub struct TcpStream(Arc<Async<net::TcpStream>>);
 
 async_traits! { [] TcpStream, |stream| Connection(&stream.0, true); [], [] }
-from_std! {
-    net::TcpStream => TcpStream, |stream| TcpStream(Arc::new(stream));
-    net::TcpListener => TcpListener, TcpListener;
-}
+as_std! { shared net::TcpStream => TcpStream }
+as_std! { owned net::TcpListener => TcpListener }
 
 impl TcpStream {
-    /// Connects to the first of these addresses that answers.
+    /// Connects to the address that answers first.
+    ///
+    /// A name may have several addresses. They are tried one after the other, IPv6 and IPv4 in turn.
+    /// The next attempt begins when the one before has failed, or after 250 ms. This is
+    /// "Happy Eyeballs", [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305). There is no time limit:
+    /// see [`timeout`](crate::time::timeout).
     ///
     /// # Errors
-    /// That of the last address, or of looking the name up.
+    /// Returns the lookup's error, or if all attempts fail, that of the last one.
     ///
     /// # Panics
-    /// This thread has no [`Loop`](crate::Loop).
+    /// The thread of the first poll has no [`Loop`](crate::Loop). The stream belongs to that loop.
     pub async fn connect(addresses: impl ToSocketAddrs) -> io::Result<TcpStream> {
-        first(addresses, async |address| {
-            let socket = socket_for(address)?;
-            match rustix::net::connect(&socket, &address) {
-                Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let stream = TcpStream::try_from(net::TcpStream::from(socket))?;
-            stream.0.writable().await?;
-            match stream.0.get_ref().take_error()? {
-                Some(error) => Err(error),
-                None => Ok(stream),
-            }
-        })
-        .await
+        connect(addresses).await.map(TcpStream::new)
     }
 
-    /// The other end's address.
+    fn new(stream: Async<net::TcpStream>) -> TcpStream {
+        TcpStream(Arc::new(stream))
+    }
+
+    /// Returns the address of the other end.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().peer_addr()
     }
 
-    /// Our end's address.
+    /// Returns the address of this end.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
     }
 
-    /// Whether small writes go out at once.
+    /// Returns whether small writes are sent at once (`TCP_NODELAY`).
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.get_ref().nodelay()
     }
 
-    /// Has small writes go out at once, without waiting for others to go with them.
+    /// Sets whether small writes are sent at once, in place of waiting for more bytes
+    /// (`TCP_NODELAY`).
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.0.get_ref().set_nodelay(nodelay)
     }
 
-    /// Ends one direction, or both. Closing the writer does so for the writing one.
+    /// Returns the time to live of the packets (`IP_TTL`), in hops.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.get_ref().ttl()
+    }
+
+    /// Sets the time to live of the packets (`IP_TTL`), in hops.
+    ///
+    /// # Errors
+    /// Returns the operating system's error.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.get_ref().set_ttl(ttl)
+    }
+
+    /// Shuts one direction down, or both. Closing the writer does so for writing.
+    ///
+    /// # Errors
+    /// Returns the operating system's error.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get_ref().shutdown(how)
     }
 
-    /// Reads without taking; waits until there is something.
+    /// Reads bytes and leaves them in the socket's buffer. Waits until there are some.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read_with(|io| io.peek(buffer)).await
     }
 }
 
-/// A socket that connections are made to. As a `Stream` it is [`incoming`](TcpListener::incoming).
+/// A socket that accepts connections. [`incoming`](TcpListener::incoming) is a `Stream` of them.
+///
+/// The accepted streams belong to the listener's loop, on whatever thread they are accepted.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -148,55 +148,70 @@ impl TcpStream {
 pub struct TcpListener(Async<net::TcpListener>);
 
 impl TcpListener {
-    /// Listens at the first of these addresses that is free; port 0 is any.
+    /// Listens at the first of these addresses that is free. Port 0 is any free port.
     ///
     /// # Errors
-    /// That of the last address, or of looking the name up.
+    /// Returns the lookup's error, or that of the last address.
     ///
     /// # Panics
-    /// This thread has no [`Loop`](crate::Loop).
+    /// The thread of the first poll has no [`Loop`](crate::Loop).
     pub async fn bind(addresses: impl ToSocketAddrs) -> io::Result<TcpListener> {
-        first(addresses, async |address| {
+        let shared = Arc::clone(expect_current("TcpListener::bind()").shared());
+        let socket = first(addresses, |address| {
             let socket = socket_for(address)?;
             // Or the port of a server that has just ended would be taken for a minute.
             rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
             rustix::net::bind(&socket, &address)?;
             rustix::net::listen(&socket, BACKLOG)?;
-            TcpListener::try_from(net::TcpListener::from(socket))
-        })
-        .await
+            Ok(net::TcpListener::from(socket))
+        });
+        Ok(TcpListener(Async::watched_by(&shared, socket.await?)))
     }
 
-    /// The next connection, and whence it comes.
+    /// Waits for the next connection. Returns its stream and the peer's address.
     ///
     /// # Errors
-    /// Whatever the operating system says; one that is out of descriptors may be over soon.
+    /// Returns the operating system's error. A process without a free descriptor may have one
+    /// later. `NotConnected`: the loop is closed.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, address) = self.0.read_with(net::TcpListener::accept).await?;
-        Ok((stream.try_into()?, address))
+        self.adopt(self.0.read_with(net::TcpListener::accept).await)
     }
 
-    /// All connections, one after the other; it does not end by itself.
+    /// Polls for the next connection. See [`accept`](TcpListener::accept).
+    ///
+    /// # Errors
+    /// As `accept`.
+    pub fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let accepted = self.0.poll_read_with(context, net::TcpListener::accept);
+        accepted.map(|accepted| self.adopt(accepted))
+    }
+
+    fn adopt(
+        &self,
+        accepted: io::Result<(net::TcpStream, SocketAddr)>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = accepted?;
+        Ok((TcpStream::new(self.0.beside(stream)?), address))
+    }
+
+    /// Returns a stream of all connections. It does not end by itself.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming(self)
     }
 
-    /// The address that it listens at.
+    /// Returns the address that it listens at.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
     }
 }
 
-impl From<TcpListener> for OwnedFd {
-    fn from(listener: TcpListener) -> OwnedFd {
-        listener.0.into_inner().into()
-    }
-}
-
-/// See [`TcpListener::incoming`].
+/// The connections of a [`TcpListener`]. See [`TcpListener::incoming`].
 #[derive(Debug)]
 pub struct Incoming<'a>(&'a TcpListener);
 
@@ -204,7 +219,7 @@ impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let accepted = self.0.0.poll_read_with(context, net::TcpListener::accept);
-        accepted.map(|accepted| Some(accepted.and_then(|(stream, _)| stream.try_into())))
+        let accepted = self.0.poll_accept(context);
+        accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }

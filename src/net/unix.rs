@@ -4,14 +4,19 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::stream::{Connection, from_std};
+use super::stream::{Connection, as_std};
 use crate::io::{Async, async_traits};
+use crate::task::{Inner, expect_current};
 
-/// A connection over a Unix socket. Clones are the same connection; it ends with the last of them.
+/// A connection over a Unix socket. Clones are the same connection, which is closed when the last
+/// one is dropped.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -27,63 +32,76 @@ use crate::io::{Async, async_traits};
 pub struct UnixStream(Arc<Async<net::UnixStream>>);
 
 async_traits! { [] UnixStream, |stream| Connection(&stream.0, false); [], [] }
+as_std! { shared net::UnixStream => UnixStream }
+as_std! { owned net::UnixListener => UnixListener }
+as_std! { shared net::UnixDatagram => UnixDatagram }
 
 impl UnixStream {
     /// Connects to the socket at a path.
     ///
     /// # Errors
-    /// Whatever the operating system says; `WouldBlock` if the listener's queue is full.
+    /// Returns the operating system's error; `WouldBlock` if the listener's queue is full.
     ///
     /// # Panics
-    /// This thread has no [`Loop`](crate::Loop).
+    /// The thread of the first poll has no [`Loop`](crate::Loop).
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        let event_loop = expect_current("UnixStream::connect()");
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        // It is done at once, or not at all.
+        // It succeeds at once, or fails.
         rustix::net::connect(&socket, &SocketAddrUnix::new(path.as_ref())?)?;
-        net::UnixStream::from(socket).try_into()
+        let stream = Async::watched_by(event_loop.shared(), net::UnixStream::from(socket));
+        Ok(UnixStream::new(stream))
     }
 
-    /// Two ends of a connection.
+    /// Returns the two ends of a new connection.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let event_loop = expect_current("UnixStream::pair()");
         let (one, other) = net::UnixStream::pair()?;
-        Ok((one.try_into()?, other.try_into()?))
+        let on = |end| Async::on(event_loop.shared(), end).map(UnixStream::new);
+        Ok((on(one)?, on(other)?))
     }
 
-    /// Our end's address.
+    fn new(stream: Async<net::UnixStream>) -> UnixStream {
+        UnixStream(Arc::new(stream))
+    }
+
+    /// Returns the address of this end.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
     }
 
-    /// The other end's address.
+    /// Returns the address of the other end.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().peer_addr()
     }
 
-    /// Ends one direction, or both. Closing the writer does so for the writing one.
+    /// Shuts one direction down, or both. Closing the writer does so for writing.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.0.get_ref().shutdown(how)
     }
 }
 
-/// A socket at a path that connections are made to. The path stays when it is dropped.
+/// A socket at a path that accepts connections. The path stays when the socket is dropped.
+///
+/// The accepted streams belong to the listener's loop, on whatever thread they are accepted.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -98,33 +116,71 @@ impl UnixStream {
 pub struct UnixListener(Async<net::UnixListener>);
 
 impl UnixListener {
-    /// Listens at a path, where there must be nothing yet.
+    /// Listens at a path, which must not exist yet.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixListener> {
-        net::UnixListener::bind(path)?.try_into()
+        let event_loop = expect_current("UnixListener::bind()");
+        Async::on(event_loop.shared(), net::UnixListener::bind(path)?).map(UnixListener)
     }
 
-    /// The next connection, and whence it comes.
+    /// Waits for the next connection. Returns its stream and the peer's address.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error. `NotConnected`: the loop is closed.
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let (stream, address) = self.0.read_with(net::UnixListener::accept).await?;
-        Ok((stream.try_into()?, address))
+        self.adopt(self.0.read_with(net::UnixListener::accept).await)
     }
 
-    /// The address that it listens at.
+    /// Polls for the next connection. See [`accept`](UnixListener::accept).
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// As `accept`.
+    pub fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+        let accepted = self.0.poll_read_with(context, net::UnixListener::accept);
+        accepted.map(|accepted| self.adopt(accepted))
+    }
+
+    fn adopt(
+        &self,
+        accepted: io::Result<(net::UnixStream, SocketAddr)>,
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, address) = accepted?;
+        Ok((UnixStream::new(self.0.beside(stream)?), address))
+    }
+
+    /// Returns a stream of all connections. It does not end by itself.
+    pub fn incoming(&self) -> UnixIncoming<'_> {
+        UnixIncoming(self)
+    }
+
+    /// Returns the address that it listens at.
+    ///
+    /// # Errors
+    /// Returns the operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
+    }
+}
+
+/// The connections of a [`UnixListener`]. See [`UnixListener::incoming`].
+#[derive(Debug)]
+pub struct UnixIncoming<'a>(&'a UnixListener);
+
+impl Stream for UnixIncoming<'_> {
+    type Item = io::Result<UnixStream>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let accepted = self.0.poll_accept(context);
+        accepted.map(|accepted| Some(accepted.map(|(stream, _)| stream)))
     }
 }
 
@@ -145,95 +201,98 @@ impl UnixListener {
 pub struct UnixDatagram(Arc<Async<net::UnixDatagram>>);
 
 impl UnixDatagram {
-    /// A socket at a path, where there must be nothing yet.
+    /// Makes a socket at a path, which must not exist yet.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<UnixDatagram> {
-        net::UnixDatagram::bind(path)?.try_into()
+        let event_loop = expect_current("UnixDatagram::bind()");
+        UnixDatagram::on(&event_loop, net::UnixDatagram::bind(path)?)
     }
 
-    /// A socket without an address.
+    /// Makes a socket without an address.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn unbound() -> io::Result<UnixDatagram> {
-        net::UnixDatagram::unbound()?.try_into()
+        let event_loop = expect_current("UnixDatagram::unbound()");
+        UnixDatagram::on(&event_loop, net::UnixDatagram::unbound()?)
     }
 
-    /// Two sockets that are connected.
+    /// Makes two sockets that are connected.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
     #[track_caller]
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let event_loop = expect_current("UnixDatagram::pair()");
         let (one, other) = net::UnixDatagram::pair()?;
-        Ok((one.try_into()?, other.try_into()?))
+        let on = |end| UnixDatagram::on(&event_loop, end);
+        Ok((on(one)?, on(other)?))
     }
 
-    /// Sends to, and hears of, this path only.
+    fn on(event_loop: &Inner, socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        Async::on(event_loop.shared(), socket).map(|socket| UnixDatagram(Arc::new(socket)))
+    }
+
+    /// Connects to a path: sends to it, and receives from it only.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.0.get_ref().connect(path)
     }
 
-    /// Sends one datagram to a path; returns its length.
+    /// Sends one datagram to a path, and returns its length.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub async fn send_to(&self, bytes: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         self.0.write_with(|io| io.send_to(bytes, path)).await
     }
 
-    /// Takes one datagram; returns its length, and whence it comes. What the buffer has no room for is lost.
+    /// Receives one datagram. Returns its length and the sender's address. Bytes beyond the buffer
+    /// are lost.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub async fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0.read_with(|io| io.recv_from(buffer)).await
     }
 
-    /// As [`send_to`](UnixDatagram::send_to), to where it is connected.
+    /// Sends one datagram to the connected peer. See [`send_to`](UnixDatagram::send_to).
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub async fn send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write_with(|io| io.send(bytes)).await
     }
 
-    /// As [`recv_from`](UnixDatagram::recv_from), without the address.
+    /// Receives one datagram, and returns its length. See [`recv_from`](UnixDatagram::recv_from).
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read_with(|io| io.recv(buffer)).await
     }
 
-    /// The address it is at.
+    /// Returns the address of the socket.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// Returns the operating system's error.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().local_addr()
     }
-}
-
-from_std! {
-    net::UnixStream => UnixStream, |socket| UnixStream(Arc::new(socket));
-    net::UnixListener => UnixListener, UnixListener;
-    net::UnixDatagram => UnixDatagram, |socket| UnixDatagram(Arc::new(socket));
 }

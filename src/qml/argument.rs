@@ -1,23 +1,30 @@
-//! What came with a signal, as QML has it.
+//! `qmetaobject::QVariant` as an argument, property or result of any type.
 
 #[cfg(not(no_qt))]
 use cpp::cpp;
 use qmetaobject::QVariant;
 
-use crate::qt::{Arguments, FromArgument};
+use crate::qt::argument::sealed::Read;
+use crate::qt::variant::{Kind, VariantRef};
 
 cpp! {{
+    #include <QtCore/QPointer>
     #include <QtCore/QVariant>
 }}
 
-/// Of any type: `QVariantList::from_qvariant(..)` and its like make more of it.
-impl FromArgument for QVariant {
-    fn from_argument(arguments: &Arguments, index: usize) -> Option<QVariant> {
-        let list = arguments.as_ptr();
-        // SAFETY: alive as long as the arguments, and it has so many.
+/// A value of any type, which `QVariantList::from_qvariant(..)` and its like convert further.
+impl Read for QVariant {
+    const KIND: Kind = Kind::Any;
+
+    fn read(value: VariantRef<'_>) -> Option<QVariant> {
+        let value = value.as_ptr();
+        // SAFETY: the variant is borrowed. An object is stored as a QPointer, and null if it was
+        // destroyed or lives on another thread.
         Some(unsafe {
-            cpp!([list as "QVariantList*", index as "size_t"] -> QVariant as "QVariant" {
-                return list->at(qsizetype(index));
+            cpp!([value as "const QVariant*"] -> QVariant as "QVariant" {
+                if (value->metaType() == QMetaType::fromType<QPointer<QObject>>())
+                    return QVariant::fromValue(value->value<QPointer<QObject>>().data());
+                return *value;
             })
         })
     }

@@ -1,7 +1,7 @@
-//! Tasks of QML objects: methods that QML can wait for, properties that tasks set, tasks that end with their object.
+//! Tasks of QML objects: methods that QML can await, properties that tasks set, tasks that end with their object.
 //!
-//! The objects are those of `qmetaobject`: `#[derive(QObject)]`. A task holds its object as [`This`], and looks at it by a closure,
-//! so that no borrow of it lives across an `.await`.
+//! The objects are those of `qmetaobject`: `#[derive(QObject)]`. A task holds its object as [`This`], and
+//! borrows it in a closure, so that no borrow lives across an `.await`. [`This`] has the rules.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -26,10 +26,8 @@
 //!             }
 //!             while this.with(|kettle| kettle.degrees)? < to {
 //!                 time::sleep(Duration::from_millis(20)).await;
-//!                 this.with(|kettle| {
-//!                     kettle.degrees += 1;
-//!                     kettle.warmer();
-//!                 })?;
+//!                 this.with(|kettle| kettle.degrees += 1)?;
+//!                 this.emit("warmer", ())?;
 //!             }
 //!             Ok::<i32, Box<dyn std::error::Error>>(to)
 //!         })
@@ -49,115 +47,21 @@
 
 mod argument;
 mod promise;
+mod rows;
+mod this;
 
 use std::fmt;
-use std::io;
 
-use qmetaobject::{QJSValue, QMetaType, QObject, QPointer};
+use qmetaobject::{QJSValue, QMetaType, QObject};
 
 use crate::qt::Object;
 use crate::task::{JoinHandle, expect_current, spawn_local};
 
 use promise::Promise;
+pub use this::{AccessError, This};
 
-/// A QML object, as its tasks hold it. It does not keep the object alive.
-pub struct This<T: QObject>(QPointer<T>);
-
-impl<T: QObject> This<T> {
-    /// As `object`'s own tasks have it; for those of others.
-    ///
-    /// # Panics
-    /// Qt does not know the object yet: `engine.set_object_property()` and `pinned().get_or_create_cpp_object()` introduce it.
-    #[track_caller]
-    pub fn of(object: &T) -> This<T> {
-        known(object);
-        This(QPointer::from(object))
-    }
-
-    /// Looks at the object, or changes it.
-    ///
-    /// What `qmetaobject` calls, slots and property accessors, it lends `self` without a check, so this cannot see it, nor can that see this.
-    /// Hence three rules. Emit a signal as the last thing in there, and hold no reference into the object over it: whoever hears it may call a
-    /// slot that changes the object. Run no Qt loop in there: what destroys the object in that, destroys what is being looked at. And a slot
-    /// that waits by [`block_on`](crate::block_on) keeps no reference into `self` meanwhile; one that returns a [`promise`] has no such worry.
-    ///
-    /// # Errors
-    /// [`AccessError::Destroyed`]: the object is gone. [`AccessError::Borrowed`]: this is inside of another `with`.
-    pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Result<R, AccessError> {
-        let pinned = self.0.as_pinned().ok_or(AccessError::Destroyed)?;
-        // SAFETY: the C++ object is alive, and of this class.
-        let is_free = unsafe {
-            let cell = (T::get_object_description().get_rust_refcell)(self.0.cpp_ptr());
-            (*cell).try_borrow_mut().is_ok()
-        };
-        if !is_free {
-            return Err(AccessError::Borrowed);
-        }
-        let mut object = pinned.borrow_mut();
-        let result = work(&mut object);
-        if self.0.cpp_ptr().is_null() {
-            // It was destroyed meanwhile, and there is nothing left to give back.
-            std::mem::forget(object);
-        }
-        Ok(result)
-    }
-
-    /// What the rest of this crate does with objects: signals as futures, tasks that end with it. `None` once it is gone.
-    #[must_use]
-    pub fn object(&self) -> Option<Object> {
-        // SAFETY: null or alive; and `This` is not `Send`.
-        unsafe { Object::from_raw(self.0.cpp_ptr()) }
-    }
-}
-
-impl<T: QObject> Clone for This<T> {
-    fn clone(&self) -> This<T> {
-        This(self.0.clone())
-    }
-}
-
-impl<T: QObject> fmt::Debug for This<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_tuple("This")
-            .field(&self.0.cpp_ptr())
-            .finish()
-    }
-}
-
-/// Why [`This::with`] did nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessError {
-    /// The object is gone.
-    Destroyed,
-    /// The object is borrowed further out, by another `with` or `borrow_mut()`, that has emitted a signal or runs a Qt loop.
-    Borrowed,
-}
-
-impl fmt::Display for AccessError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            AccessError::Destroyed => "the object was destroyed",
-            AccessError::Borrowed => {
-                "the object is in use further out: end that `with()` first, and emit the signal or run the dialog after it"
-            }
-        })
-    }
-}
-
-impl std::error::Error for AccessError {}
-
-impl From<AccessError> for io::Error {
-    fn from(error: AccessError) -> io::Error {
-        let kind = match error {
-            AccessError::Destroyed => io::ErrorKind::NotConnected,
-            AccessError::Borrowed => io::ErrorKind::ResourceBusy,
-        };
-        io::Error::new(kind, error)
-    }
-}
-
-/// Runs a task of an object: when that is destroyed, the task is dropped. It begins with the loop's next batch of jobs.
+/// Runs a task of an object: when the object is destroyed, the task is dropped. The task starts with the
+/// loop's next batch of jobs.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -170,24 +74,22 @@ impl From<AccessError> for io::Error {
 ///     base: qt_base_class!(trait QObject),
 ///     seconds: qt_property!(u32; NOTIFY ticked),
 ///     ticked: qt_signal!(),
-///     going: Option<AbortOnDrop<()>>,
+///     going: Option<AbortOnDrop<std::io::Result<()>>>,
 ///     start: qt_method!(fn(&mut self)),
 ///     stop: qt_method!(fn(&mut self)),
 /// }
 ///
 /// impl Clock {
 ///     fn start(&mut self) {
-///         let going = qml::spawn(self, async |this| {
+///         let going = qml::spawn(self, async |this| -> std::io::Result<()> {
 ///             let mut beat = time::interval(Duration::from_secs(1));
-///             let tick = |clock: &mut Clock| {
-///                 clock.seconds += 1;
-///                 clock.ticked();
-///             };
-///             while this.with(tick).is_ok() {
+///             loop {
+///                 this.with(|clock| clock.seconds += 1)?;
+///                 this.emit("ticked", ())?;
 ///                 beat.tick().await;
 ///             }
 ///         });
-///         self.going = Some(going.abort_on_drop()); // instead of the one of before
+///         self.going = Some(going.abort_on_drop()); // drops, and so aborts, the previous one
 ///     }
 ///
 ///     fn stop(&mut self) {
@@ -209,10 +111,15 @@ where
         .spawn_scoped(&known(object), async move { task(this).await })
 }
 
-/// As [`spawn`], with a JavaScript `Promise` of the result, for a method to return to QML: it is fulfilled with the value, or rejected with an `Error`
-/// of the error's words; also if the task panics, is aborted, or ends with its object or its loop. Undefined if no QML engine knows the object.
+/// Runs a task as [`spawn`] does, and returns a JavaScript `Promise` of its result, for a method to return
+/// to QML.
 ///
-/// A task that somebody is to cancel is made by [`spawn`], and its [`abort_on_drop`](JoinHandle::abort_on_drop) kept in the object.
+/// The promise is fulfilled with the value, or rejected with an `Error` that has the error's message; also
+/// if the task panics, is aborted, or is dropped with its object or its loop. The result is `undefined` if
+/// no QML engine knows the object.
+///
+/// To cancel a task, make it by [`spawn`], and keep its [`abort_on_drop`](JoinHandle::abort_on_drop) in the
+/// object.
 ///
 /// The value is of any type that Qt can hand to QML: a number, `bool`, `String`, `QString`, `QByteArray`, `QUrl`, `QDateTime`, `QColor`,
 /// `QVariantList`, `QVariantMap`, `QJSValue`, `()`; for one of your own write `impl QMetaType for Mine {}`.

@@ -105,7 +105,7 @@ impl Promise {
 impl Drop for Promise {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.refuse(&JoinError::Aborted.to_string());
+            self.refuse(&JoinError::cancelled().to_string());
         }
         let promise = self.parts.as_ptr();
         // SAFETY: freed once, here.

@@ -120,6 +120,31 @@ pub fn has_visible_window() -> bool {
     }
 }
 
+/// Whether the application has windows and quits when the last one closes (`quitOnLastWindowClosed`).
+#[must_use]
+pub fn quits_with_last_window() -> bool {
+    // SAFETY: the pointer is checked. A property of the application is read on its own thread: the
+    // callers are slots of its signals.
+    unsafe {
+        cpp!([] -> bool as "bool" {
+            auto* app = QCoreApplication::instance();
+            return app && app->property("quitOnLastWindowClosed").toBool();
+        })
+    }
+}
+
+/// `QCoreApplication::quit()`: closes the windows, which may refuse, and exits `exec()`.
+pub fn quit() {
+    // SAFETY: the pointer is checked.
+    unsafe {
+        // Not the bare call: `cpp!` names a closure by its text, and qmetaobject has that one.
+        cpp!([] {
+            if (QCoreApplication::instance())
+                QCoreApplication::quit();
+        });
+    }
+}
+
 /// Whether this is the thread of the application object.
 #[must_use]
 pub fn is_main_thread() -> bool {

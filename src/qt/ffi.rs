@@ -1,6 +1,6 @@
 //! `cpp/host.h` and `cpp/signal.h`, item by item.
 
-use std::ffi::{c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 
 /// Qt's, behind a pointer; not to be moved or sent.
@@ -34,9 +34,12 @@ unsafe extern "C" {
     pub(super) fn qtloop_ear_new(
         object: *mut c_void,
         signal: c_int,
-        heard: extern "C" fn(*mut c_void, *mut c_void),
+        callback: extern "C" fn(*mut c_void, *mut c_void),
         data: *mut c_void,
     ) -> *mut QtloopEar;
     pub(super) fn qtloop_ear_free(ear: *mut QtloopEar);
+    pub(super) fn qtloop_ear_parameters(ear: *const QtloopEar) -> c_int;
+    pub(super) fn qtloop_ear_type(ear: *const QtloopEar, parameter: c_int) -> c_int;
+    pub(super) fn qtloop_ear_signal(ear: *const QtloopEar) -> *const c_char;
     pub(super) fn qtloop_arguments_free(arguments: *mut c_void);
 }

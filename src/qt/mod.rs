@@ -1,17 +1,35 @@
-//! What the loop needs of Qt, made safe: a [`Host`] that calls back, a [`Nest`] to wait in, an [`Ear`]
-//! for the signals of any [`Object`], and the [`app`].
+//! Qt's objects and values: an [`Object`] with its properties, slots and signals, and the types of
+//! their [`Arguments`].
 //!
-//! All of the crate's `unsafe` about Qt is in this folder. Objects here belong to the thread that made them, and their
-//! types are not `Send`.
+//! Objects belong to the thread that made them, and their types are not `Send`.
 
 #![allow(unsafe_code)]
 
+#[doc(hidden)]
 pub mod app;
+pub(crate) mod argument;
+pub(crate) mod arguments;
+pub(crate) mod connection;
 mod ffi;
-mod host;
-mod nest;
+mod geometry;
+pub(crate) mod host;
+mod lookup;
+pub(crate) mod nest;
 mod object;
+mod property;
+mod read;
+mod text;
+pub(crate) mod variant;
+mod write;
 
-pub use host::{Host, Linger};
-pub use nest::Nest;
-pub use object::{Arguments, Ear, FromArgument, Object, Owned};
+pub use argument::{FromArgument, ToArgument};
+pub use arguments::{Arguments, FromArguments, ToArguments};
+#[cfg(feature = "tasks")]
+pub(crate) use connection::Ear;
+pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
+pub(crate) use host::{Host, Linger};
+#[cfg(any(feature = "tasks", feature = "python"))]
+pub(crate) use nest::Nest;
+pub use object::{Destroyed, Object, Owned};
+#[cfg(feature = "tasks")]
+pub(crate) use property::PropertyInfo;

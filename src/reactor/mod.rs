@@ -273,7 +273,7 @@ impl<J: Recur> Reactor<J> {
     pub fn drain(&mut self) -> Vec<J> {
         let mut jobs: Vec<J> = std::mem::take(&mut self.ready).into();
         jobs.extend(self.inbox.close());
-        jobs.extend(std::iter::from_fn(|| self.timers.pop_due(Time::NEVER)));
+        jobs.extend(self.timers.drain());
         jobs.extend(self.sources.drain());
         jobs
     }

@@ -119,6 +119,13 @@ impl<J> Timers<J> {
         self.take(entry.slot, entry.sequence)
     }
 
+    /// Takes out all jobs that wait, those that are never due included, in no order.
+    pub fn drain(&mut self) -> impl Iterator<Item = J> {
+        self.heap.clear();
+        self.free.clear();
+        self.slots.drain(..).filter_map(|slot| slot.job)
+    }
+
     /// The jobs that wait, in no order.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
@@ -202,6 +209,22 @@ mod tests {
         assert_eq!(timers.next_due(), None);
         assert_eq!(timers.pop_due(at(i64::MAX - 1)), None);
         assert_eq!(timers.cancel(key), Some("never"));
+    }
+
+    #[test]
+    fn drain_takes_out_jobs_that_are_never_due_and_leaves_no_key() {
+        let mut timers = Timers::new();
+        let key = timers.insert(Time::NEVER, "never");
+        timers.insert(at(1), "soon");
+        timers.cancel(key);
+        let key = timers.insert(Time::NEVER, "never again");
+        let mut drained: Vec<_> = timers.drain().collect();
+        drained.sort_unstable();
+        assert_eq!(drained, ["never again", "soon"]);
+        assert!(timers.is_empty());
+        timers.insert(at(2), "later");
+        assert_eq!(timers.cancel(key), None);
+        assert_eq!(timers.pop_due(at(2)), Some("later"));
     }
 
     #[test]

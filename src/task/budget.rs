@@ -1,71 +1,175 @@
-//! How much of what is ready a task may do in one poll, and until when: one that always finds its socket ready would never let go of the
-//! thread.
+//! The budget of one poll: a task that always finds its sockets ready must yield to the other tasks and to Qt.
+//!
+//! Each operation that a leaf future completes costs one unit. A task starts every poll with 128 units, and loses what is
+//! left of them when its turn ends. tokio's [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::current;
 use crate::reactor::Time;
 
-/// So many operations.
+/// Units per poll.
 const OPERATIONS: i32 = 128;
 
-/// Outside of the loop's own polls nobody would lend a budget anew.
+/// Outside of a poll by the loop: no poll would renew a budget there.
 const UNLIMITED: i32 = i32::MAX;
 
-/// Who does not let go when told so that many times is deaf to it: another executor's `block_on`, further in. It would ask for ever.
-const DEAF: i32 = 1024;
+/// Stop enforcing the budget after this many refusals in one poll: it is probably another executor's `block_on`, which would
+/// spin forever.
+const MAX_REFUSALS: i32 = 1024;
 
-/// Of the task that is being polled.
-pub(super) struct Budget {
-    /// How many more operations; below zero, how many times it was told that this is over.
+/// The budget of the poll that runs on this thread.
+struct Budget {
+    /// Units that are left; below zero, the number of refusals.
     left: Cell<i32>,
+    /// The end of the turn.
     until: Cell<Time>,
 }
 
-impl Default for Budget {
-    fn default() -> Budget {
+thread_local! {
+    static BUDGET: Budget = const {
         Budget {
             left: Cell::new(UNLIMITED),
             until: Cell::new(Time::NEVER),
         }
+    };
+}
+
+/// Restores the budget of the enclosing poll, also when a panic unwinds.
+struct Restore<'a> {
+    budget: &'a Budget,
+    left: i32,
+    until: Time,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.budget.left.set(self.left);
+        self.budget.until.set(self.until);
     }
 }
 
-impl Budget {
-    /// Polls with a budget; who polls further out gets his own back.
-    pub(super) fn lend<R>(&self, until: Time, poll: impl FnOnce() -> R) -> R {
-        let outer = (self.left.replace(OPERATIONS), self.until.replace(until));
-        let result = poll();
-        self.left.set(outer.0);
-        self.until.set(outer.1);
-        result
-    }
+/// Polls with this budget in place of that of the enclosing poll.
+fn with<R>(left: i32, until: Time, poll: impl FnOnce() -> R) -> R {
+    BUDGET.with(|budget| {
+        let _restore = Restore {
+            budget,
+            left: budget.left.replace(left),
+            until: budget.until.replace(until),
+        };
+        poll()
+    })
+}
 
-    /// Whether there is one more operation in it.
-    fn take(&self) -> bool {
+/// Polls with a full budget, of a turn that ends at `until`.
+pub(super) fn lend<R>(until: Time, poll: impl FnOnce() -> R) -> R {
+    with(OPERATIONS, until, poll)
+}
+
+/// Polls outside of the budget: leaf futures in there neither spend it nor are refused.
+pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
+    with(UNLIMITED, Time::NEVER, poll)
+}
+
+/// Returns whether the budget of this poll has units left. Outside of a poll by the loop, it always has.
+pub(crate) fn has_budget() -> bool {
+    BUDGET.with(|budget| budget.left.get() > 0)
+}
+
+impl Budget {
+    /// Takes one unit; false if there is none. The clock is read when the number of units that are left divides by `reads`.
+    fn take(&self, reads: i32) -> bool {
         let left = self.left.get();
         if left == UNLIMITED {
             return true;
         }
-        // The clock is nothing beside the system call to come.
-        let is_spent = left <= 0 || (left < OPERATIONS && Time::now() >= self.until.get());
+        let is_spent = left <= 0
+            || (left < OPERATIONS && left % reads == 0 && Time::now() >= self.until.get());
         if !is_spent {
             self.left.set(left - 1);
             return true;
         }
-        let is_deaf = left == -DEAF;
-        let left = if is_deaf { UNLIMITED } else { left.min(0) - 1 };
+        let is_ignored = left == -MAX_REFUSALS;
+        let left = if is_ignored {
+            UNLIMITED
+        } else {
+            left.min(0) - 1
+        };
         self.left.set(left);
-        is_deaf
+        is_ignored
+    }
+
+    fn poll(&self, reads: i32, context: &mut Context<'_>) -> Poll<()> {
+        if self.take(reads) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
-/// One operation of the task that is being polled. Pending, and due again at once, if it has had enough of them.
+/// Takes one unit of the budget of the task that is being polled. Returns `Pending`, and wakes the task at once, if the budget
+/// is spent. Reads the clock each time, which costs little beside the system call of the operation.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
-    if current().is_none_or(|inner| inner.budget.take()) {
-        return Poll::Ready(());
-    }
-    context.waker().wake_by_ref();
-    Poll::Pending
+    BUDGET.with(|budget| budget.poll(1, context))
+}
+
+/// Takes one unit for an operation without a system call: unlike [`take_budget`], reads the clock for each sixteenth only.
+pub(crate) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
+    BUDGET.with(|budget| budget.poll(16, context))
+}
+
+/// Takes one unit of the task's budget, for leaf futures and streams of your own. Call it when an operation can complete, before
+/// the operation takes effect.
+///
+/// Returns `Pending` if the budget is spent. The task was woken then, so return `Pending` too: the loop polls the task again
+/// after the other tasks and after Qt. Outside of a task it is always ready.
+///
+/// Unlike [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.poll_proceed.html), it returns no guard: a unit that was
+/// taken is spent.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll, ready};
+///
+/// use futures_lite::Stream;
+/// use qtloop::task::poll_proceed;
+///
+/// /// A channel whose reader yields although its queue is never empty.
+/// struct Receiver<T>(Pin<Box<async_channel::Receiver<T>>>);
+///
+/// impl<T> Stream for Receiver<T> {
+///     type Item = T;
+///
+///     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
+///         ready!(poll_proceed(context));
+///         self.0.as_mut().poll_next(context)
+///     }
+/// }
+/// ```
+pub fn poll_proceed(context: &mut Context<'_>) -> Poll<()> {
+    take_budget(context)
+}
+
+/// Takes one unit of the task's budget, and yields to the other tasks and to Qt if the budget is spent.
+///
+/// The futures of this crate take part in the budget by themselves. Futures of other crates, such as a channel's, do not: a
+/// loop over a channel that is never empty needs this call. It follows
+/// [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.consume_budget.html).
+///
+/// ```no_run
+/// # async fn example() {
+/// let (sender, receiver) = async_channel::bounded(1000);
+/// qtloop::spawn_local(async move {
+///     while let Ok(number) = receiver.recv().await {
+///         println!("{number}");
+///         qtloop::task::consume_budget().await;
+///     }
+/// });
+/// sender.send(1).await.expect("a receiver");
+/// # }
+/// ```
+pub async fn consume_budget() {
+    poll_fn(poll_proceed).await;
 }

@@ -23,10 +23,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::handle::Shared;
-use super::join::JoinError;
 use super::latch::Latch;
 use super::span::Span;
-use super::{Inner, Job, spare, unconstrained};
+use super::{Inner, Job, JoinError, spare, unconstrained};
 use crate::contain::contain;
 
 /// What all tasks have in common.
@@ -114,7 +113,7 @@ impl<F: Future> Task<F> {
         let result = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(value)) => Ok(value),
-            Err(panic) => Err(JoinError::Panic(panic)),
+            Err(panic) => Err(JoinError::panicked(panic)),
         };
         // SAFETY: as above.
         unsafe { Self::settle(task, result) };
@@ -123,7 +122,7 @@ impl<F: Future> Task<F> {
 
     unsafe fn cancel(task: Pointer) {
         // SAFETY: the caller's promise.
-        unsafe { Self::settle(task, Err(JoinError::Aborted)) }
+        unsafe { Self::settle(task, Err(JoinError::cancelled())) }
     }
 
     /// Puts the result in the future's place. What the future held is free before anybody hears of the result.
@@ -173,6 +172,10 @@ impl TaskRef {
     fn header(&self) -> &Header {
         // SAFETY: alive as long as the share.
         unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.header().latch.is_done()
     }
 
     /// Has the task end with its next poll, which is brought about; from any thread.
@@ -398,8 +401,10 @@ fn wake(task: Pointer) {
         }
     } else if header.latch.send() {
         share(task);
-        // A loop that has gone has ended its tasks.
-        let _ = header.shared.send(Job::Sent(TaskRef(task)));
+        // A closed loop has ended its tasks. If the operating system refused to wake the loop, the next wake must try again.
+        if header.shared.send(Job::Sent(TaskRef(task))).is_err() {
+            header.latch.receive();
+        }
     }
 }
 
@@ -517,10 +522,6 @@ impl<T> Unpin for Claim<T> {}
 impl<T> Claim<T> {
     pub(super) fn task(&self) -> &TaskRef {
         &self.task
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.task.header().latch.is_done()
     }
 
     /// The result, once.

@@ -99,11 +99,11 @@ impl Shared {
     pub(super) fn push(
         self: &Arc<Self>,
         work: impl FnOnce(&Inner) + Send + 'static,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), LoopClosed> {
         let job = Job::call(|inner| inner.map_or((), work));
         match self.here() {
             Some(inner) => inner.driver.push(job),
-            None => self.remote.send(job).map_err(|_| Gone)?,
+            None => self.remote.send(job).map_err(|_| LoopClosed)?,
         }
         Ok(())
     }
@@ -135,14 +135,26 @@ impl fmt::Debug for Shared {
 #[derive(Clone, Debug)]
 pub struct Handle(pub(crate) Arc<Shared>);
 
-/// The loop is gone: nothing was done.
+/// The error of a call to a loop that was closed: the call had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
+#[non_exhaustive]
+pub struct LoopClosed;
 
-plain_error!(Gone, NotConnected, "the event loop is gone");
+plain_error!(LoopClosed, NotConnected, "the event loop was closed");
+
+/// The error of [`Handle::try_current`]: this thread has no loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TryCurrentError;
+
+plain_error!(
+    TryCurrentError,
+    NotFound,
+    "this thread has no event loop: `let event_loop = qtloop::Loop::attach()?;`"
+);
 
 impl Handle {
-    /// That of this thread's loop, to be taken elsewhere.
+    /// Returns the handle of this thread's loop.
     ///
     /// # Panics
     /// This thread has no [`Loop`](super::Loop).
@@ -152,7 +164,30 @@ impl Handle {
         Handle(Arc::clone(expect_current("Handle::current()").shared()))
     }
 
-    /// Runs a future as a task on the loop's thread. If the loop is gone, the result is [`JoinError::Aborted`](super::JoinError::Aborted).
+    /// Returns the handle of this thread's loop, for code that may run without one.
+    ///
+    /// ```no_run
+    /// use qtloop::Handle;
+    ///
+    /// fn load_icons() {
+    ///     match Handle::try_current() {
+    ///         Ok(_) => drop(qtloop::spawn_local(async { /* load them in the background */ })),
+    ///         Err(_) => { /* load them here */ }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TryCurrentError`]: this thread has no [`Loop`](super::Loop).
+    pub fn try_current() -> Result<Handle, TryCurrentError> {
+        match current() {
+            Some(inner) => Ok(Handle(Arc::clone(inner.shared()))),
+            None => Err(TryCurrentError),
+        }
+    }
+
+    /// Runs a future as a task on the loop's thread. If the loop is closed, or closes before the task completes, the handle's
+    /// result is a [`JoinError`](super::JoinError) that [`is_cancelled`](super::JoinError::is_cancelled).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -191,9 +226,32 @@ impl Handle {
 
     /// Calls a closure on the loop's thread, in the order of the calls; on that thread itself, later.
     ///
+    /// `Ok` means that the loop has accepted the closure. If the loop closes before it calls the closure, it drops the closure
+    /// instead. To know that the closure ran, await [`spawn_from_within`](Handle::spawn_from_within), or send an answer.
+    ///
+    /// The queue has no bound, and all closures in it run before the loop looks at its timers and sockets again. A thread that
+    /// produces faster than the loop consumes needs a bounded channel:
+    ///
+    /// ```no_run
+    /// # let event_loop = qtloop::Loop::attach()?;
+    /// let (sender, receiver) = async_channel::bounded(64);
+    /// std::thread::spawn(move || {
+    ///     for percent in 0..=100 {
+    ///         let _ = sender.send_blocking(percent); // waits while 64 are in the channel
+    ///     }
+    /// });
+    /// qtloop::spawn_local(async move {
+    ///     while let Ok(percent) = receiver.recv().await {
+    ///         println!("{percent} %");
+    ///         qtloop::task::consume_budget().await;
+    ///     }
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// The loop is gone.
-    pub fn invoke(&self, closure: impl FnOnce() + Send + 'static) -> Result<(), Gone> {
+    /// [`LoopClosed`]: the loop was closed, or the operating system refused to wake it. The closure was dropped.
+    pub fn invoke(&self, closure: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
         self.0.push(move |_| closure())
     }
 }

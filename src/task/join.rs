@@ -1,73 +1,26 @@
-//! What is left of a task in the hands of whoever spawned it: a [`JoinHandle`].
+//! The handles of a spawned task: [`JoinHandle`] awaits it, [`AbortHandle`] aborts it.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use super::JoinError;
+use super::budget::take_budget_of_cheap;
 use super::cell::{Claim, TaskRef};
 
-/// Why a task has no result.
-pub enum JoinError {
-    /// It was aborted, or its object or its loop is gone.
-    Aborted,
-    /// It panicked, with this. The message is on standard error, by the panic hook; the loop goes on.
-    Panic(Box<dyn Any + Send + 'static>),
-}
-
-impl JoinError {
-    fn words(&self) -> &str {
-        match self {
-            JoinError::Aborted => "the task was aborted, or its object or its loop is gone",
-            JoinError::Panic(payload) => {
-                let text = payload.downcast_ref::<&'static str>().copied();
-                text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-                    .unwrap_or("a panic without words")
-            }
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JoinError::Aborted => formatter.write_str("Aborted"),
-            JoinError::Panic(_) => formatter.debug_tuple("Panic").field(&self.words()).finish(),
-        }
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            JoinError::Aborted => formatter.write_str(self.words()),
-            JoinError::Panic(_) => write!(formatter, "the task panicked: {}", self.words()),
-        }
-    }
-}
-
-impl std::error::Error for JoinError {}
-
-/// In words: a panic's payload need not be `Sync`, and an `io::Error` must.
-impl From<JoinError> for std::io::Error {
-    fn from(error: JoinError) -> std::io::Error {
-        std::io::Error::other(error.to_string())
-    }
-}
-
-/// A future of a task's result. To drop it is to let the task go on by itself.
+/// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its result is lost.
 ///
 /// ```no_run
 /// # async fn example() {
-/// use qtloop::{JoinError, spawn_local, task::yield_now};
+/// use qtloop::{spawn_local, task::yield_now};
 ///
 /// let task = spawn_local(async { loop { yield_now().await } });
 /// task.abort();
-/// assert!(matches!(task.await, Err(JoinError::Aborted)));
+/// assert!(task.await.expect_err("no result").is_cancelled());
 ///
-/// let task = spawn_local(async { panic!("it is its own") });
-/// assert!(matches!(task.await, Err(JoinError::Panic(_))));
+/// let task = spawn_local(async { panic!("this ends no other task") });
+/// assert!(task.await.expect_err("no result").is_panic());
 /// # }
 /// ```
 pub struct JoinHandle<T>(Claim<T>);
@@ -81,21 +34,42 @@ impl<T> JoinHandle<T> {
         self.0.task()
     }
 
-    /// Ends the task: it is not polled again, and the loop's next batch of jobs drops its future, on the loop's thread.
-    /// A task that is done keeps its result. From any thread, and any number of times.
+    /// Aborts the task: it is not polled again, and the loop's next batch of jobs drops its future, on the loop's thread.
+    /// A task that has completed keeps its result. May be called from any thread, and more than once.
     pub fn abort(&self) {
         self.task().abort();
     }
 
-    /// Whether the task has ended, in whatever way.
+    /// Returns whether the task has completed, was cancelled or has panicked.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_done()
+        self.task().is_finished()
     }
 
-    /// A handle that aborts the task when it is dropped.
+    /// Returns a handle that can abort the task, and does not keep this one.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// let loading = qtloop::spawn_local(qtloop::time::sleep(std::time::Duration::from_secs(9)));
+    /// let cancel = loading.abort_handle(); // for the button, while this function awaits the task
+    /// # cancel.abort();
+    /// if let Err(error) = loading.await {
+    ///     assert!(error.is_cancelled());
+    /// }
+    /// # }
+    /// ```
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(self.task().clone())
+    }
+
+    /// Converts to a handle that aborts the task when it is dropped.
     pub fn abort_on_drop(self) -> AbortOnDrop<T> {
         AbortOnDrop(self)
+    }
+
+    /// Polls for the result outside of the budget.
+    pub(super) fn poll_result(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        self.0.poll(context)
     }
 }
 
@@ -105,7 +79,10 @@ impl<T> Future for JoinHandle<T> {
     /// # Panics
     /// The result was taken already.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(context)
+        if self.is_finished() {
+            ready!(take_budget_of_cheap(context));
+        }
+        self.poll_result(context)
     }
 }
 
@@ -118,13 +95,42 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// A [`JoinHandle`] that takes its task with it.
+/// A handle that aborts a task, from any thread. It does not await the task, and dropping it has no effect.
+///
+/// It keeps the memory of the task, but not its future or result. It follows
+/// [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.AbortHandle.html).
+#[derive(Clone)]
+pub struct AbortHandle(TaskRef);
+
+impl AbortHandle {
+    /// Aborts the task, as [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Returns whether the task has completed, was cancelled or has panicked.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AbortHandle")
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// A [`JoinHandle`] that aborts its task when it is dropped.
 ///
 /// ```no_run
 /// use qtloop::{spawn_local, task::AbortOnDrop, time};
 ///
 /// struct Page {
-///     loading: AbortOnDrop<()>, // goes with the page
+///     loading: AbortOnDrop<()>, // is aborted when the page is dropped
 /// }
 ///
 /// let sleep = time::sleep(std::time::Duration::from_secs(1));
@@ -144,6 +150,11 @@ impl<T> AbortOnDrop<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
+    }
+
+    /// As [`JoinHandle::abort_handle`].
+    pub fn abort_handle(&self) -> AbortHandle {
+        self.0.abort_handle()
     }
 }
 

@@ -82,7 +82,7 @@ impl Latch {
         self.bits.fetch_or(SENT, Ordering::AcqRel) & SENT == 0
     }
 
-    /// It has come. Call it before the poll that it is for.
+    /// The wake has arrived, or could not be sent. After an arrival, call this before the poll that the wake asks for.
     pub(super) fn receive(&self) {
         self.bits.fetch_and(!SENT, Ordering::AcqRel);
     }
@@ -280,6 +280,36 @@ mod races {
             }
             poll();
             assert_eq!(seen, 2);
+        });
+    }
+
+    #[test]
+    fn remote_a_refused_wake_leaves_no_mark_and_takes_none() {
+        loom::model(|| {
+            let task = task();
+            let queue = Arc::new(AtomicUsize::new(0));
+            let refused = {
+                let task = Arc::clone(&task);
+                thread::spawn(move || {
+                    if task.latch.send() {
+                        task.latch.receive();
+                    }
+                })
+            };
+            let sent = {
+                let (task, queue) = (Arc::clone(&task), Arc::clone(&queue));
+                thread::spawn(move || {
+                    if task.latch.send() {
+                        queue.fetch_add(1, Ordering::AcqRel);
+                    }
+                })
+            };
+            for thread in [refused, sent] {
+                thread.join().expect("no panic");
+            }
+            // The mark is there if and only if a wake is on its way.
+            let is_on_its_way = queue.load(Ordering::Acquire) == 1;
+            assert_eq!(task.latch.send(), !is_on_its_way);
         });
     }
 }

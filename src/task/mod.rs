@@ -12,6 +12,8 @@ mod cell;
 mod handle;
 mod job;
 mod join;
+mod join_error;
+mod join_set;
 mod latch;
 mod nested;
 mod span;
@@ -25,21 +27,23 @@ use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use crate::contain::contain;
 use crate::driver::{Driver, Turn};
 use crate::qt::{Ear, Nest, Object, app};
 use crate::reactor::{Side, Time};
 
-pub use handle::{Gone, Handle};
-pub use join::{AbortOnDrop, JoinError, JoinHandle};
+pub use budget::{consume_budget, poll_proceed};
+pub use handle::{Handle, LoopClosed, TryCurrentError};
+pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
+pub use join_error::JoinError;
+pub use join_set::JoinSet;
 
-pub(crate) use budget::take_budget;
+pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
 pub(crate) use handle::Shared;
 pub(crate) use job::Job;
 
-use budget::Budget;
 use cell::{TaskRef, Tasks};
 
 thread_local! {
@@ -96,7 +100,6 @@ pub(crate) struct Inner {
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
-    budget: Budget,
 }
 
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -139,7 +142,6 @@ impl Loop {
             tasks: Tasks::default(),
             nests: RefCell::default(),
             next_nest: Cell::new(0),
-            budget: Budget::default(),
         });
         let turning = Rc::downgrade(&inner);
         inner.driver.attach(
@@ -220,11 +222,20 @@ impl Loop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
+    /// In a task or a slot, never wait by `block_on` of *another* executor, such as `futures_lite`'s, `pollster`'s or tokio's: it
+    /// blocks the thread without running Qt. If the future waits for a timer, a socket or a task of this loop, the window freezes
+    /// for ever, without an error. In a task write `.await`, in a slot call this function. A thread that has no loop may use the
+    /// other executors.
+    ///
     /// # Panics
     /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what
     /// comes of waiting so in many tasks: they `.await`.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
+    }
+
+    pub(crate) fn inner(&self) -> &Rc<Inner> {
+        &self.0
     }
 
     /// Sets how long a turn of tasks may keep Qt waiting. The default is 2 ms.
@@ -270,7 +281,7 @@ impl Inner {
 
     fn run_job(&self, job: Job, until: Time) {
         match job {
-            Job::Poll(task) => self.budget.lend(until, || task.run(self)),
+            Job::Poll(task) => budget::lend(until, || task.run(self)),
             Job::Sent(task) => task.receive(),
             Job::Begin(task) => task.begin(self),
             Job::Due(task) => task.wake(),
@@ -382,7 +393,9 @@ where
     expect_current("spawn_scoped()").spawn_scoped(object, future)
 }
 
-/// As [`Loop::block_on`], with this thread's loop: for slots and tasks, which do not have it at hand.
+/// As [`Loop::block_on`], with this thread's loop, for slots and tasks.
+///
+/// Never use the `block_on` of another executor in their place: it freezes the window (see there).
 ///
 /// ```no_run
 /// // In a slot, which has to return the answer.
@@ -450,7 +463,7 @@ pub async fn yield_now() {
 /// ```
 ///
 /// # Panics
-/// The work has panicked; so `spawn_local(unblock(..))` gives its [`JoinError::Panic`].
+/// The work has panicked; so the result of `spawn_local(unblock(..))` is a [`JoinError`] that is a panic.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     /// Its task would take the work back from the queue.
     struct Going<T>(Option<blocking::Task<T>>);
@@ -465,6 +478,7 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 
     let mut going = Going(Some(blocking::unblock(work)));
     poll_fn(|context| {
+        ready!(take_budget(context));
         let task = going.0.as_mut().expect("there until the end");
         Pin::new(task).poll(context)
     })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{Inner, Shared, unconstrained};
+use super::{Inner, Shared, budget, unconstrained};
 use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
@@ -56,7 +56,7 @@ impl Inner {
         loop {
             let mut context = Context::from_waker(&waker);
             let poll = || unconstrained::poll(future.as_mut(), &mut context);
-            if let Poll::Ready(result) = self.budget.lend(Time::NEVER, poll) {
+            if let Poll::Ready(result) = budget::lend(Time::NEVER, poll) {
                 return result;
             }
             self.wait(&bell);

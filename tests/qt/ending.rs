@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qtloop::driver::Driver;
-use qtloop::qt::{Nest, app};
+use qtloop::core::Driver;
+use qtloop::core::{Nest, app};
 
 use crate::trials;
 use crate::world::{World, job};

@@ -7,6 +7,10 @@ mod abuse;
 mod across;
 #[cfg(feature = "tasks")]
 mod await_points;
+#[cfg(feature = "tasks")]
+mod budgets;
+#[cfg(feature = "tasks")]
+mod emitters;
 mod ending;
 #[cfg(feature = "hyper")]
 mod http;
@@ -15,12 +19,32 @@ mod http_ends;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
+mod io_crowd;
+#[cfg(feature = "tasks")]
+mod io_lend;
+#[cfg(feature = "tasks")]
+mod join_sets;
+#[cfg(feature = "tasks")]
 mod leaving;
 #[cfg(feature = "tasks")]
 mod nesting;
+#[cfg(feature = "tasks")]
+mod net_accept;
+#[cfg(feature = "tasks")]
+mod net_connect;
+#[cfg(feature = "tasks")]
+mod net_convert;
+#[cfg(feature = "tasks")]
+mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod processes;
+#[cfg(feature = "tasks")]
+mod properties;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod refused;
+#[cfg(feature = "tasks")]
+mod run;
 #[cfg(feature = "tasks")]
 mod signals;
 #[cfg(feature = "tasks")]
@@ -44,7 +68,7 @@ mod world;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    qtloop::qt::app::ensure(std::env::args_os());
+    qtloop::core::app::ensure(std::env::args_os());
     let mut arguments = libtest_mimic::Arguments::from_args();
     arguments.test_threads = Some(1);
     let tests = [
@@ -54,6 +78,14 @@ fn main() -> ExitCode {
         threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        join_sets::tests(),
+        #[cfg(feature = "tasks")]
+        budgets::tests(),
+        #[cfg(all(feature = "tasks", target_os = "linux"))]
+        refused::tests(),
+        #[cfg(feature = "tasks")]
+        run::tests(),
         #[cfg(feature = "tasks")]
         nesting::tests(),
         #[cfg(feature = "tasks")]
@@ -71,7 +103,21 @@ fn main() -> ExitCode {
         #[cfg(feature = "tasks")]
         waiting::tests(),
         #[cfg(feature = "tasks")]
+        io_crowd::tests(),
+        #[cfg(feature = "tasks")]
+        io_lend::tests(),
+        #[cfg(feature = "tasks")]
+        net_accept::tests(),
+        #[cfg(feature = "tasks")]
+        net_connect::tests(),
+        #[cfg(feature = "tasks")]
+        net_convert::tests(),
+        #[cfg(feature = "tasks")]
         signals::tests(),
+        #[cfg(feature = "tasks")]
+        emitters::tests(),
+        #[cfg(feature = "tasks")]
+        properties::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
         #[cfg(feature = "tasks")]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qtloop::qt::Nest;
+use qtloop::core::Nest;
 use qtloop::spawn_local;
 use qtloop::task::yield_now;
 use qtloop::time::sleep;

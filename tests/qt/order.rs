@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qtloop::reactor::{Side, Time};
+use qtloop::core::{Side, Time};
 
 use crate::trials;
 use crate::world::{World, job};

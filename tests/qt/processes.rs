@@ -1,108 +1,500 @@
 //! Child processes, and the system's signals.
 
+use std::fs;
+use std::future::Future;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::pin::pin;
+use std::process::Stdio;
 use std::time::Duration;
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
-use qtloop::process::spawn;
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+use qtloop::process::{Child, ChildStdin, Command};
+use qtloop::signal::{self, SignalKind};
+use qtloop::spawn_local;
+use qtloop::task::{unblock, yield_now};
 use qtloop::time::{sleep, timeout};
-use qtloop::{signal, spawn_local};
 use rustix::process::{Pid, Signal, getpid, getuid, kill_process};
 
 use crate::trials;
-use crate::world::run;
+use crate::world::{attached, run};
 
 trials![
-    a_process_talks_through_its_pipes,
-    all_that_a_process_says_is_its_output,
-    the_end_of_a_process_is_awaited,
-    a_process_is_ended_by_force,
-    a_program_that_is_not_there_is_an_error,
+    child_reads_and_writes_its_pipes,
+    output_reads_both_pipes_at_once,
+    output_pipes_by_itself_and_has_no_input,
+    output_leaves_streams_alone_that_are_set,
+    status_closes_pipes_that_are_not_read,
+    environment_and_directory_are_the_childs,
+    wait_may_be_dropped_and_called_again,
+    wait_closes_standard_input,
+    wait_of_a_child_that_has_ended_returns_at_once,
+    kill_waits_for_the_end,
+    program_that_cannot_run_is_an_error,
+    output_of_one_child_is_the_input_of_another,
+    owned_fd_of_a_pipe_blocks,
+    child_is_awaited_on_another_thread,
+    child_whose_loop_was_closed_is_an_error,
+    #[cfg(target_os = "linux")]
+    timeout_of_output_kills_with_kill_on_drop,
+    #[cfg(target_os = "linux")]
+    dropped_child_continues_and_leaves_no_zombie,
+    #[cfg(target_os = "linux")]
+    child_dropped_on_another_thread_leaves_no_zombie,
+    #[cfg(target_os = "linux")]
+    dropped_child_with_kill_on_drop_leaves_no_zombie,
+    #[cfg(target_os = "linux")]
+    orphan_whose_loop_was_closed_is_reaped_by_the_next_spawn,
+    #[cfg(feature = "tokio-io")]
+    pipes_implement_the_traits_of_tokio,
     a_signal_of_the_system_is_awaited,
 ];
 
-fn a_process_talks_through_its_pipes() {
+fn shell(script: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]);
+    shell
+}
+
+/// Whether the system can tell of a process's end by a file descriptor. Old valgrinds cannot, nor other systems than Linux.
+fn has_pidfds() -> bool {
+    #[cfg(target_os = "linux")]
+    let has = rustix::process::pidfd_open(getpid(), rustix::process::PidfdFlags::empty()).is_ok();
+    #[cfg(not(target_os = "linux"))]
+    let has = false;
+    has
+}
+
+/// A process that runs until its input ends.
+fn cat() -> io::Result<(Child, ChildStdin)> {
+    let mut cat = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()?;
+    let stdin = cat.stdin.take().expect("a pipe");
+    Ok((cat, stdin))
+}
+
+fn child_reads_and_writes_its_pipes() {
     run(async {
-        let mut cat = spawn(
-            Command::new("cat")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped()),
-        )?;
+        let mut cat = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut stdin = cat.stdin.take().expect("a pipe");
         stdin.write_all(b"to and fro").await?;
+        stdin.flush().await?;
         drop(stdin);
         let mut said = String::new();
-        cat.stdout
-            .take()
-            .expect("a pipe")
-            .read_to_string(&mut said)
-            .await?;
+        let mut stdout = cat.stdout.take().expect("a pipe");
+        stdout.read_to_string(&mut said).await?;
         assert_eq!(said, "to and fro");
+        assert!(cat.stderr.is_none());
         assert!(cat.wait().await?.success());
         assert!(cat.wait().await?.success());
+        assert!(cat.try_wait()?.is_some());
         Ok(())
     });
 }
 
-fn all_that_a_process_says_is_its_output() {
+fn output_reads_both_pipes_at_once() {
     run(async {
-        let script = "head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2; exit 3";
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", script])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let output = spawn(&mut shell)?.output().await?;
+        let script = "head -c 1000000 /dev/zero >&2; head -c 1000000 /dev/zero; exit 3";
+        let output = shell(script).output().await?;
         assert_eq!(
             (output.stdout.len(), output.stderr.len()),
-            (200_000, 200_000)
+            (1_000_000, 1_000_000)
         );
         assert_eq!(output.status.code(), Some(3));
         Ok(())
     });
 }
 
-fn the_end_of_a_process_is_awaited() {
+fn output_pipes_by_itself_and_has_no_input() {
     run(async {
-        let mut read = spawn(
-            Command::new("cat")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null()),
-        )?;
-        assert!(read.try_wait()?.is_none());
-        let stdin = read.stdin.take();
-        assert!(
-            timeout(Duration::from_millis(1), read.wait())
-                .await
-                .is_err()
+        let mut command = shell("echo out; echo err >&2; cat");
+        for _ in 0..2 {
+            let output = command.output().await?;
+            assert_eq!(
+                (&*output.stdout, &*output.stderr),
+                (&b"out\n"[..], &b"err\n"[..])
+            );
+        }
+        let mut std = std::process::Command::new("echo");
+        std.arg("of std").stdout(Stdio::null());
+        let output = Command::from(std).output().await?;
+        assert_eq!(output.stdout, b"of std\n");
+        Ok(())
+    });
+}
+
+fn output_leaves_streams_alone_that_are_set() {
+    run(async {
+        let mut file = tempfile::tempfile()?;
+        let mut command = shell("cat; echo out; echo err >&2");
+        let (mut other, input) = io::pipe().map(|(reader, writer)| (writer, reader))?;
+        io::Write::write_all(&mut other, b"in ")?;
+        drop(other);
+        command.stdin(input).stdout(file.try_clone()?);
+        let output = command.output().await?;
+        assert_eq!(
+            (&*output.stdout, &*output.stderr),
+            (&b""[..], &b"err\n"[..])
         );
+        let mut text = String::new();
+        io::Seek::rewind(&mut file)?;
+        io::Read::read_to_string(&mut file, &mut text)?;
+        assert_eq!(text, "in out\n");
+        Ok(())
+    });
+}
+
+fn status_closes_pipes_that_are_not_read() {
+    run(async {
+        let mut command = shell("cat >/dev/null; head -c 1000000 /dev/zero; exit 4");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        assert_eq!(command.status().await?.code(), Some(4));
+        Ok(())
+    });
+}
+
+fn environment_and_directory_are_the_childs() {
+    run(async {
+        let mut command = shell("echo $ONE $TWO $THREE $FOUR; pwd");
+        command
+            .env_clear()
+            .env("ONE", "1")
+            .envs([("TWO", "2"), ("THREE", "3")])
+            .env("FOUR", "4")
+            .env_remove("THREE")
+            .current_dir("/");
+        assert_eq!(command.as_std().get_program(), "sh");
+        assert_eq!(command.output().await?.stdout, b"1 2 4\n/\n");
+        Ok(())
+    });
+}
+
+fn wait_may_be_dropped_and_called_again() {
+    run(async {
+        let (mut cat, stdin) = cat()?;
+        assert!(cat.try_wait()?.is_none());
+        for _ in 0..2 {
+            let waiting = timeout(Duration::from_millis(1), cat.wait()).await;
+            assert!(waiting.is_err());
+        }
         drop(stdin);
-        assert!(read.wait().await?.success());
+        assert!(cat.wait().await?.success());
         Ok(())
     });
 }
 
-fn a_process_is_ended_by_force() {
+fn wait_closes_standard_input() {
     run(async {
-        let mut child = spawn(Command::new("cat").stdin(Stdio::piped()))?;
-        assert!(child.id() > 0);
-        child.kill()?;
-        assert_eq!(child.wait().await?.code(), None);
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+        assert!(cat.wait().await?.success());
+        assert!(cat.stdin.is_none());
         Ok(())
     });
 }
 
-fn a_program_that_is_not_there_is_an_error() {
+fn wait_of_a_child_that_has_ended_returns_at_once() {
     run(async {
-        let mut command = Command::new("/no/such/program");
-        // So std forks by itself; valgrind loses the error of posix_spawn().
-        command.uid(getuid().as_raw());
-        let error = spawn(&mut command).expect_err("nothing");
+        let mut child = shell("exit 5").stdout(Stdio::piped()).spawn()?;
+        // The end of its output says that it ends.
+        let mut stdout = child.stdout.take().expect("a pipe");
+        stdout.read_to_end(&mut Vec::new()).await?;
+        #[cfg(target_os = "linux")]
+        while state(child.id().expect("not waited for")) != Some('Z') {
+            yield_now().await;
+        }
+        assert_eq!(child.wait().await?.code(), Some(5));
+        Ok(())
+    });
+}
+
+fn kill_waits_for_the_end() {
+    run(async {
+        let (mut cat, _stdin) = cat()?;
+        assert!(cat.id().expect("it runs") > 0);
+        cat.kill().await?;
+        assert_eq!(cat.id(), None);
+        assert_eq!(cat.wait().await?.code(), None);
+        cat.start_kill()?; // there is nothing to kill, and that is no error
+        Ok(())
+    });
+}
+
+fn program_that_cannot_run_is_an_error() {
+    run(async {
+        let own = |program: &str| {
+            let mut command = Command::new(program);
+            // So std forks by itself; valgrind loses the error of posix_spawn().
+            command.as_std_mut().uid(getuid().as_raw());
+            command
+        };
+        let error = own("/no/such/program").spawn().expect_err("nothing");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let error = own("no-such-program-in-the-path").output().await;
+        assert_eq!(error.expect_err("nothing").kind(), io::ErrorKind::NotFound);
+        let error = own("no-such-program-in-the-path").status().await;
+        assert_eq!(error.expect_err("nothing").kind(), io::ErrorKind::NotFound);
+        let text = tempfile::NamedTempFile::new()?;
+        fs::set_permissions(text.path(), fs::Permissions::from_mode(0o600))?;
+        let path = text.path().to_str().expect("a name");
+        let error = own(path).spawn().expect_err("no program");
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         Ok(())
     });
+}
+
+fn output_of_one_child_is_the_input_of_another() {
+    run(async {
+        let mut zeros = shell("head -c 1000000 /dev/zero")
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut stdout = zeros.stdout.take().expect("a pipe");
+        let mut first = [1; 10];
+        stdout.read_exact(&mut first).await?;
+        let output = Command::new("wc").arg("-c").stdin(stdout).output().await?;
+        let count = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(count.trim(), "999990");
+        assert!(zeros.wait().await?.success());
+        Ok(())
+    });
+}
+
+fn owned_fd_of_a_pipe_blocks() {
+    run(async {
+        let mut child = shell("echo out").stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().expect("a pipe");
+        let flags = rustix::fs::fcntl_getfl(&stdout)?;
+        assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+        let blocking = stdout.into_owned_fd()?;
+        let flags = rustix::fs::fcntl_getfl(&blocking)?;
+        assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK));
+        child.wait().await.map(drop)
+    });
+}
+
+fn child_is_awaited_on_another_thread() {
+    run(async {
+        let (mut cat, mut stdin) = cat()?;
+        let (sender, receiver) = async_channel::bounded(1);
+        let elsewhere = unblock(move || {
+            future::block_on(async {
+                assert!(future::poll_once(cat.wait()).await.is_none());
+                sender.send(()).await.expect("a receiver");
+                cat.wait().await
+            })
+        });
+        let elsewhere = spawn_local(elsewhere);
+        receiver.recv().await.expect("it waits");
+        stdin.write_all(b"line").await?;
+        drop(stdin);
+        // The pipes of this one are read there.
+        let echo = shell("echo out; echo err >&2")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let output = unblock(move || future::block_on(echo.wait_with_output())).await?;
+        assert_eq!(
+            (&*output.stdout, &*output.stderr),
+            (&b"out\n"[..], &b"err\n"[..])
+        );
+        assert!(elsewhere.await??.success());
+        Ok(())
+    });
+}
+
+fn child_whose_loop_was_closed_is_an_error() {
+    if !has_pidfds() {
+        return; // a thread waits, which needs no loop
+    }
+    let event_loop = attached();
+    let (mut cat, stdin) = cat().expect("a process");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let elsewhere = std::thread::spawn(move || {
+        let result = future::block_on(async {
+            let mut waiting = pin!(cat.wait());
+            assert!(future::poll_once(&mut waiting).await.is_none());
+            sender.send(()).expect("a receiver");
+            waiting.await
+        });
+        (result, cat)
+    });
+    receiver.recv().expect("it waits");
+    drop(event_loop);
+    let (result, mut cat) = elsewhere.join().expect("no panic");
+    let error = result.expect_err("there is no loop");
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    cat.start_kill().expect("it runs");
+    drop(stdin);
+}
+
+/// The state of a process, a letter; `None` if there is none, not even a zombie.
+#[cfg(target_os = "linux")]
+fn state(pid: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Waits until the process is neither there nor a zombie. The caller has a limit.
+#[cfg(target_os = "linux")]
+async fn reaped(pid: u32) {
+    while state(pid).is_some() {
+        if !has_pidfds() {
+            // The next spawn reaps it.
+            let _ = shell("exit 0").status().await;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn timeout_of_output_kills_with_kill_on_drop() {
+    run(async {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("pid");
+        let mut command = shell("echo $$ > pid.new; mv pid.new pid; exec cat");
+        command.current_dir(&folder).kill_on_drop(true);
+        let (reader, _writer) = io::pipe()?;
+        command.stdin(reader);
+        let mut pid = None;
+        // The time is over as soon as the process is seen to run.
+        let output = timeout(Duration::from_secs(3600), command.output());
+        let seen = async {
+            loop {
+                if let Ok(text) = fs::read_to_string(&file) {
+                    break pid = Some(text.trim().parse::<u32>().expect("a number"));
+                }
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        future::or(async { drop(output.await) }, seen).await;
+        reaped(pid.expect("it did not end by itself")).await;
+
+        let slow = shell("exec sleep 1000").kill_on_drop(true).spawn()?;
+        let pid = slow.id().expect("it runs");
+        let output = timeout(Duration::from_millis(1), slow.wait_with_output()).await;
+        assert!(output.is_err());
+        reaped(pid).await;
+        Ok(())
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn dropped_child_continues_and_leaves_no_zombie() {
+    run(async {
+        let (cat, mut stdin) = cat()?;
+        let pid = cat.id().expect("it runs");
+        drop(cat);
+        yield_now().await;
+        stdin.write_all(b"it reads on").await?;
+        assert!(state(pid).is_some_and(|state| state != 'Z'));
+        drop(stdin);
+        reaped(pid).await;
+        // One whose wait was dropped, and one that has ended before it is dropped.
+        let (mut cat, stdin) = self::cat()?;
+        let pid = cat.id().expect("it runs");
+        assert!(future::poll_once(cat.wait()).await.is_none());
+        drop((cat, stdin));
+        reaped(pid).await;
+        let (cat, stdin) = self::cat()?;
+        let pid = cat.id().expect("it runs");
+        drop(stdin);
+        while state(pid) != Some('Z') {
+            yield_now().await;
+        }
+        drop(cat);
+        assert_eq!(state(pid), None);
+        Ok(())
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn child_dropped_on_another_thread_leaves_no_zombie() {
+    run(async {
+        let (cat, stdin) = cat()?;
+        let pid = cat.id().expect("it runs");
+        unblock(move || drop(cat)).await;
+        assert!(state(pid).is_some_and(|state| state != 'Z'));
+        drop(stdin);
+        reaped(pid).await;
+        Ok(())
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn dropped_child_with_kill_on_drop_leaves_no_zombie() {
+    run(async {
+        let (reader, _writer) = io::pipe()?;
+        let mut command = Command::new("cat");
+        command.stdin(reader).kill_on_drop(true);
+        let pid = command.spawn()?.id().expect("it runs");
+        reaped(pid).await;
+        Ok(())
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn orphan_whose_loop_was_closed_is_reaped_by_the_next_spawn() {
+    let event_loop = attached();
+    let (before, one) = cat().expect("a process");
+    let (after, other) = cat().expect("a process");
+    let pids = [&before, &after].map(|cat| cat.id().expect("it runs"));
+    drop(before);
+    drop(event_loop);
+    drop(after);
+    drop((one, other));
+    for pid in pids {
+        while state(pid) != Some('Z') {
+            std::thread::yield_now();
+        }
+    }
+    run(async {
+        let _next = shell("exit 0").status();
+        assert_eq!(pids.map(state), [None, None]);
+        Ok(())
+    });
+}
+
+#[cfg(feature = "tokio-io")]
+fn pipes_implement_the_traits_of_tokio() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    run(async {
+        let mut command = shell("cat; echo err >&2");
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut stdin = child.stdin.take().expect("a pipe");
+        AsyncWriteExt::write_all(&mut stdin, b"in").await?;
+        AsyncWriteExt::shutdown(&mut stdin).await?;
+        drop(stdin);
+        let (mut out, mut err) = (String::new(), String::new());
+        let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+        AsyncReadExt::read_to_string(stdout.as_mut().expect("a pipe"), &mut out).await?;
+        AsyncReadExt::read_to_string(stderr.as_mut().expect("a pipe"), &mut err).await?;
+        assert_eq!((&*out, &*err), ("in", "err\n"));
+        child.wait().await.map(drop)
+    });
+}
+
+/// The futures and types of this module may be sent and shared.
+#[allow(dead_code)]
+fn all_are_send() {
+    fn send_and_sync<T: Send + Sync>(_: &T) {}
+    fn send<F: Future + Send + 'static>(_: F) {}
+    let mut command = Command::new("true");
+    send(command.status());
+    send(command.output());
+    if let Ok(child) = command.spawn() {
+        send_and_sync(&child);
+        send(child.wait_with_output());
+    }
 }
 
 fn a_signal_of_the_system_is_awaited() {
@@ -110,8 +502,8 @@ fn a_signal_of_the_system_is_awaited() {
     run(async {
         let interrupted = spawn_local(signal::ctrl_c());
         let ended = spawn_local(signal::terminate());
-        let mut hang_ups = signal::unix(1)?;
-        sleep(Duration::from_millis(1)).await;
+        let mut hang_ups = signal::unix(SignalKind::hangup())?;
+        yield_now().await; // they have begun then
         for (number, count) in [(Signal::INT, 1), (Signal::TERM, 1), (Signal::HUP, 2)] {
             for _ in 0..count {
                 kill_process(own, number)?;
@@ -120,7 +512,7 @@ fn a_signal_of_the_system_is_awaited() {
         interrupted.await??;
         ended.await??;
         hang_ups.next().await.expect("it has no end");
-        assert!(signal::unix(9).is_err());
+        assert!(signal::unix(SignalKind::from_raw(9)).is_err());
         Ok(())
     });
 }

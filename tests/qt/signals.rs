@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use qtloop::qt::{Object, Owned};
-use qtloop::signal::{self, Destroyed};
+use qtloop::signal::{self, SignalKind};
 use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
 
+use crate::objects::Owner;
 use crate::trials;
 use crate::world::attached;
 
@@ -18,6 +19,18 @@ trials![
     arguments_are_read_as_what_qt_can_make_of_them,
     a_destroyed_sender_ends_the_wait,
     a_signal_that_is_not_there_is_an_error_that_names_those_that_are,
+    error_of_a_wrong_name_lists_the_nearest_first,
+    typed_signal_yields_a_tuple,
+    enumeration_is_read_as_an_integer,
+    type_that_does_not_fit_is_an_error_when_it_is_connected,
+    latest_keeps_the_newest_emission,
+    bounded_stream_drops_the_oldest_and_counts,
+    waiting_emissions_are_counted_fetched_and_cleared,
+    once_keeps_the_first_emission_only,
+    task_that_answers_each_emission_with_another_lets_timers_run,
+    text_is_a_bool_only_if_it_says_so,
+    ctrl_c_between_the_call_and_the_first_poll_is_received,
+    signal_kind_that_cannot_be_caught_is_an_error,
     an_object_that_is_gone_is_an_error,
     what_is_not_awaited_any_more_is_not_heard,
 ];
@@ -92,10 +105,8 @@ fn a_destroyed_sender_ends_the_wait() {
         sleep(Duration::from_millis(1)).await;
         drop(object);
     });
-    assert_eq!(
-        event_loop.block_on(renamed).expect_err("it is gone"),
-        Destroyed
-    );
+    let error = event_loop.block_on(renamed).expect_err("it is gone");
+    assert_eq!(error.to_string(), "the object was destroyed");
 }
 
 fn a_signal_that_is_not_there_is_an_error_that_names_those_that_are() {
@@ -133,4 +144,206 @@ fn what_is_not_awaited_any_more_is_not_heard() {
             .is_err()
     );
     object.set_name("unheard");
+}
+
+fn error_of_a_wrong_name_lists_the_nearest_first() {
+    let error = signal::once(&Owned::new(), "objectNameChange").expect_err("no such signal");
+    let message = error.to_string();
+    assert!(
+        message.ends_with("it has objectNameChanged(QString), destroyed(QObject*), destroyed()"),
+        "{message}"
+    );
+}
+
+fn typed_signal_yields_a_tuple() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let mut names = signal::stream(&object, RENAMED)
+        .and_then(|names| names.typed::<(String,)>())
+        .expect("a text");
+    let first = signal::once(&object, RENAMED)
+        .and_then(|first| first.typed::<()>())
+        .expect("no arguments are asked for");
+    let number = signal::once(&object, RENAMED)
+        .and_then(|number| number.typed::<(Option<i32>,)>())
+        .expect("perhaps a number");
+    object.set_name("12");
+    assert_eq!(event_loop.block_on(names.next()), Some(("12".to_owned(),)));
+    event_loop.block_on(first).expect("an emission");
+    assert_eq!(
+        event_loop.block_on(number).expect("an emission"),
+        (Some(12),)
+    );
+}
+
+fn enumeration_is_read_as_an_integer() {
+    let event_loop = attached();
+    let owner = Owner::pause();
+    let pause = owner.get().expect("an object of this thread");
+    let states = signal::stream(&pause, "stateChanged").expect("a signal");
+    let mut states = states.typed::<(i32, i64)>().expect("two enumerations");
+    pause.set_property("duration", 1000).expect("an int");
+    pause.invoke::<()>("start", ()).expect("a slot");
+    // QAbstractAnimation::Running, and before it Stopped.
+    assert_eq!(event_loop.block_on(states.next()), Some((2, 0)));
+    assert_eq!(pause.property::<i32>("state").expect("it has one"), 2);
+}
+
+fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
+    let object = Owned::new();
+    let renamed = || signal::stream(&object, RENAMED).expect("a signal");
+    let errors = [
+        renamed()
+            .typed::<(i32,)>()
+            .expect_err("a text is not always a number"),
+        renamed()
+            .typed::<(Object,)>()
+            .expect_err("a text is no object"),
+        renamed()
+            .typed::<(Option<Object>,)>()
+            .expect_err("a text is no object"),
+        renamed()
+            .typed::<(String, i32)>()
+            .expect_err("there is one argument"),
+    ];
+    let messages = errors.map(|error| {
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        error.to_string()
+    });
+    assert_eq!(
+        messages,
+        [
+            "argument 0 of objectNameChanged is QString, and not every QString is a i32: read it as Option<i32>",
+            "argument 0 of objectNameChanged is QString, which cannot be read as Object",
+            "argument 0 of objectNameChanged is QString, which cannot be read as Object",
+            "objectNameChanged has 1 arguments, and argument 1 was asked for",
+        ]
+    );
+}
+
+fn latest_keeps_the_newest_emission() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let mut names = signal::latest(&object, RENAMED).expect("a signal");
+    for number in 0..1000 {
+        object.set_name(&number.to_string());
+    }
+    assert_eq!(names.len(), 1);
+    let newest = event_loop.block_on(names.next()).expect("an emission");
+    assert_eq!(newest.get::<i32>(0), Some(999));
+    assert_eq!((names.lagged(), names.lagged()), (999, 0));
+    drop(object);
+    assert!(event_loop.block_on(names.next()).is_none());
+}
+
+fn bounded_stream_drops_the_oldest_and_counts() {
+    let object = Owned::new();
+    let names = signal::stream(&object, RENAMED).expect("a signal");
+    let rename = |numbers: std::ops::Range<i32>| {
+        numbers.for_each(|number| object.set_name(&number.to_string()));
+    };
+    rename(0..5);
+    let mut names = names.bounded(3);
+    assert_eq!((names.len(), names.lagged()), (3, 2));
+    rename(5..7);
+    assert_eq!(names.lagged(), 2);
+    let numbers = std::iter::from_fn(|| names.try_next()).map(|name| name.get(0));
+    assert_eq!(numbers.collect::<Vec<_>>(), [Some(4), Some(5), Some(6)]);
+    rename(7..8);
+    assert_eq!((names.len(), names.lagged()), (1, 0));
+}
+
+fn waiting_emissions_are_counted_fetched_and_cleared() {
+    let object = Owned::new();
+    let mut names = signal::stream(&object, RENAMED).expect("a signal");
+    assert!(names.is_empty());
+    assert!(names.try_next().is_none());
+    object.set_name("one");
+    object.set_name("two");
+    assert_eq!(names.len(), 2);
+    let first = names.try_next().expect("an emission");
+    assert_eq!(first.get::<String>(0).as_deref(), Some("one"));
+    names.clear();
+    assert!(names.is_empty());
+    assert_eq!(names.lagged(), 0);
+}
+
+fn once_keeps_the_first_emission_only() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let renamed = signal::once(&object, RENAMED).expect("a signal");
+    for number in 0..1000 {
+        object.set_name(&number.to_string());
+    }
+    assert!(format!("{renamed:?}").contains("len: 1"), "{renamed:?}");
+    drop(object);
+    let first = event_loop.block_on(renamed).expect("an emission");
+    assert_eq!(first.get::<i32>(0), Some(0));
+}
+
+fn task_that_answers_each_emission_with_another_lets_timers_run() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let mut names = signal::stream(&object, RENAMED).expect("a signal");
+    object.set_name("0");
+    let answering = spawn_local(async move {
+        let mut number = 0_u64;
+        while names.next().await.is_some() {
+            number += 1;
+            object.set_name(&number.to_string());
+        }
+    });
+    let answering = answering.abort_on_drop();
+    event_loop.block_on(sleep(Duration::from_millis(5)));
+    drop(answering);
+}
+
+fn text_is_a_bool_only_if_it_says_so() {
+    let event_loop = attached();
+    let object = Owned::new();
+    let mut names = signal::stream(&object, RENAMED).expect("a signal");
+    let mut read = |name: &str| {
+        object.set_name(name);
+        event_loop.block_on(names.next()).expect("an emission")
+    };
+    assert_eq!(read("abc").get::<bool>(0), None);
+    assert_eq!(read("true").get::<bool>(0), Some(true));
+    assert_eq!(read("false").get::<bool>(0), Some(false));
+    assert_eq!(read("1").get::<bool>(0), None);
+    let number = read("300");
+    assert_eq!(number.get::<u8>(0), None);
+    assert_eq!(number.get::<u16>(0), Some(300));
+    assert_eq!(number.get::<usize>(0), Some(300));
+    assert_eq!(number.get::<f32>(0), Some(300.0));
+    assert_eq!(number.get::<Vec<u8>>(0).as_deref(), Some(&b"300"[..]));
+    assert_eq!(number.get::<char>(0), None);
+    assert_eq!(number.get::<Option<u8>>(0), Some(None));
+    assert_eq!(number.get::<usize>(1), None);
+    let negative = read("-1");
+    assert_eq!(negative.get::<u64>(0), None);
+    assert_eq!(negative.get::<i8>(0), Some(-1));
+    assert_eq!(read("012").get::<i32>(0), None);
+    assert_eq!(read("ä").get::<char>(0), Some('ä'));
+    assert_eq!(read("😀").get::<char>(0), Some('😀'));
+}
+
+fn ctrl_c_between_the_call_and_the_first_poll_is_received() {
+    let event_loop = attached();
+    let (interrupted, ended) = (signal::ctrl_c(), signal::terminate());
+    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
+        rustix::process::kill_process(rustix::process::getpid(), signal).expect("this process");
+    }
+    event_loop.block_on(interrupted).expect("no error");
+    event_loop.block_on(ended).expect("no error");
+}
+
+fn signal_kind_that_cannot_be_caught_is_an_error() {
+    let _event_loop = attached();
+    for number in [9, 0, -1, 10_000] {
+        let kind = SignalKind::from_raw(number);
+        assert_eq!(kind.as_raw_value(), number);
+        let error = signal::unix(kind).expect_err("it cannot be caught");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{number}");
+    }
+    assert_eq!(SignalKind::hangup(), SignalKind::from_raw(1));
 }

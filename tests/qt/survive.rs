@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
-use qtloop::{JoinError, JoinHandle, Loop, spawn_local};
+use qtloop::{JoinHandle, Loop, spawn_local};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::world::{LIMIT, attached};
@@ -172,8 +172,8 @@ fn end(
     let result = limited(event_loop, task);
     match result {
         Ok(()) => assert!(run.is_whole.get() || way == Way::Dropped),
-        Err(JoinError::Aborted) => assert_eq!(way, Way::Aborted),
-        Err(JoinError::Panic(panic)) => is_on_purpose(panic.as_ref()),
+        Err(error) if error.is_cancelled() => assert_eq!(way, Way::Aborted),
+        Err(error) => is_on_purpose(error.into_panic().as_ref()),
     }
 }
 

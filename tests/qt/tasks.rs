@@ -7,10 +7,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use qtloop::qt::{Owned, app};
+use qtloop::core::app;
+use qtloop::qt::Owned;
 use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
-use qtloop::{JoinError, Loop, spawn_local, spawn_scoped};
+use qtloop::{Loop, spawn_local, spawn_scoped};
 
 use crate::trials;
 use crate::world::attached;
@@ -32,10 +33,13 @@ trials![
     a_destructor_may_spawn_while_the_loop_ends,
     one_thread_has_one_loop,
     a_task_that_is_always_ready_lets_qt_have_its_turn,
+    join_error_says_whether_the_task_panicked_and_with_what,
+    join_error_is_converted_by_a_question_mark,
+    panic_payload_that_is_not_shared_may_cross_threads,
 ];
 
 /// Counts how often it was dropped, and on which thread.
-struct Dropped(Rc<Cell<u32>>);
+pub(crate) struct Dropped(pub(crate) Rc<Cell<u32>>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
@@ -43,7 +47,7 @@ impl Drop for Dropped {
     }
 }
 
-fn counter() -> (Rc<Cell<u32>>, Dropped) {
+pub(crate) fn counter() -> (Rc<Cell<u32>>, Dropped) {
     let count = Rc::new(Cell::new(0));
     (Rc::clone(&count), Dropped(count))
 }
@@ -158,12 +162,12 @@ fn an_aborted_task_is_dropped_and_says_so() {
     run(&event_loop, yield_now());
     assert_eq!(drops.get(), 1);
     assert!(task.is_finished());
-    assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
     // And one that has not begun.
     let (drops, dropped) = counter();
     let task = spawn_local(async move { drop(dropped) });
     task.abort();
-    assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
     assert_eq!(drops.get(), 1);
 }
 
@@ -184,7 +188,7 @@ fn a_task_may_abort_itself_and_ends_at_its_next_await() {
     settle(&event_loop);
     assert_eq!(reached.get(), 1);
     let task = handle.take().expect("the handle");
-    assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
 }
 
 fn aborting_a_task_that_is_done_keeps_its_result() {
@@ -225,7 +229,7 @@ fn a_panic_is_the_tasks_own() {
     });
     let error = run(&event_loop, task).expect_err("a panic");
     assert_eq!(error.to_string(), "the task panicked: on purpose");
-    assert!(matches!(error, JoinError::Panic(_)));
+    assert!(error.is_panic());
     assert_eq!(drops.get(), 1);
     assert_eq!(run(&event_loop, other).expect("a result"), "goes on");
 }
@@ -244,7 +248,7 @@ fn a_destructor_that_panics_ends_nothing_else() {
     });
     run(&event_loop, yield_now());
     task.abort();
-    assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
     let task = spawn_local(async {
         let _fails = Fails;
         pending::<()>().await;
@@ -269,13 +273,10 @@ fn a_task_ends_with_its_object() {
     drop(object);
     run(&event_loop, yield_now());
     assert_eq!(drops.get(), 1);
-    assert!(matches!(run(&event_loop, task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
     assert_eq!(run(&event_loop, done).expect("a result"), "done before");
-    let late = spawn_scoped(&kept, async { unreachable!("its object is gone") });
-    assert!(matches!(
-        run(&event_loop, late),
-        Err::<(), _>(JoinError::Aborted)
-    ));
+    let late = spawn_scoped::<_>(&kept, async { unreachable!("its object is gone") });
+    assert!(matches!(run(&event_loop, late), Err(error) if error.is_cancelled()));
 }
 
 fn dropping_the_loop_drops_its_tasks_here() {
@@ -291,7 +292,7 @@ fn dropping_the_loop_drops_its_tasks_here() {
     assert_eq!(drops.get(), 0);
     drop(event_loop);
     assert_eq!((drops.get(), unbegun_drops.get()), (1, 1));
-    assert!(matches!(run(&attached(), task), Err(JoinError::Aborted)));
+    assert!(matches!(run(&attached(), task), Err(error) if error.is_cancelled()));
 }
 
 fn a_destructor_may_spawn_while_the_loop_ends() {
@@ -338,4 +339,68 @@ fn a_task_that_is_always_ready_lets_qt_have_its_turn() {
     }));
     assert_eq!(event_loop.exec(), 4);
     spinning.abort();
+}
+
+fn join_error_says_whether_the_task_panicked_and_with_what() {
+    let event_loop = attached();
+    let error = |payload: Box<dyn std::any::Any + Send>| {
+        let panics = spawn_local(async move { std::panic::resume_unwind(payload) });
+        let panics: qtloop::JoinHandle<()> = panics;
+        run(&event_loop, panics).expect_err("a panic")
+    };
+    let text = error(Box::new("a text"));
+    assert!(text.is_panic() && !text.is_cancelled());
+    assert_eq!(text.to_string(), "the task panicked: a text");
+    assert_eq!(format!("{text:?}"), "JoinError::Panic(\"a text\")");
+    assert_eq!(text.into_panic().downcast_ref(), Some(&"a text"));
+    let number = error(Box::new(5_u8)).try_into_panic().expect("a payload");
+    assert_eq!(number.downcast_ref(), Some(&5_u8));
+
+    let task = spawn_local(pending::<()>());
+    task.abort();
+    let cancelled = run(&event_loop, task).expect_err("no result");
+    assert!(cancelled.is_cancelled() && !cancelled.is_panic());
+    assert!(cancelled.to_string().starts_with("the task was cancelled"));
+    let cancelled = cancelled.try_into_panic().expect_err("no payload");
+    assert!(cancelled.is_cancelled());
+}
+
+fn join_error_is_converted_by_a_question_mark() {
+    type Boxed = Box<dyn std::error::Error + Send + Sync>;
+    async fn boxed() -> Result<u32, Boxed> {
+        let task = spawn_local(pending::<u32>());
+        task.abort();
+        Ok(task.await?)
+    }
+    async fn io() -> std::io::Result<u32> {
+        let task = spawn_local(async { std::panic::resume_unwind(Box::new("on purpose")) });
+        let task: qtloop::JoinHandle<u32> = task;
+        Ok(task.await?)
+    }
+    let event_loop = attached();
+    let error = run(&event_loop, boxed()).expect_err("no result");
+    let error = error.downcast::<qtloop::JoinError>().expect("this one");
+    assert!(error.is_cancelled());
+    let error = run(&event_loop, io()).expect_err("no result");
+    let error = error.downcast::<qtloop::JoinError>().expect("this one");
+    assert_eq!(error.into_panic().downcast_ref(), Some(&"on purpose"));
+}
+
+fn panic_payload_that_is_not_shared_may_cross_threads() {
+    let event_loop = attached();
+    let payload = Cell::new(7); // not `Sync`
+    let task = spawn_local(async move { std::panic::resume_unwind(Box::new(payload)) });
+    let task: qtloop::JoinHandle<()> = task;
+    let error = std::sync::Arc::new(run(&event_loop, task).expect_err("a panic"));
+    let shared = std::sync::Arc::clone(&error);
+    let text = thread::spawn(move || shared.to_string());
+    assert_eq!(text.join().expect("no panic"), error.to_string());
+    let error = std::sync::Arc::into_inner(error).expect("the last one");
+    let taken = thread::spawn(move || {
+        error
+            .into_panic()
+            .downcast::<Cell<i32>>()
+            .map(|cell| cell.get())
+    });
+    assert_eq!(taken.join().expect("no panic").expect("the payload"), 7);
 }

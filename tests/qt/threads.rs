@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use qtloop::driver::{Driver, Wakeup};
-use qtloop::qt::app;
-use qtloop::reactor::{Recur, Time};
+use qtloop::core::app;
+use qtloop::core::{Driver, Wakeup};
+use qtloop::core::{Recur, Time};
 
 use crate::trials;
 

@@ -11,7 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::StreamExt;
-use qtloop::time::{Elapsed, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use qtloop::task::yield_now;
+use qtloop::time::{
+    MissedTickBehavior, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
+};
 
 use crate::trials;
 use crate::world::attached;
@@ -28,6 +31,14 @@ trials![
     missed_ticks_come_as_they_were_ordered,
     a_timeout_gives_the_result_or_drops_the_future,
     ten_thousand_sleeps_all_end,
+    deadline_of_a_sleep_is_the_instant_it_was_given,
+    deadline_of_an_infinite_sleep_is_far_away,
+    reset_wakes_the_task_that_waits_at_the_new_deadline,
+    reset_on_another_thread_wakes_the_task_that_waits,
+    completed_sleep_is_reset_and_waits_again,
+    interval_at_ticks_at_its_start_and_then_with_its_period,
+    reset_interval_ticks_at_the_new_time,
+    timeout_at_is_over_at_its_moment,
 ];
 
 const MS: Duration = Duration::from_millis(1);
@@ -82,7 +93,7 @@ fn a_sleep_can_be_put_off_and_brought_forward() {
     event_loop.block_on(async {
         let began = Instant::now();
         let mut sleeping = sleep(Duration::from_secs(60));
-        assert_eq!(timeout(MS, &mut sleeping).await, Err(Elapsed));
+        assert!(timeout(MS, &mut sleeping).await.is_err());
         sleeping.reset(began + 5 * MS);
         sleeping.await;
         assert!(began.elapsed() >= 5 * MS);
@@ -112,7 +123,11 @@ fn a_sleep_that_is_dropped_wakes_nobody() {
             })
             .await;
         });
+        while polls.get() == 0 {
+            yield_now().await;
+        }
         sleep(5 * MS).await;
+        yield_now().await;
         assert_eq!(polls.get(), 1);
         task.abort();
     });
@@ -167,30 +182,32 @@ fn an_interval_ticks_at_once_and_then_with_its_period() {
 
 fn missed_ticks_come_as_they_were_ordered() {
     let event_loop = attached();
-    for (behavior, at_once) in [
-        (MissedTickBehavior::Burst, 3),
-        (MissedTickBehavior::Delay, 1),
-        (MissedTickBehavior::Skip, 1),
+    let period = 20 * MS;
+    for behavior in [
+        MissedTickBehavior::Burst,
+        MissedTickBehavior::Delay,
+        MissedTickBehavior::Skip,
     ] {
         event_loop.block_on(async {
-            let period = Duration::from_millis(200);
-            let began = Instant::now();
-            let mut ticks = interval(period);
+            let start = Instant::now();
+            let mut ticks = interval_at(start, period);
             ticks.set_missed_tick_behavior(behavior);
-            ticks.tick().await;
-            // Nobody asks for three periods, and a half.
-            std::thread::sleep(period * 7 / 2);
-            let asked = Instant::now();
-            for _ in 0..at_once {
-                ticks.tick().await;
-            }
-            assert!(asked.elapsed() < period / 2, "{behavior:?}");
-            ticks.tick().await;
-            let beat =
-                (began.elapsed().as_millis() % 200).min(200 - began.elapsed().as_millis() % 200);
+            assert_eq!(ticks.tick().await, start);
+            // The interval is not polled for three periods and a half.
+            thread::sleep(period * 7 / 2);
+            let late = Instant::now();
+            assert_eq!(ticks.tick().await, start + period);
+            let next = ticks.tick().await;
             match behavior {
-                MissedTickBehavior::Delay => assert!(asked.elapsed() >= period),
-                _ => assert!(beat < 50, "{behavior:?} is off its beat by {beat} ms"),
+                MissedTickBehavior::Burst => {
+                    assert_eq!(next, start + 2 * period);
+                    assert_eq!(ticks.tick().await, start + 3 * period);
+                }
+                MissedTickBehavior::Delay => assert!(next >= late + period),
+                _ => {
+                    let nanoseconds = (next - start).as_nanos();
+                    assert!(next > late && nanoseconds.is_multiple_of(period.as_nanos()));
+                }
             }
         });
     }
@@ -207,7 +224,7 @@ fn a_timeout_gives_the_result_or_drops_the_future() {
             pending::<()>().await;
         };
         let began = Instant::now();
-        assert_eq!(timeout(2 * MS, waits).await, Err(Elapsed));
+        assert!(timeout(2 * MS, waits).await.is_err());
         assert!(began.elapsed() >= 2 * MS);
         assert_eq!(Rc::strong_count(&held), 1);
         // A result that is there when the time is up counts.
@@ -225,5 +242,132 @@ fn ten_thousand_sleeps_all_end() {
         for task in tasks {
             task.await.expect("a result");
         }
+    });
+}
+
+fn deadline_of_a_sleep_is_the_instant_it_was_given() {
+    let _event_loop = attached();
+    let now = Instant::now();
+    let hour = Duration::from_secs(3600);
+    for deadline in [
+        now,
+        now + 123 * MS,
+        now + hour,
+        now.checked_sub(MS).expect("uptime"),
+    ] {
+        assert_eq!(sleep_until(deadline).deadline(), deadline);
+        let mut asleep = sleep(hour);
+        asleep.reset(deadline);
+        assert_eq!(asleep.deadline(), deadline);
+    }
+    for _ in 0..100 {
+        let now = Instant::now();
+        let deadline = sleep(hour).deadline();
+        assert!(deadline >= now + hour && deadline <= Instant::now() + hour);
+    }
+}
+
+fn deadline_of_an_infinite_sleep_is_far_away() {
+    let _event_loop = attached();
+    let asleep = sleep(Duration::MAX);
+    let year = Duration::from_secs(365 * 24 * 3600);
+    assert!(asleep.deadline() > Instant::now() + 29 * year);
+    assert!(!asleep.is_elapsed());
+    assert!(!sleep_until(asleep.deadline()).is_elapsed());
+}
+
+/// Polls a sleep of an hour, resets it by this, and returns without polling it again; then waits for its end.
+fn reset_while_it_waits(reset: impl FnOnce(&mut qtloop::time::Sleep) + 'static) {
+    let event_loop = attached();
+    let mut asleep = sleep(Duration::from_secs(3600));
+    let mut reset = Some(reset);
+    let waits = std::future::poll_fn(move |context| {
+        let polled = Pin::new(&mut asleep).poll(context);
+        if let Some(reset) = reset.take() {
+            reset(&mut asleep);
+        }
+        polled
+    });
+    crate::tasks::run(&event_loop, async {
+        qtloop::spawn_local(waits).await.expect("a result");
+    });
+}
+
+fn reset_wakes_the_task_that_waits_at_the_new_deadline() {
+    for after in [Duration::ZERO, 2 * MS] {
+        reset_while_it_waits(move |asleep| asleep.reset(Instant::now() + after));
+    }
+}
+
+fn reset_on_another_thread_wakes_the_task_that_waits() {
+    reset_while_it_waits(|asleep| {
+        thread::scope(|scope| {
+            scope.spawn(|| asleep.reset(Instant::now() + 2 * MS));
+        });
+    });
+}
+
+fn completed_sleep_is_reset_and_waits_again() {
+    let event_loop = attached();
+    crate::tasks::run(&event_loop, async {
+        let mut asleep = sleep(Duration::ZERO);
+        for _ in 0..3 {
+            (&mut asleep).await;
+            assert!(asleep.is_elapsed());
+            let deadline = Instant::now() + 2 * MS;
+            asleep.reset(deadline);
+            (&mut asleep).await;
+            assert!(Instant::now() >= deadline);
+        }
+    });
+}
+
+fn interval_at_ticks_at_its_start_and_then_with_its_period() {
+    let event_loop = attached();
+    crate::tasks::run(&event_loop, async {
+        let start = Instant::now() + 3 * MS;
+        let mut ticks = interval_at(start, 2 * MS);
+        assert_eq!(ticks.period(), 2 * MS);
+        assert_eq!(ticks.missed_tick_behavior(), MissedTickBehavior::Burst);
+        for number in 0..4 {
+            let due = ticks.tick().await;
+            assert_eq!(due, start + number * 2 * MS);
+            assert!(Instant::now() >= due);
+        }
+        assert_eq!(ticks.next().await, Some(start + 8 * MS));
+    });
+    let zero = || interval_at(Instant::now(), Duration::ZERO);
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(zero)).expect_err("a period of zero");
+}
+
+fn reset_interval_ticks_at_the_new_time() {
+    let event_loop = attached();
+    crate::tasks::run(&event_loop, async {
+        let hour = Duration::from_secs(3600);
+        let mut ticks = interval(hour);
+        ticks.tick().await;
+        ticks.reset_immediately();
+        let before = Instant::now();
+        ticks.tick().await;
+        ticks.reset_after(2 * MS);
+        let due = ticks.tick().await;
+        assert!(due >= before + 2 * MS && Instant::now() >= due);
+        let deadline = Instant::now() + MS;
+        ticks.reset_at(deadline);
+        assert_eq!(ticks.tick().await, deadline);
+        ticks.reset_immediately();
+        ticks.reset();
+        assert!(timeout(2 * MS, ticks.tick()).await.is_err());
+    });
+}
+
+fn timeout_at_is_over_at_its_moment() {
+    let event_loop = attached();
+    crate::tasks::run(&event_loop, async {
+        let deadline = Instant::now() + 3 * MS;
+        assert!(timeout_at(deadline, pending::<()>()).await.is_err());
+        assert!(Instant::now() >= deadline);
+        assert_eq!(timeout_at(deadline, async { 5 }).await, Ok(5));
+        assert!(timeout_at(deadline, pending::<()>()).await.is_err());
     });
 }

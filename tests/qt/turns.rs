@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use qtloop::qt::{Host, Nest};
-use qtloop::reactor::{Side, Time};
+use qtloop::core::{Host, Nest};
+use qtloop::core::{Side, Time};
 
 use crate::trials;
 use crate::world::{World, job};

@@ -6,9 +6,9 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use qtloop::driver::{Driver, Wakeup};
-use qtloop::qt::app;
-use qtloop::reactor::{Recur, Time};
+use qtloop::core::app;
+use qtloop::core::{Driver, Wakeup};
+use qtloop::core::{Recur, Time};
 
 /// Longer than anything here takes, valgrind included; a test that reaches it has hung.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,99 @@
+//! A connection to one signal of an [`Object`] and to its destruction.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::fmt;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use super::variant::Type;
+use super::{Arguments, Object, ffi};
+use crate::contain::contain;
+
+type Callback = Rc<dyn Fn(Option<Arguments>)>;
+
+/// A connection to one signal of an object. Dropping it disconnects.
+///
+/// The closure is called on the thread that made the connection: inside the emission if that is on the
+/// same thread, as with `Qt::AutoConnection`. The arguments of an emission on another thread are copied
+/// on that thread, and delivered by an event that is posted to this one. Emissions of one thread are
+/// delivered in their order. The last call has no arguments: the object is being destroyed.
+pub struct Ear {
+    ear: NonNull<ffi::QtloopEar>,
+    // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
+    _callback: Box<Callback>,
+}
+
+impl Ear {
+    /// Connects to the signal of that index, and calls `callback` for each emission.
+    ///
+    /// Returns `None` if the object was destroyed, or the index is not that of a signal. `callback` may
+    /// drop the connection. A panic in it ends there, with its message on standard error.
+    #[must_use]
+    pub fn new(
+        object: &Object,
+        signal: c_int,
+        callback: impl Fn(Option<Arguments>) + 'static,
+    ) -> Option<Ear> {
+        let object = object.as_ptr();
+        if object.is_null() {
+            return None;
+        }
+        let callback: Box<Callback> = Box::new(Rc::new(callback));
+        let data = std::ptr::from_ref::<Callback>(&callback)
+            .cast_mut()
+            .cast::<c_void>();
+        // SAFETY: `as_ptr` returns objects that are alive and of this thread; the closure outlives the ear.
+        let ear = unsafe { ffi::qtloop_ear_new(object, signal, trampoline, data) };
+        Some(Ear {
+            ear: NonNull::new(ear)?,
+            _callback: callback,
+        })
+    }
+
+    /// The types of the signal's parameters.
+    #[cfg_attr(
+        not(feature = "tasks"),
+        expect(dead_code, reason = "signal streams use it")
+    )]
+    pub(crate) fn types(&self) -> Vec<Type> {
+        let ear = self.ear.as_ptr();
+        // SAFETY: alive until drop.
+        let count = unsafe { ffi::qtloop_ear_parameters(ear) };
+        (0..count)
+            // SAFETY: as above.
+            .map(|index| Type::of_id(unsafe { ffi::qtloop_ear_type(ear, index) }))
+            .collect()
+    }
+
+    /// The name of the signal.
+    #[cfg_attr(
+        not(feature = "tasks"),
+        expect(dead_code, reason = "signal streams use it")
+    )]
+    pub(crate) fn signal(&self) -> String {
+        // SAFETY: alive until drop, and so is the text, which ends with a null.
+        let name = unsafe { CStr::from_ptr(ffi::qtloop_ear_signal(self.ear.as_ptr())) };
+        name.to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        // SAFETY: freed once, here. No call begins after it, and a call that runs owns a clone of the closure.
+        unsafe { ffi::qtloop_ear_free(self.ear.as_ptr()) }
+    }
+}
+
+impl fmt::Debug for Ear {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Ear").field(&self.ear).finish()
+    }
+}
+
+extern "C" fn trampoline(data: *mut c_void, arguments: *mut c_void) {
+    // SAFETY: `data` is the closure of an ear that is alive now; the clone outlives an ear that it drops.
+    let callback = unsafe { Rc::clone(&*data.cast::<Callback>()) };
+    let arguments = NonNull::new(arguments).map(Arguments::from_list);
+    // Qt's frames below must not be unwound.
+    contain(|| callback(arguments));
+}

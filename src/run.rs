@@ -1,0 +1,249 @@
+//! [`run`] and [`Loop::run`]: a program whose main function is a future.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::process::{ExitCode, Termination};
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::driver::Driver;
+use crate::qt::{Ear, Object, app};
+use crate::task::{Inner, Job, Loop, quit};
+use crate::time::sleep;
+
+/// How long after the close of the last window `main` has to react to it.
+const REACTION: Duration = Duration::from_millis(5);
+
+/// How long a `main` that has reacted has to show another window.
+const QUIT_GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a program: Qt's event loop until `main` completes or the application quits. Returns the
+/// exit code for `fn main() -> ExitCode`.
+///
+/// The code is that of the result of `main`, as if `fn main()` had returned it: `()` is success, and
+/// an `Err` is printed and is failure. If the application quits first, `main` is dropped, and the
+/// code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
+///
+/// A program with windows makes its Qt application first, such as by `QmlEngine::new()`. If there
+/// is none, this function makes a `QCoreApplication` with the arguments of the process.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     qtloop::run(async {
+///         let stream = qtloop::net::TcpStream::connect("localhost:7").await?;
+///         println!("connected to {}", stream.peer_addr()?);
+///         Ok::<(), std::io::Error>(())
+///     })
+/// }
+/// ```
+///
+/// # Panics
+/// `main` panics, or a Qt event loop runs on this thread already.
+#[track_caller]
+pub fn run<F>(main: F) -> ExitCode
+where
+    F: Future + 'static,
+    F::Output: Termination + 'static,
+{
+    let event_loop = match Loop::with_app(std::env::args_os()) {
+        Ok(event_loop) => event_loop,
+        Err(error) => return Err::<(), _>(error).report(),
+    };
+    match event_loop.run(main) {
+        Ok(result) => result.report(),
+        // The operating system passes the low eight bits on, whatever the type.
+        Err(quit) => ExitCode::from(quit.code.to_le_bytes()[0]),
+    }
+}
+
+impl Loop {
+    /// Runs Qt's event loop until `main` completes, and returns its result. If the application quits
+    /// first, `main` is dropped. Other tasks live until the loop is dropped.
+    ///
+    /// When the last window closes, the application quits, unless `quitOnLastWindowClosed` is off.
+    /// A `main` that is woken by the close, such as one that awaits the `closed` signal of a login window,
+    /// has 5 seconds to show another window. If it does not, the application quits then.
+    ///
+    /// On the main thread this runs `QCoreApplication::exec()`, elsewhere `QThread::exec()`. So
+    /// `aboutToQuit` is emitted at the end of a run on the main thread. The loop can run again.
+    ///
+    /// ```no_run
+    /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
+    /// match event_loop.run(async { 6 * 7 }) {
+    ///     Ok(answer) => println!("{answer}"),
+    ///     Err(quit) => println!("{quit}"),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Quit`]: the application quit before `main` completed.
+    ///
+    /// # Panics
+    /// `main` panics, or a Qt event loop runs on this thread already: in a slot or task use
+    /// [`block_on`](Loop::block_on).
+    #[track_caller]
+    pub fn run<F>(&self, main: F) -> Result<F::Output, Quit>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(
+            app::level() == 0,
+            "run() inside of a Qt event loop that runs already: use `block_on()` or `spawn_local()` there"
+        );
+        let inner = self.inner();
+        let main = Main::new(main);
+        let (polled, driver) = (Rc::clone(&main), Rc::clone(&inner.driver));
+        let mut task = inner.spawn(async move {
+            let _stop = StopOnDrop(driver);
+            poll_fn(|context| polled.poll(context)).await
+        });
+        inner.driver.begin_run(|| quit(0));
+        let last_window = LastWindow::watch(inner, &main.polls);
+        let code = self.exec();
+        drop(last_window);
+        inner.driver.end_run();
+        main.drop_future();
+        let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
+        match polled {
+            Poll::Ready(Ok(result)) => Ok(result),
+            Poll::Ready(Err(error)) if error.is_panic() => {
+                std::panic::resume_unwind(error.into_panic())
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {
+                task.abort();
+                Err(Quit { code })
+            }
+        }
+    }
+}
+
+/// The error of [`Loop::run`]: the application quit before the future completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quit {
+    /// The exit code of the application; -1 if there was none.
+    pub code: i32,
+}
+
+impl fmt::Display for Quit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code;
+        write!(
+            formatter,
+            "the application quit with exit code {code} before the future completed"
+        )
+    }
+}
+
+impl std::error::Error for Quit {}
+
+/// The future of a run. It can be dropped while its task still exists.
+struct Main<F> {
+    future: RefCell<Option<Pin<Box<F>>>>,
+    polls: Rc<Cell<u64>>,
+}
+
+impl<F: Future> Main<F> {
+    fn new(future: F) -> Rc<Main<F>> {
+        Rc::new(Main {
+            future: RefCell::new(Some(Box::pin(future))),
+            polls: Rc::default(),
+        })
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.polls.set(self.polls.get() + 1);
+        // Taken out, so that no borrow is alive while it is polled: its poll may run a nested event loop.
+        let Some(mut future) = self.future.take() else {
+            return Poll::Pending;
+        };
+        let result = future.as_mut().poll(context);
+        if result.is_pending() {
+            self.future.replace(Some(future));
+        }
+        result
+    }
+
+    fn drop_future(&self) {
+        let future = self.future.take();
+        drop(future);
+    }
+}
+
+/// Stops the run when `main` has completed or panicked.
+struct StopOnDrop(Rc<Driver<Job>>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// Decides at each close of the last window whether the application quits.
+///
+/// Qt quits by an event that it posts after the signal `lastWindowClosed`. The event is removed from the
+/// queue, and the application quits if the close has woken no task or `main` does not react.
+#[derive(Clone)]
+struct LastWindow {
+    inner: Weak<Inner>,
+    /// How many times `main` was polled.
+    polls: Rc<Cell<u64>>,
+}
+
+impl LastWindow {
+    /// Watches the application until the connection is dropped. `None` if it has no windows.
+    fn watch(inner: &Rc<Inner>, polls: &Rc<Cell<u64>>) -> Option<Ear> {
+        let application = Object::application()?;
+        let signal = application.signal("lastWindowClosed()")?;
+        let this = LastWindow {
+            inner: Rc::downgrade(inner),
+            polls: Rc::clone(polls),
+        };
+        Ear::new(&application, signal, move |emission| {
+            if emission.is_some() {
+                this.on_close();
+            }
+        })
+    }
+
+    fn on_close(&self) {
+        let Some(inner) = self
+            .inner
+            .upgrade()
+            .filter(|_| app::quits_with_last_window())
+        else {
+            return;
+        };
+        app::forget_quit_soon();
+        // Inside a turn a task closes the window itself, or has it open in a nested event loop.
+        let is_inside_turn = inner.driver.depth() > 0;
+        inner.spawn(self.clone().decide(is_inside_turn, self.polls.get()));
+    }
+
+    /// Quits at once if the close has woken no task, and after a while if `main` shows no window.
+    /// `polls` is how many times `main` had been polled before the close.
+    async fn decide(self, is_inside_turn: bool, polls: u64) {
+        let Some(inner) = self.inner.upgrade() else {
+            return;
+        };
+        // The jobs since the last turn are those that the close has queued. One of them is this task.
+        let has_woken = is_inside_turn || inner.driver.queued_since_turn() > 1;
+        drop(inner);
+        if has_woken {
+            sleep(REACTION).await;
+            if self.polls.get() != polls && !app::has_visible_window() {
+                sleep(QUIT_GRACE).await;
+            }
+        }
+        if !app::has_visible_window() {
+            app::quit();
+        }
+    }
+}
