@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use cpp::cpp;
 use qmetaobject::QmlEngine;
-use qtloop::core::{Ear};
-use qtloop::qt::{Object};
+use qtloop::core::Ear;
+use qtloop::qt::Object;
 
 use super::{Io, Tasks};
 use crate::measure::Lateness;
