@@ -6,14 +6,14 @@
 //!     cargo run -- 3
 
 use std::error::Error;
-use std::pin::Pin;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use cxx_qt::{QObject, casting::Upcast};
 use futures_lite::StreamExt;
 use qtloop::qt::Object;
-use qtloop::{JoinHandle, signal, time};
+use qtloop::{JoinHandle, signal, spawn_scoped, time};
 
 use bridge::Kettle;
 
@@ -43,18 +43,13 @@ impl Kettle {
     ///
     /// A `#[qinvokable]` can do the same. Unlike a closure of cxx-qt's `qt_thread().queue()`, the task can
     /// await, need not be `Send`, and is dropped when the object is destroyed.
-    fn heat(self: Pin<&mut Self>) -> JoinHandle<()> {
-        let object = object(&*self);
-        // SAFETY: the task does not move the object.
-        let kettle: *mut Kettle = unsafe { self.get_unchecked_mut() };
-        qtloop::spawn_scoped(&object, async move {
+    fn heat(&self) -> JoinHandle<io::Result<()>> {
+        let kettle = object(self);
+        spawn_scoped(&kettle.clone(), async move {
             loop {
                 time::sleep(Duration::from_millis(10)).await;
-                // SAFETY: `spawn_scoped` does not poll the task after the object is destroyed. No code of
-                // this program keeps a reference to the object across an `.await`.
-                let mut kettle = unsafe { Pin::new_unchecked(&mut *kettle) };
-                let degrees = kettle.degrees() + 1;
-                kettle.as_mut().set_degrees(degrees); // emits `degreesChanged`
+                let degrees: i32 = kettle.property("degrees")?;
+                kettle.set_property("degrees", degrees + 1)?; // emits `degreesChanged`
             }
         })
     }
@@ -63,18 +58,21 @@ impl Kettle {
 /// Returns a weak reference to a cxx-qt object, as qtloop's functions take it.
 fn object<T: Upcast<QObject>>(object: &T) -> Object {
     let object: *const QObject = object.upcast();
-    // SAFETY: the object behind a reference is alive. It is not `Send`, so it lives on this thread.
+    // SAFETY: the object behind a reference is alive. cxx-qt objects are not `Send`, so no other thread
+    // destroys it.
     let object = unsafe { Object::from_raw(object.cast_mut().cast()) };
-    object.expect("the object is alive, and lives on this thread")
+    object.expect("the object lives on this thread")
 }
 
 async fn boil(limit: i32) -> Result<(), Box<dyn Error>> {
-    let mut kettle = bridge::new_kettle();
-    let mut changes = signal::stream(&object(&*kettle), "degreesChanged")?;
-    let heating = kettle.pin_mut().heat();
-    while *kettle.degrees() < limit {
-        changes.next().await;
-        println!("{} °C", kettle.degrees());
+    let kettle = bridge::new_kettle();
+    let mut values = signal::property::<i32>(&object(&*kettle), "degrees")?;
+    let heating = kettle.heat();
+    while let Some(degrees) = values.next().await {
+        println!("{degrees} °C");
+        if degrees >= limit {
+            break;
+        }
     }
     drop(kettle);
     println!("the kettle is destroyed");

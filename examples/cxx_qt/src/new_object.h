@@ -1,5 +1,5 @@
-// Creates an object of cxx-qt for Rust. The crate cxx-qt-lib has the same, `rust::cxxqtlib1::make_unique`,
-// and compiles some 250 files of C++ besides.
+// Creates an object of cxx-qt for Rust. The crate cxx-qt-lib has the same function, `make_unique`, but
+// compiles about 190 files of C++.
 #pragma once
 
 #include <memory>
