@@ -5,7 +5,7 @@
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo:  ## open the demo window of the Rust face; ARGS="URL ..." fetches those; without a display it saves target/demo.png
+demo:  ## open the demo window of the Rust API; ARGS="URL ..." fetches those; without a display it saves target/demo.png
 	@tools/demo rust $(ARGS)
 
 demo-python:  ## the same window in Python, with PySide6 and aiohttp; without a display it saves target/demo-python.png
@@ -29,13 +29,13 @@ fmt:  ## format Rust, C++ and Python in place
 bench:  ## measure speed beside other loops; ARGS="--only echo --loops qtloop,uvloop" measures less, QUICK=1 roughly
 	@tools/bench $(ARGS)
 
-bench-rust:  ## measure the Rust face beside smol, tokio, glib and qmetaobject; ARGS="--only echo --save", QUICK=1 roughly
+bench-rust:  ## measure the Rust API beside smol, tokio, glib and qmetaobject; ARGS="--only echo --save", QUICK=1 roughly
 	@tools/bench-rust $(ARGS)
 
 probes:  ## ask this and the other Qt loops the same questions: the table of the README
 	@tools/probes $(ARGS)
 
-probes-rust:  ## ask the Rust face and other toolkits the same questions: the README's other table; needs Rust 1.92
+probes-rust:  ## ask the Rust API and other toolkits the same questions: the README's other table; needs Rust 1.92
 	@tools/bench-rust probes $(ARGS)
 
 doc:  ## build the Rust documentation and say where it is

@@ -22,7 +22,7 @@ async fn names() -> Result<(), Box<dyn Error>> {
             object.set_name(name);
             task::yield_now().await;
         }
-        // Here the object ends, and with it the stream.
+        // The object is dropped here, which ends the stream.
     });
     while let Some((name,)) = names.next().await {
         println!("it is called {name} now");
@@ -30,12 +30,12 @@ async fn names() -> Result<(), Box<dyn Error>> {
     Ok(renaming.await?)
 }
 
-/// The same for what other processes, and terminals, have to say.
+/// A stream of one signal of the system, which this process sends to itself.
 async fn hang_up() -> Result<(), Box<dyn Error>> {
     let mut hang_ups = signal::unix(SignalKind::hangup())?;
     kill_process(getpid(), Signal::HUP)?;
     hang_ups.next().await;
-    println!("somebody has sent SIGHUP");
+    println!("SIGHUP was received");
     Ok(())
 }
 
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         qtloop::quit(0);
     });
     event_loop.exec();
-    // A future that was made before remembers what it has heard.
+    // The future has recorded the emission, although it was not awaited.
     event_loop.block_on(goodbye)?;
     println!("the application is about to quit");
     Ok(())

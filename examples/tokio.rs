@@ -1,5 +1,5 @@
-//! A library that needs tokio's runtime (`reqwest`, `sqlx`, `tonic`) works in tasks of the Qt
-//! thread: enter the runtime once, in `main`. Here the library is tokio itself.
+//! Awaits types of tokio in tasks of the Qt thread: `main` enters tokio's runtime once.
+//! Libraries that need the runtime (`reqwest`, `sqlx`, `tonic`) work in the same way.
 //!
 //!     cargo run --example tokio
 

@@ -1,11 +1,11 @@
-//! [`hyper`] on the loop: its runtime traits, for a stream by [`Io`], for tasks by [`Executor`], for time by [`Timer`].
+//! The runtime traits of hyper: [`Io`] for a stream, [`Executor`] for tasks, [`Timer`] for time.
 //!
-//! A client and a server are tasks like any others, and their futures need not be `Send`: a handler may hold widgets and `Rc`s. Which HTTP
-//! versions there are, is said by hyper's own features.
+//! Clients and servers are ordinary tasks, and their futures need not be `Send`: a handler may hold
+//! widgets and `Rc`s. The features of [hyper](https://docs.rs/hyper) select the versions of HTTP.
 //!
-//! TLS goes in between, as any stream of futures-io may: with the crate `futures-rustls` and a `TlsConnector` of it,
-//! `Io::new(connector.connect(name, stream).await?)`, where the name is the host's, as in `ServerName::try_from("example.org")?`. The
-//! example `fetch` does so.
+//! For TLS, wrap the stream of the crate `futures-rustls`:
+//! `Io::new(connector.connect(name, stream).await?)`. The `name` is that of the host, such as
+//! `ServerName::try_from("example.org")?`. The example `fetch` does this.
 //!
 //! A client:
 //!
@@ -17,7 +17,7 @@
 //!
 //! let stream = TcpStream::connect("localhost:8000").await?;
 //! let (mut sender, connection) = http1::handshake(Io::new(stream)).await?;
-//! spawn_local(connection); // it goes on by itself, until the sender is dropped
+//! spawn_local(connection); // runs until the sender is dropped
 //! let request = Request::get("/").header("host", "localhost").body(Empty::<Bytes>::new())?;
 //! let response = sender.send_request(request).await?;
 //! println!("{} {:?}", response.status(), response.collect().await?.to_bytes());
@@ -43,7 +43,7 @@
 //! loop {
 //!     let (stream, _) = listener.accept().await?;
 //!     let mut server = http1::Builder::new();
-//!     server.timer(Timer); // so that a client which does not finish its head is left after a while
+//!     server.timer(Timer); // ends a connection whose request head does not arrive
 //!     spawn_local(server.serve_connection(Io::new(stream), service_fn(hello)));
 //! }
 //! # }

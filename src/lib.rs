@@ -1,8 +1,9 @@
 //! One event loop for Qt and async code.
 //!
-//! A [`Loop`] gives tasks, timers and sockets to the Qt loop of its thread: [`spawn_local`] begins a task, and futures wait for [`time`], sockets
-//! ([`net`], [`io`]), [`signal`]s of Qt's objects and of the system, and [`process`]es. Nothing is pumped, no second loop runs in a thread, and nothing
-//! wakes when nothing is due.
+//! A [`Loop`] runs tasks inside the Qt event loop of its thread. [`spawn_local`] starts a task. Tasks
+//! await timers ([`time`]), sockets ([`net`], [`io`]), signals of Qt objects and of the system
+//! ([`signal`]), and child processes ([`process`]). The crate starts no second event loop, and an idle
+//! loop does not wake.
 //!
 //! ```no_run
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -16,22 +17,29 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     qtloop::run(greet()) // or `Loop::attach()`, where something else runs Qt's loop
+//!     qtloop::run(greet())
 //! }
 //! ```
+//!
+//! The methods of streams are those of `futures-io`: `cargo add futures-lite` for `AsyncReadExt`.
+//! Start a program in one of three ways:
+//!
+//! - without windows: [`run`], as above;
+//! - with a window: make the Qt application, call [`Loop::attach`], show the window, then [`Loop::run`]
+//!   or [`Loop::exec`];
+//! - in a program whose Qt event loop runs elsewhere, such as in C++: [`Loop::attach`].
 //!
 //! | feature | |
 //! |---|---|
 //! | `tasks` | all of the above; on by default |
-//! | `qml` | tasks of QML objects (`qmetaobject`'s), and promises for QML |
-//! | `hyper` | HTTP clients and servers, by hyper |
-//! | `tokio-io` | the streams implement tokio's traits, too |
+//! | `qml` | tasks and JavaScript promises of `qmetaobject`'s QML objects |
+//! | `hyper` | the runtime traits of hyper, for HTTP clients and servers |
+//! | `tokio-io` | tokio's `AsyncRead` and `AsyncWrite` for the streams |
 //! | `tracing` | a span per task |
-//! | `python` | another face: the Python module `qtloop`, an asyncio loop |
+//! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
 //!
-//! Whichever are chosen, the crate links QtCore and nothing else, but for `qml`. README has a table of what to write for what.
-//!
-//! `docs/ARCHITECTURE.md` tells how the loop works inside.
+//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. The README has a table
+//! of purposes and the calls for them.
 
 #![recursion_limit = "1024"]
 
@@ -41,7 +49,7 @@
 #[allow(dead_code, reason = "its tests use less of it than tasks do")]
 mod latch;
 
-/// In place of `cpp::cpp`, where there is no Qt to compile it against.
+/// Replaces `cpp::cpp` in a build without Qt.
 #[cfg(no_qt)]
 macro_rules! cpp {
     ({ $($cpp:tt)* }) => {};
@@ -53,7 +61,7 @@ macro_rules! cpp {
     }};
 }
 
-/// What makes an error of a type that says one thing, also as an `io::Error` of that kind.
+/// Implements `Error` with a fixed message for a type, and its conversion to an `io::Error` of one kind.
 #[cfg(feature = "tasks")]
 macro_rules! plain_error {
     ($error:ident, $kind:ident, $words:literal) => {
@@ -103,6 +111,7 @@ pub mod time;
 #[cfg(feature = "tasks")]
 pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
+#[doc(inline)]
 pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
 
 /// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may

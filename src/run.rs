@@ -27,8 +27,12 @@ const QUIT_GRACE: Duration = Duration::from_secs(5);
 /// an `Err` is printed and is failure. If the application quits first, `main` is dropped, and the
 /// code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
 ///
-/// A program with windows makes its Qt application first, such as by `QmlEngine::new()`. If there
-/// is none, this function makes a `QCoreApplication` with the arguments of the process.
+/// If there is no Qt application, this function makes a `QCoreApplication` with the arguments of the
+/// process. That is for programs without windows: Qt has no second application in a process, so `main`
+/// must not call `QmlEngine::new()`. A program with windows uses [`Loop::run`].
+///
+/// If this function cannot make a loop, because this thread has one, it prints the error and returns
+/// failure.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -56,7 +60,7 @@ where
     };
     match event_loop.run(main) {
         Ok(result) => result.report(),
-        // The operating system passes the low eight bits on, whatever the type.
+        // The operating system passes on the low eight bits of any code.
         Err(quit) => ExitCode::from(quit.code.to_le_bytes()[0]),
     }
 }
@@ -66,8 +70,8 @@ impl Loop {
     /// first, `main` is dropped. Other tasks live until the loop is dropped.
     ///
     /// When the last window closes, the application quits, unless `quitOnLastWindowClosed` is off.
-    /// A `main` that is woken by the close, such as one that awaits the `closed` signal of a login window,
-    /// has 5 seconds to show another window. If it does not, the application quits then.
+    /// If the close wakes `main`, such as one that awaits the `closed` signal of a login window, `main` has
+    /// 5 seconds to show another window. If it does not, the application quits then.
     ///
     /// On the main thread this runs `QCoreApplication::exec()`, elsewhere `QThread::exec()`. So
     /// `aboutToQuit` is emitted at the end of a run on the main thread. The loop can run again.
@@ -80,6 +84,10 @@ impl Loop {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// A program with QML attaches the loop before it loads QML, so that slots which QML calls while it
+    /// loads can start tasks. The `QmlEngine` stays outside of `main`: it owns the Qt application, which
+    /// must outlive the loop. The module `qml` has an example.
     ///
     /// # Errors
     /// [`Quit`]: the application quit before `main` completed.

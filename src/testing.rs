@@ -11,11 +11,11 @@ use crate::task::Loop;
 ///
 /// Cargo's test harness runs each test on its own thread, and a Qt application belongs to one thread for
 /// the life of the process. So the first call in a process makes a `QCoreApplication` on a
-/// thread of its own, unless there is an application already. The loop of each test runs beside it, by
+/// separate thread if there is no application. The loop of each test runs beside it, by
 /// `QThread::exec()`.
 ///
-/// What needs the application's thread, such as windows, QML and [`Object::application`](crate::qt::Object::application),
-/// cannot be tested so. Such a test has `harness = false` in Cargo.toml, and makes its application in `main`.
+/// Windows, QML and [`Object::application`](crate::qt::Object::application) need the application's thread,
+/// so this function cannot test them. Such a test has `harness = false` in Cargo.toml, and makes its application in `main`.
 ///
 /// ```
 /// # use std::time::Duration;

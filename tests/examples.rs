@@ -105,7 +105,7 @@ fn signals_of_all_kinds_are_heard() {
         "it is called Ada now",
         "it is called Grace now",
         "it is called Barbara now",
-        "somebody has sent SIGHUP",
+        "SIGHUP was received",
         "the application is about to quit",
     ];
     assert_eq!(lines, expected);

@@ -99,7 +99,7 @@ pub struct Driver<J> {
     error: RefCell<Option<io::Error>>,
     /// In a forked child, the depth of turns at the fork; no deeper turns begin. See `after_fork`.
     forked_at: Cell<Option<usize>>,
-    /// Whose host it is. Rust keeps a driver on its thread, but the Python face orders its calls by a lock, and a
+    /// Whose host it is. Rust keeps a driver on its thread, but the Python API orders its calls by a lock, and a
     /// mistaken call from another thread must not touch Qt.
     thread: Cell<Option<ThreadId>>,
 }

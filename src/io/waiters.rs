@@ -14,8 +14,9 @@ const MAX_PATIENCE: u32 = 1024;
 
 /// The wakers that wait for one direction.
 ///
-/// All methods run under the lock of the [`Source`](super::Source). To clone, wake or drop a waker
-/// is foreign code, so wakers come in and go out by value, for the caller to handle outside it.
+/// All methods run under the lock of the [`Source`](super::Source). Cloning,
+/// waking or dropping a waker runs foreign code. So wakers are passed by value, and the caller does it
+/// outside of the lock.
 #[derive(Default)]
 pub(super) struct Waiters {
     list: Vec<Waiter>,

@@ -105,8 +105,8 @@ impl Child {
         self.process.wait().await
     }
 
-    /// Closes the pipe to standard input, reads standard output and standard error to their ends, if they are pipes, and waits for
-    /// the end of the process.
+    /// Closes the pipe to standard input, and waits for the end of the process and for all its output.
+    /// Standard output and standard error are read if they are pipes.
     ///
     /// # Errors
     /// As [`wait`](Child::wait), or a pipe cannot be read.

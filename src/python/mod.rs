@@ -1,4 +1,4 @@
-//! The Python face: the module `qtloop._native`.
+//! The Python API: the module `qtloop._native`.
 //!
 //! What runs once per callback is native and here; what runs once per connection or per loop is Python, in
 //! `python/qtloop`, on top of asyncio's own code. This folder's `unsafe` is CPython's: `gil` (the lock), `handle` (asyncio's

@@ -35,13 +35,16 @@
 //! }
 //!
 //! let kettle = QObjectBox::new(Kettle::default());
-//! let mut engine = QmlEngine::new();
-//! let event_loop = Loop::attach()?;
+//! let mut engine = QmlEngine::new(); // makes the Qt application
+//! let event_loop = Loop::attach()?; // before QML is loaded, whose slots may start tasks
 //! engine.set_object_property("kettle".into(), kettle.pinned());
 //! engine.load_file("kettle.qml".into());
-//! event_loop.exec();
+//! event_loop.exec(); // or `event_loop.run(main)`, with a future
 //! # Ok::<(), std::io::Error>(())
 //! ```
+//!
+//! Keep the engine outside of tasks, and drop it after the loop: it owns the Qt application. Local
+//! variables in this order are dropped in the right one.
 
 #![allow(unsafe_code)]
 
@@ -121,8 +124,9 @@ where
 /// To cancel a task, make it by [`spawn`], and keep its [`abort_on_drop`](JoinHandle::abort_on_drop) in the
 /// object.
 ///
-/// The value is of any type that Qt can hand to QML: a number, `bool`, `String`, `QString`, `QByteArray`, `QUrl`, `QDateTime`, `QColor`,
-/// `QVariantList`, `QVariantMap`, `QJSValue`, `()`; for one of your own write `impl QMetaType for Mine {}`.
+/// The value is of any type that Qt can pass to QML: a number, `bool`, `String`, `QString`, `QByteArray`,
+/// `QUrl`, `QDateTime`, `QColor`, `QVariantList`, `QVariantMap`, `QJSValue`, `()`. For a type of your own
+/// write `impl QMetaType for Mine {}`.
 ///
 /// # Panics
 /// As `spawn`.

@@ -25,14 +25,14 @@ cpp! {{
     };
 }}
 
-/// See the module. Dropped unsettled, it is rejected: the task that was to settle it has gone with its loop.
+/// A JavaScript promise. It is rejected if it is dropped unsettled, such as when the loop drops its task.
 pub(super) struct Promise {
     parts: NonNull<c_void>,
     is_settled: bool,
 }
 
 impl Promise {
-    /// A promise of the JavaScript engine that knows this `QObject`; `None` if none does: then nobody is there to look at it.
+    /// Makes a promise of the JavaScript engine that knows this `QObject`; `None` if no engine does.
     ///
     /// # Safety
     /// The object is alive, and lives on this thread.
@@ -59,7 +59,7 @@ impl Promise {
         })
     }
 
-    /// What QML gets to see.
+    /// Returns the promise as a value for QML.
     pub(super) fn value(&self) -> QJSValue {
         let promise = self.parts.as_ptr();
         // SAFETY: alive until drop.
@@ -68,7 +68,7 @@ impl Promise {
         }
     }
 
-    /// Fulfils it. An engine that is gone hears nothing.
+    /// Fulfils the promise. Does nothing if the engine was destroyed.
     pub(super) fn resolve(mut self, value: QVariant) {
         self.is_settled = true;
         let promise = self.parts.as_ptr();
@@ -81,7 +81,7 @@ impl Promise {
         }
     }
 
-    /// Rejects it with a JavaScript `Error` of this message.
+    /// Rejects the promise with a JavaScript `Error` of this message.
     pub(super) fn reject(mut self, message: &str) {
         self.refuse(message);
     }

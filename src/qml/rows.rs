@@ -39,7 +39,8 @@ enum Change {
 /// of `begin_insert_rows()`, `end_insert_rows()` and the like. These are for slots (`&mut self`), which
 /// `qmetaobject` calls without a borrow: there, use no reference into `self` across such a call.
 ///
-/// If a closure panics, the model is reset, and views may read rows that were announced and not made: `data()` should return an empty value for a row that is not there.
+/// If a closure panics, the model is reset. Views may have read rows that were announced and not made, so
+/// `data()` should return an empty value for a row that does not exist.
 ///
 /// ```no_run
 /// use std::collections::HashMap;

@@ -27,8 +27,8 @@ use crate::qt::{Ear, Object, ToArguments};
 /// 3. Declare the `qt_base_class!` field first. Rust drops fields in their order, and the object counts as
 ///    destroyed from the drop of that field on.
 ///
-/// qtloop enforces one more rule: if an object is destroyed inside of its `with`, or while its rows
-/// change, the process ends with a message, before the closure or Qt could use freed memory. A destructor
+/// qtloop enforces one more rule: an object is not destroyed inside of its `with`, or while its rows
+/// change. If it is, the process ends with a message, before freed memory could be used. A destructor
 /// cannot be undone, and a panic cannot pass through Qt. Drop an object, or what owns it, after `with` has
 /// returned.
 pub struct This<T: QObject> {

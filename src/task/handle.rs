@@ -1,4 +1,4 @@
-//! The way into a loop from other threads, and for as long as anybody likes.
+//! [`Handle`]: access to a loop from other threads.
 
 use std::fmt;
 use std::future::Future;
@@ -115,7 +115,8 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A way into a [`Loop`](super::Loop), from any thread. It does not keep the loop alive.
+/// A handle to call closures and start tasks on a [`Loop`](super::Loop) from any thread. It does not keep
+/// the loop alive.
 ///
 /// ```no_run
 /// # let event_loop = qtloop::Loop::attach()?;
@@ -197,7 +198,8 @@ impl Handle {
         self.begin(future)
     }
 
-    /// As [`spawn`](Handle::spawn), for a future that is made on the loop's thread, and so may hold what is not `Send`.
+    /// Runs a task as [`spawn`](Handle::spawn) does, with a future that the closure makes on the loop's
+    /// thread. So the future need not be `Send`.
     #[track_caller]
     pub fn spawn_from_within<F, M>(&self, make: M) -> JoinHandle<F::Output>
     where

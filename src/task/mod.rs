@@ -1,11 +1,12 @@
 //! Tasks: futures that run on the thread of a Qt loop, inside it.
 //!
-//! A [`Loop`] is attached to the Qt event loop of its thread; while any code runs that, tasks run. [`spawn_local`] begins
-//! one, a [`Handle`] does so from other threads, a [`JoinHandle`] waits for its end. Nothing here is `Send` but what has to be: a
-//! task may hold widgets, `Rc`s and `RefCell`s.
+//! A [`Loop`] is attached to the Qt event loop of its thread, and tasks run while that loop runs.
+//! [`spawn_local`] starts a task, a [`Handle`] starts one from another thread, and a [`JoinHandle`]
+//! awaits its result. A task need not be `Send`: it may hold widgets, `Rc`s and `RefCell`s.
 //!
-//! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
-//! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
+//! A task that opens a modal dialog, or runs another Qt event loop, blocks only itself: the other tasks
+//! run inside that loop. A turn of tasks lasts at most two milliseconds if no single poll takes longer;
+//! then Qt processes its events.
 
 mod budget;
 mod cell;
@@ -73,9 +74,9 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
     }
 }
 
-/// An event loop for tasks, inside this thread's Qt event loop. There is one per thread at the most.
+/// An event loop for tasks, inside this thread's Qt event loop. A thread has at most one.
 ///
-/// To drop it ends all its tasks: their futures are dropped, here, on its thread.
+/// Dropping the loop ends all its tasks: it drops their futures, on its thread, before the drop returns.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -105,11 +106,12 @@ pub(crate) struct Inner {
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl Loop {
-    /// A loop inside the Qt event loop of this thread, which somebody else runs, or will. A Qt application must exist:
-    /// that of a C++ program, of `cxx-qt`, of `qmetaobject`.
+    /// Attaches a loop to the Qt event loop of this thread. Tasks run whenever that event loop runs: by
+    /// [`run`](Loop::run), [`exec`](Loop::exec), or in C++. A Qt application must exist: that of a C++
+    /// program, of `cxx-qt`, or of `qmetaobject`.
     ///
     /// ```no_run
-    /// // Where a Qt application is: after `QmlEngine::new()`, or in what C++ calls.
+    /// // After `QmlEngine::new()`, or in a function that C++ calls.
     /// let event_loop = qtloop::Loop::attach()?;
     /// qtloop::spawn_local(async { println!("inside of its loop") });
     /// # drop(event_loop);
@@ -117,8 +119,8 @@ impl Loop {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Or the operating system has no
-    /// descriptor left.
+    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Other errors: the
+    /// process has no file descriptors left.
     pub fn attach() -> io::Result<Loop> {
         if !app::exists() {
             return Err(io::Error::new(
@@ -158,9 +160,12 @@ impl Loop {
         Ok(Loop(inner))
     }
 
-    /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process, and is told
-    /// these arguments, the program's name first: `std::env::args_os()`. It is for programs without windows: Qt does not survive a second
-    /// application, and `QmlEngine::new()` makes one.
+    /// Makes a `QCoreApplication` if there is no Qt application, and attaches a loop as
+    /// [`attach`](Loop::attach) does.
+    ///
+    /// The `QCoreApplication` lives as long as the process. Its arguments start with the name of the
+    /// program, as `std::env::args_os()` does. It is for programs without windows: Qt has no second
+    /// application in a process, so `QmlEngine::new()`, which makes one, must not be called after this.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -169,7 +174,7 @@ impl Loop {
     /// ```
     ///
     /// # Errors
-    /// As `attach`, but for `NotFound`.
+    /// Those of `attach`, except `NotFound`.
     pub fn with_app(
         arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString>>,
     ) -> io::Result<Loop> {
@@ -177,7 +182,7 @@ impl Loop {
         Loop::attach()
     }
 
-    /// The way in for other threads.
+    /// Returns a handle by which other threads call closures and start tasks on this loop.
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -190,9 +195,11 @@ impl Loop {
         Handle(Arc::clone(&self.0.shared))
     }
 
-    /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
-    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once;
-    /// so it is, with a warning of Qt's, inside of another one: there [`block_on`](Loop::block_on) waits.
+    /// Runs Qt's event loop, and the tasks in it, until [`quit`] is called or Qt quits; returns the exit code.
+    ///
+    /// On the main thread this calls `QCoreApplication::exec()`, elsewhere `QThread::exec()`. It returns -1
+    /// at once if the Qt application was destroyed. Inside of another `exec()` Qt prints a warning, and it
+    /// returns -1, too: use [`block_on`](Loop::block_on) there.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -210,11 +217,15 @@ impl Loop {
         }
     }
 
-    /// Runs Qt's event loop until the future is done, and returns its result. The future need not be `'static`.
+    /// Runs Qt's event loop until the future completes, and returns its result. The future need not be
+    /// `'static`.
     ///
-    /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
-    /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in
-    /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
+    /// It may be called before `exec()`, in a slot, in a task, and inside of another `block_on`. Windows,
+    /// timers, sockets and the other tasks are served meanwhile. Nested calls return innermost first. The
+    /// call also waits while Qt quits.
+    ///
+    /// Use [`run`](Loop::run) for a whole program with windows: Qt reports the close of the last window
+    /// only in `exec()`, which `run` calls and `block_on` does not.
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -228,8 +239,8 @@ impl Loop {
     /// other executors.
     ///
     /// # Panics
-    /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what
-    /// comes of waiting so in many tasks: they `.await`.
+    /// The future panics. The loop is dropped, or the Qt application is destroyed, during the call. Or 64
+    /// calls are nested already: tasks should `.await` instead.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -340,7 +351,8 @@ impl Inner {
     }
 }
 
-/// Runs a future as a task on this thread's loop. It begins with the loop's next batch of jobs, never inside of this call.
+/// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first, never
+/// this call.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), qtloop::JoinError> {
@@ -367,8 +379,8 @@ where
     expect_current("spawn_local()").spawn(future)
 }
 
-/// As [`spawn_local`], for a task that ends with a Qt object: when that is destroyed, the task is aborted, and is not polled again. If it is
-/// gone already, the task does not begin.
+/// Runs a future as [`spawn_local`] does, until a Qt object is destroyed: then the task is aborted, and is
+/// not polled again. If the object is destroyed already, the task does not start.
 ///
 /// ```no_run
 /// use qtloop::{qt::Object, spawn_scoped, time};
@@ -393,9 +405,9 @@ where
     expect_current("spawn_scoped()").spawn_scoped(object, future)
 }
 
-/// As [`Loop::block_on`], with this thread's loop, for slots and tasks.
+/// Calls [`Loop::block_on`] of this thread's loop, for slots and tasks.
 ///
-/// Never use the `block_on` of another executor in their place: it freezes the window (see there).
+/// Never use the `block_on` of another executor instead: it freezes the window, see there.
 ///
 /// ```no_run
 /// // In a slot, which has to return the answer.
@@ -406,14 +418,17 @@ where
 /// ```
 ///
 /// # Panics
-/// As that, or this thread has no [`Loop`].
+/// As [`Loop::block_on`], or this thread has no [`Loop`].
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
 }
 
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again. If none runs, or a
-/// [`block_on`] alone, nothing happens, as with `QCoreApplication::exit`; for another thread's, `handle.invoke(|| quit(0))`.
+/// Ends the Qt event loops of this thread, and so [`Loop::exec`] and [`Loop::run`], with an exit code.
+///
+/// Tasks are not ended, and continue if an event loop runs again. Without [`exec`](Loop::exec), such as
+/// in [`block_on`] alone, the call has no effect, as `QCoreApplication::exit`. On another thread call
+/// `handle.invoke(|| quit(0))`.
 ///
 /// ```no_run
 /// qtloop::spawn_local(async {
@@ -429,7 +444,7 @@ pub fn quit(code: i32) {
     }
 }
 
-/// Lets the other tasks that are ready have their turn.
+/// Yields to the other tasks that are ready.
 ///
 /// ```no_run
 /// # async fn example(rows: Vec<u32>) {
@@ -451,9 +466,10 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Runs blocking work on a pool of threads, and waits for its result. Dropped before its end, the work goes on unseen.
+/// Runs blocking work on a pool of threads, and waits for its result.
 ///
-/// The pool is that of the crate `blocking`: it grows with the work, to 500 threads.
+/// If the future is dropped, the work continues and its result is lost. The pool is that of the crate
+/// `blocking`, which has at most 500 threads.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -463,7 +479,8 @@ pub async fn yield_now() {
 /// ```
 ///
 /// # Panics
-/// The work has panicked; so the result of `spawn_local(unblock(..))` is a [`JoinError`] that is a panic.
+/// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`] that
+/// [`is_panic`](JoinError::is_panic).
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     /// Its task would take the work back from the queue.
     struct Going<T>(Option<blocking::Task<T>>);

@@ -1,4 +1,4 @@
-//! `Loop::run` in a program with windows: what the close of the last one does.
+//! `Loop::run` in a program with windows: the close of the last window ends the run.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;

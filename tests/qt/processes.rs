@@ -57,7 +57,7 @@ fn shell(script: &str) -> Command {
     shell
 }
 
-/// Whether the system can tell of a process's end by a file descriptor. Old valgrinds cannot, nor other systems than Linux.
+/// Whether the system reports the end of a process by a file descriptor. Old valgrinds cannot, nor other systems than Linux.
 fn has_pidfds() -> bool {
     #[cfg(target_os = "linux")]
     let has = rustix::process::pidfd_open(getpid(), rustix::process::PidfdFlags::empty()).is_ok();

@@ -1,4 +1,4 @@
-//! `Loop::run`: what ends a run, and what it returns. Windows are in `tests/qml.rs`.
+//! `Loop::run`: the end of a run, and its result. Windows are in `tests/qml.rs`.
 
 use std::cell::Cell;
 use std::future::pending;

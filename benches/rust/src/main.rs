@@ -1,4 +1,4 @@
-//! Measures the Rust face of qtloop beside other loops, and prints tables of ratios: `make bench-rust`.
+//! Measures the Rust API of qtloop beside other loops, and prints tables of ratios: `make bench-rust`.
 
 mod measure;
 mod peers;
@@ -19,7 +19,7 @@ use probes::{Name, Question};
 use results::Results;
 use workloads::Workload;
 
-/// Measure the Rust face of qtloop beside other loops, and print tables of ratios.
+/// Measure the Rust API of qtloop beside other loops, and print tables of ratios.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
