@@ -8,6 +8,7 @@
 //! run inside that loop. A turn of tasks lasts at most two milliseconds if no single poll takes longer;
 //! then Qt processes its events.
 
+mod application;
 mod budget;
 mod cell;
 mod handle;
@@ -134,6 +135,7 @@ impl Loop {
                 "this thread has a loop already: one is enough, `Loop::handle()` shares it",
             ));
         }
+        application::watch();
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
         // A task costs less than a Python callback, so fewer of them are worth a wake-up.
@@ -207,11 +209,12 @@ impl Loop {
     /// let code = event_loop.exec();
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    #[track_caller]
     pub fn exec(&self) -> i32 {
         if !app::exists() {
             -1
         } else if app::is_main_thread() {
-            app::exec()
+            application::exec()
         } else {
             app::thread_exec()
         }
@@ -311,9 +314,7 @@ impl Inner {
             contain(|| job.end());
         }
         self.tasks.end();
-        for (_, nest) in self.nests.borrow().iter() {
-            nest.leave(0);
-        }
+        self.leave_all();
     }
 
     #[track_caller]

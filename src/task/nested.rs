@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{Inner, Shared, budget, unconstrained};
+use super::{Inner, Shared, application, budget, unconstrained};
 use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
@@ -59,7 +59,9 @@ impl Inner {
             if let Poll::Ready(result) = budget::lend(Time::NEVER, poll) {
                 return result;
             }
+            application::check();
             self.wait(&bell);
+            application::check();
             assert!(
                 self.driver.is_attached(),
                 "the `Loop` was dropped while block_on() waited in it: keep it until the end of `main`"
@@ -88,6 +90,13 @@ impl Inner {
         // What rings from here on is seen by the next wait, and what rang before by the next poll.
         bell.is_over.store(false, Ordering::Relaxed);
         bell.has_rung.swap(false, Ordering::AcqRel);
+    }
+
+    /// Exits the nested loops of all waits.
+    pub(super) fn leave_all(&self) {
+        for (_, nest) in self.nests.borrow().iter() {
+            nest.leave(0);
+        }
     }
 
     fn leave(&self, number: u64) {

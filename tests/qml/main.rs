@@ -4,6 +4,7 @@
 #![allow(clippy::useless_transmute)]
 
 mod access;
+mod engines;
 mod rows;
 mod values;
 mod windows;
@@ -346,7 +347,12 @@ fn main() -> ExitCode {
         }
     }
     if let Some(name) = std::env::var_os(access::CHILD) {
-        access::child(&name.to_string_lossy());
+        let name = name.to_string_lossy();
+        if name.starts_with("engine ") {
+            engines::child(&name);
+        } else {
+            access::child(&name);
+        }
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments {
@@ -374,6 +380,7 @@ fn main() -> ExitCode {
     let trials = [
         promises,
         access::tests(),
+        engines::tests(),
         rows::tests(),
         values::tests(),
         windows::tests(),

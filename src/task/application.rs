@@ -1,0 +1,72 @@
+//! What happens to the application object while this crate runs its event loop.
+//!
+//! Qt does not survive a second application, nor the destruction of the first one inside of
+//! `QCoreApplication::exec()`. A `QmlEngine` makes and destroys an application, so both are easy mistakes.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::current;
+use crate::qt::app::{self, Event};
+
+/// A second application was made.
+static IS_DOUBLED: AtomicBool = AtomicBool::new(false);
+
+/// [`exec`] runs.
+static RUNS: AtomicBool = AtomicBool::new(false);
+
+/// Watches the application object. Only the first call has an effect.
+pub(super) fn watch() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| app::watch(on_event));
+}
+
+/// Called on the application's thread, inside of its constructor or destructor.
+fn on_event(event: Event) {
+    match event {
+        Event::Doubled => {
+            IS_DOUBLED.store(true, Ordering::Relaxed);
+            if app::level() > 0 {
+                // Not by the application, which may be destroyed before the event loop runs again.
+                app::thread_exit(-1);
+            }
+            if let Some(inner) = current() {
+                inner.leave_all();
+            }
+        }
+        Event::Destroyed if RUNS.load(Ordering::Relaxed) && !IS_DOUBLED.load(Ordering::Relaxed) => {
+            eprintln!(
+                "qtloop: the Qt application, or the QML engine that has made it, was destroyed inside of \
+                 its event loop. Keep it in `main` until `run()` or `exec()` has returned."
+            );
+            // The event loop would use freed memory, and a destructor cannot be undone.
+            std::process::abort();
+        }
+        _ => {}
+    }
+}
+
+/// `QCoreApplication::exec()`.
+///
+/// # Panics
+/// A second application was made before or meanwhile.
+#[track_caller]
+pub(super) fn exec() -> i32 {
+    check();
+    let outer = RUNS.swap(true, Ordering::Relaxed);
+    let code = app::exec();
+    RUNS.store(outer, Ordering::Relaxed);
+    check();
+    code
+}
+
+/// # Panics
+/// A second application was made since the last call.
+#[track_caller]
+pub(super) fn check() {
+    assert!(
+        !IS_DOUBLED.swap(false, Ordering::Relaxed),
+        "a second Qt application, or a QML engine that makes one, was made: make it before `Loop::attach()`, \
+         and without `run()` or `Loop::with_app()`, which make a `QCoreApplication`"
+    );
+}
