@@ -85,8 +85,8 @@ impl Loop {
     /// [`Quit`]: the application quit before `main` completed.
     ///
     /// # Panics
-    /// `main` panics, or a Qt event loop runs on this thread already: in a slot or task use
-    /// [`block_on`](Loop::block_on).
+    /// `main` or its destructor panics, or a Qt event loop runs on this thread already: in a slot or task
+    /// use [`block_on`](Loop::block_on).
     #[track_caller]
     pub fn run<F>(&self, main: F) -> Result<F::Output, Quit>
     where
@@ -100,16 +100,13 @@ impl Loop {
         let inner = self.inner();
         let main = Main::new(main);
         let (polled, driver) = (Rc::clone(&main), Rc::clone(&inner.driver));
-        let mut task = inner.spawn(async move {
-            let _stop = StopOnDrop(driver);
-            poll_fn(|context| polled.poll(context)).await
-        });
+        let mut task =
+            inner.spawn(async move { poll_fn(|context| polled.poll(&driver, context)).await });
         inner.driver.begin_run(|| quit(0));
         let last_window = LastWindow::watch(inner, &main.polls);
         let code = self.exec();
         drop(last_window);
         inner.driver.end_run();
-        main.drop_future();
         let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
         match polled {
             Poll::Ready(Ok(result)) => Ok(result),
@@ -117,7 +114,9 @@ impl Loop {
                 std::panic::resume_unwind(error.into_panic())
             }
             Poll::Ready(Err(_)) | Poll::Pending => {
+                // First, because the destructor of `main` may panic.
                 task.abort();
+                main.drop_future();
                 Err(Quit { code })
             }
         }
@@ -158,15 +157,18 @@ impl<F: Future> Main<F> {
         })
     }
 
-    fn poll(&self, context: &mut Context<'_>) -> Poll<F::Output> {
+    /// Polls `main`, and stops the run if `main` completes or panics.
+    fn poll(&self, driver: &Driver<Job>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.polls.set(self.polls.get() + 1);
         // Taken out, so that no borrow is alive while it is polled: its poll may run a nested event loop.
         let Some(mut future) = self.future.take() else {
             return Poll::Pending;
         };
+        let mut stop = StopOnDrop(Some(driver));
         let result = future.as_mut().poll(context);
         if result.is_pending() {
             self.future.replace(Some(future));
+            stop.0 = None;
         }
         result
     }
@@ -177,12 +179,17 @@ impl<F: Future> Main<F> {
     }
 }
 
-/// Stops the run when `main` has completed or panicked.
-struct StopOnDrop(Rc<Driver<Job>>);
+/// Stops the run of a driver when it is dropped, also by a panic.
+///
+/// It lives for one poll. In the task it would live until the loop drops the aborted task, and stop
+/// the next run.
+struct StopOnDrop<'a>(Option<&'a Driver<Job>>);
 
-impl Drop for StopOnDrop {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.stop();
+        if let Some(driver) = self.0 {
+            driver.stop();
+        }
     }
 }
 

@@ -18,6 +18,8 @@ trials![
     run_drops_main_before_it_returns_when_the_application_quits,
     run_returns_the_exit_code_of_quit,
     run_can_be_repeated,
+    run_after_a_quit_lasts_until_its_own_main_completes,
+    run_after_a_main_whose_destructor_panics_lasts_until_its_own_main_completes,
     run_resumes_a_panic_of_main,
     run_inside_of_a_qt_loop_panics_with_the_cure,
     main_that_completes_ends_the_run_while_other_tasks_spin,
@@ -81,6 +83,48 @@ fn run_can_be_repeated() {
         assert!(result.is_err());
     }
     assert_eq!(event_loop.block_on(async { 4 }), 4);
+}
+
+fn run_after_a_quit_lasts_until_its_own_main_completes() {
+    let event_loop = attached();
+    for round in 0..3 {
+        let result = event_loop.run(async move {
+            quit(round);
+            pending::<()>().await;
+        });
+        assert_eq!(result.map_err(|quit| quit.code), Err(round));
+        let result = event_loop.run(async move {
+            time::sleep(Duration::from_millis(5)).await;
+            round
+        });
+        assert_eq!(result, Ok(round));
+    }
+}
+
+fn run_after_a_main_whose_destructor_panics_lasts_until_its_own_main_completes() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a destructor");
+        }
+    }
+
+    let event_loop = attached();
+    let run = || {
+        event_loop.run(async {
+            let _bomb = Bomb;
+            quit(0);
+            pending::<()>().await;
+        })
+    };
+    let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("the destructor panics");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"a destructor"));
+    let result = event_loop.run(async {
+        time::sleep(Duration::from_millis(5)).await;
+        5
+    });
+    assert_eq!(result, Ok(5));
 }
 
 fn run_resumes_a_panic_of_main() {
