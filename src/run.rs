@@ -27,8 +27,10 @@ const QUIT_GRACE: Duration = Duration::from_secs(5);
 /// an `Err` is printed and is failure. If the application quits first, `main` is dropped, and the
 /// code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
 ///
-/// A program with windows makes its Qt application first, such as by `QmlEngine::new()`. If there
-/// is none, this function makes a `QCoreApplication` with the arguments of the process.
+/// A program with windows makes its Qt application first, such as by `QmlEngine::new()`, and keeps it
+/// outside of `main`: if `main` drops the engine, the process ends with a message, because Qt cannot
+/// lose its application inside of its event loop. If there is no application, this function makes a
+/// `QCoreApplication` with the arguments of the process.
 ///
 /// ```no_run
 /// use std::process::ExitCode;

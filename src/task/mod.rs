@@ -100,6 +100,25 @@ pub(crate) struct Inner {
     /// Who waits in [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
+    /// See [`guard_application`].
+    _guard: Option<Ear>,
+}
+
+/// Ends the process with a message if the application is destroyed inside of its own event loop, such
+/// as by a task that drops a `QmlEngine`. Qt would use freed memory when the task returns to it.
+/// `None` on other threads than the application's.
+fn guard_application() -> Option<Ear> {
+    let application = Object::application()?;
+    let destroyed = application.signal("destroyed()")?;
+    Ear::new(&application, destroyed, |emission| {
+        if emission.is_none() && app::level() > 0 {
+            eprintln!(
+                "qtloop: the Qt application, or the QML engine that has made it, was destroyed inside of its \
+                 event loop. Keep it until the event loop has returned: do not move it into a task or `main`."
+            );
+            std::process::abort();
+        }
+    })
 }
 
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -142,6 +161,7 @@ impl Loop {
             tasks: Tasks::default(),
             nests: RefCell::default(),
             next_nest: Cell::new(0),
+            _guard: guard_application(),
         });
         let turning = Rc::downgrade(&inner);
         inner.driver.attach(

@@ -31,6 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         dropping_the_engine_that_owns_the_object_inside_of_with_ends_the_process,
         delete_later_in_a_qt_loop_inside_of_with_ends_the_process,
         replacing_the_object_inside_of_with_ends_the_process,
+        dropping_the_engine_inside_of_its_event_loop_ends_the_process,
         panic_inside_of_with_leaves_the_object_usable,
         object_destroyed_between_two_calls_of_with_is_an_error,
         another_object_may_be_destroyed_inside_of_with,
@@ -106,6 +107,17 @@ pub(crate) fn child(name: &str) {
                 });
             });
         }
+        "main that owns the engine" => {
+            let engine = QmlEngine::new();
+            let event_loop = Loop::attach().expect("a loop");
+            let _ = event_loop.run(async move { drop(engine) });
+        }
+        "task that owns the engine" => {
+            let engine = QmlEngine::new();
+            let event_loop = Loop::attach().expect("a loop");
+            qtloop::spawn_local(async move { drop(engine) });
+            event_loop.exec();
+        }
         "replace" => {
             let _ = this.with(|text| *text = Text::default());
         }
@@ -152,6 +164,10 @@ fn delete_later(object: *mut c_void) {
 
 /// Runs a function of `child`, and expects that the guard of `with` ends it.
 pub(crate) fn aborts(name: &str) {
+    aborts_with(name, ABORTED);
+}
+
+fn aborts_with(name: &str, message: &str) {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program)
         .env(CHILD, name)
@@ -161,7 +177,7 @@ pub(crate) fn aborts(name: &str) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
-    assert!(complaint.contains(ABORTED), "{said}{complaint}");
+    assert!(complaint.contains(message), "{said}{complaint}");
     // SIGABRT
     assert_eq!(output.status.signal(), Some(6), "{said}{complaint}");
     assert_eq!(said, "");
@@ -189,6 +205,12 @@ fn delete_later_in_a_qt_loop_inside_of_with_ends_the_process() {
 
 fn replacing_the_object_inside_of_with_ends_the_process() {
     aborts("replace");
+}
+
+fn dropping_the_engine_inside_of_its_event_loop_ends_the_process() {
+    for owner in ["main that owns the engine", "task that owns the engine"] {
+        aborts_with(owner, "was destroyed inside of its event loop");
+    }
 }
 
 fn panic_inside_of_with_leaves_the_object_usable() {
