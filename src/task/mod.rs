@@ -104,9 +104,9 @@ pub(crate) struct Inner {
     _guard: Option<Ear>,
 }
 
-/// Ends the process with a message if the application is destroyed inside of its own event loop, such
-/// as by a task that drops a `QmlEngine`. Qt would use freed memory when the task returns to it.
-/// `None` on other threads than the application's.
+/// Aborts the process if the application is destroyed inside of its event loop. A task that drops a
+/// `QmlEngine` does so, and Qt would use freed memory when the task returns. Returns `None` on other
+/// threads than the application's.
 fn guard_application() -> Option<Ear> {
     let application = Object::application()?;
     let destroyed = application.signal("destroyed()")?;
