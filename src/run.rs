@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::driver::Driver;
 use crate::qt::{Ear, Object, app};
-use crate::task::{Inner, Job, Loop, quit};
+use crate::task::{Inner, Job, Loop, application, current, quit};
 use crate::time::sleep;
 
 /// How long after the close of the last window `main` has to react to it.
@@ -27,12 +27,11 @@ const QUIT_GRACE: Duration = Duration::from_secs(5);
 /// an `Err` is printed and is failure. If the application quits first, `main` is dropped, and the
 /// code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
 ///
-/// If there is no Qt application, this function makes a `QCoreApplication` with the arguments of the
-/// process. That is for programs without windows: Qt has no second application in a process, so `main`
-/// must not call `QmlEngine::new()`. A program with windows uses [`Loop::run`].
-///
-/// If this function cannot make a loop, because this thread has one, it prints the error and returns
-/// failure.
+/// It runs on the loop of this thread. A program with windows makes its Qt application and a loop first,
+/// such as by `QmlEngine::new()` and [`Loop::attach`], and keeps the engine outside of `main`. If there is
+/// no loop, this function makes one, and a `QCoreApplication` if there is no application. That is for
+/// programs without windows: Qt has no second application in a process, so `main` must not call
+/// `QmlEngine::new()`.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -54,11 +53,14 @@ where
     F: Future + 'static,
     F::Output: Termination + 'static,
 {
-    let event_loop = match Loop::with_app(std::env::args_os()) {
-        Ok(event_loop) => event_loop,
-        Err(error) => return Err::<(), _>(error).report(),
+    let result = match current() {
+        Some(inner) => run_on(&inner, main),
+        None => match Loop::with_app(std::env::args_os()) {
+            Ok(event_loop) => event_loop.run(main),
+            Err(error) => return Err::<(), _>(error).report(),
+        },
     };
-    match event_loop.run(main) {
+    match result {
         Ok(result) => result.report(),
         // The operating system passes on the low eight bits of any code.
         Err(quit) => ExitCode::from(quit.code.to_le_bytes()[0]),
@@ -93,41 +95,49 @@ impl Loop {
     /// [`Quit`]: the application quit before `main` completed.
     ///
     /// # Panics
-    /// `main` panics, or a Qt event loop runs on this thread already: in a slot or task use
-    /// [`block_on`](Loop::block_on).
+    /// `main` or its destructor panics, or a Qt event loop runs on this thread already: in a slot or task
+    /// use [`block_on`](Loop::block_on).
     #[track_caller]
     pub fn run<F>(&self, main: F) -> Result<F::Output, Quit>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        assert!(
-            app::level() == 0,
-            "run() inside of a Qt event loop that runs already: use `block_on()` or `spawn_local()` there"
-        );
-        let inner = self.inner();
-        let main = Main::new(main);
-        let (polled, driver) = (Rc::clone(&main), Rc::clone(&inner.driver));
-        let mut task = inner.spawn(async move {
-            let _stop = StopOnDrop(driver);
-            poll_fn(|context| polled.poll(context)).await
-        });
-        inner.driver.begin_run(|| quit(0));
-        let last_window = LastWindow::watch(inner, &main.polls);
-        let code = self.exec();
-        drop(last_window);
-        inner.driver.end_run();
-        main.drop_future();
-        let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
-        match polled {
-            Poll::Ready(Ok(result)) => Ok(result),
-            Poll::Ready(Err(error)) if error.is_panic() => {
-                std::panic::resume_unwind(error.into_panic())
-            }
-            Poll::Ready(Err(_)) | Poll::Pending => {
-                task.abort();
-                Err(Quit { code })
-            }
+        run_on(self.inner(), main)
+    }
+}
+
+#[track_caller]
+fn run_on<F>(inner: &Rc<Inner>, main: F) -> Result<F::Output, Quit>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    assert!(
+        app::level() == 0,
+        "run() inside of a Qt event loop that runs already: use `block_on()` or `spawn_local()` there"
+    );
+    let main = Main::new(main);
+    let (polled, driver) = (Rc::clone(&main), Rc::clone(&inner.driver));
+    let mut task =
+        inner.spawn(async move { poll_fn(|context| polled.poll(&driver, context)).await });
+    inner.driver.begin_run(|| quit(0));
+    let last_window = LastWindow::watch(inner, &main.polls);
+    let code = application::exec();
+    drop(last_window);
+    inner.driver.end_run();
+    let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
+    match polled {
+        Poll::Ready(Ok(result)) => Ok(result),
+        Poll::Ready(Err(error)) if error.is_panic() => {
+            std::panic::resume_unwind(error.into_panic())
+        }
+        Poll::Ready(Err(_)) | Poll::Pending => {
+            // First, because the destructor of `main` may panic.
+            task.abort();
+            main.drop_future();
+            application::check();
+            Err(Quit { code })
         }
     }
 }
@@ -166,15 +176,18 @@ impl<F: Future> Main<F> {
         })
     }
 
-    fn poll(&self, context: &mut Context<'_>) -> Poll<F::Output> {
+    /// Polls `main`, and stops the run if `main` completes or panics.
+    fn poll(&self, driver: &Driver<Job>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.polls.set(self.polls.get() + 1);
         // Taken out, so that no borrow is alive while it is polled: its poll may run a nested event loop.
         let Some(mut future) = self.future.take() else {
             return Poll::Pending;
         };
+        let mut stop = StopOnDrop(Some(driver));
         let result = future.as_mut().poll(context);
         if result.is_pending() {
             self.future.replace(Some(future));
+            stop.0 = None;
         }
         result
     }
@@ -185,12 +198,17 @@ impl<F: Future> Main<F> {
     }
 }
 
-/// Stops the run when `main` has completed or panicked.
-struct StopOnDrop(Rc<Driver<Job>>);
+/// Stops the run of a driver when it is dropped, also by a panic.
+///
+/// It lives for one poll. In the task it would live until the loop drops the aborted task, and stop
+/// the next run.
+struct StopOnDrop<'a>(Option<&'a Driver<Job>>);
 
-impl Drop for StopOnDrop {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.stop();
+        if let Some(driver) = self.0 {
+            driver.stop();
+        }
     }
 }
 
@@ -232,23 +250,27 @@ impl LastWindow {
         app::forget_quit_soon();
         // Inside a turn a task closes the window itself, or has it open in a nested event loop.
         let is_inside_turn = inner.driver.depth() > 0;
-        inner.spawn(self.clone().decide(is_inside_turn, self.polls.get()));
+        let (this, polls) = (self.clone(), self.polls.get());
+        // When all slots that the close calls have returned, and before the next turn.
+        app::post(move || {
+            let Some(inner) = this.inner.upgrade() else {
+                return;
+            };
+            // Outside of a turn only Qt's slots queue jobs.
+            if is_inside_turn || inner.driver.queued_since_turn() > 0 {
+                inner.spawn(this.quit_unless_main_reacts(polls));
+            } else if !app::has_visible_window() {
+                app::quit();
+            }
+        });
     }
 
-    /// Quits at once if the close has woken no task, and after a while if `main` shows no window.
-    /// `polls` is how many times `main` had been polled before the close.
-    async fn decide(self, is_inside_turn: bool, polls: u64) {
-        let Some(inner) = self.inner.upgrade() else {
-            return;
-        };
-        // The jobs since the last turn are those that the close has queued. One of them is this task.
-        let has_woken = is_inside_turn || inner.driver.queued_since_turn() > 1;
-        drop(inner);
-        if has_woken {
-            sleep(REACTION).await;
-            if self.polls.get() != polls && !app::has_visible_window() {
-                sleep(QUIT_GRACE).await;
-            }
+    /// Quits if `main` is not polled soon, or shows no window in time. `polls` is how many times it had been
+    /// polled before the close.
+    async fn quit_unless_main_reacts(self, polls: u64) {
+        sleep(REACTION).await;
+        if self.polls.get() != polls && !app::has_visible_window() {
+            sleep(QUIT_GRACE).await;
         }
         if !app::has_visible_window() {
             app::quit();

@@ -1,6 +1,6 @@
 //! One-line questions to `QCoreApplication` and `QThread`, as `cpp!` closures.
 
-use std::ffi::{OsString, c_char, c_int};
+use std::ffi::{OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
@@ -18,6 +18,8 @@ cpp! {{
     #include <QtCore/QList>
     #include <QtCore/QThread>
     #include <QtCore/QVariant>
+
+    using QtloopPosted = void (*)(void*);
 
     // QThread::exec is protected; a member pointer taken by a subclass is the language's own way to it.
     struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
@@ -211,6 +213,27 @@ pub fn forget_quit_soon() {
                 auto forget = [app] { QCoreApplication::removePostedEvents(app, QEvent::Quit); };
                 QMetaObject::invokeMethod(app, forget, Qt::QueuedConnection);
             }
+        });
+    }
+}
+
+/// Calls a function on the application's thread when Qt next delivers posted events. It is dropped unused only if the
+/// application is destroyed before.
+pub fn post(work: impl FnOnce() + 'static) {
+    extern "C" fn call(work: *mut c_void) {
+        // SAFETY: made below, and called once.
+        let work = unsafe { Box::from_raw(work.cast::<Box<dyn FnOnce()>>()) };
+        // A panic must not unwind through Qt's frames.
+        contain(*work);
+    }
+    let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
+    let work: *mut c_void = Box::into_raw(work).cast();
+    let call: extern "C" fn(*mut c_void) = call;
+    // SAFETY: the pointer to the application is checked. This is its thread: the work is not `Send`.
+    unsafe {
+        cpp!([work as "void*", call as "QtloopPosted"] {
+            if (auto* app = QCoreApplication::instance())
+                QMetaObject::invokeMethod(app, [work, call] { call(work); }, Qt::QueuedConnection);
         });
     }
 }

@@ -14,6 +14,13 @@ use super::{Destroyed, Object};
 cpp! {{
     #include <vector>
 
+    // Whether only the owner of an object may call the method. QML hides the same two.
+    static inline bool qtloop_is_of_owner(int index, const QMetaMethod& method)
+    {
+        return index < QObject::staticMetaObject.methodCount()
+            && (method.name() == "destroyed" || method.name() == "deleteLater");
+    }
+
     // An object as a pointer that does not dangle, also if the value is kept.
     static inline void qtloop_keep(QMetaType type, QVariant* value)
     {
@@ -130,7 +137,9 @@ impl Object {
     /// `NotFound`: there is no such public method with this number of arguments; the message lists the
     /// methods, the nearest name first. `InvalidInput`: an argument does not convert, or the result can
     /// never be read as an `R`; the method is not called. `InvalidData`: the result does not convert; the
-    /// method was called. `NotConnected`: the object was destroyed.
+    /// method was called. `NotConnected`: the object was destroyed. `PermissionDenied`: `deleteLater` and
+    /// `destroyed` cannot be called, as in QML: the owner of the object, such as a `QObjectBox`, would use
+    /// it after it was freed.
     pub fn invoke<R: FromArgument>(
         &self,
         name: &str,
@@ -157,6 +166,8 @@ impl Object {
                     if (method.access() != QMetaMethod::Public || size_t(method.parameterCount()) != count
                         || (is_signature ? method.methodSignature() : method.name()) != wanted)
                         continue;
+                    if (qtloop_is_of_owner(index, method))
+                        return -2;
                     *known = true;
                     bool fits = true;
                     QVariant converted;
@@ -171,6 +182,13 @@ impl Object {
             })
         };
         let place = || format!("{}::{name}", self.class_name());
+        if index == -2 {
+            let message = format!(
+                "{} is for the owner of the object, which may be Rust code that still uses it",
+                place()
+            );
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
         if index < 0 && is_known {
             let message = format!(
                 "the arguments do not convert to the types of the parameters of {}",

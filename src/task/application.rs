@@ -46,24 +46,29 @@ fn on_event(event: Event) {
     }
 }
 
-/// `QCoreApplication::exec()`.
+/// Runs the event loop of this thread. Returns -1 if there is no application. Call [`check`] after it.
 ///
 /// # Panics
-/// A second application was made before or meanwhile.
+/// A second application was made before.
 #[track_caller]
-pub(super) fn exec() -> i32 {
+pub(crate) fn exec() -> i32 {
     check();
-    let outer = RUNS.swap(true, Ordering::Relaxed);
-    let code = app::exec();
-    RUNS.store(outer, Ordering::Relaxed);
-    check();
-    code
+    if !app::exists() {
+        -1
+    } else if app::is_main_thread() {
+        let outer = RUNS.swap(true, Ordering::Relaxed);
+        let code = app::exec();
+        RUNS.store(outer, Ordering::Relaxed);
+        code
+    } else {
+        app::thread_exec()
+    }
 }
 
 /// # Panics
 /// A second application was made since the last call.
 #[track_caller]
-pub(super) fn check() {
+pub(crate) fn check() {
     assert!(
         !IS_DOUBLED.swap(false, Ordering::Relaxed),
         "a second Qt application, or a QML engine that makes one, was made: make it before `Loop::attach()`, \

@@ -8,7 +8,7 @@
 //! run inside that loop. A turn of tasks lasts at most two milliseconds if no single poll takes longer;
 //! then Qt processes its events.
 
-mod application;
+pub(crate) mod application;
 mod budget;
 mod cell;
 mod handle;
@@ -203,21 +203,23 @@ impl Loop {
     /// at once if the Qt application was destroyed. Inside of another `exec()` Qt prints a warning, and it
     /// returns -1, too: use [`block_on`](Loop::block_on) there.
     ///
+    /// The process ends with a message if the application is destroyed inside of its event loop, as by the
+    /// drop of a `QmlEngine`.
+    ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
     /// qtloop::spawn_local(async { qtloop::quit(0) });
     /// let code = event_loop.exec();
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// # Panics
+    /// A second Qt application was made, such as by `QmlEngine::new()`.
     #[track_caller]
     pub fn exec(&self) -> i32 {
-        if !app::exists() {
-            -1
-        } else if app::is_main_thread() {
-            application::exec()
-        } else {
-            app::thread_exec()
-        }
+        let code = application::exec();
+        application::check();
+        code
     }
 
     /// Runs Qt's event loop until the future completes, and returns its result. The future need not be

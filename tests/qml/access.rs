@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -33,6 +34,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         panic_inside_of_with_leaves_the_object_usable,
         object_destroyed_between_two_calls_of_with_is_an_error,
         another_object_may_be_destroyed_inside_of_with,
+        destruction_of_an_object_cannot_be_feigned,
         destructor_of_a_field_finds_the_object_destroyed,
         destructor_of_an_object_that_qt_owns_finds_it_destroyed,
     ]
@@ -95,11 +97,10 @@ pub(crate) fn child(name: &str) {
         }
         "later" => {
             let event_loop = Loop::with_app(["test"]).expect("a loop");
-            let (this, _) = leaked();
+            let (this, object) = leaked();
             event_loop.block_on(async {
-                let object = this.object().expect("it lives");
                 let _ = this.with(|text| {
-                    object.invoke::<()>("deleteLater", ()).expect("a slot");
+                    delete_later(object);
                     task::block_on(time::sleep(Duration::from_millis(20)));
                     println!("{}", text.text);
                 });
@@ -137,6 +138,16 @@ fn set_parent(object: *mut c_void, parent: *mut c_void) {
     }
     // SAFETY: both are alive.
     unsafe { set_parent(object, parent) }
+}
+
+#[allow(unsafe_code)]
+fn delete_later(object: *mut c_void) {
+    unsafe extern "C" {
+        #[link_name = "_ZN7QObject11deleteLaterEv"]
+        fn delete_later(object: *mut c_void);
+    }
+    // SAFETY: alive, and owned by Qt.
+    unsafe { delete_later(object) }
 }
 
 /// Runs a function of `child`, and expects that the guard of `with` ends it.
@@ -245,6 +256,17 @@ fn destructor_of_a_field_finds_the_object_destroyed() {
     assert_eq!(found.get(), Some(AccessError::Destroyed));
 }
 
+fn destruction_of_an_object_cannot_be_feigned() {
+    let _world = World::new();
+    let (_slot, this) = text();
+    for name in ["destroyed", "deleteLater"] {
+        // A feigned signal would switch the guard of `with` off.
+        let error = this.emit(name, ()).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+    assert!(this.with(|_| ()).is_ok());
+}
+
 fn destructor_of_an_object_that_qt_owns_finds_it_destroyed() {
     let world = World::new();
     let found = Rc::new(Cell::new(None));
@@ -258,7 +280,7 @@ fn destructor_of_an_object_that_qt_owns_finds_it_destroyed() {
     let look = Look(Rc::clone(&found), RefCell::new(Some(this.clone())));
     this.with(|watched| watched.look = Some(look))
         .expect("it lives");
-    object.invoke::<()>("deleteLater", ()).expect("a slot");
+    delete_later(pointer);
     let wait = async {
         while object.is_alive() {
             time::sleep(Duration::from_millis(1)).await;

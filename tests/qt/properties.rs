@@ -21,6 +21,7 @@ trials![
     method_that_cannot_return_the_type_is_not_called,
     signal_is_emitted_by_its_name,
     object_is_passed_to_a_method,
+    destruction_of_an_object_cannot_be_invoked_or_feigned,
     property_stream_begins_with_the_current_value,
     property_stream_skips_to_the_newest_value,
     property_stream_ends_with_its_object,
@@ -185,6 +186,20 @@ fn object_is_passed_to_a_method() {
     let arguments = run(async { Ok(mapped.await?) });
     let object = arguments.get::<Object>(0).expect("it lives");
     assert_eq!(object.as_ptr(), argument.as_ptr());
+}
+
+fn destruction_of_an_object_cannot_be_invoked_or_feigned() {
+    let object = Owned::new();
+    let mut names = signal::stream(&object, "objectNameChanged").expect("a signal");
+    for name in ["deleteLater", "destroyed", "destroyed()", "deleteLater()"] {
+        let error = object.invoke::<()>(name, ()).expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+    let error = object.invoke::<()>("destroyed", (&*object,));
+    let error = error.expect_err("a signal of QObject");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    object.set_name("alive");
+    assert!(names.try_next().is_some());
 }
 
 fn property_stream_begins_with_the_current_value() {

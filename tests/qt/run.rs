@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ trials![
     run_drops_main_before_it_returns_when_the_application_quits,
     run_returns_the_exit_code_of_quit,
     run_can_be_repeated,
+    run_after_a_quit_lasts_until_its_own_main_completes,
+    run_after_a_main_whose_destructor_panics_lasts_until_its_own_main_completes,
     run_resumes_a_panic_of_main,
     run_inside_of_a_qt_loop_panics_with_the_cure,
     main_that_completes_ends_the_run_while_other_tasks_spin,
@@ -25,6 +28,7 @@ trials![
     main_that_completes_inside_block_on_ends_the_run,
     about_to_quit_is_emitted_at_the_end_of_a_run,
     run_works_on_a_thread_without_the_application,
+    run_function_uses_the_loop_of_its_thread,
 ];
 
 /// Sets a flag when it is dropped.
@@ -81,6 +85,48 @@ fn run_can_be_repeated() {
         assert!(result.is_err());
     }
     assert_eq!(event_loop.block_on(async { 4 }), 4);
+}
+
+fn run_after_a_quit_lasts_until_its_own_main_completes() {
+    let event_loop = attached();
+    for round in 0..3 {
+        let result = event_loop.run(async move {
+            quit(round);
+            pending::<()>().await;
+        });
+        assert_eq!(result.map_err(|quit| quit.code), Err(round));
+        let result = event_loop.run(async move {
+            time::sleep(Duration::from_millis(5)).await;
+            round
+        });
+        assert_eq!(result, Ok(round));
+    }
+}
+
+fn run_after_a_main_whose_destructor_panics_lasts_until_its_own_main_completes() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a destructor");
+        }
+    }
+
+    let event_loop = attached();
+    let run = || {
+        event_loop.run(async {
+            let _bomb = Bomb;
+            quit(0);
+            pending::<()>().await;
+        })
+    };
+    let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("the destructor panics");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"a destructor"));
+    let result = event_loop.run(async {
+        time::sleep(Duration::from_millis(5)).await;
+        5
+    });
+    assert_eq!(result, Ok(5));
 }
 
 fn run_resumes_a_panic_of_main() {
@@ -166,4 +212,16 @@ fn run_works_on_a_thread_without_the_application() {
         (completed, quitted.map_err(|quit| quit.code))
     });
     assert_eq!(thread.join().expect("no panic"), (Ok(3), Err(4)));
+}
+
+fn run_function_uses_the_loop_of_its_thread() {
+    let _event_loop = attached();
+    let task = spawn_local(async { 5 });
+    let code = qtloop::run(async move { ExitCode::from(task.await.expect("no panic")) });
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(5)));
+    let code = qtloop::run(async {
+        quit(6);
+        pending::<()>().await;
+    });
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(6)));
 }
