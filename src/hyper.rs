@@ -1,11 +1,12 @@
-//! [`hyper`] on the loop: its runtime traits, for a stream by [`Io`], for tasks by [`Executor`], for time by [`Timer`].
+//! [`hyper`] on the loop, by implementations of its runtime traits: [`Io`] for streams,
+//! [`Executor`] for tasks and [`Timer`] for time.
 //!
-//! A client and a server are tasks like any others, and their futures need not be `Send`: a handler may hold widgets and `Rc`s. Which HTTP
-//! versions there are, is said by hyper's own features.
+//! Clients and servers are ordinary tasks, and their futures need not be `Send`: a handler may hold
+//! widgets and `Rc`s. hyper's own features select the HTTP versions.
 //!
-//! TLS goes in between, as any stream of futures-io may: with the crate `futures-rustls` and a `TlsConnector` of it,
-//! `Io::new(connector.connect(name, stream).await?)`, where the name is the host's, as in `ServerName::try_from("example.org")?`. The
-//! example `fetch` does so.
+//! For TLS, wrap the stream with any TLS stream that implements futures-io. With the crate
+//! `futures-rustls`, pass `connector.connect(name, stream).await?` to [`Io::new`], where `name` is
+//! the host's name, as in `ServerName::try_from("example.org")?`. The example `fetch` does so.
 //!
 //! A client:
 //!
@@ -17,7 +18,7 @@
 //!
 //! let stream = TcpStream::connect("localhost:8000").await?;
 //! let (mut sender, connection) = http1::handshake(Io::new(stream)).await?;
-//! spawn_local(connection); // it goes on by itself, until the sender is dropped
+//! spawn_local(connection); // runs until the sender is dropped
 //! let request = Request::get("/").header("host", "localhost").body(Empty::<Bytes>::new())?;
 //! let response = sender.send_request(request).await?;
 //! println!("{} {:?}", response.status(), response.collect().await?.to_bytes());
@@ -43,7 +44,7 @@
 //! loop {
 //!     let (stream, _) = listener.accept().await?;
 //!     let mut server = http1::Builder::new();
-//!     server.timer(Timer); // so that a client which does not finish its head is left after a while
+//!     server.timer(Timer); // so that a client that does not finish its head is disconnected
 //!     spawn_local(server.serve_connection(Io::new(stream), service_fn(hello)));
 //! }
 //! # }
@@ -63,10 +64,11 @@ use crate::task::expect_current;
 use crate::time::{self, Sleep};
 
 pin_project! {
-    /// A stream of futures-io, of whatever crate, as hyper wants it. Send and Sync as the stream is.
+    /// A wrapper that implements hyper's traits for any futures-io stream. It is `Send` and `Sync`
+    /// if the stream is.
     ///
-    /// Bytes are read into hyper's own buffer. Several pieces are handed on together, by the stream's `poll_write_vectored`: one that
-    /// has none of its own writes the first.
+    /// Bytes are read into hyper's own buffer. Several buffers are written by one call of the
+    /// stream's `poll_write_vectored`; a stream that does not implement it writes the first one.
     #[derive(Clone, Copy, Debug, Default)]
     pub struct Io<T> {
         #[pin]
@@ -80,24 +82,24 @@ impl<T> Io<T> {
         Io { stream }
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub const fn get_ref(&self) -> &T {
         &self.stream
     }
 
-    /// The stream. What is read or written here, hyper does not know of.
+    /// Returns the stream. hyper does not see what is read or written directly.
     pub const fn get_mut(&mut self) -> &mut T {
         &mut self.stream
     }
 
-    /// Gives the stream back, such as after an upgrade.
+    /// Returns the stream, for example after an upgrade.
     pub fn into_inner(self) -> T {
         self.stream
     }
 }
 
 impl<T: AsyncRead> rt::Read for Io<T> {
-    #[allow(unsafe_code)] // hyper has no safe way to say how much was read
+    #[allow(unsafe_code)] // hyper has no safe way to report how much was read
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -107,7 +109,7 @@ impl<T: AsyncRead> rt::Read for Io<T> {
         let length = room.len();
         let count = ready!(self.project().stream.poll_read(context, room))?;
         assert!(count <= length, "a stream has read more than it was to");
-        // SAFETY: all of the room was initialised above, and this is no more.
+        // SAFETY: all of `room` was initialised above, and `count` is not larger.
         unsafe { buffer.advance(count) };
         Poll::Ready(Ok(()))
     }
@@ -143,12 +145,12 @@ impl<T: AsyncWrite> rt::Write for Io<T> {
     }
 }
 
-/// Runs what hyper wants to run beside, as tasks of this thread's loop; they need not be `Send`.
+/// Spawns hyper's background futures as tasks of this thread's loop; they need not be `Send`.
 ///
 /// ```no_run
 /// use hyper::rt::Executor as _;
 ///
-/// // As hyper's HTTP/2 does: `http2::handshake(Executor, io)`.
+/// // hyper's HTTP/2 calls it: `http2::handshake(Executor, io)`.
 /// qtloop::hyper::Executor.execute(async { println!("a task") });
 /// ```
 ///
@@ -166,7 +168,7 @@ where
     }
 }
 
-/// hyper's timeouts, by [`time::Sleep`] on the loop of the thread that begins to wait.
+/// Timers for hyper's timeouts, by [`time::Sleep`] on the loop of the thread that creates them.
 ///
 /// ```no_run
 /// let mut server = hyper::server::conn::http1::Builder::new();
@@ -187,7 +189,7 @@ impl rt::Timer for Timer {
         Box::pin(Sleep::until("hyper's `Timer`", time::moment(deadline)))
     }
 
-    /// In place, without a box anew.
+    /// Resets in place, without a new box.
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(mut own) => own.reset(deadline),
