@@ -1,11 +1,13 @@
-//! Tasks: futures that run on the thread of a Qt loop, inside it.
+//! Tasks: futures that run on the thread of a Qt event loop, inside that loop.
 //!
-//! A [`Loop`] is attached to the Qt event loop of its thread; while any code runs that, tasks run. [`spawn_local`] begins
-//! one, a [`Handle`] does so from other threads, a [`JoinHandle`] waits for its end. Nothing here is `Send` but what has to be: a
-//! task may hold widgets, `Rc`s and `RefCell`s.
+//! A [`Loop`] is attached to the Qt event loop of its thread; tasks run whenever that processes
+//! events, including in nested event loops. [`spawn_local`] starts a task on this thread, a
+//! [`Handle`] from other threads, and a [`JoinHandle`] awaits it. Only types that are used across
+//! threads are `Send`, so a task may hold widgets, `Rc`s and `RefCell`s.
 //!
-//! A task that opens a modal dialog, or runs any other Qt loop, holds up itself alone: the others go on inside of that loop.
-//! A turn of tasks lasts two milliseconds at the most, if no single poll takes longer; then Qt has its turn.
+//! A task that opens a modal dialog, or runs any other Qt event loop, blocks only itself: the other
+//! tasks run inside that loop. A turn of tasks lasts at most two milliseconds, unless a single poll
+//! takes longer; then Qt processes its own events.
 
 mod budget;
 mod cell;
@@ -50,18 +52,18 @@ thread_local! {
     static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
 }
 
-/// The loop of this thread.
+/// Returns the loop of this thread.
 pub(crate) fn current() -> Option<Rc<Inner>> {
-    // At the end of the thread there is none.
+    // The thread-local value may be destroyed already: then there is no loop.
     CURRENT
         .try_with(|current| current.borrow().upgrade())
         .ok()?
 }
 
-/// The loop of this thread, for what cannot do without.
+/// Returns the loop of this thread, for a function that needs one.
 ///
 /// # Panics
-/// There is none.
+/// This thread has no loop.
 #[track_caller]
 pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
     match current() {
@@ -73,9 +75,9 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
     }
 }
 
-/// An event loop for tasks, inside this thread's Qt event loop. There is one per thread at the most.
+/// An event loop for tasks, inside this thread's Qt event loop. A thread has at most one.
 ///
-/// To drop it ends all its tasks: their futures are dropped, here, on its thread.
+/// Dropping it cancels all its tasks: it drops their futures on this thread.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -92,12 +94,12 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 #[must_use = "dropped, it ends all its tasks at once"]
 pub struct Loop(Rc<Inner>);
 
-/// A loop, for those inside of it.
+/// The shared state of a loop, for its own thread.
 pub(crate) struct Inner {
     pub(crate) driver: Rc<Driver<Job>>,
     shared: Arc<Shared>,
     tasks: Tasks,
-    /// Who waits in [`Loop::block_on`], by number.
+    /// The nested event loops of [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
 }
@@ -105,11 +107,12 @@ pub(crate) struct Inner {
 const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl Loop {
-    /// A loop inside the Qt event loop of this thread, which somebody else runs, or will. A Qt application must exist:
-    /// that of a C++ program, of `cxx-qt`, of `qmetaobject`.
+    /// Makes a loop inside the Qt event loop of this thread, which the program runs before or after
+    /// this call. A Qt application must exist: that of a C++ program, of `cxx-qt` or of
+    /// `qmetaobject`.
     ///
     /// ```no_run
-    /// // Where a Qt application is: after `QmlEngine::new()`, or in what C++ calls.
+    /// // Where a Qt application exists: after `QmlEngine::new()`, or in a function that C++ calls.
     /// let event_loop = qtloop::Loop::attach()?;
     /// qtloop::spawn_local(async { println!("inside of its loop") });
     /// # drop(event_loop);
@@ -117,8 +120,8 @@ impl Loop {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Or the operating system has no
-    /// descriptor left.
+    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Otherwise
+    /// the operating system has no descriptor left.
     pub fn attach() -> io::Result<Loop> {
         if !app::exists() {
             return Err(io::Error::new(
@@ -158,9 +161,10 @@ impl Loop {
         Ok(Loop(inner))
     }
 
-    /// As [`attach`](Loop::attach), with a `QCoreApplication` of our own if there is none. It lives as long as the process, and is told
-    /// these arguments, the program's name first: `std::env::args_os()`. It is for programs without windows: Qt does not survive a second
-    /// application, and `QmlEngine::new()` makes one.
+    /// Makes a loop like [`attach`](Loop::attach), and a `QCoreApplication` if there is no
+    /// application. The application lives as long as the process, and gets these arguments, the
+    /// program's name first, such as `std::env::args_os()`. This is for programs without windows:
+    /// Qt does not support a second application, and `QmlEngine::new()` makes one.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -169,7 +173,7 @@ impl Loop {
     /// ```
     ///
     /// # Errors
-    /// As `attach`, but for `NotFound`.
+    /// The errors of `attach`, except `NotFound`.
     pub fn with_app(
         arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString>>,
     ) -> io::Result<Loop> {
@@ -177,7 +181,7 @@ impl Loop {
         Loop::attach()
     }
 
-    /// The way in for other threads.
+    /// Returns a handle to this loop for other threads.
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -190,9 +194,10 @@ impl Loop {
         Handle(Arc::clone(&self.0.shared))
     }
 
-    /// Runs Qt's event loop, and the tasks in it, until [`quit`], or until Qt quits; returns the exit code.
-    /// On the main thread this is `QCoreApplication::exec()`, elsewhere `QThread::exec()`. If the Qt application has gone, it is -1, at once;
-    /// so it is, with a warning of Qt's, inside of another one: there [`block_on`](Loop::block_on) waits.
+    /// Runs Qt's event loop, and the tasks in it, until [`quit`] is called or Qt quits; returns the
+    /// exit code. On the main thread this is `QCoreApplication::exec()`, elsewhere
+    /// `QThread::exec()`. Returns -1 at once if the Qt application was destroyed, and, with a
+    /// warning from Qt, inside another `exec()`: there, [`block_on`](Loop::block_on) waits.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -210,11 +215,13 @@ impl Loop {
         }
     }
 
-    /// Runs Qt's event loop until the future is done, and returns its result. The future need not be `'static`.
+    /// Runs Qt's event loop until the future completes, and returns its result. The future need not
+    /// be `'static`.
     ///
-    /// It may be called anywhere: before `exec()`, in a slot, in a task, inside of another `block_on`; windows, timers, sockets and the
-    /// other tasks go on meanwhile. A program with windows has [`exec`](Loop::exec) further out: Qt tells of the last window's end only in
-    /// that. Who is further out can go on only when who is further in has ended. It goes on also while Qt quits.
+    /// It may be called anywhere: before `exec()`, in a slot, in a task, inside another `block_on`.
+    /// Windows, timers, sockets and the other tasks continue during the wait, also while Qt quits.
+    /// Nested calls return innermost first. In a program with windows, call this inside
+    /// [`exec`](Loop::exec): Qt emits `lastWindowClosed` only there.
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -222,14 +229,16 @@ impl Loop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
-    /// In a task or a slot, never wait by `block_on` of *another* executor, such as `futures_lite`'s, `pollster`'s or tokio's: it
-    /// blocks the thread without running Qt. If the future waits for a timer, a socket or a task of this loop, the window freezes
-    /// for ever, without an error. In a task write `.await`, in a slot call this function. A thread that has no loop may use the
-    /// other executors.
+    /// In a task or a slot, never wait by `block_on` of *another* executor, such as
+    /// `futures_lite`'s, `pollster`'s or tokio's: it blocks the thread without running Qt. If the
+    /// future waits for a timer, a socket or a task of this loop, the window freezes for ever,
+    /// without an error. In a task write `.await`, in a slot call this function. A thread that has
+    /// no loop may use the other executors.
     ///
     /// # Panics
-    /// The future does; the loop or the Qt application goes meanwhile; or this is to wait inside of 64 others that wait, which is what
-    /// comes of waiting so in many tasks: they `.await`.
+    /// The future panics. The loop or the Qt application is dropped during the wait. Or 64
+    /// `block_on` calls are nested on this thread, which happens when many tasks call it: a task
+    /// should use `.await`.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -238,12 +247,13 @@ impl Loop {
         &self.0
     }
 
-    /// Sets how long a turn of tasks may keep Qt waiting. The default is 2 ms.
+    /// Sets how long a turn of tasks may delay Qt's own events. The default is 2 ms.
     pub fn set_turn_budget(&self, budget: std::time::Duration) {
         self.0.driver.set_budget(budget);
     }
 
-    /// Sets how long a busy loop waits for the next request before the thread goes back to Qt. The default is 0.1 ms; zero is never.
+    /// Sets how long a busy loop waits for the next request before the thread returns to Qt. The
+    /// default is 0.1 ms; zero disables the wait.
     pub fn set_linger(&self, linger: std::time::Duration) {
         self.0.driver.set_linger(linger);
     }
@@ -251,7 +261,7 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        // What is dropped from here on finds no loop any more.
+        // From now on, destructors find no loop on this thread.
         let _ = CURRENT.try_with(|current| current.replace(Weak::new()));
         self.0.driver.detach();
         self.0.end();
@@ -292,10 +302,11 @@ impl Inner {
         }
     }
 
-    /// The loop is gone, and what waits in it with it.
+    /// Closes the loop: cancels its tasks and ends all waits.
     fn end(&self) {
         self.shared.end();
-        // Those elsewhere come first: a task's destructor may wait for one of them. What they send from here on is handed back.
+        // Notify waiters on other threads first: a task's destructor may wait for one of them. From
+        // now on, jobs that they send are handed back.
         for job in self.driver.drain() {
             contain(|| job.end());
         }
@@ -340,7 +351,8 @@ impl Inner {
     }
 }
 
-/// Runs a future as a task on this thread's loop. It begins with the loop's next batch of jobs, never inside of this call.
+/// Runs a future as a task on this thread's loop. The first poll is in the loop's next batch of
+/// jobs, never inside this call.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), qtloop::JoinError> {
@@ -367,8 +379,8 @@ where
     expect_current("spawn_local()").spawn(future)
 }
 
-/// As [`spawn_local`], for a task that ends with a Qt object: when that is destroyed, the task is aborted, and is not polled again. If it is
-/// gone already, the task does not begin.
+/// Runs a future as [`spawn_local`] does, and aborts the task when a Qt object is destroyed; the
+/// task is not polled after that. If the object was destroyed already, the task never begins.
 ///
 /// ```no_run
 /// use qtloop::{qt::Object, spawn_scoped, time};
@@ -393,12 +405,13 @@ where
     expect_current("spawn_scoped()").spawn_scoped(object, future)
 }
 
-/// As [`Loop::block_on`], with this thread's loop, for slots and tasks.
+/// Runs Qt's event loop until the future completes, as [`Loop::block_on`] does, with this thread's
+/// loop; for slots and tasks.
 ///
-/// Never use the `block_on` of another executor in their place: it freezes the window (see there).
+/// Never use the `block_on` of another executor instead: it freezes the window (see there).
 ///
 /// ```no_run
-/// // In a slot, which has to return the answer.
+/// // A slot that must return the answer.
 /// fn size_of_page() -> std::io::Result<usize> {
 ///     let reading = qtloop::task::unblock(|| std::fs::read("page.html"));
 ///     Ok(qtloop::block_on(reading)?.len())
@@ -406,14 +419,16 @@ where
 /// ```
 ///
 /// # Panics
-/// As that, or this thread has no [`Loop`].
+/// The panics of [`Loop::block_on`]; or this thread has no [`Loop`].
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
 }
 
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`], with an exit code. Tasks stay, and go on if it runs again. If none runs, or a
-/// [`block_on`] alone, nothing happens, as with `QCoreApplication::exit`; for another thread's, `handle.invoke(|| quit(0))`.
+/// Exits the Qt event loops of this thread, including [`Loop::exec`], with an exit code. Tasks are
+/// kept, and continue if `exec` runs again. Like `QCoreApplication::exit`, it does nothing if no Qt
+/// loop runs, or only a [`block_on`]. For the loop of another thread, use `handle.invoke(||
+/// quit(0))`.
 ///
 /// ```no_run
 /// qtloop::spawn_local(async {
@@ -429,7 +444,7 @@ pub fn quit(code: i32) {
     }
 }
 
-/// Lets the other tasks that are ready have their turn.
+/// Yields to the other tasks that are ready.
 ///
 /// ```no_run
 /// # async fn example(rows: Vec<u32>) {
@@ -451,9 +466,10 @@ pub async fn yield_now() {
     .await;
 }
 
-/// Runs blocking work on a pool of threads, and waits for its result. Dropped before its end, the work goes on unseen.
+/// Runs blocking work on a thread pool, and waits for its result. If this future is dropped, the
+/// work continues, and its result is lost.
 ///
-/// The pool is that of the crate `blocking`: it grows with the work, to 500 threads.
+/// The pool is that of the crate `blocking`, and has up to 500 threads.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -463,9 +479,11 @@ pub async fn yield_now() {
 /// ```
 ///
 /// # Panics
-/// The work has panicked; so the result of `spawn_local(unblock(..))` is a [`JoinError`] that is a panic.
+/// The work panicked. So the result of `spawn_local(unblock(..))` is then a [`JoinError`] with that
+/// panic.
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    /// Its task would take the work back from the queue.
+    /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
+    /// queue.
     struct Going<T>(Option<blocking::Task<T>>);
 
     impl<T> Drop for Going<T> {
