@@ -1,4 +1,4 @@
-//! `Loop::run`: what ends a run, and what it returns. Windows are in `tests/qml.rs`.
+//! Tests of `Loop::run`: how a run ends, and its result. Windows are in `tests/qml`.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -19,10 +19,10 @@ trials![
     run_returns_the_exit_code_of_quit,
     run_can_be_repeated,
     run_resumes_a_panic_of_main,
-    run_inside_of_a_qt_loop_panics_with_the_cure,
-    main_that_completes_ends_the_run_while_other_tasks_spin,
-    other_tasks_go_on_in_the_next_run,
-    main_that_completes_inside_block_on_ends_the_run,
+    run_inside_a_qt_loop_panics_with_a_hint,
+    completed_main_ends_the_run_while_other_tasks_spin,
+    other_tasks_continue_in_the_next_run,
+    main_completed_inside_block_on_ends_the_run,
     about_to_quit_is_emitted_at_the_end_of_a_run,
     run_works_on_a_thread_without_the_application,
 ];
@@ -91,7 +91,7 @@ fn run_resumes_a_panic_of_main() {
     assert_eq!(event_loop.run(async { "runs again" }), Ok("runs again"));
 }
 
-fn run_inside_of_a_qt_loop_panics_with_the_cure() {
+fn run_inside_a_qt_loop_panics_with_a_hint() {
     let event_loop = Rc::new(attached());
     let inner = Rc::clone(&event_loop);
     let result = event_loop.run(async move {
@@ -103,7 +103,7 @@ fn run_inside_of_a_qt_loop_panics_with_the_cure() {
     assert!(message.contains("block_on"), "{message}");
 }
 
-fn main_that_completes_ends_the_run_while_other_tasks_spin() {
+fn completed_main_ends_the_run_while_other_tasks_spin() {
     let event_loop = attached();
     let spinning = spawn_local(async {
         loop {
@@ -118,7 +118,7 @@ fn main_that_completes_ends_the_run_while_other_tasks_spin() {
     assert!(!spinning.is_finished());
 }
 
-fn other_tasks_go_on_in_the_next_run() {
+fn other_tasks_continue_in_the_next_run() {
     let event_loop = attached();
     let task = spawn_local(async {
         time::sleep(Duration::from_millis(2)).await;
@@ -129,7 +129,7 @@ fn other_tasks_go_on_in_the_next_run() {
     assert_eq!(result.expect("no panic"), "of the task");
 }
 
-fn main_that_completes_inside_block_on_ends_the_run() {
+fn main_completed_inside_block_on_ends_the_run() {
     let event_loop = attached();
     let waits = spawn_local(async {
         block_on(time::sleep(Duration::from_millis(5)));
