@@ -191,7 +191,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Reads a body, and compares it, each piece as it comes.
+    /// Reads a body, and compares each piece when it arrives.
     pub(crate) async fn all_of(mut self, mut body: Incoming) -> io::Result<()> {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(io::Error::other)?;
