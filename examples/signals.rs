@@ -1,4 +1,5 @@
-//! Signals as futures and streams: one of a Qt object, one of the system, and the last one of the application.
+//! Signals as futures and streams: of a Qt object, of the system, and the last one of the
+//! application.
 //!
 //!     cargo run --example signals
 
@@ -22,7 +23,7 @@ async fn names() -> Result<(), Box<dyn Error>> {
             object.set_name(name);
             task::yield_now().await;
         }
-        // Here the object ends, and with it the stream.
+        // The object is destroyed here, which ends the stream.
     });
     while let Some((name,)) = names.next().await {
         println!("it is called {name} now");
@@ -30,7 +31,7 @@ async fn names() -> Result<(), Box<dyn Error>> {
     Ok(renaming.await?)
 }
 
-/// The same for what other processes, and terminals, have to say.
+/// The same for signals from other processes and terminals.
 async fn hang_up() -> Result<(), Box<dyn Error>> {
     let mut hang_ups = signal::unix(SignalKind::hangup())?;
     kill_process(getpid(), Signal::HUP)?;
@@ -51,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         qtloop::quit(0);
     });
     event_loop.exec();
-    // A future that was made before remembers what it has heard.
+    // A future that was made before keeps the signal that it has received.
     event_loop.block_on(goodbye)?;
     println!("the application is about to quit");
     Ok(())
