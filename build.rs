@@ -1,9 +1,9 @@
-//! Asks qmake where Qt is, compiles `cpp/` and the `cpp!` closures, and links QtCore and nothing else.
+//! Finds Qt with qmake, compiles `cpp/` and the `cpp!` closures, and links QtCore only.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
 
-/// What `qmake -query` knows and we need.
+/// The properties of `qmake -query` that the build needs.
 struct Qt {
     headers: PathBuf,
     libs: PathBuf,
@@ -53,7 +53,7 @@ fn main() {
     }
     println!("cargo:rustc-check-cfg=cfg(no_qt)");
     if std::env::var_os("DOCS_RS").is_some() {
-        // docs.rs has no Qt: there is something to read, and nothing to run.
+        // docs.rs has no Qt: build the documentation only.
         println!("cargo:rustc-cfg=no_qt");
         return;
     }

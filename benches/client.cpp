@@ -1,6 +1,8 @@
-// Ask an echo server as fast as the kernel lets us, and print the number of requests, the seconds and the CPU seconds:
+// Sends requests to an echo server as fast as possible, and prints the number of requests, the
+// seconds and the CPU seconds:
 //     client tcp HOST PORT | udp HOST PORT | unix PATH -   SIZE CONNECTIONS SECONDS
-// One request is open on each connection at any time. Epoll says which is answered; the sockets block.
+// One request is open on each connection at any time. epoll reports the answered ones; the sockets
+// block.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -64,7 +66,7 @@ static void request(int descriptor, const std::vector<char>& message)
     }
 }
 
-// How many bytes of an answer have come.
+// The number of bytes of an answer received so far.
 static size_t receive(int descriptor)
 {
     // On a page: the kernel's copy to some other addresses takes three times as long on some CPUs.
@@ -92,7 +94,7 @@ int main(int, char** arguments)
         epoll_ctl(epoll, EPOLL_CTL_ADD, descriptors[i], &event);
     }
 
-    // The first request on each is not counted: with it the server accepts.
+    // The first request on each connection is not counted: the server accepts it then.
     for (int descriptor : descriptors) {
         request(descriptor, message);
         for (size_t got = 0; got < message.size();)
@@ -105,7 +107,7 @@ int main(int, char** arguments)
         request(descriptor, message);
     std::vector<epoll_event> events(number);
     for (int open = number; open > 0;) {
-        // One connection needs no epoll: to receive is to wait.
+        // One connection needs no epoll: recv() waits.
         int count = 1;
         if (number > 1)
             count = epoll_wait(epoll, events.data(), number, -1);

@@ -1,6 +1,6 @@
-"""The other process of the benchmarks: asks what is measured, with blocking sockets and epoll.
+"""The client process of the benchmarks: sends requests over blocking sockets and epoll.
 
-It does what each line on its standard input says, prints the answer as a line, and ends with it.
+It executes each line of its standard input, prints the result as a line, and exits at end of file.
 
     python benches/client.py [CORE]...
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CROWD = 50  # connections at a time
-idle: list[socket.socket] = []  # connections that are held and not used
+idle: list[socket.socket] = []  # connections that stay idle
 buffer = bytearray(1 << 20)
 FAST = Path(__file__).parents[1] / "target" / "bench-client"  # client.cpp, built by suite.py
 
@@ -34,7 +34,7 @@ def connect(address: Any) -> socket.socket:
 
 
 def pull(connection: ssl.SSLSocket) -> int:
-    """Read all that has been deciphered."""
+    """Read all decrypted data."""
     count = connection.recv_into(buffer)
     while connection.pending():
         count += connection.recv_into(buffer)
@@ -44,9 +44,9 @@ def pull(connection: ssl.SSLSocket) -> int:
 
 
 def tls_echo(address: Any, size: int, number: int, seconds: float) -> tuple[int, float, float]:
-    """What client.cpp does, over TLS: how many requests, in what time and CPU time."""
+    """Do what client.cpp does, over TLS: number of requests, seconds and CPU seconds."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # what is measured is not trust
+    context.check_hostname = False  # trust is not measured
     context.verify_mode = ssl.CERT_NONE
     connections = [context.wrap_socket(connect(address)) for _ in range(number)]
     message = bytes(size)
@@ -67,7 +67,7 @@ def tls_echo(address: Any, size: int, number: int, seconds: float) -> tuple[int,
             connection.sendall(message)
         open_requests = number
         while open_requests:
-            # One connection needs no epoll: to receive is to wait.
+            # One connection needs no epoll: receiving waits.
             ready = epoll.poll() if number > 1 else ((descriptor, 0),)
             for descriptor, _ in ready:
                 left[descriptor] -= pull(by_descriptor[descriptor])
@@ -87,7 +87,7 @@ def tls_echo(address: Any, size: int, number: int, seconds: float) -> tuple[int,
 def fast_echo(
     kind: str, address: Any, size: int, number: int, seconds: float
 ) -> tuple[int, float, float]:
-    """The same by the compiled program, which is done with a request long before a loop is."""
+    """Run client.cpp, which completes a request long before a loop does."""
     where = [address, "-"] if kind == "unix" else [str(part) for part in address[:2]]
     command = [str(FAST), kind, *where, str(size), str(number), str(seconds)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -96,14 +96,14 @@ def fast_echo(
 
 
 def echo(kind: str, address: Any, size: int, connections: int, seconds: float) -> dict[str, float]:
-    """Ask an echo server: seconds per request, and the share of them in which this side worked."""
+    """Send requests to an echo server: seconds per request, and the CPU share of this side."""
 
     def run(seconds: float) -> tuple[int, float, float]:
         if kind == "tls":
             return tls_echo(address, size, connections, seconds)
         return fast_echo(kind, address, size, connections, seconds)
 
-    run(seconds / 5)  # not counted: what first use does
+    run(seconds / 5)  # not counted: initialisation at first use
     requests, took, cpu = run(seconds)
     return {"seconds": took / requests, "busy": cpu / took}
 
@@ -112,13 +112,13 @@ def crowd(address: Any, count: int) -> int:
     """Open that many connections and keep them, idle."""
     for _ in range(count // CROWD):
         idle.extend(connect(address) for _ in range(CROWD))
-        idle[-1].sendall(b"?")  # what is answered when all have been accepted: a full backlog
+        idle[-1].sendall(b"?")  # answered when all connections are accepted: a full backlog
         idle[-1].recv(1)  # would make connect() wait for a second
     return len(idle)
 
 
 def serve(size: int) -> Any:
-    """The address at which the next to connect gets that many bytes."""
+    """Return an address that sends that many bytes to the next client that connects."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def send() -> None:
@@ -135,7 +135,7 @@ def serve(size: int) -> Any:
 
 
 def http(url: str, connections: int, seconds: float) -> dict[str, float]:
-    """Seconds per request, as wrk measures it; it knows whole seconds only."""
+    """Return seconds per request, as wrk measures it; wrk takes whole seconds only."""
     length = f"-d{max(1, round(seconds))}s"
     command = ["wrk", "-t1", f"-c{connections}", length, url]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

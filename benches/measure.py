@@ -1,4 +1,4 @@
-"""What a workload is, and how one is measured: groups, rows, steps and percentiles."""
+"""The definition and the measurement of a workload: groups, rows, steps and percentiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from peers import BARE, BENCHED, Peer
 
-SECONDS, BYTES, COUNT = "s", "B", ""  # what a row is measured in
+SECONDS, BYTES, COUNT = "s", "B", ""  # the units of a row
 GROUPS = (
     "scheduling",
     "timers",
@@ -27,9 +27,9 @@ GROUPS = (
     "window",
     "footprint",
 )
-BATCH = 1000  # the least number of steps that is measured; each number is a multiple of it
+BATCH = 1000  # the minimum number of steps; each number of steps is a multiple of it
 
-CPU = time.process_time  # of all threads: some loops have helpers
+CPU = time.process_time  # of all threads: some loops have helper threads
 WALL = time.perf_counter
 
 Figures = dict[str, float]  # by row
@@ -38,11 +38,11 @@ Steps = Callable[[Any, int], Awaitable[None]]
 
 
 class Unsuitable(Exception):
-    """The loop is not made for this workload, and nothing is amiss."""
+    """The loop does not support this workload, which is no error."""
 
 
 class Client:
-    """The other process, which asks what is measured to answer; it ends when this one does."""
+    """The client process, which sends the requests; it ends when this process does."""
 
     def __init__(self, cores: Sequence[int]) -> None:
         program = str(Path(__file__).with_name("client.py"))
@@ -51,7 +51,7 @@ class Client:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, command: dict[str, Any]) -> Any:
-        """Have it do something, and wait for the answer."""
+        """Send a command to the client, and wait for the result."""
         assert self.process.stdin and self.process.stdout
         print(json.dumps(command), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
@@ -62,26 +62,26 @@ class Client:
 
 @dataclass
 class Bench:
-    """What a workload gets: the peer, its running loop, and for how long to measure."""
+    """The arguments of a workload: the peer, its running loop, and how long to measure."""
 
     peer: Peer
     loop: Any
     seconds: float
     quick: bool
-    cores: Sequence[int] = ()  # for the client, where it has its own
+    cores: Sequence[int] = ()  # the client's cores, if it has its own
     client: Client | None = None
 
     async def ask(self, action: str, **details: object) -> Any:
-        """Ask the client process, while the loop goes on."""
+        """Send a command to the client process, while the loop runs."""
         if self.client is None:
             self.client = Client(self.cores)
         command = {"do": action, **details}
         return await self.loop.run_in_executor(None, self.client.ask, command)
 
     async def per_step(self, run: Steps, clock: Clock, least: int = BATCH) -> float:
-        """Seconds of that clock for one of as many steps as take long enough."""
+        """Return the seconds per step, for as many steps as take long enough."""
         steps = least
-        await run(self.loop, steps)  # not timed: what first use loads
+        await run(self.loop, steps)  # not timed: modules that are loaded at first use
         while True:
             start = clock()
             await run(self.loop, steps)
@@ -93,12 +93,12 @@ class Bench:
 
 @dataclass(frozen=True)
 class Workload:
-    """One thing that loops do, which gives one or several rows of the table."""
+    """One operation of a loop, which gives one or several rows of the table."""
 
     name: str
     rows: dict[str, str]  # the unit of each
     run: Callable[[Bench], Awaitable[Figures]]
-    limit: float = 30  # seconds, then it counts as hanging
+    limit: float = 30  # seconds after which it counts as hanging
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Group:
     def figures(
         self, name: str, rows: dict[str, str], limit: float = 30
     ) -> Callable[[Callable[[Bench], Awaitable[Figures]]], Callable[[Bench], Awaitable[Figures]]]:
-        """Add a workload that measures on its own."""
+        """Add a workload that measures itself."""
 
         def add(
             run: Callable[[Bench], Awaitable[Figures]],
@@ -138,7 +138,7 @@ class Group:
 
 
 def load(name: str) -> Group:
-    """The group of that file."""
+    """Return the group of that file."""
     module = importlib.import_module(f"workloads.{name}")
     group: Group = module.group
     group.title = (inspect.getdoc(module) or "").partition("\n")[0]

@@ -46,14 +46,14 @@ def measure(loop_name: str, group_name: str, seconds: float, quick: bool, names:
         for workload in group.workloads:
             if workload.name in names:
                 gc.collect()
-                gc.freeze()  # what was imported is no garbage to look through
+                gc.freeze()  # the collector need not scan the imported modules
                 try:
                     say(workload=workload.name, figures=await workload.run(bench))
                 except Exception as error:
                     say(workload=workload.name, reason=reason(error))
         if bench.client:
             bench.client.process.kill()
-        os._exit(0)  # how a loop ends is another question
+        os._exit(0)  # closing the loop is not measured
 
     peer.run(main())
 

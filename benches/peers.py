@@ -1,4 +1,4 @@
-"""How each loop is started, as its own documentation has it; for `probes.py` and the benchmarks."""
+"""How to start each loop, following its documentation; for `probes.py` and the benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class Peer:
-    """One loop: how to make it, to run a coroutine as a program, and to call what blocks in Qt."""
+    """One loop: how to make it, run a coroutine as a program, and run a blocking call in Qt."""
 
     module: ClassVar[str]
     binding: ClassVar = "PySide6"
@@ -44,7 +44,7 @@ class Qtloop(Peer):
 
 
 class Quamash(Peer):
-    module, binding = "quamash", "PyQt5"  # the newest binding that it knows
+    module, binding = "quamash", "PyQt5"  # the newest binding that it supports
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         loop = self.new_loop()
@@ -54,7 +54,7 @@ class Quamash(Peer):
 
 
 class Qasync(Qtloop):
-    module = "qasync"  # with the same names as qtloop, or rather the other way round
+    module = "qasync"  # qtloop has taken over its names
 
 
 class Qtinter(Peer):
@@ -124,7 +124,7 @@ class Rloop(Plain):
 
 
 class Pause:
-    """What a coroutine in Qt alone awaits: it goes on after that many seconds."""
+    """An awaitable for a coroutine without a loop: it resumes after that many seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -134,7 +134,7 @@ class Pause:
 
 
 class Bare(Peer):
-    """No loop but Qt's own: a coroutine can pause, and do nothing else of asyncio's."""
+    """Qt's event loop only: a coroutine can pause, but cannot use asyncio."""
 
     module = "PySide6"
 

@@ -1,4 +1,4 @@
-"""The picture of the results: how many times qtloop's time each peer takes, on a log axis."""
+"""The chart of the results: each peer's time as a multiple of qtloop's, on a log axis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def draw(groups: dict[str, Table], file: Path) -> None:
     """Draw the rows that were measured."""
     matplotlib = importlib.import_module("matplotlib")
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "qtloop"  # the same picture for the same figures
+    matplotlib.rcParams["svg.hashsalt"] = "qtloop"  # the same figures give the same file
     pyplot = importlib.import_module("matplotlib.pyplot")
     measured = {name: row for table in groups.values() for name, row in table["rows"].items()}
     rows = [name for name in ROWS if name in measured]
@@ -77,7 +77,7 @@ def draw(groups: dict[str, Table], file: Path) -> None:
 
 
 def write(axis: Any, times: float, y: float) -> None:
-    """The number at the end of its bar."""
+    """Write the number at the end of a bar."""
     text = f"{times:.0f}" if times >= 10 else f"{times:.1f}" if times >= 2 else f"{times:.2f}"
     left = times < 1
     axis.annotate(

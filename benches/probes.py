@@ -1,13 +1,13 @@
 """Ask each Qt loop the same questions, and print the answers as a Markdown table.
 
-The questions are in `questions.py`, and how each loop is started is in `peers.py`. Each answer
-comes from a process of its own: yes, no, `hangs` (no answer in time), `crashes`, or a number. What
-depends on the machine is a ratio or a small count. A loop that does not start is asked no further.
-`--verbose` says below the table why an answer is not yes.
+The questions are in `questions.py`, and `peers.py` starts each loop. Each answer comes from its own
+process: yes, no, `hangs` (no answer in time), `crashes`, or a number. Results that depend on the
+machine are given as a ratio or a small count. A loop that does not start is asked no further
+questions. `--verbose` prints the reason for each answer that is not yes.
 
     python benches/probes.py [--verbose] [--limit SECONDS] [--probe NAME]... [LOOP]...
 
-`asyncio`, as a LOOP, is Python's own: it shows that what is asked about asyncio is so there.
+`asyncio`, as a LOOP, is Python's own: it shows that the questions describe asyncio correctly.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from questions import QUESTIONS, Question
 
 
 def answer(outcome: str, reason: str = "") -> NoReturn:
-    """Tell the answer, and leave at once: how the process would have ended is another question."""
+    """Print the answer, and exit at once: how the process would end is another question."""
     os.write(1, json.dumps((outcome, reason)).encode() + b"\n")
     os._exit(0)
 
@@ -42,7 +42,7 @@ def say(error: BaseException) -> str:
 
 
 def ask(name: str, question: Question) -> NoReturn:
-    """Ask the loop, and answer from inside of it where the question is a coroutine."""
+    """Ask the loop a question, and answer from inside the loop if the question is a coroutine."""
     try:
         peer = PEERS[name]()
     except Exception as error:
@@ -67,7 +67,7 @@ def ask(name: str, question: Question) -> NoReturn:
 
 
 def ask_in_child(loop: str, question: str, limit: float) -> tuple[str, str]:
-    """The answer of a process of its own, or what became of that, and the reason."""
+    """Return the answer of a separate process, or how that process ended, and the reason."""
     command = [sys.executable, __file__, "--child", question, loop]
     environment = {"QT_QPA_PLATFORM": "offscreen"} | os.environ
     try:
@@ -90,7 +90,7 @@ def last_line(output: bytes | None) -> str:
 
 
 def version(name: str) -> str:
-    """A library with its version: of one that is in the path but not installed, its own word."""
+    """Return a library with its version; if it is not installed, its `__version__`."""
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
@@ -102,10 +102,10 @@ def version(name: str) -> str:
 
 
 def versions(loops: list[str]) -> str:
-    """Of all that has a part in the answers."""
+    """Return the versions of all libraries that affect the answers."""
     parts = [f"Python {platform.python_version()}"]
     for binding in dict.fromkeys(PEERS[loop].binding for loop in loops):
-        try:  # before any loop: qtloop takes the binding that is imported
+        try:  # before any loop: qtloop uses the binding that is imported
             qt = importlib.import_module(f"{binding}.QtCore").qVersion()
         except ImportError as error:
             qt = say(error)
@@ -133,7 +133,7 @@ def main() -> None:
     print("|  |", " | ".join(loops), "|")
     print("|---|" + "---|" * len(loops), flush=True)
     reasons = []
-    out: set[str] = set()  # those that do not start are asked no further
+    out: set[str] = set()  # loops that do not start are asked no further questions
     for name in options.probe or QUESTIONS:
         row = []
         for loop in loops:

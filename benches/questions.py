@@ -1,7 +1,7 @@
-"""What `probes.py` asks each loop: programs in asyncio's API, the same text for all.
+"""The questions of `probes.py`: programs in asyncio's API, with the same source for all loops.
 
-A question that is a coroutine is asked inside the running loop. It returns None for yes, a text for
-a measured answer, and raises what is the reason for a no.
+A question that is a coroutine runs inside the loop. It returns None for yes or a text for a
+measured answer, and raises the reason for a no.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def asks(text: str) -> Callable[[Question], Question]:
 
 
 def check(fact: bool, otherwise: str) -> None:
-    """Answer no, for that reason, unless it is a fact."""
+    """Answer no, with that reason, unless the condition is true."""
     if not fact:
         raise AssertionError(otherwise)
 
@@ -168,7 +168,7 @@ def system_exit(peer: Peer) -> None:
 
 
 async def watch_tasks(peer: Peer, execute: Callable[[Callable[[], Any]], Any]) -> None:
-    """Ask whether another task goes on, during and after the half second that a dialog is open."""
+    """Ask whether another task continues during half a second of a dialog, and afterwards."""
     ticks = 0
 
     async def tick() -> None:
@@ -180,7 +180,7 @@ async def watch_tasks(peer: Peer, execute: Callable[[Callable[[], Any]], Any]) -
     ticker = asyncio.create_task(tick())
     await asyncio.sleep(0.1)
     window = peer.widgets.QWidget()
-    window.show()  # or the dialog would be the last window, and closing it end the program
+    window.show()  # otherwise the dialog is the last window, and closing it quits the program
     dialog = peer.widgets.QDialog(window)
     peer.core.QTimer.singleShot(500, dialog.accept)
     before = ticks
@@ -231,7 +231,7 @@ async def timer_order(peer: Peer) -> None:
     wrong = 0
     for number in range(50):
         order: list[int] = []
-        first = loop.time() + 0.005 + number / 50 * 0.001  # at any place in a millisecond
+        first = loop.time() + 0.005 + number / 50 * 0.001  # at various fractions of a millisecond
         loop.call_at(first + 0.0003, order.append, 2)
         loop.call_at(first, order.append, 1)
         await asyncio.sleep(0.02)
@@ -315,7 +315,7 @@ def run_again(peer: Peer) -> None:
     try:
         loop.run_until_complete(sleep)
     except RuntimeError:
-        pass  # what asyncio raises when a loop stops before its future is done
+        pass  # asyncio raises this when a loop stops before its future completes
     else:
         raise AssertionError("app.quit() does not end the run")
     result = loop.run_until_complete(asyncio.sleep(0.01, "result"))
@@ -371,7 +371,7 @@ async def wake_ups(peer: Peer) -> str:
         )
         return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
 
-    await asyncio.sleep(0.5)  # which has started what it starts
+    await asyncio.sleep(0.5)  # until the loop has started its helper threads and timers
     before = switches()
     await asyncio.sleep(2)
     return f"{switches() - before}"

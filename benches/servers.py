@@ -1,4 +1,4 @@
-"""Echo servers in each of asyncio's ways, to be asked by the client process."""
+"""Echo servers with each of asyncio's APIs, for the client process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class DatagramEcho(asyncio.DatagramProtocol):
 @asynccontextmanager
 async def closing(server: asyncio.Server) -> AsyncIterator[Address]:
     yield server.sockets[0].getsockname()
-    server.close()  # and no wait for it: some loops wait for ever
+    server.close()  # without `wait_closed()`: some loops wait for ever
 
 
 @asynccontextmanager
@@ -101,7 +101,7 @@ async def sockets() -> AsyncIterator[Address]:
     listener.setblocking(False)
     accepting = loop.create_task(accept())
     await asyncio.sleep(0.01)
-    if accepting.done():  # the loop cannot do it
+    if accepting.done():  # the loop does not support it
         await accepting
     yield listener.getsockname()
     accepting.cancel()

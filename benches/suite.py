@@ -1,11 +1,11 @@
 """Measure qtloop beside other loops, and print tables of ratios: `make bench`.
 
-Each loop is measured in a process of its own, all of them by turns in each round, so that what else
-the machine does meets all alike; a figure is the median of the rounds. It is the ratios that last:
-qtloop's time / peer's time, below 1 qtloop is faster.
+Each loop is measured in its own process. Each round measures all loops in turn, so that other load
+on the machine affects all alike; a figure is the median of the rounds. Ratios are comparable
+between machines: qtloop's time / peer's time, below 1 qtloop is faster.
 
-What a whole run has measured goes to benches/results.json and docs/benchmarks.svg. With QUICK=1
-it is rough, leaves the slowest peers out, and goes to target/ instead.
+A complete run writes benches/results.json and docs/benchmarks.svg. With QUICK=1 the figures are
+rough, the slowest peers are left out, and the files are in target/ instead.
 
     python benches/suite.py [--only GROUP]... [--loops a,b] [--workloads PART] [--rounds N] [--save]
 """
@@ -36,11 +36,11 @@ ROOT = HERE.parent
 QUICK = os.environ.get("QUICK") == "1"
 SECONDS = 0.03 if QUICK else 0.2  # for each workload in each round
 
-Answer = tuple[str, dict[str, float] | str]  # of a workload: its figures, or why there are none
+Answer = tuple[str, dict[str, float] | str]  # of a workload: figures or a reason
 
 
 def lines(stream: IO[bytes], limit: float) -> Iterator[str | None]:
-    """The lines that come, each within that many seconds; None where that is over."""
+    """Yield the lines of a stream, each within that many seconds; None after a timeout."""
     rest = b""
     while select.select([stream], [], [], limit)[0]:
         data = os.read(stream.fileno(), 1 << 16)
@@ -52,7 +52,7 @@ def lines(stream: IO[bytes], limit: float) -> Iterator[str | None]:
 
 
 def children(loop: str, group: str, workloads: list[Workload]) -> Iterator[Answer]:
-    """The answers of a process; where one workload ends it, another process goes on behind that."""
+    """Yield a process's answers; if a workload ends it, start another for the rest."""
     left = list(workloads)
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     for name in ("QT_NO_GLIB", "QTLOOP_TIMER", "QT_API"):
@@ -103,7 +103,7 @@ def children(loop: str, group: str, workloads: list[Workload]) -> Iterator[Answe
 
 
 def measure(name: str, group: Group, loops: list[str], rounds: int) -> tables.Table:
-    """Measure one group on those loops, and make its table."""
+    """Measure one group on these loops, and make its table."""
     measured: tables.Measured = {loop: {} for loop in loops}
     reasons: tables.Reasons = {}
     for number in range(rounds):
@@ -122,7 +122,7 @@ def measure(name: str, group: Group, loops: list[str], rounds: int) -> tables.Ta
 
 
 def build_client() -> None:
-    """The compiled half of the client process."""
+    """Compile client.cpp, the faster client."""
     source, program = HERE / "client.cpp", ROOT / "target" / "bench-client"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)
@@ -177,7 +177,7 @@ def main() -> None:
     print(targets.show(results["groups"]))
     print(f"\nIt took {time.monotonic() - start:.0f} s.")
     if options.whole or options.save:
-        if not options.whole and file.exists():  # the other groups are as they were
+        if not options.whole and file.exists():  # keep the results of the other groups
             results["groups"] = json.loads(file.read_text())["groups"] | results["groups"]
         file.write_text(json.dumps(results, indent=1) + "\n")
         plot.draw(results["groups"], picture)

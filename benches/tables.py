@@ -1,4 +1,4 @@
-"""Medians, spreads and ratios of what was measured, as a table to read and as data to keep."""
+"""Medians, spreads and ratios of the measurements, as text tables and as JSON data."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def spread(values: list[float]) -> float:
 
 def figure(own: dict[int, float], peer: dict[int, float]) -> Figure:
     values = list(peer.values())
-    # Round by round: what was slow in one was so for both.
+    # Compare round by round: a slow round is slow for both loops.
     ratios = [own[number] / peer[number] for number in own if peer.get(number, 0) > 0]
     return {
         "median": statistics.median(values),
@@ -79,7 +79,7 @@ def table(group: Group, measured: Measured, reasons: Reasons) -> Table:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A figure with three digits and its unit."""
+    """Return a figure with three digits and its unit."""
     if unit == SECONDS:
         scales = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
     elif unit == BYTES:
@@ -121,7 +121,7 @@ def align(lines: list[list[str]]) -> str:
 
 
 def show(name: str, table: Table) -> str:
-    """The table in text: qtloop's own figures, and its ratios to the others."""
+    """Return the table as text: qtloop's figures, and its ratios to the other loops."""
     loops = list(dict.fromkeys(loop for row in table["rows"].values() for loop in row["loops"]))
     order = [OWN] if OWN in loops else []
     order += [loop for loop in loops if loop != OWN]
@@ -132,7 +132,7 @@ def show(name: str, table: Table) -> str:
 
 
 def excuses(reasons: Reasons) -> list[str]:
-    """A line for each reason why loops have no figures."""
+    """Return a line for each reason why loops have no figures."""
     loops: dict[tuple[str, str], list[str]] = {}
     for loop, by_workload in reasons.items():
         for reason in dict.fromkeys(by_workload.values()):
@@ -143,7 +143,7 @@ def excuses(reasons: Reasons) -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """What it was measured on, and nothing that tells whose it is."""
+    """Return the machine and the versions, without anything that identifies the owner."""
     text = Path("/proc/cpuinfo").read_text()
     models = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""What the measured ratios must be: the table of the targets that are reached or missed."""
+"""The targets for the measured ratios: a table of which are reached or missed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def median(rows: Rows, row: str, loop: str = OWN) -> float | None:
 
 
 def ratio(row: str, peer: str, must: float) -> Target:
-    """qtloop's figure / the peer's."""
+    """A target for qtloop's figure / the peer's."""
 
     def measured(rows: Rows) -> float | None:
         figure = rows[row]["loops"].get(peer) if row in rows else None
@@ -42,12 +42,12 @@ def ratio(row: str, peer: str, must: float) -> Target:
 
 
 def limit(row: str, must: float, unit: str) -> Target:
-    """A figure of qtloop alone."""
+    """A target for a figure of qtloop."""
     return Target(row, must, lambda rows: median(rows, row), unit)
 
 
 def beyond(row: str, peer: str, must: float, unit: str) -> Target:
-    """How much more qtloop has than the peer."""
+    """A target for the difference between qtloop and the peer."""
 
     def measured(rows: Rows) -> float | None:
         own, other = median(rows, row), median(rows, row, peer)
@@ -57,7 +57,7 @@ def beyond(row: str, peer: str, must: float, unit: str) -> Target:
 
 
 def growth(row: str, beside: str, must: float) -> Target:
-    """One row of qtloop / another one."""
+    """A target for one row of qtloop / another one."""
 
     def measured(rows: Rows) -> float | None:
         own, other = median(rows, row), median(rows, beside)
@@ -113,12 +113,12 @@ def targets() -> Iterable[Target]:
     yield ratio("aiohttp, 64 connections", "uvloop", 1.0)
     for load_name in window.LOADS:
         yield limit(f"QTimer, {load_name}, p99", 4e-3, "s")
-    yield beyond(window.IDLE_CPU, BARE, 1e-3, "s")  # a clock of 5 s cannot tell less
+    yield beyond(window.IDLE_CPU, BARE, 1e-3, "s")  # a CPU clock resolves no less in 5 s
     yield beyond(window.IDLE_SWITCHES, BARE, 0, "")
 
 
 def show(groups: dict[str, Table]) -> str:
-    """The targets for which there are figures."""
+    """Return the targets for which there are figures."""
     rows: Rows = {}
     for table in groups.values():
         rows |= table["rows"]

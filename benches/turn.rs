@@ -1,7 +1,7 @@
-//! What the core costs inside a real Qt loop: a job, a timer, a job from another thread.
+//! The cost of the core inside a real Qt loop: a job, a timer, a job from another thread.
 //!
-//! A sample handles [`JOBS`] jobs, so its µs are ns per job, and Mitem/s are millions of jobs per second. Those that run
-//! in Qt include one `exec()`, from its beginning to its end, whose own price [`empty_exec`] tells.
+//! A sample runs [`JOBS`] jobs, so its µs are ns per job, and Mitem/s are millions of jobs per
+//! second. Samples that run in Qt include one complete `exec()`; [`empty_exec`] measures its cost.
 
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -14,13 +14,14 @@ use qtloop::core::{Reactor, Recur, Remote, Time, Timers};
 
 const JOBS: u32 = 1000;
 
-/// How long a turn may last: the driver's default.
+/// The time budget of a turn: the driver's default.
 const BUDGET: Duration = Duration::from_millis(2);
 
 /// Longer than any sample, so a timer set to it is never due.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// A job without an allocation of its own, so that what is measured is the core. The numbers say how many are to follow.
+/// A job without its own allocation, so that only the core is measured. The number is how many jobs
+/// follow.
 #[derive(Clone, Copy)]
 enum Job {
     Nothing,
@@ -83,7 +84,7 @@ fn exec((driver, remote): &World) {
     driver.detach();
 }
 
-/// Runs Qt for what `queue` queues, and for what follows from that.
+/// Runs Qt until the jobs that `queue` queues, and the jobs that follow from them, have run.
 fn bench_in_qt(bencher: Bencher, budget: Duration, queue: impl Fn(&Driver<Job>)) {
     let world = world(budget);
     bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
@@ -104,13 +105,13 @@ fn empty_exec(bencher: Bencher) {
 mod job {
     use super::*;
 
-    /// Each job queues the next, which is a batch of its own.
+    /// Each job queues the next one, which forms its own batch.
     #[divan::bench]
     fn batches_of_one(bencher: Bencher) {
         bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Soon(JOBS)));
     }
 
-    /// The same without a budget: a trip through Qt for each.
+    /// The same without a budget: each job is its own turn, with a return to Qt.
     #[divan::bench]
     fn turns_of_one(bencher: Bencher) {
         bench_in_qt(bencher, Duration::ZERO, |driver| {
@@ -130,7 +131,7 @@ mod job {
 mod timer {
     use super::*;
 
-    /// Each timer's job sets the next, which is due at once.
+    /// Each timer's job sets the next timer, which is due at once.
     #[divan::bench]
     fn driver_set_and_fire(bencher: Bencher) {
         bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Timer(JOBS)));
@@ -143,7 +144,7 @@ mod timer {
         });
     }
 
-    /// The heap alone, with so many others waiting in it.
+    /// The heap alone, with `others` waiting timers.
     #[divan::bench(args = [0, 1000])]
     fn heap_set_and_fire(bencher: Bencher, others: i64) {
         let mut timers = heap_of(others);
@@ -179,13 +180,13 @@ mod timer {
 mod remote {
     use super::*;
 
-    /// Each job sends the next, so each costs a wake.
+    /// Each job sends the next one, so each costs a wake-up.
     #[divan::bench]
     fn driver_send_and_run(bencher: Bencher) {
         bench_in_qt(bencher, BUDGET, |driver| driver.push(Job::Remote(JOBS)));
     }
 
-    /// Without Qt: so many sends between two looks.
+    /// Without Qt: `sends` jobs between two collections.
     #[divan::bench(args = [1, 1000])]
     fn send_and_take(bencher: Bencher, sends: u32) {
         let mut reactor = Reactor::new(true).expect("three descriptors");

@@ -1,4 +1,5 @@
-// One QSocketNotifier and one QTimer that call one function, and a QEventLoop that can be insisted on.
+// A host (a QSocketNotifier and a QTimer that call one function) and a nested QEventLoop that can
+// outlast Qt's quitting.
 #include "host.h"
 
 #include <QtCore/QAbstractEventDispatcher>
@@ -11,8 +12,8 @@
 
 #include <atomic>
 
-// Constructing a QEventLoop gives a thread that Qt did not start its dispatcher; without one, notifiers and timers
-// are refused. Hence a base class: it must happen before the members below.
+// Constructing a QEventLoop gives a thread that Qt did not start its dispatcher; without one,
+// notifiers and timers fail. This is a base class because it must happen before the members below.
 struct WithDispatcher
 {
     WithDispatcher()
@@ -50,12 +51,12 @@ struct QtloopHost final : WithDispatcher, QObject
             return;
         ++depth;
         call(data);
-        // Here and not in qtloop_host_free(): a nested event loop would have deleted it during this call.
+        // Here and not in qtloop_host_free(): a nested event loop would delete it during this call.
         if (--depth == 0 && freed)
             deleteLater();
     }
 
-    // Silent from here on, whatever Qt has still queued for the notifier or the timer.
+    // Disables the host: events that Qt has queued for the notifier or the timer are ignored.
     void retire()
     {
         turn = nullptr;
@@ -69,8 +70,8 @@ struct QtloopHost final : WithDispatcher, QObject
     void* data;
     int depth = 0;
     bool freed = false;
-    // Armed for "again now": that is, after all whose time has come before. The notifier would be quicker, and Qt's own
-    // timers late by one turn more.
+    // Armed for "as soon as possible": after all timers that are due before. The notifier would be
+    // quicker, and would delay Qt's own timers by one turn.
     bool yields = false;
     unsigned quits = 0;
 };
@@ -138,13 +139,13 @@ int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept
 {
     if (nest->left)
         return nest->code;
-    // Nothing would ever come, and nothing would be waited for.
+    // Without an application there are no events to wait for.
     if (!QCoreApplication::instance())
         return -1;
     bool entered = false;
     auto* dispatcher = QAbstractEventDispatcher::instance();
     auto note = [&entered] { entered = true; };
-    // One of the two is the first thing a dispatcher says in each pass; which one differs between them.
+    // A dispatcher emits one of the two first in each pass; which one depends on the dispatcher.
     auto awake = QObject::connect(dispatcher, &QAbstractEventDispatcher::awake, dispatcher, note);
     auto block = QObject::connect(dispatcher, &QAbstractEventDispatcher::aboutToBlock, dispatcher, note);
     int code = nest->loop.exec();
@@ -171,7 +172,7 @@ QCoreApplication* watched_application = nullptr;
 
 void application_destroyed()
 {
-    // Only the first application is watched. Qt forgets its post-routines when it has called them.
+    // Only the first application is watched. Qt calls a post-routine once.
     watched_application = nullptr;
     notify_application(QtloopApplicationDestroyed);
 }
@@ -186,7 +187,7 @@ void application_made()
     watched_application = app;
     QObject::connect(app, &QCoreApplication::aboutToQuit, app, [] {
         notify_application(QtloopApplicationQuits);
-        // Qt deletes what is to be deleted later when the slots have returned.
+        // Qt processes deleteLater() when the slots have returned.
         auto* marker = new QObject;
         QObject::connect(marker, &QObject::destroyed, [] { notify_application(QtloopApplicationQuitDone); });
         marker->deleteLater();
@@ -200,7 +201,7 @@ void application_made()
 void qtloop_watch_application(void (*notify)(int event)) noexcept
 {
     notify_application = notify;
-    // Qt calls it at once if there is an application.
+    // Qt calls it at once if an application exists.
     qAddPreRoutine(application_made);
 }
 

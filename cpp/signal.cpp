@@ -1,12 +1,12 @@
 // Connections to any signal, by index and without moc. Arguments are copied on the emitting thread.
 //
-// Qt::AutoConnection would queue a QObject* argument as a plain pointer, which dangles if the emitting
-// thread destroys the object before the event is delivered. So every connection is direct, copies the
-// arguments at once, and posts the copy to the thread of the connection.
+// Qt::AutoConnection would queue a QObject* argument as a plain pointer, which dangles if the
+// emitting thread destroys the object before the event is delivered. So every connection is direct,
+// copies the arguments at once, and posts the copy to the thread of the connection.
 //
-// A direct connection is called on the emitting thread, without a lock and also while another thread
-// disconnects it. Hence three objects: the Tap, which Qt calls and which is never freed; the Line,
-// which both threads share; the Ear, which lives on the thread of the connection.
+// A direct connection is called on the emitting thread, without a lock and also while another
+// thread disconnects it. So there are three objects. Qt calls the Tap, which is never freed; both
+// threads share the Line; the Ear lives on the thread of the connection.
 #include "signal.h"
 
 #include <QtCore/QCoreApplication>
@@ -59,9 +59,9 @@ struct Line final
     QVariant kept(QMetaType type, const void* argument) const;
 };
 
-// The receiver of one direct connection at a time. It is used again for the next connection and never
-// freed, because another thread may be about to call it at any time. The index of the
-// slot counts the connections, so that a late call for an earlier connection is recognised.
+// The receiver of one direct connection at a time. It is used again for the next connection and
+// never freed, because another thread may be about to call it at any time. The index of the slot
+// counts the connections, so that a late call for an earlier connection is recognised.
 struct Tap final : QObject
 {
     // Qt stores the index in 16 bits.
@@ -232,7 +232,7 @@ void Line::ended()
         post(nullptr);
         return;
     }
-    // Emissions of other threads came before the end, and are delivered before it.
+    // Emissions of other threads that came first are delivered before the destruction.
     if (ear && posted > 0)
         QCoreApplication::sendPostedEvents(ear, QEvent::User);
     if (auto* near = ear.load())

@@ -10,13 +10,15 @@ extern "C" {
 
 struct QtloopEar;
 
-// Connects to the signal with this method index, and calls `callback(data, arguments)` on the calling
-// thread for each emission. The last call has null arguments: the object is being destroyed. An
-// emission on the calling thread is delivered inside the emission, one on another thread by an event
-// that is posted to the calling thread. Emissions of one thread are delivered in their order.
+// Connects to the signal with this method index, and calls `callback(data, arguments)` on the
+// calling thread for each emission. The last call has null arguments: the object is being
+// destroyed. An emission on the calling thread is delivered inside the emission, one on another
+// thread by an event that is posted to the calling thread. Emissions of one thread are delivered in
+// their order.
 //
 // `arguments` is a copy that was made on the emitting thread; the callee frees it. A pointer to a
-// QObject is stored as a QPointer<QObject>, and as null unless the object lives on the calling thread.
+// QObject is stored as a QPointer<QObject>, and as null unless the object lives on the calling
+// thread.
 //
 // Returns null if the index is not that of a signal. The object must live on the calling thread.
 // Call the functions below on the calling thread, too.

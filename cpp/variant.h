@@ -1,6 +1,6 @@
 // How values are converted between QVariants and Rust, in both directions: by Qt's own conversion
-// (QVariant::convert), and only if the conversion back gives the same value. So nothing is cut, rounded
-// or guessed. Included by the cpp! closures in src/qt.
+// (QVariant::convert), and only if the conversion back gives the same value. So nothing is cut,
+// rounded or guessed. Included by the cpp! closures in src/qt.
 #pragma once
 
 #include <QtCore/QMetaType>
@@ -132,7 +132,8 @@ bool qtloop_read(const QVariant* value, T* out)
     return true;
 }
 
-// An enumeration or flags are the int that C++ makes of them, which is negative if the highest bit is set.
+// An enumeration or flags are the int that C++ makes of them, which is negative if the highest bit
+// is set.
 inline bool qtloop_read_signed(const QVariant* value, qlonglong* out)
 {
     if (!qtloop_read(value, out))

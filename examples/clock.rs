@@ -1,4 +1,5 @@
-//! Timers alone, no window: tells the time on each full second, until Ctrl-C or after as many ticks as the argument says.
+//! Timers without a window: prints the time at each full second, until Ctrl-C or for the number of
+//! ticks in the argument.
 //!
 //!     cargo run --example clock -- 5
 

@@ -1,10 +1,11 @@
-//! A question asked from inside of a task, and one from inside of a slot, which waits by `block_on`; a third task counts on meanwhile.
+//! A question in a task, and one in a slot, which waits with `block_on`; a third task continues to
+//! count.
 //!
 //!     cargo run --features qml --example dialog                  close the window to be asked again
 //!     cargo run --features qml --example dialog -- --by-itself   answers by itself
 
 #![allow(clippy::print_stdout)]
-// What the derive macro of `QObject` writes.
+// The derive macro of `QObject` generates code that this lint refuses.
 #![allow(clippy::useless_transmute)]
 
 use std::io;
@@ -31,7 +32,7 @@ impl Talk {
         self.counted();
     }
 
-    /// A slot, which must have its answer before it returns. Windows and tasks go on while it waits.
+    /// A slot that needs its answer before it returns. Windows and tasks continue while it waits.
     fn may_close(&self) -> bool {
         task::block_on(ask(&This::of(self), "Close the window?")).unwrap_or(true)
     }

@@ -6,7 +6,7 @@
 //!         -lQt6Network -lQt6Core -Ltarget/debug/examples -loperations -Wl,-rpath,'$ORIGIN'
 //!     target/debug/examples/operations
 
-// C functions have no name to be mangled, and C pointers no lifetime.
+// C functions need `no_mangle`, and C pointers have no lifetime.
 #![allow(unsafe_code)]
 #![allow(clippy::print_stdout)]
 
@@ -16,7 +16,7 @@ use std::io;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
 use qtloop::{Loop, net::TcpListener, qt::Object, signal, spawn_local};
 
-/// The Qt objects, and what only C++ can do with them; see `operations.cpp`.
+/// The Qt objects, and the functions that must be in C++; see `operations.cpp`.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Operations {
@@ -122,11 +122,11 @@ pub unsafe extern "C" fn rust_begin(qt: Operations) -> *mut Loop {
 /// Closes the loop, and drops its tasks.
 ///
 /// # Safety
-/// It is what `rust_begin` has returned, on the same thread, and this is the only call.
+/// The argument was returned by `rust_begin` on the same thread, and this is the only call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rust_end(event_loop: *mut Loop) {
     if !event_loop.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees this.
         drop(unsafe { Box::from_raw(event_loop) });
     }
 }

@@ -1,4 +1,5 @@
-//! Signals as futures and streams: one of a Qt object, one of the system, and the last one of the application.
+//! Signals as futures and streams: of a Qt object, of the system, and the last one of the
+//! application.
 //!
 //!     cargo run --example signals
 

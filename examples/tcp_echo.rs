@@ -1,4 +1,5 @@
-//! An echo server on 127.0.0.1, one task per connection; Ctrl-C ends it, and with it what is still connected.
+//! An echo server on 127.0.0.1, with one task per connection. Ctrl-C stops it and drops the
+//! connections.
 //!
 //!     cargo run --example tcp_echo
 
@@ -12,7 +13,8 @@ use futures_lite::{future, io::copy};
 use qtloop::net::TcpListener;
 use qtloop::{Loop, signal, spawn_local};
 
-/// What all connections have in common. They run on one thread: neither locks nor atomics.
+/// The state shared by all connections. They run on one thread, so it needs no locks and no
+/// atomics.
 #[derive(Default)]
 struct Count {
     connections: Cell<usize>,

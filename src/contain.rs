@@ -1,11 +1,12 @@
-//! Calling what may panic from where nothing may unwind.
+//! Calls user code that may panic from a place where unwinding is not allowed, such as Qt's frames.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// How often what was thrown may throw something itself.
+/// How many panic payloads that panic when dropped are dropped before the next one is leaked.
 const PATIENCE: usize = 16;
 
-/// Calls it. A panic has had its message by the panic hook, and is over; also if what was thrown panics when it is dropped.
+/// Calls `work` and returns its result, or `None` if it panics. The panic hook has already printed
+/// the panic; a panic of the payload's destructor is caught, too.
 pub(crate) fn contain<R>(work: impl FnOnce() -> R) -> Option<R> {
     let mut thrown = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => return Some(result),

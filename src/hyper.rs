@@ -63,10 +63,11 @@ use crate::task::expect_current;
 use crate::time::{self, Sleep};
 
 pin_project! {
-    /// A stream of futures-io, of whatever crate, as hyper wants it. Send and Sync as the stream is.
+    /// A wrapper that implements hyper's traits for any futures-io stream. It is `Send` and `Sync`
+    /// if the stream is.
     ///
-    /// Bytes are read into hyper's own buffer. Several pieces are handed on together, by the stream's `poll_write_vectored`: one that
-    /// has none of its own writes the first.
+    /// Bytes are read into hyper's own buffer. Several buffers are written by one call of the
+    /// stream's `poll_write_vectored`; a stream that does not implement it writes the first one.
     #[derive(Clone, Copy, Debug, Default)]
     pub struct Io<T> {
         #[pin]
@@ -80,24 +81,24 @@ impl<T> Io<T> {
         Io { stream }
     }
 
-    /// The stream.
+    /// Returns the stream.
     pub const fn get_ref(&self) -> &T {
         &self.stream
     }
 
-    /// The stream. What is read or written here, hyper does not know of.
+    /// Returns the stream. hyper does not see what is read or written directly.
     pub const fn get_mut(&mut self) -> &mut T {
         &mut self.stream
     }
 
-    /// Gives the stream back, such as after an upgrade.
+    /// Returns the stream, for example after an upgrade.
     pub fn into_inner(self) -> T {
         self.stream
     }
 }
 
 impl<T: AsyncRead> rt::Read for Io<T> {
-    #[allow(unsafe_code)] // hyper has no safe way to say how much was read
+    #[allow(unsafe_code)] // hyper has no safe way to report how much was read
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -107,7 +108,7 @@ impl<T: AsyncRead> rt::Read for Io<T> {
         let length = room.len();
         let count = ready!(self.project().stream.poll_read(context, room))?;
         assert!(count <= length, "a stream has read more than it was to");
-        // SAFETY: all of the room was initialised above, and this is no more.
+        // SAFETY: all of `room` was initialised above, and `count` is not larger.
         unsafe { buffer.advance(count) };
         Poll::Ready(Ok(()))
     }
@@ -143,12 +144,12 @@ impl<T: AsyncWrite> rt::Write for Io<T> {
     }
 }
 
-/// Runs what hyper wants to run beside, as tasks of this thread's loop; they need not be `Send`.
+/// Spawns hyper's background futures as tasks of this thread's loop; they need not be `Send`.
 ///
 /// ```no_run
 /// use hyper::rt::Executor as _;
 ///
-/// // As hyper's HTTP/2 does: `http2::handshake(Executor, io)`.
+/// // hyper's HTTP/2 calls it: `http2::handshake(Executor, io)`.
 /// qtloop::hyper::Executor.execute(async { println!("a task") });
 /// ```
 ///
@@ -166,7 +167,7 @@ where
     }
 }
 
-/// hyper's timeouts, by [`time::Sleep`] on the loop of the thread that begins to wait.
+/// Timers for hyper's timeouts, by [`time::Sleep`] on the loop of the thread that creates them.
 ///
 /// ```no_run
 /// let mut server = hyper::server::conn::http1::Builder::new();
@@ -187,7 +188,7 @@ impl rt::Timer for Timer {
         Box::pin(Sleep::until("hyper's `Timer`", time::moment(deadline)))
     }
 
-    /// In place, without a box anew.
+    /// Resets in place, without a new box.
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {
             Some(mut own) => own.reset(deadline),

@@ -1,4 +1,4 @@
-//! The small examples do what they show, each as a program of its own.
+//! Tests of the small examples, each run as a program.
 
 mod programs;
 
@@ -10,7 +10,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use programs::{build, build_as, command, ended, folder, limit, send};
 use rustix::process::Signal;
 
-/// Runs it to its end.
+/// Runs an example until it exits.
 fn run(mut command: Command) -> (Option<i32>, String, String) {
     let child = command
         .stdout(Stdio::piped())
@@ -28,7 +28,7 @@ fn line(output: &mut BufReader<ChildStdout>) -> String {
 }
 
 #[test]
-fn the_clock_ticks_as_often_as_it_is_told() {
+fn clock_ticks_the_given_number_of_times() {
     let mut clock = command(&build("clock"));
     clock.arg("2");
     let (code, output, errors) = run(clock);
@@ -58,7 +58,7 @@ fn socket_timer_and_task_of_tokio_are_awaited_on_the_qt_thread() {
 }
 
 #[test]
-fn ctrl_c_stops_the_clock() {
+fn ctrl_c_ends_the_clock() {
     let mut child = command(&build("clock"))
         .stdout(Stdio::piped())
         .spawn()
@@ -71,7 +71,7 @@ fn ctrl_c_stops_the_clock() {
 }
 
 #[test]
-fn the_echo_server_answers_everybody_and_ends_cleanly() {
+fn echo_server_answers_all_clients_and_exits_cleanly() {
     let mut child = command(&build("tcp_echo"))
         .stdout(Stdio::piped())
         .spawn()
@@ -81,7 +81,7 @@ fn the_echo_server_answers_everybody_and_ends_cleanly() {
     let head = line(&mut output);
     let address = head.strip_prefix("echoing at ").expect("an address");
 
-    // One stays connected while the others are served, and until the end.
+    // One client stays connected while the others are served, and until the end.
     let _idle = TcpStream::connect(address).expect("it listens");
     for words in ["hello", "world"] {
         let mut stream = TcpStream::connect(address).expect("it listens");
@@ -97,7 +97,7 @@ fn the_echo_server_answers_everybody_and_ends_cleanly() {
 }
 
 #[test]
-fn signals_of_all_kinds_are_heard() {
+fn signals_of_all_kinds_are_received() {
     let (code, output, errors) = run(command(&build("signals")));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     let lines: Vec<&str> = output.lines().collect();
@@ -113,7 +113,7 @@ fn signals_of_all_kinds_are_heard() {
 
 #[cfg(feature = "qml")]
 #[test]
-fn a_task_counts_on_while_questions_are_open() {
+fn task_continues_while_dialogs_are_open() {
     let mut dialog = command(&build("dialog"));
     dialog.arg("--by-itself");
     let (code, output, errors) = run(dialog);
@@ -158,7 +158,7 @@ fn build_with_cpp(name: &str, qt_libraries: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn a_program_in_cpp_has_its_label_set_by_rust_while_its_message_box_is_open() {
+fn rust_task_sets_the_label_of_a_cpp_program_with_an_open_message_box() {
     let program = build_with_cpp("attach", &["-lQt6Widgets", "-lQt6Gui", "-lQt6Core"]);
     let mut attach = command(&program);
     attach.arg("by itself");

@@ -1,4 +1,4 @@
-//! The download window does what it shows: it fetches, asks, resumes, ends when told to, and says what went wrong.
+//! Tests of the download window: downloads, questions, resuming, quitting, and failure messages.
 
 mod programs;
 
@@ -25,7 +25,8 @@ fn start(arguments: &[&str]) -> Child {
     fetch.spawn().expect("it starts")
 }
 
-/// Has the window play by itself, with a picture in this folder; returns its exit code and its report.
+/// Runs the window's automatic tour, with a picture in this folder; returns its exit code and
+/// report.
 fn tour(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let picture = folder.join("window.png");
     let picture = picture.to_str().expect("a plain name");
@@ -41,7 +42,7 @@ fn tour(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (code, output)
 }
 
-/// A server for one kind of trouble: it reads a request, then does what `answer` says.
+/// Starts a server for one kind of failure: it reads a request, then calls `answer`.
 fn peer(answer: impl Fn(&mut TcpStream, &str) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("it listens");
@@ -56,16 +57,16 @@ fn peer(answer: impl Fn(&mut TcpStream, &str) + Send + 'static) -> String {
     format!("http://{address}/file")
 }
 
-/// A server that always says this.
+/// Starts a server that always sends this answer.
 fn says(words: &'static str) -> String {
     peer(move |stream, _| {
-        // Whether the client still listens is its own business.
+        // The client may have closed the connection.
         let _ = stream.write_all(words.as_bytes());
     })
 }
 
 #[test]
-fn every_file_arrives_intact_and_the_picture_is_saved() {
+fn files_are_downloaded_intact_and_the_picture_is_saved() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, report) = tour(folder.path(), &["--size", "0.2", "--rate", "5"]);
     assert_eq!(code, Some(0), "{report}");
@@ -79,7 +80,7 @@ fn every_file_arrives_intact_and_the_picture_is_saved() {
 }
 
 #[test]
-fn downloads_go_on_while_the_question_is_open() {
+fn downloads_continue_while_a_question_is_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, report) = tour(
         folder.path(),
@@ -93,7 +94,7 @@ fn downloads_go_on_while_the_question_is_open() {
 }
 
 #[test]
-fn files_are_saved_where_the_user_says_and_none_is_overwritten() {
+fn files_are_saved_at_the_chosen_path_and_not_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = folder.path().join("linux-image.iso");
     fs::write(&own, "mine").expect("it can be written");
@@ -123,7 +124,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn each_failure_is_told_as_a_sentence_and_the_program_fails() {
+fn failure_is_printed_as_a_sentence_and_sets_the_exit_code() {
     let unused = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let nobody = format!("http://{}/file", unused.local_addr().expect("it listens"));
     drop(unused);
@@ -133,7 +134,7 @@ fn each_failure_is_told_as_a_sentence_and_the_program_fails() {
     );
     let foreign = says("220 mail.example ESMTP\r\n");
     let silent = peer(|stream, _| {
-        let _ = stream.read(&mut [0]); // until the client has had enough
+        let _ = stream.read(&mut [0]); // until the client closes the connection
     });
     let expected = [
         ("not-an-address".to_owned(), "This is not a web address"),
@@ -181,7 +182,7 @@ fn each_failure_is_told_as_a_sentence_and_the_program_fails() {
 }
 
 #[test]
-fn a_certificate_that_nobody_signed_is_told_as_a_sentence() {
+fn untrusted_certificate_is_printed_as_a_sentence() {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -200,7 +201,7 @@ fn a_certificate_that_nobody_signed_is_told_as_a_sentence() {
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
-            // The client breaks it off, which is what this is about.
+            // The client aborts the handshake, as the test expects.
             let _ = connection.complete_io(&mut stream.expect("a connection"));
         }
     });
@@ -214,7 +215,7 @@ fn a_certificate_that_nobody_signed_is_told_as_a_sentence() {
 }
 
 #[test]
-fn a_redirect_is_followed_to_where_the_file_is() {
+fn redirect_is_followed() {
     let url = peer(|stream, request| {
         let answer = if request.starts_with("GET /file ") {
             "HTTP/1.1 307 Temporary Redirect\r\nLocation: elsewhere?really=yes\r\nContent-Length: 0\r\n\r\n"
@@ -235,7 +236,7 @@ fn a_redirect_is_followed_to_where_the_file_is() {
     );
 }
 
-/// Begins a download that has no end, sends a signal in the middle of it, and returns the exit code.
+/// Starts a download that does not end, sends a signal during it, and returns the exit code.
 fn ends_by(signal: Signal) -> (Option<i32>, String) {
     let (tell, begun) = mpsc::channel();
     let url = peer(move |stream, _| {
@@ -252,11 +253,11 @@ fn ends_by(signal: Signal) -> (Option<i32>, String) {
 }
 
 #[test]
-fn ctrl_c_ends_the_program_while_downloads_run() {
+fn ctrl_c_during_downloads_ends_the_program() {
     assert_eq!(ends_by(Signal::INT), (Some(130), String::new()));
 }
 
 #[test]
-fn a_request_to_end_ends_the_program_while_downloads_run() {
+fn sigterm_during_downloads_ends_the_program() {
     assert_eq!(ends_by(Signal::TERM), (Some(0), String::new()));
 }

@@ -1,7 +1,8 @@
-//! The rows of the download window do as their buttons say: start, cancel, go on where they stopped, and ask. On the main thread, as Qt
-//! wants it.
+//! Tests of the buttons in the rows of the download window: start, cancel, resume and answer. Qt
+//! needs the main thread.
 
-// The files of the example as they are, of which this needs a part, with what the derive macro of `QObject` writes.
+// The source files of the example, of which this test uses a part. The derive macro of `QObject`
+// generates code that these lints refuse.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::useless_transmute)]
 
@@ -31,7 +32,7 @@ use qtloop::{Loop, signal, time};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The list, with a row for each of so many files of the server's.
+/// The list, with a row for each of the server's files.
 struct World {
     event_loop: Loop,
     downloads: QObjectBox<Downloads>,
@@ -55,7 +56,7 @@ impl World {
         }
     }
 
-    /// Waits until the list is like that; it says that it has changed at each beat.
+    /// Waits until the condition is true; the list emits a change at each beat.
     fn until(&self, is_so: impl Fn(&Downloads) -> bool) {
         let list = This::of(self.downloads.pinned().borrow());
         let object = list.object().expect("it lives");
@@ -73,7 +74,7 @@ impl World {
         work(self.downloads.pinned().borrow());
     }
 
-    /// What one of its buttons does.
+    /// Presses a button of the list.
     fn row(&self, number: usize, work: impl Fn(&mut Download)) {
         let rows = self.downloads.pinned().borrow().rows();
         rows[number].with(work).expect("it lives");
@@ -97,14 +98,14 @@ fn buttons_start_one_cancel_one_and_cancel_all() {
     world.until(|all| all.count(|row| row.received() > 0) == 3);
     world.row(0, Download::cancel);
     assert_eq!(world.count(Download::is_active), 2);
-    // The server is too busy for the third one.
+    // The server refuses the third one with "busy".
     assert_eq!(world.count(Download::is_failed), 1);
     world.list(Downloads::cancel_all);
     assert_eq!(world.count(Download::is_active), 0);
     assert_eq!(world.count(Download::is_failed), 1);
 }
 
-fn a_cancelled_download_goes_on_where_it_stopped() {
+fn cancelled_download_resumes_at_the_last_byte() {
     let world = World::new(1, 300e3, 600e3);
     for share in 1..=4 {
         world.row(0, Download::start);
@@ -121,12 +122,12 @@ fn a_cancelled_download_goes_on_where_it_stopped() {
     });
 }
 
-fn a_download_that_is_given_up_can_be_resumed_later() {
+fn abandoned_download_can_be_resumed() {
     let world = World::new(2, 400e3, 400e3);
     world.list(Downloads::start_all);
     world.until(|all| all.count(Download::is_asking) == 1);
     let before = world.received();
-    world.until(|all| all.received() > before); // the other one goes on
+    world.until(|all| all.received() > before); // the other download continues
     world.row(1, |row| row.answer(false));
     world.until(|all| all.count(Download::is_failed) == 1);
     let sentence = "failed: The server closed the connection too early.";
@@ -135,13 +136,13 @@ fn a_download_that_is_given_up_can_be_resumed_later() {
     world.until(|all| all.count(Download::is_done) == 2);
 }
 
-fn a_question_goes_away_with_the_download_that_asks() {
+fn question_is_removed_when_its_download_is_cancelled() {
     let world = World::new(2, 200e3, 400e3);
     world.row(1, Download::start);
     world.until(|all| all.count(Download::is_asking) == 1);
     world.row(1, Download::cancel);
     assert_eq!(world.count(Download::is_active), 0);
-    // An answer that comes late finds nobody.
+    // A late answer has no effect.
     world.row(1, |row| row.answer(true));
     world.row(0, Download::start);
     world.until(|all| all.count(Download::is_done) == 1);
@@ -161,9 +162,9 @@ fn main() -> ExitCode {
     };
     let trials = trials![
         buttons_start_one_cancel_one_and_cancel_all,
-        a_cancelled_download_goes_on_where_it_stopped,
-        a_download_that_is_given_up_can_be_resumed_later,
-        a_question_goes_away_with_the_download_that_asks,
+        cancelled_download_resumes_at_the_last_byte,
+        abandoned_download_can_be_resumed,
+        question_is_removed_when_its_download_is_cancelled,
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,9 +1,11 @@
-//! Who may know of whom: two leaves, one trunk, two faces. A new arrow fails here, and belongs into docs/ARCHITECTURE.md.
+//! The allowed dependencies between the modules: two leaves, one driver, two front ends. A new
+//! dependency fails here, and must be documented in docs/ARCHITECTURE.md.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A module of the crate, the modules it may name as `crate::…`, and the outside crates it may name.
+/// A module of the crate, the modules that it may name as `crate::…`, and the external crates that
+/// it may name.
 const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ("contain", &[], &[]),
     ("qt", &["contain"], &["cpp", "rustix"]),
@@ -70,7 +72,7 @@ const OUTSIDE: [&str; 17] = [
     "tracing",
 ];
 
-/// The `.rs` files of a module: `src/name.rs`, or all of `src/name/`.
+/// Returns the `.rs` files of a module: `src/name.rs`, or all of `src/name/`.
 fn files(module: &str) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let file = source.join(format!("{module}.rs"));
@@ -94,7 +96,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The names that follow `before` in a line of code, up to the next that is no part of a name.
+/// Returns the names that follow `before` in a line of code, each up to the first character that is
+/// not part of a name.
 fn names<'a>(code: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
     code.split(before).skip(1).map(|rest| {
         let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
@@ -129,7 +132,7 @@ fn arrows(module: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn no_module_knows_more_than_the_table_says() {
+fn modules_use_only_what_the_table_allows() {
     for (module, inside, outside) in TABLE {
         for (target, place) in arrows(module) {
             let allowed = match target.strip_prefix("crate::") {
@@ -142,7 +145,7 @@ fn no_module_knows_more_than_the_table_says() {
 }
 
 #[test]
-fn the_table_knows_every_module() {
+fn table_lists_every_module() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for entry in fs::read_dir(source).expect("src") {
         let path = entry.expect("a readable folder").path();

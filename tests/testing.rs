@@ -53,6 +53,6 @@ fn panic_of_the_future_fails_the_test() {
 
 #[test]
 #[should_panic(expected = "this thread has a loop already")]
-fn run_inside_of_run_is_refused() {
+fn run_inside_run_panics() {
     testing::run(async { testing::run(async {}) });
 }

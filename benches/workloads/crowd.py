@@ -1,4 +1,4 @@
-"""Thousands of idle connections: what they cost a busy one beside them, and in memory."""
+"""Thousands of idle connections: their cost for a busy one, and in memory."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ async def idle_connections(bench: Bench) -> Figures:
         alone = await echo()
         before = resident()
         await bench.ask("crowd", address=address, count=CROWD)
-        beside = await echo()  # by when all have been accepted
+        beside = await echo()  # by now all connections are accepted
         return {ALONE: alone, BESIDE: beside, MEMORY: (resident() - before) / CROWD}

@@ -1,4 +1,4 @@
-"""What `import` of each library costs in a fresh process: wall time and memory."""
+"""The cost of importing each library in a fresh process: wall time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptors watched by add_reader: CPU time per step, with and without idle ones beside."""
+"""Descriptors watched by add_reader: CPU time per step, with and without idle ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def add_and_remove(loop: Loop, steps: int) -> None:
 
 
 async def events(loop: Loop, steps: int) -> None:
-    """One descriptor becomes ready again whenever its callback has run."""
+    """Make one descriptor ready again each time its callback has run."""
     descriptor = os.eventfd(1, os.EFD_NONBLOCK)
     done = loop.create_future()
     left = steps
@@ -33,7 +33,7 @@ async def events(loop: Loop, steps: int) -> None:
         try:
             os.eventfd_read(descriptor)
         except BlockingIOError:
-            return  # rloop calls once more than there is to read
+            return  # rloop calls once more than there are data to read
         left -= 1
         if left:
             os.eventfd_write(descriptor, 1)
@@ -47,7 +47,7 @@ async def events(loop: Loop, steps: int) -> None:
 
 
 def beside(count: int) -> None:
-    """Add the workload of one busy descriptor beside that many idle ones."""
+    """Add the workload of one busy descriptor and that many idle ones."""
     name = f"one event beside {count:,} idle descriptors"
 
     @group.figures(name, {name: SECONDS})

@@ -1,4 +1,4 @@
-"""Callbacks, tasks, futures and threads: CPU time per step, wall time where threads wait."""
+"""Callbacks, tasks, futures and threads: CPU time per step, wall time for threads that wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of the window notices: a late QTimer, a late click, and what idling costs."""
+"""The effects on a window: late QTimers, late clicks, and the cost of idling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Load = Callable[[Bench], Awaitable[None]]
 
 
 class Ticker:
-    """A precise QTimer of 16 ms, and how late each of its ticks was."""
+    """A precise QTimer of 16 ms, and the lateness of each tick."""
 
     def __init__(self, peer: Peer) -> None:
         self.late: list[float] = []
@@ -38,12 +38,12 @@ class Ticker:
     def tick(self) -> None:
         late = time.perf_counter() - self.due
         self.late.append(max(0.0, late))
-        # Qt leaves out the ticks that it has missed altogether.
+        # Qt skips the ticks that it has missed.
         self.due += INTERVAL * (1 + max(0, int(late / INTERVAL)))
 
 
 class Clicker:
-    """A button that another thread clicks, as the display's does, and the time till its slot."""
+    """A button that another thread clicks, as the display does, and the time until its slot."""
 
     def __init__(self, peer: Peer) -> None:
         self.late: list[float] = []
@@ -94,7 +94,7 @@ async def tasks(bench: Bench) -> None:
 
 
 async def echoes(bench: Bench) -> None:
-    """As many requests as another process can make, on 100 connections."""
+    """Send as many requests as another process can make, on 100 connections."""
     seconds = 0.5 if bench.quick else 3
     async with protocol() as address:
         await bench.ask(
@@ -115,7 +115,7 @@ async def download(bench: Bench) -> None:
 
 
 def beside(what: str, load: Load) -> None:
-    """Add the workload of a timer and a button beside that load."""
+    """Add the workload of a timer and a button with that load."""
     rows = [f"{kind}, {what}, {part}" for kind in ("QTimer", "click") for part in ("p50", "p99")]
 
     @group.figures(what, dict.fromkeys(rows, SECONDS))
@@ -124,7 +124,7 @@ def beside(what: str, load: Load) -> None:
             raise Unsuitable("it has no asyncio to be loaded with")
         ticker, clicker = Ticker(bench.peer), Clicker(bench.peer)
         try:
-            await bench.peer.pause(0.1)  # till the window is there
+            await bench.peer.pause(0.1)  # until the window is shown
             ticker.late.clear()
             clicker.late.clear()
             await load(bench)
@@ -152,7 +152,7 @@ for what, way in LOADS.items():
 
 @group.figures("idle cost", {IDLE_CPU: SECONDS, IDLE_SWITCHES: COUNT})
 async def idle_cost(bench: Bench) -> Figures:
-    """Shorter and multiplied when quick."""
+    """Measure for a shorter time, and scale the result, in a quick run."""
     seconds = 1.0 if bench.quick else IDLE
     await bench.peer.pause(0.5)
     before = resource.getrusage(resource.RUSAGE_SELF)

@@ -1,4 +1,5 @@
-//! Files as they come: written on a thread of the pool, for a disk may be slow, and the window must not wait for it.
+//! Writes downloaded data to files, on a thread pool: a disk may be slow, and the window must not
+//! wait.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,7 +15,8 @@ fn part_of(path: &Path) -> PathBuf {
     part.into()
 }
 
-/// Writes some bytes. A write whose task is cancelled goes on unseen, and is made again.
+/// Writes bytes. If the task is cancelled, the write continues on its thread, and is repeated
+/// later.
 pub async fn write(path: PathBuf, at: u64, bytes: Bytes) -> io::Result<()> {
     task::unblock(move || {
         let mut options = File::options();
@@ -24,7 +26,7 @@ pub async fn write(path: PathBuf, at: u64, bytes: Bytes) -> io::Result<()> {
     .await
 }
 
-/// Gives the whole file its name; an older, longer part may have been there.
+/// Truncates the complete file to its size, because an older part may be longer, and renames it.
 pub async fn complete(path: PathBuf, size: u64) -> io::Result<()> {
     task::unblock(move || {
         let part = part_of(&path);

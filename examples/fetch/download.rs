@@ -15,15 +15,15 @@ use crate::disk;
 use crate::fetch::{self, Part, Trouble};
 use crate::words::{amount, duration, hex, progress};
 
-/// Where a download is in its life.
+/// The state of a download.
 #[derive(Default)]
 pub enum State {
     #[default]
     Ready,
     Running,
-    /// The connection broke, by this sentence; the person is to say whether to go on.
+    /// The connection broke, for this reason; the user is asked whether to resume.
     Asking(String),
-    /// With the SHA-256, and whether the server has published the same.
+    /// Complete, with the SHA-256, and whether the server has published the same one.
     Done(Vec<u8>, bool),
     Failed(String),
     Cancelled,
@@ -33,7 +33,7 @@ pub enum State {
 pub struct Download {
     base: qt_base_class!(trait QObject),
 
-    // What QML shows; the methods below say it whenever `changed` tells QML to look again.
+    // The values that QML shows; it calls the methods below again after each `changed` signal.
     name: qt_property!(QString; READ name NOTIFY changed),
     state: qt_property!(QString; READ state NOTIFY changed),
     mood: qt_property!(QString; READ mood NOTIFY changed),
@@ -45,7 +45,7 @@ pub struct Download {
 
     start: qt_method!(fn(&mut self)),
     cancel: qt_method!(fn(&mut self)),
-    /// The person's answer: whether to go on.
+    /// The user's answer: whether to resume.
     answer: qt_method!(fn(&self, resume: bool)),
     answered: qt_signal!(resume: bool),
 
@@ -54,24 +54,24 @@ pub struct Download {
     part: Part,
     size: Option<u64>,
     hash: Hash,
-    /// How long it took, all attempts together.
+    /// The duration of all attempts together.
     seconds: f64,
-    /// When how many bytes were here, of late.
+    /// Recent times, with the number of bytes received at each.
     recent: VecDeque<(Instant, u64)>,
     task: Option<AbortOnDrop<()>>,
 }
 
-/// What a download is of, and where it goes.
+/// The source of a download, and the path of its file.
 #[derive(Clone, Default)]
 pub struct Target {
     pub url: String,
     pub name: String,
     pub folder: Option<PathBuf>,
-    /// How long the server may be silent.
+    /// The maximum time without data from the server.
     pub silence: Duration,
 }
 
-/// The hash of what is here so far.
+/// The hash of the bytes received so far.
 struct Hash(digest::Context);
 
 impl Default for Hash {
@@ -88,7 +88,8 @@ impl Download {
         }
     }
 
-    /// Begins, or goes on where it stopped. The task ends with this object; to drop its handle ends it, too.
+    /// Starts or resumes the download. Its task is aborted when this object is destroyed, or when
+    /// the handle is dropped.
     pub fn start(&mut self) {
         if self.is_active() || self.is_done() {
             return;
@@ -119,7 +120,7 @@ impl Download {
         self.changed();
     }
 
-    /// Whether a task is at work on it.
+    /// Returns whether a task is downloading it.
     pub fn is_active(&self) -> bool {
         matches!(self.life, State::Running | State::Asking(_))
     }
@@ -136,7 +137,7 @@ impl Download {
         matches!(self.life, State::Failed(_))
     }
 
-    /// What its file is called.
+    /// Returns the name of the file.
     pub fn file(&self) -> &str {
         &self.target.name
     }
@@ -149,7 +150,7 @@ impl Download {
         self.size
     }
 
-    /// In bytes a second, over the last two seconds.
+    /// Returns the speed in bytes per second over the last two seconds.
     pub fn pace(&self) -> f64 {
         let Some((then, received)) = self.recent.front() else {
             return 0.0;
@@ -158,7 +159,7 @@ impl Download {
         (self.part.received - received) as f64 / seconds.max(1e-3)
     }
 
-    /// Looks at the clock: the speed changes also while nothing comes.
+    /// Updates the speed, which changes also while no data arrive.
     pub fn refresh(&mut self) {
         if self.is_active() {
             let old = |(then, _): &(Instant, u64)| then.elapsed() > Duration::from_secs(2);
@@ -169,7 +170,7 @@ impl Download {
         }
     }
 
-    /// The line of the report.
+    /// Returns the line of the report.
     pub fn report(&self, width: usize) -> String {
         let name = &self.target.name;
         match &self.life {
@@ -236,7 +237,7 @@ impl Download {
         progress(self.part.received, self.size).as_str().into()
     }
 
-    /// Of late; once it is complete, of the whole.
+    /// The recent speed; after completion, that of the whole download.
     fn speed(&self) -> QString {
         let pace = match self.life {
             State::Done(..) => self.part.received as f64 / self.seconds.max(1e-3),
@@ -254,7 +255,8 @@ impl Download {
     }
 }
 
-/// Fetches the file; if the connection breaks, asks whether to go on. While the question is open this task waits, and it alone.
+/// Fetches the file. If the connection breaks, asks whether to resume. While the question is open,
+/// only this task waits.
 async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
     match fetch_rest(this).await {
         Err(trouble) if trouble.is_a_break() && this.with(|row| row.received())? > 0 => {
@@ -272,7 +274,7 @@ async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
     }
 }
 
-/// Fetches what is not here yet.
+/// Fetches the missing part of the file.
 async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
     let (target, part) = this.with(|row| (row.target.clone(), row.part.clone()))?;
     let mut begun = Instant::now();
@@ -302,7 +304,7 @@ async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
 }
 
 impl Download {
-    /// An answer has begun, that many bytes into the file.
+    /// Records that a response has begun, at this offset in the file.
     fn begin(&mut self, start: u64, size: Option<u64>, etag: &str) {
         if start == 0 {
             self.hash = Hash::default();

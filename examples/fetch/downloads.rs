@@ -1,4 +1,4 @@
-//! The list of downloads, as a model for QML's `ListView`, and what is to be said of all of them together.
+//! The list of downloads, as a model for QML's `ListView`, and the totals of all downloads.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,7 +14,7 @@ use url::Url;
 use crate::download::{Download, Target};
 use crate::words::{amount, duration, progress};
 
-/// How often QML looks at the figures: what changes faster cannot be read.
+/// The interval at which QML updates the figures: faster changes could not be read.
 const BEAT: Duration = Duration::from_millis(80);
 
 #[derive(QObject, Default)]
@@ -49,7 +49,7 @@ impl Downloads {
         }
     }
 
-    /// Has QML look at it again and again, as long as this object lives.
+    /// Emits `changed` regularly as long as this object lives.
     pub fn show(&self) {
         let look = async |this: This<Downloads>| -> io::Result<Infallible> {
             let mut beat = time::interval(BEAT);
@@ -64,7 +64,7 @@ impl Downloads {
         qml::spawn(self, look);
     }
 
-    /// Adds the address that the person has typed, and starts its download.
+    /// Adds the address that the user has typed, and starts its download.
     fn fetch(&self, url: QString) {
         let url = url.to_string().trim().to_owned();
         if !url.is_empty() {
@@ -97,7 +97,7 @@ impl Downloads {
         row
     }
 
-    /// Begins whatever is neither running nor complete.
+    /// Starts each download that is neither running nor complete.
     pub fn start_all(&self) {
         for row in self.rows() {
             let _ = row.with(Download::start);
@@ -110,13 +110,13 @@ impl Downloads {
         }
     }
 
-    /// What there is to know about each download.
+    /// Returns the result of `what` for each download.
     pub fn look<R>(&self, what: impl Fn(&Download) -> R) -> impl Iterator<Item = R> {
         self.rows.iter().map(move |row| what(row.pinned().borrow()))
     }
 
-    /// Returns the rows, to change them while the list is not borrowed: a row emits a signal, and QML
-    /// reads the list in its slots.
+    /// Returns the rows, to change them while the list is not borrowed: a row emits a signal, and
+    /// QML reads the list in its slots.
     pub fn rows(&self) -> Vec<This<Download>> {
         self.look(This::of).collect()
     }
@@ -125,17 +125,17 @@ impl Downloads {
         self.look(Download::received).sum()
     }
 
-    /// Of all files whose size is known.
+    /// Returns the total of all files whose size is known.
     pub fn size(&self) -> u64 {
         self.look(Download::size).flatten().sum()
     }
 
-    /// How many there are of some kind.
+    /// Returns the number of downloads of some kind.
     pub fn count(&self, is_one: impl Fn(&Download) -> bool) -> usize {
         self.look(is_one).filter(|is_one| *is_one).count()
     }
 
-    /// This name, or with a number if it is taken.
+    /// Returns this name, with a number added if it is taken.
     fn free_name(&self, name: &str) -> String {
         let is_taken = |name: &String| {
             let path = self.folder.as_ref().map(|folder| folder.join(name));
@@ -220,7 +220,7 @@ impl QAbstractListModel for Downloads {
     }
 }
 
-/// The name of the file at an address.
+/// Returns the name of the file at an address.
 fn file_name(url: &str) -> String {
     let Ok(parsed) = Url::parse(url) else {
         return url.replace('/', "_");
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_called_as_its_address_ends_or_else_as_its_host() {
+    fn file_name_is_the_last_part_of_the_address_or_the_host() {
         assert_eq!(
             file_name("https://host/folder/file.tar?version=2#top"),
             "file.tar"
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_gets_a_number() {
+    fn taken_name_gets_a_number() {
         let mut all = Downloads::default();
         for _ in 0..3 {
             let row = all.row("http://host/file.txt");

@@ -1,4 +1,5 @@
-//! One GET: over TCP or TLS, round redirects, from the middle of the file if it begins there, its bytes as they come.
+//! One GET request over TCP or TLS: it follows redirects, can resume in the middle of a file, and
+//! streams the bytes.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -23,7 +24,7 @@ use url::{Position, Url};
 
 const REDIRECTS: usize = 10;
 
-/// Why a file did not come; `words.rs` says it in sentences.
+/// The reason why a download failed; `words.rs` formats it as a sentence.
 #[derive(Debug)]
 pub enum Trouble {
     NotAnAddress,
@@ -44,7 +45,8 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it was the connection that broke: if some bytes came before, it is worth asking whether to go on.
+    /// Returns whether the connection broke: if bytes were received before, the user is asked
+    /// whether to resume.
     pub fn is_a_break(&self) -> bool {
         matches!(
             self,
@@ -59,21 +61,22 @@ impl From<AccessError> for Trouble {
     }
 }
 
-/// What is here of a file already, and the server's mark of the version that it is of.
+/// The part of a file that was received, and the server's tag of that version.
 #[derive(Clone, Default)]
 pub struct Part {
     pub received: u64,
     pub etag: String,
 }
 
-/// An answer that has begun.
+/// A response whose head was received.
 pub struct Answer {
-    /// Where in the file its bytes begin: where we asked for, if the server has that version still, else 0.
+    /// The offset of its bytes in the file: the requested one if the server still has that version,
+    /// else 0.
     pub start: u64,
-    /// Of the whole file, if the server says so.
+    /// The size of the whole file, if the server sends it.
     pub size: Option<u64>,
     pub etag: String,
-    /// The SHA-256 of the whole file, if the server says so (RFC 9530).
+    /// The SHA-256 of the whole file, if the server sends it (RFC 9530).
     pub sha256: Option<Vec<u8>>,
     body: Incoming,
     silence: Duration,
@@ -83,7 +86,7 @@ pub struct Answer {
 type Connection = AbortOnDrop<hyper::Result<()>>;
 
 impl Answer {
-    /// The next bytes; `None` at the end of the file.
+    /// Returns the next bytes; `None` at the end of the file.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         loop {
             let frame = timeout(self.silence, self.body.frame()).await;
@@ -100,7 +103,7 @@ impl Answer {
     }
 }
 
-/// Asks for a file, or for the rest of it. A server that is silent for that long is given up.
+/// Requests a file, or the rest of it. Fails if the server is silent for `silence`.
 pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Trouble> {
     let mut url = Url::parse(url).map_err(|_| Trouble::NotAnAddress)?;
     for _ in 0..=REDIRECTS {
@@ -142,13 +145,13 @@ pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Tr
     Err(Trouble::Circles)
 }
 
-/// Where in the file an answer begins, by its `Content-Range`.
+/// Returns the offset of a response in the file, from its `Content-Range`.
 fn begin(range: Option<&str>) -> Option<u64> {
     let (start, _) = range?.strip_prefix("bytes ")?.split_once('-')?;
     start.parse().ok()
 }
 
-/// The SHA-256 out of a `Repr-Digest`.
+/// Returns the SHA-256 of a `Repr-Digest`.
 fn sha256(header: &str) -> Option<Vec<u8>> {
     header.split(',').find_map(|item| {
         let value = item.trim().strip_prefix("sha-256=:")?.strip_suffix(':')?;
@@ -156,7 +159,7 @@ fn sha256(header: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// Connects, and asks this one address.
+/// Connects to this address, and sends the request.
 async fn ask(
     url: &Url,
     part: &Part,
@@ -172,10 +175,10 @@ async fn ask(
             &url[Position::BeforeHost..Position::AfterPort],
         )
         .header(header::USER_AGENT, "qtloop-fetch")
-        // The bytes that are counted and hashed are those of the file itself.
+        // Without compression: the received bytes are counted and hashed.
         .header(header::ACCEPT_ENCODING, "identity");
     if part.received > 0 && !part.etag.is_empty() {
-        // The same version still? Then only what is missing.
+        // If the server still has the same version, request only the missing part.
         request = request
             .header(header::RANGE, format!("bytes={}-", part.received))
             .header(header::IF_RANGE, &part.etag);
@@ -185,7 +188,7 @@ async fn ask(
         .map_err(|_| Trouble::NotAnAddress)?;
 
     let connecting = async {
-        // The name is looked up by the system, which blocks; not on this thread.
+        // Looking up the name blocks, so it runs on another thread.
         let lookup = url.clone();
         let addresses = task::unblock(move || lookup.socket_addrs(|| None)).await;
         let addresses = addresses.map_err(|_| Trouble::NoSuchHost(host.clone()))?;
@@ -215,7 +218,8 @@ async fn ask(
     Ok((response, connection))
 }
 
-/// Begins to speak HTTP; the connection is a task of its own, which ends with who asks.
+/// Starts HTTP; the connection is a separate task, which is aborted when the caller drops its
+/// handle.
 async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
 ) -> Result<(http1::SendRequest<Empty<Bytes>>, Connection), Trouble> {
@@ -225,7 +229,7 @@ async fn handshake(
     Ok((sender, qtloop::spawn_local(connection).abort_on_drop()))
 }
 
-/// Whom we trust: Mozilla's list, which is part of this program.
+/// The trusted certificates: Mozilla's list, which is part of this program.
 fn tls() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
@@ -254,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_is_found_among_others_and_a_broken_one_is_none() {
+    fn sha256_is_found_among_digests_and_an_invalid_one_is_none() {
         assert_eq!(
             sha256("sha-512=:AAAA:, sha-256=:Ynl0ZXM=:"),
             Some(b"bytes".to_vec())

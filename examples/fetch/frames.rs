@@ -1,26 +1,29 @@
-//! The proof that the window stays smooth: the time from frame to frame, as the window itself sees it.
+//! The measurement that the window stays smooth: the time between frames, as the window measures
+//! it.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use qmetaobject::prelude::*;
 
-/// About the last minute.
+/// The number of frames kept, about those of the last minute.
 const KEPT: usize = 60 * 60;
 
-/// How many frames pass before the figures are made anew: what changes faster cannot be read.
+/// The number of frames between two updates of the figures: faster changes could not be read.
 const REFRESH: usize = 15;
 
 #[derive(QObject, Default)]
 pub struct Frames {
     base: qt_base_class!(trait QObject),
-    /// QML calls it at each frame; returns the milliseconds since the one before, or 0 if there was none.
+    /// Called by QML at each frame. Returns the milliseconds since the last frame, or 0 at the
+    /// first one.
     tick: qt_method!(fn(&mut self) -> f64),
     median: qt_property!(f64; NOTIFY changed),
     late: qt_property!(f64; NOTIFY changed),
     longest: qt_property!(f64; NOTIFY changed),
     changed: qt_signal!(),
-    /// A picture is being taken, which takes longer than a frame, and is nothing that a person would do.
+    /// True while a screenshot is taken, which takes longer than a frame: such frames are not
+    /// recorded.
     pub is_resting: bool,
     last: Option<Instant>,
     times: VecDeque<f64>,
@@ -46,7 +49,7 @@ impl Frames {
         time
     }
 
-    /// Brings the figures up to date.
+    /// Updates the figures.
     pub fn figure(&mut self) {
         let mut times = Vec::from_iter(self.times.iter().copied());
         times.sort_unstable_by(f64::total_cmp);

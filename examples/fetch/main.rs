@@ -1,15 +1,16 @@
-//! A download window on one loop: Qt Quick paints, hyper fetches over qtloop's sockets, and a question in the middle stops neither.
+//! A download window on one loop: Qt Quick paints, hyper fetches over qtloop's sockets, and an open
+//! question stops neither.
 //!
 //!     cargo run --release --features qml,hyper --example fetch                       files from a small server in the same loop
 //!     cargo run --release --features qml,hyper --example fetch https://host/file     files of your own
 //!     ... --example fetch -- --screenshot a.png                                      fetch, take a picture, report, end
 //!
-//! Where there is no GPU, set QT_QUICK_BACKEND=software; where there is no display, QT_QPA_PLATFORM=offscreen, too.
+//! Without a GPU, set QT_QUICK_BACKEND=software; without a display, also QT_QPA_PLATFORM=offscreen.
 
 #![allow(clippy::print_stdout)]
-// The modules are the program's own.
+// The modules are private to the program.
 #![allow(unreachable_pub)]
-// What the derive macro of `QObject` writes.
+// The derive macro of `QObject` generates code that these lints refuse.
 #![allow(clippy::useless_transmute)]
 
 mod disk;
@@ -62,7 +63,7 @@ struct Options {
     rate: f64,
 }
 
-/// A number of which zero or less would make no sense.
+/// Parses a positive number.
 fn positive(text: &str) -> Result<f64, String> {
     let number = text
         .parse()
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     install_message_handler(Some(complain));
 
-    // Declared in this order they end in the other: the tasks, the window, what it shows.
+    // They are dropped in the reverse of this order: the tasks, the window, then its objects.
     let silence = Duration::from_secs_f64(options.timeout);
     let downloads = QObjectBox::new(Downloads::new(options.save.clone(), silence));
     let frames = QObjectBox::new(Frames::default());
@@ -114,7 +115,8 @@ fn main() -> ExitCode {
     ExitCode::from(event_loop.exec() as u8)
 }
 
-/// Fills the list, and shows it as long as the person wants, or the tour takes; returns the exit code.
+/// Fills the list, and shows it until the user closes the window or the tour ends; returns the exit
+/// code.
 async fn play(
     options: Options,
     downloads: This<Downloads>,
@@ -138,12 +140,12 @@ async fn play(
             let is_whole = tour::tour(&downloads, &frames, &camera, &picture).await?;
             Ok(if is_whole { 0 } else { 1 })
         }
-        // From here on the person decides; to close the window is the end.
+        // From now on, the user decides; closing the window quits.
         None => future::pending().await,
     }
 }
 
-/// Waits for Ctrl-C, or for a wish from elsewhere that the program end; returns the exit code.
+/// Waits for Ctrl-C or SIGTERM; returns the exit code.
 async fn told_to_end() -> std::io::Result<i32> {
     let interrupt = async { signal::ctrl_c().await.map(|()| 130) };
     let terminate = async { signal::terminate().await.map(|()| 0) };
@@ -155,7 +157,7 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Has Qt and QML complain on standard error; Debian's Qt would tell the system's journal.
+/// Makes Qt and QML print messages to standard error; Debian's Qt would use the system's journal.
 extern "C" fn complain(_: QtMsgType, _: &QMessageLogContext, message: &QString) {
     eprintln!("{message}");
 }

@@ -1,4 +1,5 @@
-//! A small file server on loopback, on the same loop: generated files, a speed limit, and two kinds of trouble.
+//! A small file server on the loopback device, on the same loop: generated files, a speed limit,
+//! and two kinds of failure.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -25,10 +26,10 @@ use crate::words::hex;
 
 const BLOCK: u64 = 16 * 1024;
 
-/// A body, piece by piece.
+/// A body that is sent in pieces.
 type Pieces = BoxedLocal<io::Result<Frame<Bytes>>>;
 
-/// What goes wrong with the first request for a file; the second one succeeds.
+/// The failure of the first request for a file; the second request succeeds.
 #[derive(Clone, Copy, PartialEq)]
 enum Mishap {
     None,
@@ -38,7 +39,8 @@ enum Mishap {
     Drops,
 }
 
-/// A name, its share of the largest size, its share of the highest rate, and what goes wrong.
+/// A name, the size as a share of the largest one, the rate as a share of the highest one, and the
+/// failure.
 const CATALOGUE: [(&str, f64, f64, Mishap); 7] = [
     ("linux-image.iso", 0.92, 0.95, Mishap::None),
     ("aurora-timelapse.mp4", 1.00, 1.00, Mishap::Drops),
@@ -49,18 +51,18 @@ const CATALOGUE: [(&str, f64, f64, Mishap); 7] = [
     ("field-notes.pdf", 0.08, 0.25, Mishap::None),
 ];
 
-/// A file that exists only while it is being sent: its name is the seed of its bytes.
+/// A file that is generated while it is sent: its name is the seed of its bytes.
 #[derive(Clone)]
 pub struct File {
     pub name: String,
     pub size: u64,
-    /// In bytes a second.
+    /// The rate in bytes per second.
     rate: f64,
     mishap: Mishap,
 }
 
 impl File {
-    /// The bytes from here to the end of their block.
+    /// Returns the bytes from this offset to the end of their block.
     fn read(&self, start: u64) -> Bytes {
         let block = start / BLOCK * BLOCK;
         let seed = self.name.bytes().fold(block, |seed, byte| {
@@ -71,7 +73,7 @@ impl File {
         Bytes::from_iter(words).slice((start - block) as usize..block_end as usize)
     }
 
-    /// The SHA-256 of the whole file.
+    /// Returns the SHA-256 of the whole file.
     pub fn sha256(&self) -> Vec<u8> {
         let mut hash = digest::Context::new(&digest::SHA256);
         let mut at = 0;
@@ -83,7 +85,8 @@ impl File {
         hash.finish().as_ref().to_vec()
     }
 
-    /// The bytes between two places, no faster than they may come. Where it breaks off, the connection does.
+    /// Streams the bytes between two offsets at the file's rate. At a failure, the connection
+    /// breaks.
     fn send(self, start: u64, end: u64) -> Pieces {
         let pieces = stream::try_unfold((self, start, Instant::now()), move |state| async move {
             let (file, at, due) = state;
@@ -103,7 +106,7 @@ impl File {
     }
 }
 
-/// SplitMix64's last step: as good as chance.
+/// The last step of SplitMix64: pseudo-random numbers.
 fn scramble(number: u64) -> u64 {
     let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -111,7 +114,7 @@ fn scramble(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// Makes up so many files of at most `size` bytes, sent at no more than `rate` bytes a second.
+/// Makes `count` files of at most `size` bytes, sent at no more than `rate` bytes per second.
 pub fn catalogue(count: usize, size: f64, rate: f64) -> Vec<File> {
     let file = |number: usize| {
         let (round, place) = (number / CATALOGUE.len(), number % CATALOGUE.len());
@@ -130,15 +133,15 @@ pub fn catalogue(count: usize, size: f64, rate: f64) -> Vec<File> {
     (0..count).map(file).collect()
 }
 
-/// What the server knows: each file with its digest, and which were asked for before.
+/// The state of the server: each file with its digest, and the files that were requested before.
 struct Shelf {
     files: Vec<(File, Vec<u8>)>,
     asked: RefCell<HashSet<String>>,
 }
 
-/// Serves the files at a free port of 127.0.0.1, as long as the loop lives; returns their addresses.
+/// Serves the files on a free port of 127.0.0.1 as long as the loop lives; returns their addresses.
 pub async fn serve(files: Vec<File>) -> io::Result<Vec<String>> {
-    // To hash megabytes takes a while: not on the loop's thread.
+    // Hash on another thread, because megabytes take a while.
     let files = task::unblock(move || {
         let hashed = files.into_iter().map(|file| {
             let sha256 = file.sha256();
@@ -163,7 +166,7 @@ pub async fn serve(files: Vec<File>) -> io::Result<Vec<String>> {
             });
             let mut server = http1::Builder::new();
             server.timer(Timer);
-            // A connection that ends in an error is the client's business, or the mishap we promised.
+            // Ignore errors of a connection: the client has closed it, or the failure was intended.
             spawn_local(server.serve_connection(Io::new(stream), service));
         }
     });
@@ -211,7 +214,7 @@ fn nothing(status: StatusCode) -> Response<StreamBody<Pieces>> {
     response
 }
 
-/// Where a request wants to go on, if it knows the version that we have.
+/// Returns the offset at which a request resumes, if it has the tag of our version.
 fn range(request: &Request<Incoming>, etag: &str) -> Option<u64> {
     let header = |name| request.headers().get(name)?.to_str().ok();
     if header(header::IF_RANGE)? != etag {

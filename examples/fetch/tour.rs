@@ -1,4 +1,5 @@
-//! A visitor without hands, for machines without a display: starts, looks, answers, takes a picture, reports.
+//! An automatic tour, for machines without a display: starts, observes, answers, takes a picture,
+//! reports.
 
 use std::io;
 use std::path::Path;
@@ -13,22 +14,22 @@ use crate::downloads::Downloads;
 use crate::frames::Frames;
 use crate::words::amount;
 
-/// Between two looks at the window.
+/// The interval between two checks of the window.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a question stays open.
+/// The time that a question stays open.
 const THINK: Duration = Duration::from_millis(1500);
 
-/// Takes pictures of the window: Rust asks, QML does it.
+/// Takes pictures of the window: QML does it at Rust's request.
 #[derive(QObject, Default)]
 pub struct Camera {
     base: qt_base_class!(trait QObject),
     take: qt_signal!(path: QString),
     taken: qt_signal!(is_saved: bool),
-    /// QML sets it: there is a window.
+    /// QML sets it when the window exists.
     pub is_there: qt_property!(bool),
 }
 
-/// Plays a person in front of the window; returns whether every file arrived intact.
+/// Acts as a user of the window; returns whether every file arrived intact.
 pub async fn tour(
     downloads: &This<Downloads>,
     frames: &This<Frames>,
@@ -43,7 +44,7 @@ pub async fn tour(
         let asking = downloads.with(|all| all.count(Download::is_asking))?;
         let (received, size) = downloads.with(|all| (all.received(), all.size()))?;
         if asking > 0 {
-            // One task waits for the answer. This one does not, and neither do the downloads.
+            // One task waits for the answer. This task and the downloads continue.
             time::sleep(THINK).await;
             meanwhile += downloads.with(|all| all.received())? - received;
             if !is_taken {
@@ -59,7 +60,7 @@ pub async fn tour(
             take(frames, camera, picture).await?;
             is_taken = true;
         } else if is_taken && !has_retried {
-            start_all(downloads)?; // the failed ones, once more
+            start_all(downloads)?; // retry the failed ones
             has_retried = true;
         } else if active == 0 {
             break;
@@ -92,7 +93,7 @@ fn start_all(downloads: &This<Downloads>) -> Result<(), AccessError> {
     Ok(())
 }
 
-/// Saves what a person would see.
+/// Saves a picture of the window.
 async fn take(frames: &This<Frames>, camera: &This<Camera>, picture: &Path) -> io::Result<()> {
     let path = picture.to_string_lossy();
     let object = camera.object().ok_or(AccessError::Destroyed)?;

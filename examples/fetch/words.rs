@@ -1,11 +1,11 @@
-//! Words for people: sizes, times, and the cause of a failure as one sentence.
+//! Texts for users: sizes, times, and the cause of a failure as one sentence.
 
 use std::fmt;
 use std::io::ErrorKind;
 
 use crate::fetch::Trouble;
 
-/// A number of bytes: `640 B`, `12 kB`, `3.1 MB`.
+/// Formats a number of bytes: `640 B`, `12 kB`, `3.1 MB`.
 pub fn amount(bytes: f64) -> String {
     match bytes {
         1e9.. => format!("{:.1} GB", bytes / 1e9),
@@ -15,7 +15,7 @@ pub fn amount(bytes: f64) -> String {
     }
 }
 
-/// How much of a file is here: `3.1 of 8.0 MB`.
+/// Formats the received part of a file: `3.1 of 8.0 MB`.
 pub fn progress(received: u64, size: Option<u64>) -> String {
     let here = amount(received as f64);
     match size {
@@ -33,7 +33,7 @@ pub fn progress(received: u64, size: Option<u64>) -> String {
     }
 }
 
-/// A time that is left: `4 s`, `2 min 05 s`.
+/// Formats a remaining time: `4 s`, `2 min 05 s`.
 pub fn duration(seconds: f64) -> String {
     let seconds = seconds.round().max(1.0) as u64;
     match (seconds / 60, seconds % 60) {
@@ -42,12 +42,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Bytes as hexadecimal digits.
+/// Formats bytes as hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What went wrong with a request, so that the reader knows what to change.
+/// Formats the cause of a failure so that the user knows what to change.
 impl fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = match self {
@@ -113,13 +113,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_said_in_the_unit_that_suits_them() {
+    fn amount_is_formatted_in_a_suitable_unit() {
         let words = [0.0, 640.0, 12_345.0, 3.14e6, 2.5e9].map(amount);
         assert_eq!(words, ["0 B", "640 B", "12 kB", "3.1 MB", "2.5 GB"]);
     }
 
     #[test]
-    fn progress_names_a_unit_once_if_it_is_the_same() {
+    fn progress_has_one_unit_if_both_are_the_same() {
         assert_eq!(progress(7_200_000, Some(12_000_000)), "7.2 of 12.0 MB");
         assert_eq!(progress(120_000, Some(12_000_000)), "120 kB of 12.0 MB");
         assert_eq!(progress(5_000_000, Some(5_000_000)), "5.0 MB");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_time_is_at_least_a_second() {
+    fn duration_is_at_least_one_second() {
         assert_eq!(
             [0.1, 3.6, 125.0].map(duration),
             ["1 s", "4 s", "2 min 05 s"]
@@ -136,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn a_status_without_a_sentence_of_its_own_is_named() {
+    fn status_without_its_own_sentence_is_named() {
         let status = hyper::StatusCode::FORBIDDEN;
         let words = Trouble::Status(status).to_string();
         assert_eq!(words, "The server refused: 403 Forbidden.");
     }
 
     #[test]
-    fn a_host_that_is_not_there_is_named() {
+    fn missing_host_is_named() {
         let words = Trouble::NoSuchHost("nowhere.invalid".to_owned()).to_string();
         assert_eq!(words, "There is no server named nowhere.invalid.");
     }

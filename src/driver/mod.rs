@@ -1,17 +1,21 @@
-//! The trunk: a [`Host`] and a [`Reactor`] make *turns*, and a face runs the jobs of a turn.
+//! The driver joins a [`Host`] to a [`Reactor`]: calls from Qt become *turns* that run queued jobs.
 //!
-//! Qt calls the host because a descriptor is readable, the alarm has rung, or a job was queued while idle. The driver then
-//! tells the face by a [`Wakeup`]: the face opens its scope once (Python: takes the GIL), asks for a [`Turn`], an iterator
-//! over jobs, runs and drops the jobs one by one, and drops the turn, all inside the scope. Within the turn, *batches* follow each other without a trip through
-//! Qt until nothing is ready or the time [budget](Driver::set_budget) is spent; a batch is what was ready when it began,
-//! and between two batches the reactor collects what has become due. After a batch in which descriptors were ready, a face
-//! may [linger](Turn::linger) for the next request before the thread goes back to Qt.
+//! Qt calls the host when a file descriptor is readable, when the alarm has fired, or when a job
+//! was queued while the loop was idle. The driver then calls the front end with a [`Wakeup`]. The
+//! front end enters its scope once (for Python: acquires the GIL) and asks for a [`Turn`], an
+//! iterator over jobs. It runs and drops the jobs one by one, and drops the turn inside the scope.
 //!
-//! A job may run a Qt event loop of its own (a modal dialog). The host is armed before the first job runs, so Qt calls it
-//! again from in there, and a turn inside the turn runs the other jobs. All state is in cells that are never borrowed
-//! while a job runs.
+//! A turn runs *batches* without returning to Qt, until no job is ready or the time
+//! [budget](Driver::set_budget) is spent. A batch is the jobs that were ready when it began.
+//! Between two batches the reactor collects the jobs that have become due. After a batch in which
+//! descriptors were ready, a front end may [linger](Turn::linger) for the next request before it
+//! returns to Qt.
 //!
-//! Driver and [`Turn`] are one state machine, and are read in one sitting.
+//! A job may run a nested Qt event loop (a modal dialog). The host is armed before the first job
+//! runs, so Qt calls it again in the nested loop, and a nested turn runs the other jobs. All state
+//! is in cells that are never borrowed while a job runs.
+//!
+//! `Driver` and [`Turn`] form one state machine; read both files together.
 
 mod turn;
 
@@ -28,36 +32,40 @@ use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey};
 
 pub use turn::{Turn, Wakeup};
 
-/// How long a turn may go on before Qt sees to its own events. Nearly all of the gain of batching is there at a tenth of
-/// it, and a frame at 60 Hz has room for it eight times over.
+/// The default time budget of a turn. A tenth of it has nearly all of the gain of batching, and a
+/// frame at 60 Hz has room for eight such turns.
 const BUDGET: Duration = Duration::from_millis(2);
 
-/// While jobs are ready and descriptors have been silent, a turn asks the system for more after so many batches, or after
-/// [50 µs](turn): a poll costs as much as a dozen jobs, and what it would find can wait as long.
+/// A turn in which no descriptor or other thread had an event polls after this number of batches,
+/// or after 50 µs. A poll costs as much as a dozen jobs, and an event can wait that long.
 const POLL_BATCHES: u32 = 256;
 
-/// How long a turn waits for the next request of a busy connection. The answer to a request is on its way back for some
-/// 20 us on one machine and 100 us on a fast network; nobody sees a window that is late by that.
+/// The default time that a turn lingers for the next request of a busy connection. The answer to a
+/// request arrives after some 20 µs on one machine and 100 µs on a fast network. A user does not
+/// notice a delay of that length.
 const LINGER: Duration = Duration::from_micros(100);
 
-/// How many turns may nest at one Qt loop level. A callback that calls `processEvents()` nests one turn per call. A nested
-/// `exec()`, such as that of a modal dialog, raises the level and starts a new count.
+/// The maximum number of turns that nest at one Qt loop level. A callback that calls
+/// `processEvents()` nests one turn per call. A nested `exec()`, such as that of a modal dialog,
+/// raises the level and starts a new count.
 const MAX_NESTED_AT_LEVEL: usize = 16;
 
-/// How soon a turn that [rests](Turn::rest_if_spinning) or waits for a [retry](Driver::retry_soon) is followed by the next one.
+/// The delay before the turn that follows a [rest](Turn::rest_if_spinning) or a
+/// [retry](Driver::retry_soon).
 const REST: Duration = Duration::from_millis(1);
 const RETRY: Duration = Duration::from_millis(20);
 
-/// The Qt loop level of a turn, and how many turns nest at it, this one included.
+/// The Qt loop level of a turn, and the number of turns nested at it, this one included.
 #[derive(Clone, Copy, Debug, Default)]
 struct Level {
     level: i32,
     nested: usize,
 }
 
-/// A loop without a front end. Jobs can be queued at any time; they run while the driver is attached to Qt.
+/// A loop without a front end. Jobs can be queued at any time; they run while the driver is
+/// attached to Qt.
 ///
-/// Qt serves an attached driver whenever it processes events on the driver's thread. A *run*
+/// Qt calls an attached driver whenever it processes events on the driver's thread. A *run*
 /// ([`begin_run`](Driver::begin_run)) adds an end: [`stop`](Driver::stop) exits the Qt loop of the
 /// run, and no outermost turn begins after the application's quit.
 pub struct Driver<J> {
@@ -74,39 +82,40 @@ pub struct Driver<J> {
     budget: Cell<Duration>,
     linger: Cell<Duration>,
     poll_batches: Cell<u32>,
-    /// How many turns are under way, one inside the other.
+    /// The number of turns that are running, nested in one another.
     depth: Cell<usize>,
-    /// The level of the innermost of them.
+    /// The level of the innermost turn.
     level: Cell<Level>,
-    /// How many jobs were handed out, ever. A batch ends at a number: a turn inside of a turn takes from the same batch.
+    /// The number of jobs handed out since the driver was made. A batch ends at such a number,
+    /// because a nested turn takes jobs from the same batch.
     popped: Cell<u64>,
     /// The number of the last job that was queued when the last outermost turn ended.
     last_queued: Cell<u64>,
-    /// Where the batch ends that a turn has left in its middle, because its time was up.
+    /// The end of a batch that a turn has interrupted because its budget was spent.
     rest: Cell<u64>,
-    /// The host comes again as soon as Qt has had its turn.
+    /// The host is armed to begin a turn as soon as Qt has processed its own events.
     armed: Cell<bool>,
     /// The host's timer is set for a [`REST`] or a [`RETRY`].
     resting: Cell<bool>,
     /// A stop was requested.
     stopping: Cell<bool>,
-    /// It waits for the next run, because there was no Qt loop to exit.
+    /// The stop waits for the next run, because there was no Qt loop to exit.
     stop_waits: Cell<bool>,
     /// `exit_run` was called: no more outermost turns in this run.
     exited: Cell<bool>,
-    /// How many Qt loops of [`hold`](Driver::hold) are under way.
+    /// The number of [`hold`](Driver::hold) loops that are running.
     held: Cell<usize>,
     error: RefCell<Option<io::Error>>,
     /// In a forked child, the depth of turns at the fork; no deeper turns begin. See `after_fork`.
     forked_at: Cell<Option<usize>>,
-    /// Whose host it is. Rust keeps a driver on its thread, but the Python API orders its calls by a lock, and a
-    /// mistaken call from another thread must not touch Qt.
+    /// The thread of the host. Rust keeps a driver on its thread, but the Python front end orders
+    /// calls by the GIL, and a mistaken call from another thread must not touch Qt.
     thread: Cell<Option<ThreadId>>,
 }
 
 impl<J: Recur + 'static> Driver<J> {
-    /// A driver that is not attached yet. Without `alarm`, or where the platform has none, timers go by a precise
-    /// `QTimer`, late by up to a millisecond.
+    /// Makes a driver that is not attached yet. Without `alarm`, or on a platform without a
+    /// timerfd, timers use a precise `QTimer`, which is late by up to a millisecond.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -138,12 +147,12 @@ impl<J: Recur + 'static> Driver<J> {
         }))
     }
 
-    /// Attaches the driver to this thread's Qt event loop, until [`detach`](Driver::detach). Qt wakes `front_end` for turns
-    /// whenever it processes events on this thread.
+    /// Attaches the driver to this thread's Qt event loop until [`detach`](Driver::detach). Qt
+    /// calls `front_end` for a turn whenever it processes events on this thread.
     ///
-    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next turn.
-    /// It exits the Qt loop that serves the driver. If it returns false, the stop ends the next run
-    /// after its first batch.
+    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next
+    /// turn. It exits the Qt loop that serves the driver. If it returns false, the stop ends the
+    /// next run after its first batch.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -163,8 +172,8 @@ impl<J: Recur + 'static> Driver<J> {
         Ok(())
     }
 
-    /// Detaches the driver from Qt. No turn begins after this, and queued jobs stay queued. If it is
-    /// called on another thread than that of `attach`, that thread destroys the host later.
+    /// Detaches the driver from Qt. No turn begins after this, and queued jobs stay queued. If it
+    /// is called on another thread than that of `attach`, that thread destroys the host later.
     pub fn detach(&self) {
         let host = self.host.take();
         self.exit_unrun.take();
@@ -173,10 +182,10 @@ impl<J: Recur + 'static> Driver<J> {
         drop(host);
     }
 
-    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at the
-    /// end of the turn that finds a [`stop`](Driver::stop). The application's `aboutToQuit` ends the
-    /// run too: the batch under way is then the last, and jobs that the quit has made ready stay
-    /// queued. The driver must be attached, on this thread.
+    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at
+    /// the end of the turn that finds a [`stop`](Driver::stop). The application's `aboutToQuit`
+    /// ends the run too: the batch under way is then the last, and jobs that the quit has made
+    /// ready stay queued. The driver must be attached, on this thread.
     pub fn begin_run(&self, exit: impl Fn() + 'static) {
         let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
         self.quits_before.set(quits);
@@ -185,7 +194,7 @@ impl<J: Recur + 'static> Driver<J> {
         self.paused.set(false);
         self.stop_waits.set(false);
         self.forked_at.set(None);
-        // The first turn comes in any case: a stop may have been requested before the run.
+        // Always arm for the first turn: `stop` may have been called before the run.
         self.arm();
     }
 
@@ -201,14 +210,14 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Whether a run has begun and not ended.
+    /// Returns whether a run has begun and not ended.
     #[must_use]
     pub fn is_run(&self) -> bool {
         self.exit_run.borrow().is_some()
     }
 
-    /// Pauses or resumes the outermost turns of a run, for a Qt loop that is probably about to quit.
-    /// Nested turns are not paused.
+    /// Pauses or resumes the outermost turns of a run, for a Qt loop that is probably about to
+    /// quit. Nested turns are not paused.
     pub fn set_paused(&self, paused: bool) {
         self.paused.set(paused);
         if !paused && self.is_here() {
@@ -217,8 +226,8 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     /// Gives a forked child its own poller; see [`Reactor::after_fork`]. Until the child calls
-    /// `attach` or `begin_run`, no turns begin inside the job that forked, or none at all if it was
-    /// no job.
+    /// `attach` or `begin_run`, no turn begins inside the job that forked. If the fork was outside
+    /// of any job, no turn begins at all.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -232,13 +241,14 @@ impl<J: Recur + 'static> Driver<J> {
         Ok(())
     }
 
-    /// Whether the driver is attached to Qt.
+    /// Returns whether the driver is attached to Qt.
     #[must_use]
     pub fn is_attached(&self) -> bool {
         self.host.borrow().is_some()
     }
 
-    /// Whether `stop`, and not Qt, ended the Qt loop of this run or, outside of a run, of the last one.
+    /// Returns whether `stop`, and not Qt, ended the Qt loop of this run or, outside of a run, of
+    /// the last one.
     #[must_use]
     pub fn has_exited(&self) -> bool {
         self.exited.get()
@@ -251,8 +261,8 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Runs `wait`, a nested event loop that only a job can exit. Turns run in it even if the Qt loop
-    /// of the run is ending.
+    /// Runs `wait`, a nested event loop that only a job can exit. Turns run in it even if the Qt
+    /// loop of the run is ending.
     pub fn hold<R>(&self, wait: impl FnOnce() -> R) -> R {
         self.held.set(self.held.get() + 1);
         self.arm_now();
@@ -261,68 +271,73 @@ impl<J: Recur + 'static> Driver<J> {
         result
     }
 
-    /// How deep turns are nested at this moment: 0 outside of any, 2 and more inside of a modal dialog.
+    /// Returns the number of nested turns: 0 outside of any turn, 2 or more in a modal dialog that
+    /// a job opened.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth.get()
     }
 
-    /// Sets how long a turn may last, if none of its jobs takes longer: the rest of a batch waits for the next turn. Zero is one whole batch a turn, however long.
-    /// The default is 2 ms.
+    /// Sets the time budget of a turn. When it is spent, the rest of the batch waits for the next
+    /// turn; a running job is never interrupted. With zero, each turn runs one whole batch, however
+    /// long. The default is 2 ms.
     pub fn set_budget(&self, budget: Duration) {
         self.budget.set(budget);
     }
 
-    /// The present budget of a turn.
+    /// Returns the time budget of a turn.
     #[must_use]
     pub fn budget(&self) -> Duration {
         self.budget.get()
     }
 
-    /// Sets how long a turn may wait for more of what descriptors and other threads had for it. The default is 0.1 ms; zero is never.
+    /// Sets how long a turn may linger for events of descriptors and other threads. Zero disables
+    /// lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }
 
-    /// The present length of [`Linger`](crate::qt::Linger).
+    /// Returns the maximum time of a [`Linger`](crate::qt::Linger).
     #[must_use]
     pub fn linger(&self) -> Duration {
         self.linger.get()
     }
 
-    /// Sets after how many batches without a poll a busy turn asks descriptors and other threads for more; it does so after 50 µs in any
-    /// case. The default is 256. A face whose programs give way a few times, and then expect what was on its way to have come, needs fewer.
+    /// Sets after how many batches a busy turn polls descriptors and other threads; it polls after
+    /// 50 µs in any case. The default is 256. The Python API needs fewer: its programs yield a few
+    /// times (such as by `asyncio.sleep(0)`) and then expect that pending events were delivered.
     pub fn set_poll_batches(&self, batches: u32) {
         self.poll_batches.set(batches);
     }
 
-    /// Sets how late timers may be where they come in crowds: they are served together. The default is 250 µs.
+    /// Sets by how much timers may be late when many are due at nearly the same time, so that one
+    /// wake-up serves them together. The default is 250 µs.
     pub fn set_crowd_slack(&self, slack: Duration) {
         self.reactor.borrow_mut().set_crowd_slack(slack);
     }
 
     /// Queues a job, from this thread.
-    #[inline(always)] // or the job would be put together in memory, and read back in larger pieces, which stalls
+    #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
     pub fn push(&self, job: J) {
         self.reactor.borrow_mut().push(job);
         self.arm_now();
     }
 
-    /// Puts back a job that had to wait, to be the next.
+    /// Puts a job that could not run yet back to the front of the queue.
     pub fn push_front(&self, job: J) {
         self.reactor.borrow_mut().push_front(job);
         self.arm_now();
     }
 
-    /// Queues a job for a moment. See [`Reactor::push_at`].
+    /// Queues a job for a deadline. See [`Reactor::push_at`].
     pub fn push_at(&self, when: Time, job: J) -> TimerKey {
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
         drop(reactor);
-        // The end of a turn sets the alarm for all that the turn did. Outside of a turn, a later deadline than the one
-        // that is set needs nothing.
+        // The end of a turn sets the alarm for all timers of the turn. Outside of a turn, a timer
+        // that is not the earliest needs no change of the alarm.
         if is_earliest && !self.armed.get() {
             if self.is_here() {
                 self.settle(false);
@@ -333,7 +348,7 @@ impl<J: Recur + 'static> Driver<J> {
         key
     }
 
-    /// Gives the job of a timer back. See [`Reactor::cancel`].
+    /// Removes a timer and returns its job. See [`Reactor::cancel`].
     pub fn cancel(&self, key: TimerKey) -> Option<J> {
         self.reactor.borrow_mut().cancel(key)
     }
@@ -367,35 +382,35 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow_mut().unwatch(fd, side, is_mine)
     }
 
-    /// After the poller has forgotten a descriptor. See [`Reactor::restore`].
+    /// Registers a descriptor again that a [`Poller`] has deregistered. See [`Reactor::restore`].
     pub fn restore(&self, fd: RawFd) {
         self.reactor.borrow_mut().restore(fd);
     }
 
-    /// Whether there is a watch. See [`Reactor::is_watched`].
+    /// Returns whether a direction of a descriptor is watched. See [`Reactor::is_watched`].
     #[must_use]
     pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
         self.reactor.borrow().is_watched(fd, side)
     }
 
-    /// Whether the other end of a descriptor has gone. See [`Reactor::is_hung_up`].
+    /// Returns whether a descriptor has reported a hang-up. See [`Reactor::is_hung_up`].
     #[must_use]
     pub fn is_hung_up(&self, fd: RawFd) -> bool {
         self.reactor.borrow().is_hung_up(fd)
     }
 
-    /// The job of a watch has run. See [`Reactor::rearm`].
+    /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
     pub fn rearm(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
         self.reactor.borrow_mut().rearm(fd, side, is_mine);
     }
 
-    /// The way in from other threads.
+    /// Returns a handle that queues jobs from other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<J> {
         self.reactor.borrow().remote()
     }
 
-    /// The poller, for other threads.
+    /// Returns a handle to the poller for other threads.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -403,8 +418,8 @@ impl<J: Recur + 'static> Driver<J> {
         self.reactor.borrow().poller()
     }
 
-    /// Exits the Qt loop of the run after the batch under way, or after one more batch. Outside of a
-    /// run, calls the `exit` of [`attach`](Driver::attach) instead.
+    /// Exits the Qt loop of the run after the batch that is running, or after one more batch.
+    /// Outside of a run, calls the `exit` of [`attach`](Driver::attach) instead.
     pub fn stop(&self) {
         self.stopping.set(true);
         self.stop_waits.set(false);
@@ -417,18 +432,19 @@ impl<J: Recur + 'static> Driver<J> {
         self.stop_waits.set(true);
     }
 
-    /// Whether the batch under way is the last.
+    /// Returns whether the batch that is running is the last.
     fn stops_now(&self) -> bool {
         self.stopping.get() && !self.stop_waits.get()
     }
 
-    /// How many jobs were queued since the last outermost turn, that is, by calls from Qt.
+    /// Returns the number of jobs that were queued since the last outermost turn, that is, by calls
+    /// from Qt.
     #[must_use]
     pub fn queued_since_turn(&self) -> u64 {
         self.end_of_ready().saturating_sub(self.last_queued.get())
     }
 
-    /// Whether [`stop`](Driver::stop) was called and has not had its effect yet.
+    /// Returns whether [`stop`](Driver::stop) was called and has not had its effect yet.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stopping.get()
@@ -439,19 +455,20 @@ impl<J: Recur + 'static> Driver<J> {
         self.stopping.set(false);
     }
 
-    /// Takes out all jobs that wait, for whatever they wait; from here on those of other threads are handed back. For the end: to drop them is
-    /// foreign code, which may panic.
+    /// Removes and returns all jobs: ready, timed and watching. From now on, jobs that other
+    /// threads send are handed back to them. The caller drops the jobs when it closes the loop:
+    /// their destructors are user code, which may panic.
     pub fn drain(&self) -> Vec<J> {
         self.reactor.borrow_mut().drain()
     }
 
-    /// A turn of one batch, without Qt and without collecting: what is ready now.
+    /// Returns a turn of one batch, the jobs that are ready now, without Qt and without collecting.
     pub fn batch(self: &Rc<Self>) -> Turn<J> {
         Turn::of_one_batch(Rc::clone(self))
     }
 
-    /// Looks at all jobs that are held. `visit` must not use the driver. Returns false, without looking, if the driver is
-    /// in use further out.
+    /// Calls `visit` for every job. `visit` must not use the driver. Returns false, without calling
+    /// it, if the reactor is borrowed by a caller up the stack.
     pub fn visit(&self, mut visit: impl FnMut(&J)) -> bool {
         self.reactor.try_borrow().is_ok_and(|reactor| {
             reactor.jobs().for_each(&mut visit);
@@ -465,13 +482,13 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// What the poller has failed by, once: somebody has closed its descriptor. Timers and the queue still work, but
-    /// nothing else wakes the loop any more.
+    /// Takes the error of the last failed poll; it means that the poller's descriptor was closed.
+    /// Timers and the queue still work, but nothing else wakes the loop any more.
     pub fn take_error(&self) -> Option<io::Error> {
         self.error.take()
     }
 
-    /// The number at which a batch that begins now will end.
+    /// Returns the number at which a batch that begins now ends.
     fn end_of_ready(&self) -> u64 {
         self.popped.get() + self.reactor.borrow().ready() as u64
     }
@@ -502,7 +519,7 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Whether this is the thread of the last [`attach`](Driver::attach).
+    /// Returns whether this is the thread of the last [`attach`](Driver::attach).
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.thread.get() == Some(thread::current().id())
@@ -517,7 +534,8 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Arms the host, or the alarm, for the next turn. With `rests`, ready jobs wait for [`REST`].
+    /// Arms the host, or sets the alarm, for the next turn. With `rests`, ready jobs wait for
+    /// [`REST`].
     fn settle(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
@@ -534,8 +552,8 @@ impl<J: Recur + 'static> Driver<J> {
                 self.arm_in(REST);
                 return;
             }
-            // Also if it is armed: since before the turn, and Qt fires its timers in the order of their times. What has
-            // come due of Qt's own during the turn comes first.
+            // Arm it again even if it is armed since before the turn. Qt fires its timers in the
+            // order of their times, so Qt's own timers that became due during the turn fire first.
             self.armed.set(true);
             self.resting.set(false);
             host.arm_now();
@@ -551,8 +569,9 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Whether no turn, and no batch of a turn, may begin at this depth. Either the Qt loop of the run
-    /// is ending, or the process is a forked child and the depth is inside the job that forked.
+    /// Returns whether no turn, and no batch of a turn, may begin at this depth. Either the Qt loop
+    /// of the run is ending, or the process is a forked child and the depth is inside the job that
+    /// forked.
     fn is_over(&self, depth: usize) -> bool {
         let saw_quit = || {
             let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
@@ -566,12 +585,13 @@ impl<J: Recur + 'static> Driver<J> {
             || (depth == 1 && self.held.get() == 0 && run_is_over())
     }
 
-    /// Whether the innermost turn must not begin. See [`MAX_NESTED_AT_LEVEL`].
+    /// Returns whether the innermost turn must not begin. See [`MAX_NESTED_AT_LEVEL`].
     fn refuses(&self) -> bool {
         self.level.get().nested > MAX_NESTED_AT_LEVEL || self.is_over(self.depth.get())
     }
 
-    /// A turn has ended.
+    /// Exits the Qt loop if a stop was requested, and arms for the next turn; called when a turn
+    /// ends.
     fn finish(&self, rests: bool) {
         if self.stops_now() && self.is_attached() {
             if self.is_run() {
@@ -594,7 +614,8 @@ impl<J: Recur + 'static> Driver<J> {
         if self.is_over(self.depth.get() + 1) {
             self.disarm();
         } else {
-            // Also if the run was exited: only a turn may be able to exit a Qt loop that a job runs.
+            // Also if the run was exited: a job may run a nested Qt loop that only a job of a later
+            // turn exits.
             self.settle(rests);
         }
     }

@@ -1,4 +1,4 @@
-//! One turn: batch after batch of jobs, until nothing is ready or the time is up.
+//! A turn: an iterator that runs batches of jobs until none is ready or the time budget is spent.
 
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -7,60 +7,63 @@ use super::{Driver, Level};
 use crate::qt::{Linger, app};
 use crate::reactor::{Recur, Time};
 
-/// See [`Driver::set_poll_batches`].
+/// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
 
-/// A turn in which a descriptor was ready asks every so many batches: there more is likely to come. Not with each: the first one wakes
-/// tasks, and the second one runs them.
+/// A turn in which a descriptor was ready polls after this number of batches, since more events are
+/// likely. Not after each batch: the first one wakes tasks, and the second one runs them.
 const IO_BATCHES: u32 = 2;
 
-/// A turn that [rests if it spins](Turn::rest_if_spinning) does so after this many batches in a row
-/// that took less than this time each and brought no timer, descriptor or job of another thread.
+/// A turn that [rests if it spins](Turn::rest_if_spinning) rests after this number of spinning
+/// batches in a row. A batch spins if it takes less than `SPINNING` and brings no timer, event or
+/// remote job.
 const SPINNING_BATCHES: u32 = 64;
 const SPINNING: Duration = Duration::from_micros(50);
 
-/// A job that takes less than this is quick, and the clock, which costs a tenth of it, is read once for so many of them.
+/// A job that takes less than `QUICK` is quick. Reading the clock costs a tenth of that, so it is
+/// read once for up to `QUICK_JOBS` quick jobs.
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
 
-/// Qt has called the driver. Nothing of the driver was touched yet: another thread may be using it, by the rules of the
-/// face's scope.
+/// The front end's part of a call from Qt. The driver has not been touched yet: another thread may
+/// be using it, as the front end's scope (the GIL) allows.
 #[derive(Debug)]
 pub struct Wakeup<'a, J: Recur + 'static>(pub(super) &'a Weak<Driver<J>>);
 
 impl<J: Recur + 'static> Wakeup<'_, J> {
-    /// The turn that is due; `None` if the driver is gone. Call it inside the face's scope.
+    /// Begins the turn; `None` if the driver was dropped. Call it inside the front end's scope.
     #[must_use]
     pub fn turn(self) -> Option<Turn<J>> {
         self.0.upgrade().map(Turn::new)
     }
 }
 
-/// The jobs of one turn, in order. Run and drop each before asking for the next; drop the turn inside the face's scope.
+/// The jobs of one turn, in order. Run and drop each job before asking for the next one, and drop
+/// the turn inside the front end's scope.
 ///
-/// Stop asking to end the turn early: what was not handed out stays queued.
+/// To end the turn early, stop asking: the remaining jobs stay queued.
 #[derive(Debug)]
 #[must_use = "dropping a turn ends it"]
 pub struct Turn<J: Recur + 'static> {
     driver: Rc<Driver<J>>,
     begun: bool,
-    /// Where this batch ends, as a number of [`Driver::popped`].
+    /// The end of this batch, as a number of [`Driver::popped`].
     end: u64,
-    /// When to give the thread back to Qt; `None` after this batch.
+    /// The time by which no further batch begins; `None` if this batch is the last.
     until: Option<Time>,
-    /// The same, in the middle of a batch.
+    /// The time at which the turn ends in the middle of a batch.
     cut: Time,
     pace: Pace,
-    /// A job is out; time has passed for some other reason.
+    /// A job was handed out and has not been counted by `pace` yet.
     is_running: bool,
     has_waited: bool,
-    /// When the poller was asked last, and how many batches there were since.
+    /// The time of the last poll, and the number of batches since.
     polled: Time,
     unpolled: u32,
     has_polled: bool,
-    /// A descriptor or another thread had something in this turn.
+    /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
-    /// And since the last wait for more.
+    /// The same, since the turn last lingered.
     lingers: bool,
     /// The level of the enclosing turn.
     outer: Level,
@@ -113,20 +116,20 @@ impl<J: Recur + 'static> Turn<J> {
         turn
     }
 
-    /// How deep this turn is nested; the outermost is 1.
+    /// Returns how deep this turn is nested; the outermost is 1.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.driver.depth()
     }
 
-    /// Ends this turn when its jobs only queue each other, and begins the next one a millisecond later.
-    /// For a turn inside a job, whose jobs may spin until that job returns: anyio does so when it
-    /// cancels a task that has a dialog open.
+    /// Ends this turn when its jobs only queue each other, and begins the next one a millisecond
+    /// later. For a turn inside a job, whose jobs may spin until that job returns: anyio does so
+    /// when it cancels a task that has a dialog open.
     pub fn rest_if_spinning(&mut self) {
         self.may_rest = true;
     }
 
-    /// Whether this batch must wait for a rest.
+    /// Returns whether this batch must wait for a rest.
     fn is_spinning(&mut self, now: Time, is_outside: bool) -> bool {
         let is_quick = now < self.batch_begun + SPINNING;
         self.spinning = if is_quick && !is_outside {
@@ -138,13 +141,13 @@ impl<J: Recur + 'static> Turn<J> {
         self.rests()
     }
 
-    /// Whether the next turn must wait, because this one spins.
+    /// Returns whether the next turn must wait, because this one spins.
     fn rests(&self) -> bool {
         self.may_rest && self.spinning >= SPINNING_BATCHES
     }
 
-    /// Collects what is due; what descriptors and other threads have, not with every batch while jobs are ready.
-    /// False if there is nothing to do now.
+    /// Collects the jobs that are due. While jobs are ready, not every batch polls descriptors and
+    /// other threads. Returns false if the turn is to end, or to linger.
     fn begin_batch(&mut self) -> bool {
         if self.driver.refuses() {
             return false;
@@ -171,7 +174,7 @@ impl<J: Recur + 'static> Turn<J> {
             return false;
         }
         if is_idle && self.lingers && self.begun && !self.driver.linger().is_zero() {
-            // To wait for more is also to ask for it.
+            // Lingering polls the descriptor anyway, so skip this poll.
             return false;
         }
         self.unpolled += 1;
@@ -199,7 +202,7 @@ impl<J: Recur + 'static> Turn<J> {
         is_ready
     }
 
-    /// The first batch.
+    /// Begins the first batch.
     fn begin(&mut self, now: Time, is_ready: bool) {
         self.begun = true;
         let budget = self.driver.budget();
@@ -208,29 +211,30 @@ impl<J: Recur + 'static> Turn<J> {
             self.cut = now + budget;
         }
         if is_ready {
-            // Before the first job: it may run a Qt loop, and the others must not wait for its end. Armed anew even
-            // if armed: it may be the timer that has called us, and Qt does not fire a timer inside its own call.
+            // Arm before the first job: it may run a nested Qt loop, in which the other jobs must
+            // run. Arm again even if armed: the timer that has called us may be the one that is
+            // armed, and Qt does not fire a timer inside its own call.
             self.driver.armed.set(false);
             self.driver.arm_now();
         }
     }
 
-    /// When a job had better come to its end, for Qt to have its turn.
+    /// Returns the time by which a job should return to let Qt run.
     #[must_use]
     pub fn until(&self) -> Time {
         self.cut
     }
 
-    /// Whether the system was asked for more since this was asked last: a good moment for a face to let others have what
-    /// its scope holds.
+    /// Returns whether the turn has polled since the last call: a good moment for a front end to
+    /// release its scope (the GIL) to other threads.
     pub fn take_polled(&mut self) -> bool {
         std::mem::take(&mut self.has_polled)
     }
 
-    /// After the last job: what to wait for before the turn may go on with the next one. `None` if it is better to end
-    /// it: nothing came from descriptors or other threads, or the time is up.
+    /// Returns what to wait for after the last job, before the turn may continue. Returns `None` if
+    /// the turn should end: no descriptor or other thread had an event, or the budget is spent.
     ///
-    /// The wait is apart from the turn because a face may have to leave its scope for it.
+    /// The caller does the wait itself, because a front end may have to leave its scope for it.
     pub fn linger(&mut self) -> Option<Linger> {
         if !std::mem::take(&mut self.lingers) || self.driver.stops_now() {
             return None;
@@ -254,12 +258,13 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
         }
         loop {
             if self.until.is_some() && !self.driver.is_attached() {
-                // A job has detached the driver: the rest waits for the next time.
+                // A job has detached the driver: the remaining jobs wait until it is attached
+                // again.
                 return None;
             }
             if self.driver.popped.get() < self.end {
                 if self.pace.now >= self.cut && !self.driver.stops_now() {
-                    // The rest of the batch is the first of the next turn, before anything else is asked.
+                    // The next turn begins with the rest of the batch, before it polls.
                     self.driver.rest.set(self.end);
                     return None;
                 }
@@ -289,11 +294,11 @@ impl<J: Recur + 'static> Drop for Turn<J> {
     }
 }
 
-/// The time as a turn knows it: as it was a few quick jobs ago, or now.
+/// The cached clock of a turn, which is read again after one or several quick jobs.
 #[derive(Debug)]
 struct Pace {
     now: Time,
-    /// How many jobs may do without the clock, and how many have.
+    /// The number of jobs after which the clock is read, and the number of jobs since.
     allowed: u32,
     unread: u32,
 }
@@ -307,13 +312,14 @@ impl Pace {
         };
     }
 
-    /// A job has run.
+    /// Counts a job that has run, and reads the clock if enough have.
     fn step(&mut self) {
         self.unread += 1;
         if self.unread >= self.allowed {
             let before = std::mem::replace(&mut self.now, Time::now());
             let is_quick = self.now < before + QUICK * self.unread;
-            // By and by: what is not quick after all comes after quick ones, and is not to be seen 16 times too late.
+            // Grow gradually: a slow job after quick ones must be noticed before 16 of them have
+            // run.
             self.allowed = if is_quick {
                 QUICK_JOBS.min(2 * self.allowed)
             } else {

@@ -1,4 +1,4 @@
-//! One-line questions to `QCoreApplication` and `QThread`, as `cpp!` closures.
+//! Small functions of `QCoreApplication` and `QThread`, as `cpp!` closures.
 
 use std::ffi::{OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
@@ -21,7 +21,7 @@ cpp! {{
 
     using QtloopPosted = void (*)(void*);
 
-    // QThread::exec is protected; a member pointer taken by a subclass is the language's own way to it.
+    // QThread::exec is protected, but a subclass may take a pointer to it.
     struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
 }}
 
@@ -42,8 +42,8 @@ pub enum Event {
 
 static NOTIFY: OnceLock<fn(Event)> = OnceLock::new();
 
-/// Calls `notify`, on the application's thread, for each event of the application object from now on.
-/// Only the first call in a process has an effect.
+/// Calls `notify`, on the application's thread, for each event of the application object from now
+/// on. Only the first call in a process has an effect.
 pub fn watch(notify: fn(Event)) {
     extern "C" fn trampoline(event: c_int) {
         let event = match event {
@@ -64,22 +64,22 @@ pub fn watch(notify: fn(Event)) {
     }
 }
 
-/// Whether there is an application object.
+/// Returns whether there is an application object.
 #[must_use]
 pub fn exists() -> bool {
     // SAFETY: reads a global.
     unsafe { cpp!([] -> bool as "bool" { return QCoreApplication::instance() != nullptr; }) }
 }
 
-/// Makes a `QCoreApplication`, which lives as long as the process, unless there is an application already.
-/// Its thread is, for Qt, the main thread. Of the arguments, the first is the program's name, and Qt takes those that are meant for it
-/// (`-qmljsdebugger` and such).
+/// Makes a `QCoreApplication`, which lives as long as the process, unless an application exists. Qt
+/// then regards this thread as the main thread. The first argument is the program's name, and Qt
+/// processes the arguments that it knows (such as `-qmljsdebugger`).
 pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
     if exists() {
         return;
     }
     let texts = arguments.into_iter().map(|argument| {
-        // What follows a null byte is lost; the system hands none over.
+        // Text after a null byte is lost; the operating system passes none.
         let mut bytes = argument.into().into_vec();
         bytes.push(0);
         bytes.leak().as_mut_ptr().cast()
@@ -91,18 +91,19 @@ pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
     let count = Box::leak(Box::new(c_int::try_from(texts.len()).unwrap_or(c_int::MAX)));
     texts.push(std::ptr::null_mut());
     let texts = texts.leak().as_mut_ptr();
-    // SAFETY: argc and argv must live as long as the application, and do: they are leaked. It is never deleted, because
-    // Qt objects of other owners may still be alive when the process ends.
+    // SAFETY: argc and argv must live as long as the application, and do: they are leaked. It is
+    // never deleted, because Qt objects of other owners may still be alive when the process ends.
     unsafe {
         cpp!([count as "int*", texts as "char**"] { new QCoreApplication(*count, texts); });
     }
 }
 
-/// Whether the application shows a window. QtGui is not linked: it is asked if the process has loaded it.
+/// Returns whether the application shows a window. QtGui is not linked; its function is looked up
+/// if the process has loaded it.
 #[must_use]
 pub fn has_visible_window() -> bool {
-    // SAFETY: the function is static and returns a list of pointers to QWindow, whose first base class is QObject. The
-    // windows are alive: this is called on the application's thread.
+    // SAFETY: the function is static and returns a list of pointers to QWindow, whose first base
+    // class is QObject. The windows are alive: this is called on the application's thread.
     unsafe {
         cpp!([] -> bool as "bool" {
             using Windows = QList<QObject*>();
@@ -122,7 +123,8 @@ pub fn has_visible_window() -> bool {
     }
 }
 
-/// Whether the application has windows and quits when the last one closes (`quitOnLastWindowClosed`).
+/// Returns whether the application has windows and quits when the last one closes
+/// (`quitOnLastWindowClosed`).
 #[must_use]
 pub fn quits_with_last_window() -> bool {
     // SAFETY: the pointer is checked. A property of the application is read on its own thread: the
@@ -135,11 +137,13 @@ pub fn quits_with_last_window() -> bool {
     }
 }
 
-/// `QCoreApplication::quit()`: closes the windows, which may refuse, and exits `exec()`.
+/// Calls `QCoreApplication::quit()`, which closes the windows, unless one refuses, and exits
+/// `exec()`.
 pub fn quit() {
     // SAFETY: the pointer is checked.
     unsafe {
-        // Not the bare call: `cpp!` names a closure by its text, and qmetaobject has that one.
+        // Not only the call: `cpp!` names a closure by a hash of its text, and qmetaobject has one
+        // with that text.
         cpp!([] {
             if (QCoreApplication::instance())
                 QCoreApplication::quit();
@@ -147,7 +151,7 @@ pub fn quit() {
     }
 }
 
-/// Whether this is the thread of the application object.
+/// Returns whether this is the thread of the application object.
 #[must_use]
 pub fn is_main_thread() -> bool {
     // SAFETY: reads globals.
@@ -159,32 +163,33 @@ pub fn is_main_thread() -> bool {
     }
 }
 
-/// How many Qt event loops run on this thread, one inside the other.
+/// Returns how many nested Qt event loops run on this thread.
 #[must_use]
 pub fn level() -> i32 {
-    // SAFETY: asks the current thread about itself.
+    // SAFETY: reads data of the current thread.
     unsafe { cpp!([] -> i32 as "int" { return QThread::currentThread()->loopLevel(); }) }
 }
 
-/// `QCoreApplication::exec()`. Call on the main thread at level 0.
+/// Runs `QCoreApplication::exec()`. Call it on the main thread at level 0.
 #[must_use]
 pub fn exec() -> i32 {
     // SAFETY: Qt checks its own preconditions, with a message and the code -1.
     unsafe { cpp!([] -> i32 as "int" { return QCoreApplication::exec(); }) }
 }
 
-/// Ends all Qt loops of the main thread, `exec()` with the exit code.
+/// Exits all Qt loops of the main thread; `exec()` returns the code.
 pub fn exit(code: i32) {
     // SAFETY: may be called at any time.
     unsafe { cpp!([code as "int"] { QCoreApplication::exit(code); }) }
 }
 
-/// Switches the application object's signals off, or on again; returns whether they were off.
+/// Blocks the application object's signals, or unblocks them. Returns whether they were blocked.
 ///
-/// `exec()` says `aboutToQuit` whenever it ends, and Qt has no other way of ending it. Between `exit()` and the end of
-/// `exec()`, silence makes the difference between "the loop has stopped" and "the application quits".
+/// `exec()` emits `aboutToQuit` whenever it ends, and Qt has no other way to end it. Blocking the
+/// signals between `exit()` and the end of `exec()` separates "the loop has stopped" from "the
+/// application quits".
 pub fn block_signals(block: bool) -> bool {
-    // SAFETY: the pointer is checked; an application that is gone has no signals.
+    // SAFETY: the pointer is checked, and is null after the application was destroyed.
     unsafe {
         cpp!([block as "bool"] -> bool as "bool" {
             auto* app = QCoreApplication::instance();
@@ -193,7 +198,7 @@ pub fn block_signals(block: bool) -> bool {
     }
 }
 
-/// Forgets quit requests that are still queued, after the application has quit for an earlier one.
+/// Removes quit requests that are still queued, after the application has quit for an earlier one.
 pub fn forget_quit() {
     // SAFETY: the pointer is checked.
     unsafe {
@@ -204,7 +209,7 @@ pub fn forget_quit() {
     }
 }
 
-/// The same, for quit requests that are queued before Qt next delivers queued events.
+/// Removes quit requests that are queued before Qt next delivers queued events.
 pub fn forget_quit_soon() {
     // SAFETY: the pointer is checked; the call is dropped with the application.
     unsafe {
@@ -217,28 +222,9 @@ pub fn forget_quit_soon() {
     }
 }
 
-/// Calls a function on the application's thread when Qt next delivers posted events. It is dropped unused only if the
-/// application is destroyed before.
-pub fn post(work: impl FnOnce() + 'static) {
-    extern "C" fn call(work: *mut c_void) {
-        // SAFETY: made below, and called once.
-        let work = unsafe { Box::from_raw(work.cast::<Box<dyn FnOnce()>>()) };
-        // A panic must not unwind through Qt's frames.
-        contain(*work);
-    }
-    let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
-    let work: *mut c_void = Box::into_raw(work).cast();
-    let call: extern "C" fn(*mut c_void) = call;
-    // SAFETY: the pointer to the application is checked. This is its thread: the work is not `Send`.
-    unsafe {
-        cpp!([work as "void*", call as "QtloopPosted"] {
-            if (auto* app = QCoreApplication::instance())
-                QMetaObject::invokeMethod(app, [work, call] { call(work); }, Qt::QueuedConnection);
-        });
-    }
-}
+    using QtloopPosted = void (*)(void*);
 
-/// Delivers what is posted to the objects of this thread, without a loop.
+/// Delivers the events posted to objects of this thread, without an event loop.
 pub fn send_posted_events() {
     // SAFETY: may be called at any time there is an application, which is checked.
     unsafe {
@@ -249,7 +235,7 @@ pub fn send_posted_events() {
     }
 }
 
-/// `exec()` of this thread's `QThread`; it works in a thread that Qt did not start, too.
+/// Runs `exec()` of this thread's `QThread`; this also works in a thread that Qt did not start.
 #[must_use]
 pub fn thread_exec() -> i32 {
     // SAFETY: it is called on the thread that it runs.
@@ -260,7 +246,7 @@ pub fn thread_exec() -> i32 {
     }
 }
 
-/// Ends all Qt loops of this thread.
+/// Exits all Qt loops of this thread.
 pub fn thread_exit(code: i32) {
     // SAFETY: `QThread::exit` may be called at any time.
     unsafe { cpp!([code as "int"] { QThread::currentThread()->exit(code); }) }

@@ -30,14 +30,15 @@ pub(crate) mod sealed {
 
     /// See [`ToArgument`](super::ToArgument).
     pub trait Write {
-        /// The value as a `QVariant`.
+        /// Returns the value as a `QVariant`.
         fn write(&self) -> Variant;
     }
 }
 
 use sealed::{Read, Write};
 
-/// A type that a value of Qt can be read as: an argument of a signal, a property, the result of a method.
+/// A Rust type that a Qt value can be read as: an argument of a signal, a property, the result of a
+/// method.
 ///
 /// | Rust | Qt |
 /// |---|---|
@@ -56,9 +57,9 @@ use sealed::{Read, Write};
 /// | `Option<T>` of these | the same; `None` if the value does not convert |
 /// | `()` | any type, ignored |
 ///
-/// A value of another type is converted by Qt (`QVariant::convert`), but only if the conversion back
-/// gives the same value. So the text `"12"` and the number `12.0` are an `i32`; `"012"`, `3.5` and 2⁴⁰
-/// are not. The text `"true"` is a `bool`, `"abc"` is not.
+/// A value of another type is converted by Qt (`QVariant::convert`), but only if the conversion
+/// back gives the same value. So the text `"12"` and the number `12.0` are an `i32`; `"012"`, `3.5`
+/// and 2⁴⁰ are not. The text `"true"` is a `bool`, `"abc"` is not.
 ///
 /// The trait is sealed: only this crate implements it, and only this crate calls it.
 ///
@@ -112,7 +113,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The name of a type without the path of its module.
+/// Returns the name of a type without the path of its module.
 fn short(name: &'static str) -> &'static str {
     if name.contains('<') {
         return name;

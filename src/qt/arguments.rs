@@ -45,7 +45,8 @@ impl Arguments {
             return None;
         }
         let list = self.0.as_ptr();
-        // SAFETY: the list is alive until drop and has more than `index` elements; nothing changes them.
+        // SAFETY: the list is alive until drop and has more than `index` elements; nothing changes
+        // them.
         let value = unsafe {
             VariantRef::from_raw(
                 cpp!([list as "const QVariantList*", index as "size_t"] -> *mut c_void as "const void*" {
@@ -89,7 +90,7 @@ pub(crate) mod sealed {
 
     /// See [`ToArguments`](super::ToArguments).
     pub trait WriteAll {
-        /// The values as `QVariant`s.
+        /// Returns the values as `QVariant`s.
         fn write(&self) -> Vec<Variant>;
     }
 }

@@ -13,10 +13,11 @@ type Callback = Rc<dyn Fn(Option<Arguments>)>;
 
 /// A connection to one signal of an object. Dropping it disconnects.
 ///
-/// The closure is called on the thread that made the connection: inside the emission if that is on the
-/// same thread, as with `Qt::AutoConnection`. The arguments of an emission on another thread are copied
-/// on that thread, and delivered by an event that is posted to this one. Emissions of one thread are
-/// delivered in their order. The last call has no arguments: the object is being destroyed.
+/// The closure is called on the thread that made the connection: inside the emission if that is on
+/// the same thread, as with `Qt::AutoConnection`. The arguments of an emission on another thread
+/// are copied on that thread, and delivered by an event that is posted to this one. Emissions of
+/// one thread are delivered in their order. The last call has no arguments: the object is being
+/// destroyed.
 pub struct Ear {
     ear: NonNull<ffi::QtloopEar>,
     // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
@@ -24,10 +25,11 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// Connects to the signal of that index, and calls `callback` for each emission.
+    /// Connects to the signal with this index, and calls `callback` for each emission.
     ///
-    /// Returns `None` if the object was destroyed, or the index is not that of a signal. `callback` may
-    /// drop the connection. A panic in it ends there, with its message on standard error.
+    /// Returns `None` if the object was destroyed, or if the index is not that of a signal.
+    /// `callback` may drop the connection. A panic in it is caught; its message is on standard
+    /// error.
     #[must_use]
     pub fn new(
         object: &Object,
@@ -42,7 +44,8 @@ impl Ear {
         let data = std::ptr::from_ref::<Callback>(&callback)
             .cast_mut()
             .cast::<c_void>();
-        // SAFETY: `as_ptr` returns objects that are alive and of this thread; the closure outlives the ear.
+        // SAFETY: `as_ptr` returns objects that are alive and of this thread; the closure outlives
+        // the ear.
         let ear = unsafe { ffi::qtloop_ear_new(object, signal, trampoline, data) };
         Some(Ear {
             ear: NonNull::new(ear)?,
@@ -50,7 +53,7 @@ impl Ear {
         })
     }
 
-    /// The types of the signal's parameters.
+    /// Returns the types of the signal's parameters.
     #[cfg_attr(
         not(feature = "tasks"),
         expect(dead_code, reason = "signal streams use it")
@@ -65,7 +68,7 @@ impl Ear {
             .collect()
     }
 
-    /// The name of the signal.
+    /// Returns the name of the signal.
     #[cfg_attr(
         not(feature = "tasks"),
         expect(dead_code, reason = "signal streams use it")
@@ -79,7 +82,8 @@ impl Ear {
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        // SAFETY: freed once, here. No call begins after it, and a call that runs owns a clone of the closure.
+        // SAFETY: freed once, here. No call begins after it, and a call that runs owns a clone of
+        // the closure.
         unsafe { ffi::qtloop_ear_free(self.ear.as_ptr()) }
     }
 }
@@ -91,7 +95,8 @@ impl fmt::Debug for Ear {
 }
 
 extern "C" fn trampoline(data: *mut c_void, arguments: *mut c_void) {
-    // SAFETY: `data` is the closure of an ear that is alive now; the clone outlives an ear that it drops.
+    // SAFETY: `data` is the closure of an ear that is alive now; the clone outlives an ear that it
+    // drops.
     let callback = unsafe { Rc::clone(&*data.cast::<Callback>()) };
     let arguments = NonNull::new(arguments).map(Arguments::from_list);
     // Qt's frames below must not be unwound.

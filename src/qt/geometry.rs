@@ -63,7 +63,7 @@ pub struct RectF {
 }
 
 impl Point {
-    /// A point at this position.
+    /// Makes a point at this position.
     #[must_use]
     pub fn new(x: i32, y: i32) -> Point {
         Point { x, y }
@@ -71,7 +71,7 @@ impl Point {
 }
 
 impl Size {
-    /// A size of this width and height.
+    /// Makes a size of this width and height.
     #[must_use]
     pub fn new(width: i32, height: i32) -> Size {
         Size { width, height }
@@ -79,7 +79,7 @@ impl Size {
 }
 
 impl Rect {
-    /// A rectangle with this top left corner, width and height.
+    /// Makes a rectangle with this top left corner, width and height.
     #[must_use]
     pub fn new(x: i32, y: i32, width: i32, height: i32) -> Rect {
         Rect {
@@ -92,7 +92,7 @@ impl Rect {
 }
 
 impl PointF {
-    /// A point at this position.
+    /// Makes a point at this position.
     #[must_use]
     pub fn new(x: f64, y: f64) -> PointF {
         PointF { x, y }
@@ -100,7 +100,7 @@ impl PointF {
 }
 
 impl SizeF {
-    /// A size of this width and height.
+    /// Makes a size of this width and height.
     #[must_use]
     pub fn new(width: f64, height: f64) -> SizeF {
         SizeF { width, height }
@@ -108,7 +108,7 @@ impl SizeF {
 }
 
 impl RectF {
-    /// A rectangle with this top left corner, width and height.
+    /// Makes a rectangle with this top left corner, width and height.
     #[must_use]
     pub fn new(x: f64, y: f64, width: f64, height: f64) -> RectF {
         RectF {

@@ -1,4 +1,5 @@
-//! A `QObject` that calls one closure on its thread, when a descriptor is readable or a time has come.
+//! A `QObject` that calls one closure on its thread, when a descriptor is readable or a time has
+//! passed.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -20,32 +21,34 @@ use crate::contain::contain;
 
 type Turn = Rc<dyn Fn()>;
 
-/// A `QObject` with a notifier and a timer. Qt needs an application object before there can be one.
+/// A `QObject` with a socket notifier and a timer. Qt needs an application object before one can be
+/// made.
 ///
-/// Drop it on its own thread. If it is dropped on another one, it begins no more turns, and its
+/// Drop it on its own thread. A host that is dropped on another thread begins no more turns. Its
 /// descriptor and closure, which Qt may be using, are kept until its thread makes or drops another
-/// host, or has ended.
+/// host, or ends.
 pub struct Host(Option<Parts>);
 
 /// The parts of a host.
 struct Parts {
     host: NonNull<ffi::QtloopHost>,
-    // What the C++ side points to. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
+    // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
     _turn: Box<Turn>,
     descriptor: Arc<OwnedFd>,
     thread: ThreadId,
-    /// The host's thread has ended, and has silenced its hosts before.
+    /// The host's thread has ended, after it has silenced its hosts.
     has_ended: Arc<AtomicBool>,
 }
 
-// SAFETY: parts are only sent into `RETIRED`, from which `free_retired` takes those of its own thread
+// SAFETY: parts are only sent into `RETIRED`. `free_retired` takes only parts of the calling thread
 // and of threads that have ended.
 unsafe impl Send for Parts {}
 
 /// Hosts that were dropped on another thread than their own.
 static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
 
-/// The hosts of a thread. When the thread ends, they are silenced, so that any thread may free them.
+/// The hosts of a thread. When the thread ends, they are silenced, so that any thread may free
+/// them.
 struct ThreadHosts {
     hosts: RefCell<Vec<NonNull<ffi::QtloopHost>>>,
     has_ended: Arc<AtomicBool>,
@@ -82,9 +85,9 @@ fn free_retired() {
 }
 
 impl Parts {
-    /// Call on the host's own thread, or when that has ended.
+    /// Frees the host. Call it on the host's own thread, or after that has ended.
     fn free(self) {
-        // An error: the list was dropped with its thread, so the host is not in it.
+        // An error means that the list was dropped with its thread, so the host is not in it.
         let _ = HOSTS.try_with(|mine| mine.hosts.borrow_mut().retain(|host| *host != self.host));
         // SAFETY: freed once, here. No call begins after it, and one that is under way holds a
         // reference to the closure.
@@ -93,8 +96,8 @@ impl Parts {
 }
 
 impl Host {
-    /// A host on this thread. `turn` may do anything, also drop the host; a panic in it ends there, with its message
-    /// on standard error.
+    /// Makes a host on this thread. `turn` may do anything, including dropping the host. A panic in
+    /// it is caught; its message is on standard error.
     #[must_use]
     pub fn new(descriptor: OwnedFd, turn: impl Fn() + 'static) -> Host {
         free_retired();
@@ -105,7 +108,8 @@ impl Host {
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
         let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
         let host = NonNull::new(host).expect("new does not return null");
-        // The list is made after Qt's own data of the thread, and so is dropped before them.
+        // Thread-local data are dropped in reverse: the list is made after Qt's, so it is dropped
+        // first.
         let has_ended = HOSTS.with(|mine| {
             mine.hosts.borrow_mut().push(host);
             Arc::clone(&mine.has_ended)
@@ -123,39 +127,41 @@ impl Host {
         self.0.as_ref().expect("taken only by drop")
     }
 
-    /// The next turn comes after Qt has seen to its own events, and again and again, until armed otherwise.
+    /// Requests a turn as soon as Qt has processed its own events, and further turns until armed
+    /// otherwise.
     pub fn arm_now(&self) {
         self.arm_msec(0);
     }
 
-    /// The next turn comes when `delay` has passed, in whole milliseconds rounded up, at most 24 days from now;
-    /// with `None`, when the descriptor is readable and not before.
+    /// Requests the next turn after `delay`, in whole milliseconds rounded up and at most 24 days.
+    /// With `None`, the next turn begins when the descriptor is readable.
     pub fn arm(&self, delay: Option<Duration>) {
         self.arm_msec(delay.map_or(-1, |delay| {
-            // A timer must never be early, so a part of a millisecond counts whole.
+            // A timer must never be early, so round up.
             c_int::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(c_int::MAX)
         }));
     }
 
-    /// How often the application has emitted `aboutToQuit` since the host was made.
+    /// Returns how often the application has emitted `aboutToQuit` since the host was made.
     #[must_use]
     pub fn quits(&self) -> u32 {
         // SAFETY: as in `arm_msec`.
         unsafe { ffi::qtloop_host_quits(self.parts().host.as_ptr()) }
     }
 
-    /// Watches another file under the number of its descriptor; for a forked child, which must leave its parent's alone.
+    /// Replaces the file behind the descriptor's number, for a forked child, which must not use its
+    /// parent's poller.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// The error of the operating system.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        // Shared only for the time of a wait, in which nobody forks.
+        // The descriptor is shared only during a `Linger::wait`, in which this thread cannot fork.
         let parts = self.0.as_mut().expect("taken only by drop");
         let own = Arc::get_mut(&mut parts.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
     }
 
-    /// A short wait, without Qt, for what the host waits for.
+    /// Returns a short wait, outside of Qt, for the host's descriptor.
     #[must_use]
     pub fn linger(&self, timeout: Duration) -> Linger {
         Linger {
@@ -189,8 +195,8 @@ impl Drop for Host {
     }
 }
 
-/// A wait until a host's descriptor is readable, at most for the time that was given. Touches nothing of
-/// the host's: it may be done while other threads use that.
+/// A wait until a host's descriptor is readable or a time has passed. It uses only the descriptor,
+/// so other threads may use the driver at the same time.
 #[derive(Debug)]
 pub struct Linger {
     descriptor: Arc<OwnedFd>,
@@ -198,13 +204,14 @@ pub struct Linger {
 }
 
 impl Linger {
-    /// Waits. A signal may end it early.
+    /// Blocks until the descriptor is readable or the time has passed; a signal may end the wait
+    /// early.
     pub fn wait(&self) {
         let timeout = Timespec {
             tv_sec: self.timeout.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: self.timeout.subsec_nanos().into(),
         };
-        // Whatever ends it, the next poll says what there is.
+        // Ignore the result: the next poll reports the events.
         let _ = poll(
             &mut [PollFd::new(&*self.descriptor, PollFlags::IN)],
             Some(&timeout),
@@ -222,7 +229,8 @@ impl fmt::Debug for Host {
 }
 
 extern "C" fn trampoline(data: *mut c_void) {
-    // SAFETY: `data` is the closure of a host that is alive at this moment; the clone lives on if the turn drops it.
+    // SAFETY: `data` is the closure of a host that is alive now; the clone outlives a host that it
+    // drops.
     let turn = unsafe { Rc::clone(&*data.cast::<Turn>()) };
     // Qt's frames below must not be unwound.
     contain(|| turn());

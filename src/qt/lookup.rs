@@ -1,4 +1,5 @@
-//! Signals, properties and methods of an [`Object`] by name, and errors that list the nearest names.
+//! Signals, properties and methods of an [`Object`] by name, and errors that list the nearest
+//! names.
 
 use std::ffi::c_int;
 use std::io;
@@ -20,8 +21,8 @@ const LISTED: usize = 12;
 impl Object {
     /// Returns the index of a signal, by its signature (`"clicked(bool)"`) or its name.
     ///
-    /// Several signals may have one name: then it is the last one of the most derived class, with all
-    /// arguments.
+    /// Several signals may have one name: then it is the last one of the most derived class, with
+    /// all arguments.
     #[must_use]
     pub fn signal(&self, name: &str) -> Option<c_int> {
         let object = self.as_ptr();
@@ -98,7 +99,7 @@ impl Object {
         all.lines().map(str::to_owned).collect()
     }
 
-    /// The error of a name that the object does not have; that of a destroyed object, if it was.
+    /// Returns the error for a name that the object does not have, or for a destroyed object.
     pub(crate) fn no_such(&self, what: &str, name: &str, mut names: Vec<String>) -> io::Error {
         if !self.is_alive() {
             return Destroyed.into();
@@ -116,8 +117,8 @@ impl Object {
     }
 }
 
-/// How many letters to insert, remove or replace between two names (Levenshtein), without regard to
-/// case and to the parameters in a signature.
+/// Returns how many letters to insert, remove or replace between two names (Levenshtein distance),
+/// ignoring case and the parameters in a signature.
 fn distance(one: &str, other: &str) -> usize {
     let bare = |name: &str| name.split('(').next().unwrap_or(name).to_lowercase();
     let (one, other) = (bare(one), bare(other));

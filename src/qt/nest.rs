@@ -1,15 +1,15 @@
-//! A `QEventLoop`: waiting inside Qt until somebody says that the wait is over.
+//! A nested `QEventLoop`, which processes Qt's events until `leave` is called.
 
 use std::fmt;
 use std::ptr::NonNull;
 
 use super::ffi;
 
-/// See the module. It is for one wait: once left, it stays left.
+/// A nested `QEventLoop` for one wait: after `leave`, `exec` returns at once.
 pub struct Nest(NonNull<ffi::QtloopNest>);
 
 impl Nest {
-    /// A nest on this thread.
+    /// Makes a nested event loop on this thread.
     #[must_use]
     pub fn new() -> Nest {
         // SAFETY: no preconditions.
@@ -17,15 +17,16 @@ impl Nest {
         Nest(NonNull::new(nest).expect("new does not return null"))
     }
 
-    /// Runs Qt's events until [`leave`](Nest::leave), and returns its code. Without `insist`, the application's or
-    /// thread's quitting ends it too, with Qt's code; a wait that begins while Qt is quitting already goes on all the same.
+    /// Processes Qt's events until [`leave`](Nest::leave), and returns its code. Without `insist`,
+    /// it also returns when the application or thread quits, with Qt's code. If Qt is already
+    /// quitting when it begins, it waits for `leave` nevertheless.
     #[must_use]
     pub fn exec(&self, insist: bool) -> i32 {
         // SAFETY: alive until drop, and `Nest` is not `Send`, so this is its thread.
         unsafe { ffi::qtloop_nest_exec(self.0.as_ptr(), insist) }
     }
 
-    /// Ends [`exec`](Nest::exec), as soon as the Qt loops further in have ended.
+    /// Exits [`exec`](Nest::exec), which returns after the Qt loops nested inside it have returned.
     pub fn leave(&self, code: i32) {
         // SAFETY: as in `exec`.
         unsafe { ffi::qtloop_nest_exit(self.0.as_ptr(), code) }

@@ -20,7 +20,8 @@ cpp! {{
 
 /// A weak reference to a `QObject` of this thread (`QPointer`). It does not keep the object alive.
 ///
-/// After the object was destroyed, or moved to another thread, each method says that it was destroyed.
+/// After the object was destroyed, or moved to another thread, each method says that it was
+/// destroyed.
 pub struct Object(NonNull<c_void>);
 
 impl Object {
@@ -30,9 +31,10 @@ impl Object {
     /// (`QObject::thread()`): a reference to an object never leaves the object's thread.
     ///
     /// # Safety
-    /// The pointer is null, or points to a `QObject` that is alive. As long as the object lives on this
-    /// thread, no other thread destroys it, which Qt forbids anyway. If it moves to another thread
-    /// (`QObject::moveToThread`), no reference to it is used here while that thread may destroy it.
+    /// The pointer is null, or points to a `QObject` that is alive. As long as the object lives on
+    /// this thread, no other thread destroys it, which Qt forbids anyway. If it moves to another
+    /// thread (`QObject::moveToThread`), no reference to it is used here while that thread may
+    /// destroy it.
     #[must_use]
     pub unsafe fn from_raw(object: *mut c_void) -> Option<Object> {
         // SAFETY: the caller's promise.
@@ -153,7 +155,7 @@ impl fmt::Debug for Object {
     }
 }
 
-/// An owned plain `QObject`, destroyed when this is dropped: something to bind tasks to.
+/// A plain `QObject` that is destroyed when this is dropped; tasks can be bound to it.
 #[derive(Debug)]
 pub struct Owned(Object);
 

@@ -57,9 +57,9 @@ impl Object {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no such property; the message lists the properties, the nearest name first.
-    /// `InvalidData`: the value does not convert, see [`FromArgument`]. `NotConnected`: the object was
-    /// destroyed.
+    /// `NotFound`: there is no such property; the message lists the properties, the nearest name
+    /// first. `InvalidData`: the value does not convert, see [`FromArgument`]. `NotConnected`: the
+    /// object was destroyed.
     pub fn property<T: FromArgument>(&self, name: &str) -> io::Result<T> {
         let info = self.property_info(name)?;
         let value = self.read_property(name, info);
@@ -75,14 +75,15 @@ impl Object {
     /// Sets a property. An existing dynamic property can be set, too, but none is added.
     ///
     /// # Errors
-    /// `NotFound` and `NotConnected`: as [`property`](Object::property). `InvalidInput`: the value does
-    /// not convert to the property's type. `PermissionDenied`: the property is read-only.
+    /// `NotFound` and `NotConnected`: as [`property`](Object::property). `InvalidInput`: the value
+    /// does not convert to the property's type. `PermissionDenied`: the property is read-only.
     pub fn set_property(&self, name: &str, value: impl ToArgument) -> io::Result<()> {
         let info = self.property_info(name)?;
         let value = value.write();
         let (object, index, variant) = (self.as_ptr(), info.index, value.as_ptr());
         let (bytes, length) = (name.as_ptr(), name.len());
-        // SAFETY: null, or alive and of this thread; the name and the value are borrowed for the call.
+        // SAFETY: null, or alive and of this thread; the name and the value are borrowed for the
+        // call.
         let result = unsafe {
             cpp!([object as "QObject*", index as "int", bytes as "const char*", length as "size_t",
                   variant as "const QVariant*"] -> c_int as "int" {
@@ -123,8 +124,8 @@ impl Object {
     /// Calls a public slot or `Q_INVOKABLE` method, or emits a signal, and returns the result.
     ///
     /// The method is found by its name and the number of arguments, or by its signature
-    /// (`"start(int)"`). If several match, the last one of the most derived class is called to whose
-    /// parameters the arguments convert. With the result type `()` the result is ignored.
+    /// (`"start(int)"`). If several match, the last one of the most derived class is called to
+    /// whose parameters the arguments convert. With the result type `()` the result is ignored.
     ///
     /// ```no_run
     /// # fn example(timer: qtloop::qt::Object) -> std::io::Result<()> {
@@ -153,7 +154,8 @@ impl Object {
         let mut is_known = false;
         let mut returns: c_int = 0;
         let (known, type_id) = (&raw mut is_known, &raw mut returns);
-        // SAFETY: null, or alive and of this thread; name, arguments and results are borrowed for the call.
+        // SAFETY: null, or alive and of this thread; name, arguments and results are borrowed for
+        // the call.
         let index = unsafe {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t", given as "QVariant**",
                   count as "size_t", known as "bool*", type_id as "int*"] -> c_int as "int" {
@@ -262,8 +264,8 @@ impl Object {
         let (bytes, length) = (name.as_ptr(), name.len());
         let mut found: [c_int; 4] = [-2, 0, -1, 0];
         let out = found.as_mut_ptr();
-        // SAFETY: null, or alive and of this thread; the name is borrowed for the call, and `out` has
-        // four integers.
+        // SAFETY: null, or alive and of this thread; the name is borrowed for the call, and `out`
+        // has four integers.
         unsafe {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t", out as "int*"] {
                 if (!object)

@@ -60,7 +60,7 @@ impl VariantRef<'_> {
         is_read.then_some(read)
     }
 
-    /// A `QChar`, or a text of one character.
+    /// Reads a `QChar`, or a text of one character.
     pub(super) fn character(self) -> Option<char> {
         let value = self.as_ptr();
         // SAFETY: the variant is borrowed.
@@ -116,7 +116,7 @@ impl VariantRef<'_> {
                 cpp!([value as "const QVariant*", good as "bool*", out as "void*", sink as "QtloopSink"] {
                     QStringList list;
                     *good = qtloop_read(value, &list);
-                    // Each text behind its length, because it may contain any character.
+                    // Prefix each text with its length, because it may contain any character.
                     for (const QString& text : list) {
                         const QByteArray bytes = text.toUtf8();
                         const quint64 length = quint64(bytes.size());
@@ -136,7 +136,7 @@ impl VariantRef<'_> {
         is_read.then_some(list)
     }
 
-    /// The integers of a `QPoint`, `QSize` or `QRect`.
+    /// Reads the integers of a `QPoint`, `QSize` or `QRect`.
     pub(super) fn integers<const N: usize>(self, kind: Kind) -> Option<[i32; N]> {
         let (value, kind, mut read) = (self.as_ptr(), kind as c_int, [0_i32; 4]);
         let out = read.as_mut_ptr();
@@ -162,7 +162,7 @@ impl VariantRef<'_> {
         is_read.then(|| std::array::from_fn(|index| read[index]))
     }
 
-    /// The numbers of a `QPointF`, `QSizeF` or `QRectF`.
+    /// Reads the numbers of a `QPointF`, `QSizeF` or `QRectF`.
     pub(super) fn doubles<const N: usize>(self, kind: Kind) -> Option<[f64; N]> {
         let (value, kind, mut read) = (self.as_ptr(), kind as c_int, [0_f64; 4]);
         let out = read.as_mut_ptr();
@@ -188,12 +188,12 @@ impl VariantRef<'_> {
         is_read.then(|| std::array::from_fn(|index| read[index]))
     }
 
-    /// An object of this thread that is alive.
+    /// Reads a pointer to an object of this thread that is alive.
     pub(super) fn object(self) -> Option<Object> {
         let value = self.as_ptr();
         // SAFETY: the variant is borrowed. Objects are stored as QPointers, by `Line::kept` in
-        // cpp/signal.cpp for objects of this thread only, and by `qtloop_keep` in property.rs. So the
-        // pointer is null, or the object is alive.
+        // cpp/signal.cpp for objects of this thread only, and by `qtloop_keep` in property.rs. So
+        // the pointer is null, or the object is alive.
         unsafe {
             let object = cpp!([value as "const QVariant*"] -> *mut c_void as "QObject*" {
                 const bool is_pointer = value->metaType() == QMetaType::fromType<QPointer<QObject>>();

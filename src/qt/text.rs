@@ -1,4 +1,4 @@
-//! Bytes that C++ returns by a callback, so that no buffer changes its owner.
+//! Collects bytes that C++ passes to a callback, so that no buffer is handed across the languages.
 
 use std::ffi::{c_char, c_void};
 
@@ -18,7 +18,8 @@ pub(super) fn bytes(say: impl FnOnce(*mut c_void, Sink)) -> Vec<u8> {
         if length == 0 {
             return;
         }
-        // SAFETY: `out` is the vector below, for the time of the call, and C++ passes as many bytes.
+        // SAFETY: `out` is the vector below, for the time of the call, and C++ passes as many
+        // bytes.
         unsafe {
             let piece = std::slice::from_raw_parts(bytes.cast::<u8>(), length);
             (*out.cast::<Vec<u8>>()).extend_from_slice(piece);

@@ -50,16 +50,16 @@ pub enum Kind {
 pub struct Type(c_int);
 
 impl Type {
-    /// The type with this `QMetaType::id()`. An unknown number is the invalid type.
+    /// Returns the type with this `QMetaType::id()`. An unknown number is the invalid type.
     pub(super) fn of_id(id: c_int) -> Type {
         Type(id)
     }
 
-    /// Qt's name of the type; `void` for no value.
+    /// Returns Qt's name of the type; `void` for no value.
     pub(super) fn name(self) -> String {
         let id = self.0;
         let name = text(|out: *mut c_void, sink: Sink| {
-            // SAFETY: a look-up in a table that lives as long as the process.
+            // SAFETY: the name is in a table that lives as long as the process.
             unsafe {
                 cpp!([id as "int", out as "void*", sink as "QtloopSink"] {
                     const QByteArray name = QMetaType(id).name();
@@ -74,7 +74,7 @@ impl Type {
         }
     }
 
-    /// Whether every value of this type can be read as the kind.
+    /// Returns whether every value of this type can be read as the kind.
     pub(super) fn always_reads(self, kind: Kind) -> bool {
         let (id, kind) = (self.0, kind as c_int);
         // SAFETY: as above.
@@ -83,7 +83,7 @@ impl Type {
         }
     }
 
-    /// Whether some value of this type may be read as the kind.
+    /// Returns whether some value of this type may be read as the kind.
     pub(super) fn may_read(self, kind: Kind) -> bool {
         let (id, kind) = (self.0, kind as c_int);
         // SAFETY: as above.
@@ -98,14 +98,14 @@ impl Type {
 pub struct Variant(NonNull<c_void>);
 
 impl Variant {
-    /// A variant without a value, for C++ to fill.
+    /// Makes a variant without a value, for C++ to fill.
     pub(super) fn new() -> Variant {
         // SAFETY: a new variant, which belongs to the result.
         let variant = unsafe { cpp!([] -> *mut c_void as "QVariant*" { return new QVariant; }) };
         Variant(NonNull::new(variant).expect("new does not return null"))
     }
 
-    /// The `QVariant*`, valid as long as this value.
+    /// Returns the `QVariant*`, valid as long as this value.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr()
     }
@@ -134,7 +134,7 @@ impl VariantRef<'_> {
         VariantRef(NonNull::new(variant).expect("a variant"), PhantomData)
     }
 
-    /// The `QVariant*`.
+    /// Returns the `QVariant*`.
     pub(crate) fn as_ptr(self) -> *mut c_void {
         self.0.as_ptr()
     }

@@ -92,7 +92,7 @@ impl Variant {
         variant
     }
 
-    /// A `QPoint`, `QSize` or `QRect`.
+    /// Makes a `QPoint`, `QSize` or `QRect`.
     pub(super) fn of_integers(kind: Kind, values: [i32; 4]) -> Variant {
         let variant = Variant::new();
         let (out, kind, four) = (variant.as_ptr(), kind as c_int, values.as_ptr());
@@ -110,7 +110,7 @@ impl Variant {
         variant
     }
 
-    /// A `QPointF`, `QSizeF` or `QRectF`.
+    /// Makes a `QPointF`, `QSizeF` or `QRectF`.
     pub(super) fn of_doubles(kind: Kind, values: [f64; 4]) -> Variant {
         let variant = Variant::new();
         let (out, kind, four) = (variant.as_ptr(), kind as c_int, values.as_ptr());
@@ -128,7 +128,7 @@ impl Variant {
         variant
     }
 
-    /// A `QObject*`; null if the object was destroyed.
+    /// Makes a `QObject*`; null if the object was destroyed.
     pub(super) fn of_object(value: &Object) -> Variant {
         let variant = Variant::new();
         let (out, object): (_, *mut c_void) = (variant.as_ptr(), value.as_ptr());

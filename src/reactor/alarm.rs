@@ -1,4 +1,4 @@
-//! A timerfd in the poll set: the next deadline to the microsecond, where a `QTimer` knows only milliseconds.
+//! A timerfd in the poll set, with a precision of microseconds where a `QTimer` has milliseconds.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -14,21 +14,23 @@ use rustix::time::{
 use super::Time;
 use super::source::ALARM;
 
-/// The alarm rings this much later at the most, and does not ring more often: deadlines that are close together are served
-/// together. A tenth of what an eye or an ear could tell, and more than a turn takes.
+/// The maximum delay of the alarm, and the minimum time between two of them: deadlines that are
+/// close together are served together. It is a tenth of what a person could notice, and longer than
+/// a turn.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// It may be later where so many timers have come at once: to wake up for a few of them costs more than to run them.
+/// When at least `CROWD` timers have fired together, the alarm may be later: waking up for a few
+/// timers costs more than running them.
 const CROWD: usize = 8;
 pub(super) const CROWD_SLACK: Duration = Duration::from_micros(250);
 
-/// Makes the poll descriptor readable when its time comes. Nothing reads it: setting it anew clears it, and the
-/// edge-triggered poller reports each expiry once.
+/// Makes the poll descriptor readable at its deadline. It is never read: setting it again clears
+/// it, and the edge-triggered poller reports each expiry once.
 #[derive(Debug)]
 pub(super) struct Alarm {
     timer: std::os::fd::OwnedFd,
     set: Option<Time>,
-    /// How many timers have come since it was set.
+    /// The number of timers that became ready since the alarm was set.
     came: usize,
     /// See [`CROWD`].
     pub(super) crowd_slack: Duration,
@@ -47,12 +49,13 @@ impl Alarm {
         })
     }
 
-    /// So many timers have come.
+    /// Counts timers that became ready.
     pub(super) fn count(&mut self, timers: usize) {
         self.came += timers;
     }
 
-    /// Sets the alarm for a deadline, or silences it. Costs a system call only if the deadline is another one.
+    /// Sets the alarm for a deadline, or disarms it. Makes a system call only if the deadline has
+    /// changed by more than the slack.
     pub(super) fn set(&mut self, deadline: Option<Time>, now: Time) -> io::Result<()> {
         let slack = if std::mem::take(&mut self.came) < CROWD {
             SLACK
@@ -67,7 +70,8 @@ impl Alarm {
             return Ok(());
         }
         let when = deadline.map(|deadline| deadline.max(now + slack).min(deadline + slack));
-        // A zero value would disarm the timer, so a time at or before the clock's zero is one nanosecond after it.
+        // A zero value would disarm the timer, so a time at or before the clock's zero becomes one
+        // nanosecond.
         let nanoseconds = when.map_or(0, |when| when.as_nanos().max(1));
         let value = Timespec {
             tv_sec: nanoseconds / 1_000_000_000,
@@ -90,7 +94,7 @@ impl Alarm {
 mod tests {
     use super::*;
 
-    /// When the alarm rings that is set for a moment 1 µs from now, after so many timers have come.
+    /// Returns the delay of an alarm that is set for 1 µs from now, after `came` timers have fired.
     fn rings_after(came: usize) -> Duration {
         let poll = mio::Poll::new().expect("a poller");
         let mut alarm = Alarm::new(poll.registry()).expect("an alarm");
@@ -104,13 +108,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_is_close_waits_for_others_to_come_with_it() {
+    fn close_deadline_is_delayed_by_the_slack() {
         assert_eq!(rings_after(0), SLACK);
         assert_eq!(rings_after(CROWD - 1), SLACK);
     }
 
     #[test]
-    fn after_a_crowd_of_timers_it_waits_longer() {
+    fn alarm_after_many_timers_is_delayed_by_the_larger_slack() {
         assert_eq!(rings_after(CROWD), CROWD_SLACK);
     }
 }

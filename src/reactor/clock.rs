@@ -1,61 +1,63 @@
-//! The time of the loop: nanoseconds of the monotonic clock, the one Python's `time.monotonic()` reads.
+//! The clock of the loop: nanoseconds of the monotonic clock, which Python's `time.monotonic()`
+//! reads.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment of `CLOCK_MONOTONIC`, in nanoseconds.
+/// A time of `CLOCK_MONOTONIC`, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
 impl Time {
-    /// A moment that does not come: a timer set to it is kept and never due.
+    /// A time that is never reached: a timer set to it is kept and never due.
     pub const NEVER: Time = Time(i64::MAX);
 
-    /// The present moment.
+    /// Returns the current time.
     #[must_use]
     pub fn now() -> Time {
         let now = clock_gettime(ClockId::Monotonic);
         Time(now.tv_sec * 1_000_000_000 + now.tv_nsec)
     }
 
-    /// The moment `nanoseconds` after the clock's own zero.
+    /// Returns the time `nanoseconds` after the clock's zero.
     #[must_use]
     pub const fn from_nanos(nanoseconds: i64) -> Time {
         Time(nanoseconds)
     }
 
-    /// The moment `seconds` after the clock's own zero, rounded up: a timer must never be early.
-    /// Infinity, and what lies beyond 292 years, is [`Time::NEVER`]; NaN is no moment.
+    /// Returns the time `seconds` after the clock's zero, rounded up, because a timer must never be
+    /// early. Infinity, and times beyond 292 years, are [`Time::NEVER`]; NaN gives `None`.
     #[must_use]
     pub fn from_secs_f64(seconds: f64) -> Option<Time> {
         if seconds.is_nan() {
             return None;
         }
-        // The cast saturates, which is what both ends of the range want.
+        // The cast saturates, which is right at both ends of the range.
         #[allow(clippy::cast_possible_truncation)]
         let mut time = Time((seconds * 1e9).ceil() as i64);
-        // The product was rounded too, and may be a hair too small.
+        // The product was rounded, too, and may be a little too small.
         while time.as_secs_f64() < seconds && time < Time::NEVER {
             time.0 += 1;
         }
         Some(time)
     }
 
-    /// Seconds since the clock's own zero, rounded as Python rounds them.
+    /// Returns the seconds since the clock's zero, rounded as Python rounds them.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e9
     }
 
-    /// Nanoseconds since the clock's own zero.
+    /// Returns the nanoseconds since the clock's zero.
     #[must_use]
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
-    /// How long it is from `now` until this moment; zero if it has come, `None` if it never will.
+    /// Returns the duration from `now` until this time; zero if it has passed, `None` for
+    /// [`Time::NEVER`].
     #[must_use]
     pub fn after(self, now: Time) -> Option<Duration> {
         let left = self.0.saturating_sub(now.0).max(0);
@@ -83,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn no_moment_reads_as_earlier_than_the_seconds_it_was_made_of() {
-        // After months of uptime, one in thirty deadlines would be a bit in the last place too early.
+    fn time_from_seconds_is_never_earlier_than_the_seconds() {
+        // After months of uptime, one in thirty deadlines would be too early by the last bit.
         let mut seconds = 10_000_000.000_000_1_f64;
         for _ in 0..100_000 {
             let time = Time::from_secs_f64(seconds).expect("a number");
@@ -94,20 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn infinity_is_never_and_nan_is_no_moment() {
+    fn infinity_is_never_and_nan_is_none() {
         assert_eq!(Time::from_secs_f64(f64::INFINITY), Some(Time::NEVER));
         assert_eq!(Time::from_secs_f64(f64::NAN), None);
         assert_eq!(Time::NEVER.after(Time::now()), None);
     }
 
     #[test]
-    fn the_past_is_zero_away() {
+    fn duration_until_a_past_time_is_zero() {
         assert_eq!(Time(5).after(Time(9)), Some(Duration::ZERO));
         assert_eq!(Time(9).after(Time(5)), Some(Duration::from_nanos(4)));
     }
 
     #[test]
-    fn adding_beyond_the_end_is_never() {
+    fn adding_beyond_the_maximum_gives_never() {
         assert_eq!(Time::now() + Duration::MAX, Time::NEVER);
     }
 }

@@ -1,9 +1,14 @@
-//! What is ready, what is timed, and who waits for which descriptor: jobs go in, and come out in order.
+//! The queue of a loop: ready jobs, jobs with a deadline, and jobs that wait for a file descriptor.
 //!
-//! A [`Reactor`] never blocks and never calls anybody. It is the oldest contract of an embeddable loop: a descriptor
-//! that becomes readable when there is something to [collect](Reactor::collect), a [deadline](Reactor::next_deadline)
-//! by which to look again, and a queue to [pop](Reactor::pop) from. It takes the time as an argument and any `J` as a
-//! job, so order, fairness and cancelling are tested with `Reactor<&str>`, without Qt and without sleeping.
+//! A [`Reactor`] never blocks and never calls a callback. It has the usual interface of an
+//! embeddable loop:
+//!
+//! - a descriptor that becomes readable when there is something to [collect](Reactor::collect),
+//! - a [deadline](Reactor::next_deadline) by which to collect again,
+//! - a queue to [pop](Reactor::pop) jobs from.
+//!
+//! It takes the time as an argument and any `J` as a job, so order, fairness and cancellation are
+//! tested with `Reactor<&str>`, without Qt and without sleeping.
 
 mod alarm;
 mod clock;
@@ -27,12 +32,12 @@ pub use timers::{TimerKey, Timers};
 use alarm::Alarm;
 use source::{Collected, Sources, Trigger, WAKER};
 
-/// How many timers are made ready at once.
+/// The maximum number of timers that become ready in one collection.
 const TIMERS: usize = 1024;
 
-/// A job that can wait for a descriptor, and so can be due more than once.
+/// A job that can watch a descriptor, and so can become ready more than once.
 pub trait Recur {
-    /// The same job for one more run.
+    /// Returns the same job for one more run.
     #[must_use]
     fn again(&self) -> Self;
 }
@@ -43,20 +48,20 @@ impl Recur for &str {
     }
 }
 
-/// The jobs of one loop. See the module.
+/// The jobs of one loop. See the module's documentation.
 pub struct Reactor<J> {
     ready: VecDeque<J>,
     timers: Timers<J>,
     sources: Sources<J>,
     inbox: Remote<J>,
     alarm: Option<Alarm>,
-    /// Descriptors or other threads had something since the last `take_active`.
+    /// A descriptor or another thread had an event since the last `take_active`.
     active: bool,
 }
 
 impl<J: Recur> Reactor<J> {
-    /// A reactor whose descriptor also becomes readable when the next deadline passes, if the platform can do that
-    /// (`alarm`, a Linux timerfd); otherwise the caller must look again by itself.
+    /// Makes a reactor. With `alarm` (a Linux timerfd), its descriptor also becomes readable at the
+    /// next deadline; without it, the caller must collect at the deadline by itself.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -78,11 +83,12 @@ impl<J: Recur> Reactor<J> {
         })
     }
 
-    /// Gives a forked child a poller of its own. The one it has inherited is its parent's too: what the child took from it
-    /// or changed in it would be missing there. Remotes of before the fork hand jobs back.
+    /// Replaces the poller in a forked child. The inherited poller is shared with the parent:
+    /// events that the child took from it, or changes that it made, would affect the parent. A
+    /// [`Remote`] made before the fork hands jobs back.
     ///
     /// # Errors
-    /// The operating system has no descriptor left; nothing has changed then.
+    /// The operating system has no descriptor left; then nothing has changed.
     pub fn after_fork(&mut self) -> io::Result<()> {
         let mut fresh = Reactor::new(self.alarm.is_some())?;
         fresh.sources.adopt(&mut self.sources);
@@ -93,19 +99,19 @@ impl<J: Recur> Reactor<J> {
         Ok(())
     }
 
-    /// The descriptor that is readable when there is something to collect.
+    /// Returns the descriptor that is readable when there is something to collect.
     #[must_use]
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.sources.as_fd()
     }
 
-    /// The way in from other threads.
+    /// Returns a handle that queues jobs from other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<J> {
         self.inbox.clone()
     }
 
-    /// The poller, for other threads.
+    /// Returns a handle to the poller for other threads.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -113,56 +119,57 @@ impl<J: Recur> Reactor<J> {
         self.sources.poller()
     }
 
-    /// Makes the descriptor readable, so that whoever waits for it collects.
+    /// Makes the descriptor readable, so that the loop's thread collects.
     pub fn ring(&self) {
         self.inbox.ring();
     }
 
-    /// Queues a job behind all that are ready.
+    /// Queues a job behind all ready jobs.
     #[inline(always)]
     pub fn push(&mut self, job: J) {
         self.ready.push_back(job);
     }
 
-    /// Puts a job before all that are ready, because its turn had come and it had to wait.
+    /// Puts a job that could not run yet before all ready jobs.
     pub fn push_front(&mut self, job: J) {
         self.ready.push_front(job);
     }
 
-    /// The job that has been ready longest.
+    /// Removes and returns the job that has been ready longest.
     pub fn pop(&mut self) -> Option<J> {
         self.ready.pop_front()
     }
 
-    /// How many jobs are ready.
+    /// Returns the number of ready jobs.
     #[must_use]
     pub fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    /// Queues a job for a moment; never before it.
+    /// Queues a job for a deadline. It never becomes ready before that.
     pub fn push_at(&mut self, when: Time, job: J) -> TimerKey {
         self.timers.insert(when, job)
     }
 
-    /// Gives the job of a timer back, unless it is ready already.
+    /// Removes a timer and returns its job, unless the job is ready already.
     pub fn cancel(&mut self, key: TimerKey) -> Option<J> {
         self.timers.cancel(key)
     }
 
-    /// Makes `job` ready whenever that side of `fd` is, and returns the jobs that it replaces: of that side, and of the
-    /// other if it waited for a file that has gone and whose number this one has got. After each run of the job,
-    /// [`rearm`](Reactor::rearm) says that it may be due again.
+    /// Makes `job` ready whenever that direction of `fd` is ready, and returns the jobs that it
+    /// replaces. These are the job of that direction, and the job of the other one if it watched a
+    /// closed file whose number `fd` now has. After each run of the job, call
+    /// [`rearm`](Reactor::rearm) to make it due again.
     ///
     /// # Errors
-    /// `fd` is not open, or is of a kind that cannot be waited for, such as a regular file.
+    /// `fd` is not open, or is of a kind that cannot be polled, such as a regular file.
     pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
         self.sources.watch(fd, side, Trigger::Level, job)
     }
 
-    /// As [`watch`](Reactor::watch), for a job that goes on until the system says that there is no more: after it has run
-    /// it is due when something has happened to `fd` since it was handed out, and not before. That saves a system call per
-    /// run.
+    /// Watches like [`watch`](Reactor::watch), for a job that drains the descriptor (until `EAGAIN`
+    /// or a short read). After the job has run, it becomes ready again only for an event that
+    /// occurred since it was handed out. That saves a system call per run.
     ///
     /// # Errors
     /// As `watch`.
@@ -170,7 +177,8 @@ impl<J: Recur> Reactor<J> {
         self.sources.watch(fd, side, Trigger::Edge, job)
     }
 
-    /// As [`watch`](Reactor::watch), for a job that is due once. What waits again and again saves two system calls each time.
+    /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once. The descriptor
+    /// stays registered, which saves two system calls for each repeated wait.
     ///
     /// # Errors
     /// As `watch`.
@@ -178,7 +186,8 @@ impl<J: Recur> Reactor<J> {
         self.sources.watch(fd, side, Trigger::Once, job)
     }
 
-    /// Ends the watch of that side of `fd`, which may be closed, if `is_mine` knows its job, and returns that.
+    /// Stops watching that direction of `fd`, which may be closed, if `is_mine` accepts its job.
+    /// Returns the job.
     pub fn unwatch(
         &mut self,
         fd: RawFd,
@@ -188,30 +197,33 @@ impl<J: Recur> Reactor<J> {
         self.sources.unwatch(fd, side, is_mine)
     }
 
-    /// The [`Poller`] has forgotten `fd` for a waiter that has left since: has it look after those that stay.
+    /// Registers `fd` again for its remaining waiters, after another thread has called
+    /// [`Poller::forget`].
     pub fn restore(&mut self, fd: RawFd) {
         self.sources.restore(fd);
     }
 
-    /// Whether that side of `fd` is watched.
+    /// Returns whether that direction of `fd` is watched.
     #[must_use]
     pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
         self.sources.is_watched(fd, side)
     }
 
-    /// Whether the other end of `fd` has gone, there was an error or there were urgent data, since it is watched: then a
-    /// short read is not the end of what there is.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
+    /// Then a short read does not mean that all data were read.
     #[must_use]
     pub fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.is_hung_up(fd)
     }
 
-    /// The job of that side of `fd` has run, if `is_mine` knows it: look at the descriptor again.
+    /// Re-arms the watch of that direction of `fd` after its job has run, if `is_mine` accepts the
+    /// job.
     pub fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
         self.ready.extend(self.sources.rearm(fd, side, is_mine));
     }
 
-    /// Makes ready what is due, without blocking: first the jobs of descriptors and of other threads, then timers.
+    /// Makes due jobs ready, without blocking: first those of descriptors and of other threads,
+    /// then timers.
     ///
     /// # Errors
     /// The poller failed.
@@ -225,8 +237,8 @@ impl<J: Recur> Reactor<J> {
         Ok(())
     }
 
-    /// Makes ready what is due of the timers alone, which costs no system call. Of a crowd the first thousand: there is time for the
-    /// others, and none to keep everything waiting for them.
+    /// Makes due timers ready, without a system call; at most 1024 of them, so that many timers
+    /// cannot delay other jobs. The next collection takes the rest.
     pub fn collect_timers(&mut self, now: Time) {
         let before = self.ready.len();
         let due = std::iter::from_fn(|| self.timers.pop_due(now));
@@ -236,26 +248,29 @@ impl<J: Recur> Reactor<J> {
         }
     }
 
-    /// Whether descriptors or other threads had something since this was asked last: then more may be about to come.
+    /// Returns whether a descriptor or another thread had an event since the last call; then more
+    /// may follow soon.
     pub fn take_active(&mut self) -> bool {
         std::mem::take(&mut self.active)
     }
 
-    /// When the earliest timer is due.
+    /// Returns the deadline of the earliest timer.
     pub fn next_deadline(&mut self) -> Option<Time> {
         self.timers.next_due()
     }
 
-    /// Sets how late the alarm may ring where timers come in crowds, in place of 250 µs.
+    /// Sets by how much the alarm may be late when many timers are due at nearly the same time. The
+    /// default is 250 µs.
     pub fn set_crowd_slack(&mut self, slack: Duration) {
         if let Some(alarm) = &mut self.alarm {
             alarm.crowd_slack = slack;
         }
     }
 
-    /// Sets the alarm for the earliest timer, or up to 50 µs later if that is about to come (250 µs if timers come in
-    /// crowds): others may come with it.
-    /// Returns false if this reactor has none.
+    /// Sets the alarm for the earliest timer. If that is due within the slack, sets it up to the
+    /// slack later, so that one wake-up serves several timers. The slack is 50 µs, or that of
+    /// [`set_crowd_slack`](Reactor::set_crowd_slack) when many timers have just fired. Returns
+    /// false if this reactor has no alarm.
     pub fn set_alarm(&mut self, now: Time) -> bool {
         let next = self.timers.next_due();
         self.alarm
@@ -263,13 +278,14 @@ impl<J: Recur> Reactor<J> {
             .is_some_and(|alarm| alarm.set(next, now).is_ok())
     }
 
-    /// Whether deadlines make the [descriptor](Reactor::descriptor) readable.
+    /// Returns whether deadlines make the [descriptor](Reactor::descriptor) readable.
     #[must_use]
     pub fn has_alarm(&self) -> bool {
         self.alarm.is_some()
     }
 
-    /// Takes out all jobs that are held, in no order, and hands those that other threads send back to them.
+    /// Removes and returns all jobs, in no order. From now on, jobs that other threads send are
+    /// handed back to them.
     pub fn drain(&mut self) -> Vec<J> {
         let mut jobs: Vec<J> = std::mem::take(&mut self.ready).into();
         jobs.extend(self.inbox.close());
@@ -278,7 +294,7 @@ impl<J: Recur> Reactor<J> {
         jobs
     }
 
-    /// All jobs that are held, in no order.
+    /// Returns all jobs, in no order.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
         self.ready
             .iter()
@@ -289,7 +305,7 @@ impl<J: Recur> Reactor<J> {
 
 impl<J> Drop for Reactor<J> {
     fn drop(&mut self) {
-        // A remote may live on; what nobody took is dropped here, with the rest.
+        // A `Remote` may outlive the reactor. Drop the jobs that it has queued.
         drop(self.inbox.close());
     }
 }

@@ -1,8 +1,8 @@
-//! The way in from other threads: queue a job, wake the loop once per batch.
+//! A queue of jobs from other threads, which wakes the loop once per batch.
 //!
-//! The flag `woken` lives under the lock that guards the queue, so there is no moment between "I queued" and "I woke"
-//! in which the loop could empty the queue and go to sleep unseen. The price is a lock per send and per batch taken,
-//! and for the first sender of a batch a system call under it.
+//! The flag `woken` is guarded by the lock of the queue. So the loop cannot empty the queue and
+//! sleep between a sender's "job queued" and its "loop woken". The price is a lock per send and per
+//! batch taken, and a system call under the lock for the first sender of a batch.
 
 use std::fmt;
 use std::io;
@@ -12,12 +12,12 @@ use loom::sync::{Arc, Mutex, MutexGuard};
 #[cfg(not(loom))]
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// What ends the loop's sleep, from any thread.
+/// Wakes the loop's poller, from any thread.
 pub trait Wake {
-    /// Makes the loop's next (or present) sleep end.
+    /// Ends the loop's current or next wait.
     ///
     /// # Errors
-    /// Whatever the operating system says.
+    /// The error of the operating system.
     fn wake(&self) -> io::Result<()>;
 }
 
@@ -29,9 +29,9 @@ impl Wake for mio::Waker {
 
 struct Inbox<J, W> {
     jobs: Vec<J>,
-    /// A wake is on its way, and the loop has not emptied the queue since.
+    /// The loop was woken, and has not emptied the queue since.
     woken: bool,
-    /// Without it the loop is gone; jobs are handed back.
+    /// `None` if the loop was closed; then jobs are handed back.
     waker: Option<W>,
 }
 
@@ -47,14 +47,14 @@ impl<J, W> Remote<J, W> {
         })))
     }
 
-    /// Moves what was sent to the end of `ready`.
+    /// Moves the queued jobs to the end of `ready`.
     pub(crate) fn take(&self, ready: &mut impl Extend<J>) {
         let mut inbox = self.lock();
         inbox.woken = false;
         ready.extend(inbox.jobs.drain(..));
     }
 
-    /// From here on every job is handed back; returns those that nobody ran.
+    /// Closes the queue: from now on each job is handed back. Returns the jobs that have not run.
     pub(crate) fn close(&self) -> Vec<J> {
         let mut inbox = self.lock();
         inbox.waker = None;
@@ -62,7 +62,7 @@ impl<J, W> Remote<J, W> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inbox<J, W>> {
-        // No foreign code runs under the lock, so a poisoned one guards a sound queue all the same.
+        // No user code runs under the lock, so the queue is intact even if the lock is poisoned.
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -70,17 +70,18 @@ impl<J, W> Remote<J, W> {
 }
 
 impl<J, W: Wake> Remote<J, W> {
-    /// Queues `job`; the loop runs it on its own thread, in the order of sending.
-    /// Never blocks for longer than another send takes.
+    /// Queues `job`; the loop runs it on its own thread, in the order of sending. Blocks no longer
+    /// than another send takes.
     ///
     /// # Errors
-    /// Gives the job back if the loop is gone, or if the operating system could not wake it.
+    /// Gives the job back if the loop was closed, or if the operating system could not wake it.
     pub fn send(&self, job: J) -> Result<(), J> {
         let mut inbox = self.lock();
         let Some(waker) = &inbox.waker else {
             return Err(job);
         };
-        // The wake happens under the lock: if it fails, the job to hand back is still the only one.
+        // Wake under the lock: if it fails, the queue is still empty, and only this job is handed
+        // back.
         if !inbox.woken && waker.wake().is_err() {
             return Err(job);
         }
@@ -89,7 +90,7 @@ impl<J, W: Wake> Remote<J, W> {
         Ok(())
     }
 
-    /// Wakes the loop without a job, for one that went in by another way.
+    /// Wakes the loop without a job, for a job that was queued by other means.
     pub(crate) fn ring(&self) {
         let mut inbox = self.lock();
         if let Some(waker) = inbox.waker.as_ref().filter(|_| !inbox.woken) {
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn many_sends_before_a_turn_cost_one_wake() {
+    fn many_sends_before_a_turn_wake_the_loop_once() {
         let count = Arc::new(Count::default());
         let remote = Remote::new(Arc::clone(&count));
         for job in 0..100 {
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_hands_jobs_back() {
+    fn send_to_a_closed_loop_hands_the_job_back() {
         let remote = Remote::new(Arc::new(Count::default()));
         remote.send("early").expect("the loop lives");
         assert_eq!(remote.close(), ["early"]);

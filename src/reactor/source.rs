@@ -1,12 +1,14 @@
-//! Who waits for which descriptor, over mio's poller, with the level-triggered promise of `add_reader`.
+//! The watched file descriptors, on mio's poller, level-triggered as `add_reader` requires.
 //!
-//! mio reports edges: each change once. asyncio promises levels: a reader is called again as long as there is something
-//! to read. So a waiter is taken out of service when its job is handed out and put back by [`Sources::rearm`], after
-//! the job has run; registering anew makes the kernel look again. That costs one system call per readiness event, and
-//! it buys that a job which waits in the queue, or is inside a modal dialog, is not called a second time.
+//! mio is edge-triggered: it reports each change once. asyncio is level-triggered: a reader is
+//! called again while data are left. So a waiter is disarmed when its job is handed out, and
+//! [`Sources::rearm`] re-arms it after the job has run; registering again makes the kernel check
+//! the descriptor. That costs one system call per readiness event. In return, a job that is still
+//! queued, or is inside a modal dialog, is not called a second time.
 //!
-//! Our own transports read until there is no more, and save that call by waiting for [`Trigger::Edge`]: what happens to
-//! the descriptor while their job is out of service is remembered, and the job is due again at once.
+//! Our own transports drain the descriptor (until `EAGAIN` or a short read), and save that call
+//! with [`Trigger::Edge`]. An event that arrives while their job is disarmed is remembered, and the
+//! job is due again at once.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,25 +21,25 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::Recur;
 
-/// What a waiter waits for.
+/// The direction of a descriptor that a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Something to read, end of file, or an error.
+    /// Data, end of file, or an error.
     Read,
-    /// Room to write, or an error.
+    /// Space in the send buffer, or an error.
     Write,
 }
 
-/// When a waiter whose job has run is due again.
+/// When a waiter becomes due again after its job has run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
-    /// As long as the descriptor is ready.
+    /// Whenever the descriptor is still ready.
     Level,
-    /// Never. The descriptor stays with the poller, where the next waiter of this kind finds it; that saves the calls that
-    /// add and remove it.
+    /// Never. The descriptor stays registered with the poller for the next waiter of this kind,
+    /// which saves the calls that register and deregister it.
     Once,
-    /// When something has happened to the descriptor since the job was handed out last. For a job that goes on until the
-    /// system says that there is no more.
+    /// After an event that occurred since the job was handed out. For a job that drains the
+    /// descriptor (until `EAGAIN` or a short read).
     Edge,
 }
 
@@ -47,7 +49,7 @@ impl Side {
     fn interest(self, trigger: Trigger) -> Interest {
         match (self, trigger) {
             (Side::Read, Trigger::Level | Trigger::Once) => Interest::READABLE,
-            // A read ends before urgent data, and nothing else tells of what is behind them.
+            // A read stops before urgent data, and no other event reports the data behind them.
             (Side::Read, Trigger::Edge) => Interest::READABLE | Interest::PRIORITY,
             (Side::Write, _) => Interest::WRITABLE,
         }
@@ -62,7 +64,7 @@ impl Side {
     }
 }
 
-/// The waker's and the alarm's events only end the sleep; they have no job.
+/// The events of the waker and the alarm only end the wait; they have no job.
 pub(super) const WAKER: Token = Token(usize::MAX);
 pub(super) const ALARM: Token = Token(usize::MAX - 1);
 
@@ -70,19 +72,20 @@ pub(super) const ALARM: Token = Token(usize::MAX - 1);
 struct Waiter<J> {
     job: J,
     trigger: Trigger,
-    /// False from the moment the job is handed out until `rearm`.
+    /// False from the time the job is handed out until `rearm`.
     armed: bool,
-    /// There was an event meanwhile.
+    /// An event arrived while the waiter was not armed.
     missed: bool,
 }
 
-/// A descriptor that is watched. Its generation tells the owners of one number apart.
+/// A watched descriptor. The generation distinguishes files that have had the same number.
 #[derive(Debug)]
 struct Source<J> {
     generation: u32,
-    /// The kernel knows it. It forgets a descriptor that is closed.
+    /// It is registered with the kernel, which deregisters a file when it is closed.
     registered: bool,
-    /// The other end has gone, there was an error, or there are urgent data: where a read ends is not the end.
+    /// There was a hang-up, an error or urgent data: a short read does not mean that all data were
+    /// read.
     hung_up: bool,
     waiters: [Option<Waiter<J>>; 2],
 }
@@ -98,7 +101,8 @@ impl<J> Source<J> {
             .reduce(|one, other| one | other)
     }
 
-    /// Has a poller that does not know it look after it; one that cannot leaves it silent.
+    /// Registers the descriptor with a poller that does not know it. If that fails, it reports no
+    /// events.
     fn register(&mut self, registry: &Registry, fd: RawFd) {
         let Some(interest) = self.interest() else {
             return;
@@ -106,13 +110,13 @@ impl<J> Source<J> {
         let token = token(fd, self.generation);
         self.registered = match registry.register(&mut SourceFd(&fd), token, interest) {
             Ok(()) => true,
-            // Somebody has begun to wait meanwhile.
+            // A new waiter has registered it since.
             Err(error) => error.kind() == io::ErrorKind::AlreadyExists,
         };
     }
 
-    /// Has the kernel look again, at the same file. A file that is gone stays silent, as it does in asyncio: the number
-    /// may be somebody else's by now.
+    /// Registers the same file again, so that the kernel checks it. A closed file reports no
+    /// events, as in asyncio: the number may belong to another file by now.
     fn renew(&mut self, registry: &Registry, fd: RawFd) {
         let Some(interest) = self.interest().filter(|_| self.registered) else {
             return;
@@ -124,8 +128,8 @@ impl<J> Source<J> {
     }
 }
 
-// A descriptor has 31 bits and a generation 32: both fit, and no pair is one of the two reserved tokens, whose
-// upper half would be a descriptor with the sign bit set.
+// A descriptor has 31 bits and a generation 32, so both fit. No pair is one of the two reserved
+// tokens: the upper half of those would be a descriptor with the sign bit set.
 fn token(fd: RawFd, generation: u32) -> Token {
     Token((fd.unsigned_abs() as usize) << 32 | generation as usize)
 }
@@ -135,23 +139,24 @@ fn parts(token: Token) -> (RawFd, u32) {
     ((token.0 >> 32) as RawFd, token.0 as u32)
 }
 
-/// What a poll has found, apart from jobs.
+/// The result of a poll, apart from jobs.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    /// The waker was rung.
+    /// The waker has fired.
     pub(super) rung: bool,
     /// A descriptor was ready.
     pub(super) active: bool,
 }
 
-/// The poller of a loop, for other threads to take a descriptor out of before they close it: it knows files, not descriptors, and a file
-/// lives on if it has another one. What the reactor knows of it stays: whoever did this has it [unwatch](super::Reactor::unwatch) and
-/// [restore](super::Reactor::restore).
+/// The poller of a loop, for other threads that deregister a descriptor before they close it. epoll
+/// tracks open files, not descriptors, so closing one of two duplicates leaves the registration.
+/// The reactor's own entry stays: after `forget`, call [unwatch](super::Reactor::unwatch) and
+/// [restore](super::Reactor::restore) on the loop's thread.
 #[derive(Debug)]
 pub struct Poller(Registry);
 
 impl Poller {
-    /// The poller forgets a descriptor; it may not know it.
+    /// Deregisters a descriptor, whether it is registered or not.
     pub fn forget(&self, fd: RawFd) {
         let _ = self.0.deregister(&mut SourceFd(&fd));
     }
@@ -186,8 +191,8 @@ impl<J: Recur> Sources<J> {
         self.registry().try_clone().map(Poller)
     }
 
-    /// Takes the waiters of another poller over. They are registered with the next collecting: until then, what is ready
-    /// wakes nobody.
+    /// Takes over the waiters of another poller. They are registered when jobs are next collected:
+    /// until then, a ready descriptor does not wake the loop.
     pub(super) fn adopt(&mut self, other: &mut Sources<J>) {
         self.next_generation = other.next_generation;
         self.sources = std::mem::take(&mut other.sources);
@@ -200,13 +205,14 @@ impl<J: Recur> Sources<J> {
         }
     }
 
-    /// The descriptor that is readable while an event waits to be collected.
+    /// Returns the descriptor that is readable while an event waits to be collected.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.poll.registry().as_fd()
     }
 
-    /// Sets the waiter of one side of `fd`, and returns those it replaces: the one that was there, and one of the other
-    /// side if it waited for a file that has gone and whose number this one has got.
+    /// Sets the waiter of one direction of `fd`, and returns the waiters that it replaces. These
+    /// are the one of that direction, and the one of the other direction if it watched a closed
+    /// file whose number `fd` now has.
     pub(super) fn watch(
         &mut self,
         fd: RawFd,
@@ -219,7 +225,7 @@ impl<J: Recur> Sources<J> {
         let known = self.sources.get_mut(&fd);
         if let Some(source) = known.filter(|source| source.registered) {
             if source.interest().is_none() {
-                source.hung_up = false; // of a waiter of before
+                source.hung_up = false; // it was set for an earlier waiter
             }
             let other = source.waiters[1 - side as usize].as_ref();
             let both = other.map_or(interest, |other| {
@@ -235,7 +241,7 @@ impl<J: Recur> Sources<J> {
         self.next_generation = generation.wrapping_add(1);
         let token = token(fd, generation);
         match registry.register(&mut SourceFd(&fd), token, interest) {
-            // Closed, and the same file given the same number again.
+            // The descriptor was closed, and the same file has the same number again.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 registry.reregister(&mut SourceFd(&fd), token, interest)?;
             }
@@ -265,7 +271,8 @@ impl<J: Recur> Sources<J> {
         waiter.replace(fresh).map(|waiter| waiter.job)
     }
 
-    /// Removes the waiter of one side of `fd`, if `is_mine` knows it, and returns it. `fd` may be closed.
+    /// Removes and returns the waiter of one direction of `fd`, if `is_mine` accepts it. `fd` may
+    /// be closed.
     pub(super) fn unwatch(
         &mut self,
         fd: RawFd,
@@ -282,7 +289,7 @@ impl<J: Recur> Sources<J> {
         Some(waiter.job)
     }
 
-    /// A [`Poller`] has forgotten `fd`, and its waiters have left: who still waits for it is registered again.
+    /// Registers `fd` again for its remaining waiters, after a [`Poller`] has deregistered it.
     pub(super) fn restore(&mut self, fd: RawFd) {
         if let Some(source) = self.sources.get_mut(&fd) {
             source.register(self.poll.registry(), fd);
@@ -295,25 +302,24 @@ impl<J: Recur> Sources<J> {
             .remove(&fd)
             .is_some_and(|source| source.registered)
         {
-            // The descriptor may be closed already, and then the kernel has forgotten it.
+            // The descriptor may be closed already; then the kernel has deregistered it.
             let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
         }
     }
 
-    /// Whether one side of `fd` has a waiter.
+    /// Returns whether one direction of `fd` has a waiter.
     pub(super) fn is_watched(&self, fd: RawFd, side: Side) -> bool {
         self.sources
             .get(&fd)
             .is_some_and(|source| source.waiters[side as usize].is_some())
     }
 
-    /// Whether the other end of `fd` has gone, there was an error or there were urgent data, since it is watched.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
     pub(super) fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.get(&fd).is_some_and(|source| source.hung_up)
     }
 
-    /// Puts the waiter back into service if it is the one for which `is_mine` says so. Returns its job if it is due
-    /// already.
+    /// Re-arms the waiter if `is_mine` accepts it. Returns its job if it is already due again.
     pub(super) fn rearm(
         &mut self,
         fd: RawFd,
@@ -389,7 +395,7 @@ impl<J: Recur> Sources<J> {
         Ok(collected)
     }
 
-    /// All jobs, taken out; nothing is watched any more.
+    /// Removes and returns all jobs; no descriptor is watched any more.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = J> {
         std::mem::take(&mut self.sources)
             .into_values()

@@ -1,4 +1,4 @@
-//! The reactor's promises, with words for jobs: no Qt, no Python, no sleeping.
+//! Tests of the reactor, with strings for jobs: no Qt, no Python, no sleeping.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -48,7 +48,7 @@ fn ready_jobs_come_before_io_and_io_before_timers() {
 }
 
 #[test]
-fn a_job_put_to_the_front_is_next() {
+fn job_pushed_to_the_front_is_next() {
     let mut reactor = reactor();
     reactor.push("second");
     reactor.push_front("first");
@@ -56,7 +56,7 @@ fn a_job_put_to_the_front_is_next() {
 }
 
 #[test]
-fn a_cancelled_timer_is_given_back_and_a_ready_one_is_not() {
+fn cancel_returns_a_waiting_timer_and_not_a_ready_one() {
     let mut reactor = reactor();
     let (early, late) = (
         reactor.push_at(at(1), "early"),
@@ -94,7 +94,7 @@ fn the_alarm_makes_the_descriptor_readable_when_the_deadline_has_passed() {
 }
 
 #[test]
-fn the_alarm_for_what_is_about_to_come_lets_others_come_with_it() {
+fn alarm_for_a_close_deadline_serves_several_timers_together() {
     let mut reactor = reactor();
     for microseconds in [10, 20, 30] {
         let when = Time::now() + Duration::from_micros(microseconds);
@@ -106,7 +106,7 @@ fn the_alarm_for_what_is_about_to_come_lets_others_come_with_it() {
 }
 
 #[test]
-fn without_an_alarm_the_caller_must_look() {
+fn reactor_without_alarm_is_not_readable_at_a_deadline() {
     let mut reactor: Words = Reactor::new(false).expect("two descriptors");
     reactor.push_at(Time::now(), "due");
     assert!(!reactor.set_alarm(Time::now()));
@@ -137,7 +137,7 @@ fn a_watch_is_level_triggered_once_its_job_has_run() {
 }
 
 #[test]
-fn a_watch_for_edges_is_due_again_only_after_news() {
+fn edge_watch_is_due_again_only_after_a_new_event() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -154,7 +154,7 @@ fn a_watch_for_edges_is_due_again_only_after_news() {
 }
 
 #[test]
-fn news_for_edges_while_the_job_runs_make_it_due_again_once() {
+fn event_during_the_job_makes_an_edge_watch_due_once_more() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -173,7 +173,7 @@ fn news_for_edges_while_the_job_runs_make_it_due_again_once() {
 }
 
 #[test]
-fn who_waits_once_is_called_once_and_may_wait_again() {
+fn watch_once_is_due_once_and_can_be_set_again() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -188,7 +188,7 @@ fn who_waits_once_is_called_once_and_may_wait_again() {
 }
 
 #[test]
-fn a_descriptor_that_nobody_waits_for_any_more_wakes_the_loop_once() {
+fn descriptor_without_waiters_wakes_the_loop_once() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -209,7 +209,7 @@ fn a_descriptor_that_nobody_waits_for_any_more_wakes_the_loop_once() {
 }
 
 #[test]
-fn only_the_owner_ends_a_watch() {
+fn unwatch_with_a_foreign_job_keeps_the_watch() {
     let mut reactor = reactor();
     let (near, _far) = pair();
     let fd = near.as_raw_fd();
@@ -222,7 +222,7 @@ fn only_the_owner_ends_a_watch() {
 }
 
 #[test]
-fn a_hang_up_is_remembered() {
+fn hang_up_is_remembered() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -236,7 +236,7 @@ fn a_hang_up_is_remembered() {
 }
 
 #[test]
-fn both_sides_of_a_descriptor_are_watched_apart() {
+fn both_directions_of_a_descriptor_are_independent() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -255,7 +255,7 @@ fn both_sides_of_a_descriptor_are_watched_apart() {
 }
 
 #[test]
-fn a_hang_up_is_news_to_reader_and_writer() {
+fn hang_up_makes_reader_and_writer_ready() {
     let mut reactor = reactor();
     let (near, far) = pair();
     let fd = near.as_raw_fd();
@@ -266,7 +266,7 @@ fn a_hang_up_is_news_to_reader_and_writer() {
 }
 
 #[test]
-fn a_replaced_job_is_given_back_and_its_return_does_not_arm_the_new_one() {
+fn replaced_job_is_returned_and_its_rearm_does_not_arm_the_new_one() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
@@ -285,15 +285,17 @@ fn a_replaced_job_is_given_back_and_its_return_does_not_arm_the_new_one() {
     );
 }
 
-/// The same file under the lowest free number from `number` on; other tests, which run meanwhile, stay below.
+/// Duplicates the file to the lowest free number from `number` on. Tests that run at the same time
+/// use lower numbers.
 fn renumbered(stream: &UnixStream, number: RawFd) -> OwnedFd {
     rustix::io::fcntl_dupfd_cloexec(stream, number).expect("a free descriptor")
 }
 
 #[test]
-fn an_event_of_a_closed_descriptor_does_not_reach_the_next_owner_of_its_number() {
+fn event_of_a_closed_descriptor_does_not_reach_the_next_file_of_its_number() {
     let mut reactor = reactor();
-    // `near` keeps the kernel's registration of the file alive past the close of its other descriptor.
+    // `near` keeps the kernel's registration of the file alive past the close of its other
+    // descriptor.
     let (near, mut far) = pair();
     let closing = renumbered(&near, 700);
     let fd = closing.as_raw_fd();
@@ -309,7 +311,7 @@ fn an_event_of_a_closed_descriptor_does_not_reach_the_next_owner_of_its_number()
 }
 
 #[test]
-fn a_number_that_was_closed_without_a_word_can_be_watched_anew() {
+fn number_closed_without_unwatch_can_be_watched_again() {
     let mut reactor = reactor();
     let closing = renumbered(&pair().0, 800);
     let fd = closing.as_raw_fd();
@@ -327,7 +329,7 @@ fn a_number_that_was_closed_without_a_word_can_be_watched_anew() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_an_error_and_changes_nothing() {
+fn watching_an_unsupported_descriptor_fails_and_changes_nothing() {
     let mut reactor = reactor();
     let file = std::fs::File::open("Cargo.toml").expect("a regular file");
     let refused = reactor
@@ -341,7 +343,7 @@ fn what_cannot_be_watched_is_an_error_and_changes_nothing() {
 }
 
 #[test]
-fn every_job_is_visible_to_a_collector() {
+fn jobs_returns_ready_timed_and_watching_jobs() {
     let mut reactor = reactor();
     let (near, _far) = pair();
     reactor.push("ready");
@@ -355,7 +357,7 @@ fn every_job_is_visible_to_a_collector() {
 }
 
 #[test]
-fn a_remote_of_a_reactor_that_is_gone_hands_jobs_back() {
+fn remote_of_a_dropped_reactor_hands_jobs_back() {
     let reactor = reactor();
     let remote = reactor.remote();
     remote.send("unseen").expect("the loop lives");
@@ -364,7 +366,7 @@ fn a_remote_of_a_reactor_that_is_gone_hands_jobs_back() {
 }
 
 #[test]
-fn a_poller_of_its_own_has_all_that_the_inherited_one_had() {
+fn after_fork_keeps_queued_timed_and_watching_jobs() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let inherited = reactor.descriptor().as_raw_fd();
@@ -400,7 +402,7 @@ fn is_readable(reactor: &Words) -> bool {
 }
 
 #[test]
-fn a_crowd_of_timers_is_made_ready_in_parts_and_in_order() {
+fn many_due_timers_become_ready_in_parts() {
     let mut reactor: Reactor<&str> = Reactor::new(false).expect("two descriptors");
     let now = Time::now();
     for _ in 0..3000 {

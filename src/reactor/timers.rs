@@ -1,18 +1,21 @@
-//! Jobs that wait for a moment, in the order (deadline, sequence); cancelling one gives it back at once.
+//! Jobs that wait for a deadline, ordered by (deadline, sequence number). Cancelling returns the
+//! job.
 //!
-//! A binary heap orders the deadlines, a table of slots holds the jobs. A cancelled job leaves its heap entry behind,
-//! which is cheaper than finding it; the heap is rebuilt when more than half of it is such leavings. Sequence numbers
-//! are never used twice, so a stale entry or key cannot meet the next owner of its slot.
+//! A binary heap orders the deadlines, and a table of slots holds the jobs. Cancelling leaves the
+//! heap entry, which is cheaper than finding it; the heap is rebuilt when more than half of its
+//! entries are stale. Sequence numbers are never reused, so a stale entry or key cannot match the
+//! next job in its slot.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::Time;
 
-/// Below this many leavings a rebuild costs more than it frees.
+/// Below this number of stale entries, a rebuild costs more than it frees.
 const LEAVINGS: usize = 64;
 
-/// Names a waiting job for [`Timers::cancel`]. A key whose job has run or was cancelled names nothing.
+/// Identifies a waiting job for [`Timers::cancel`]. After the job has run or was cancelled, the key
+/// matches nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerKey {
     slot: u32,
@@ -32,7 +35,7 @@ struct Slot<J> {
     job: Option<J>,
 }
 
-/// The timer heap; pure, it reads no clock.
+/// The timer heap. It reads no clock.
 #[derive(Debug)]
 pub struct Timers<J> {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -42,7 +45,7 @@ pub struct Timers<J> {
 }
 
 impl<J> Timers<J> {
-    /// No timers.
+    /// Makes an empty heap.
     #[must_use]
     pub fn new() -> Timers<J> {
         Timers {
@@ -53,19 +56,19 @@ impl<J> Timers<J> {
         }
     }
 
-    /// How many jobs wait.
+    /// Returns the number of waiting jobs.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Whether no job waits.
+    /// Returns whether no job waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Keeps `job` until `when`. Jobs of equal deadlines come out in the order they went in.
+    /// Keeps `job` until `when`. Jobs with equal deadlines are returned in the order of insertion.
     pub fn insert(&mut self, when: Time, job: J) -> TimerKey {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -88,7 +91,7 @@ impl<J> Timers<J> {
         TimerKey { slot, sequence }
     }
 
-    /// Gives the job back, unless it has come out already.
+    /// Removes and returns the job, unless it was removed already.
     pub fn cancel(&mut self, key: TimerKey) -> Option<J> {
         let job = self.take(key.slot, key.sequence)?;
         let leavings = self.heap.len() - self.len();
@@ -99,7 +102,7 @@ impl<J> Timers<J> {
         Some(job)
     }
 
-    /// The earliest deadline; `None` if nothing is ever due.
+    /// Returns the earliest deadline; `None` if no job will ever be due.
     pub fn next_due(&mut self) -> Option<Time> {
         while let Some(Reverse(entry)) = self.heap.peek() {
             if waits(&self.slots, entry) {
@@ -110,7 +113,7 @@ impl<J> Timers<J> {
         None
     }
 
-    /// The next job whose deadline is `now` or earlier.
+    /// Removes and returns the next job whose deadline is `now` or earlier.
     pub fn pop_due(&mut self, now: Time) -> Option<J> {
         if self.next_due()? > now {
             return None;
@@ -119,14 +122,14 @@ impl<J> Timers<J> {
         self.take(entry.slot, entry.sequence)
     }
 
-    /// Takes out all jobs that wait, those that are never due included, in no order.
+    /// Removes and returns all waiting jobs, also those that are never due, in no order.
     pub fn drain(&mut self) -> impl Iterator<Item = J> {
         self.heap.clear();
         self.free.clear();
         self.slots.drain(..).filter_map(|slot| slot.job)
     }
 
-    /// The jobs that wait, in no order.
+    /// Returns the waiting jobs, in no order.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
     }
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_come_out_by_deadline_and_then_by_age() {
+    fn timers_are_ordered_by_deadline_and_then_by_insertion() {
         let mut timers = Timers::new();
         for (when, job) in [(3, "c"), (1, "a"), (1, "b"), (9, "d")] {
             timers.insert(at(when), job);
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_job_comes_back_once_and_never_out() {
+    fn cancelled_timer_is_returned_once_and_never_due() {
         let mut timers = Timers::new();
         let key = timers.insert(at(1), "job");
         assert_eq!(timers.cancel(key), Some("job"));
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_key_does_not_cancel_the_next_owner_of_its_slot() {
+    fn stale_key_does_not_cancel_the_next_timer_in_its_slot() {
         let mut timers = Timers::new();
         let old = timers.insert(at(1), "old");
         assert_eq!(timers.pop_due(at(1)), Some("old"));
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_never_comes_due_is_kept_and_wakes_nobody() {
+    fn timer_at_never_is_kept_and_has_no_deadline() {
         let mut timers = Timers::new();
         let key = timers.insert(Time::NEVER, "never");
         assert_eq!(timers.next_due(), None);
@@ -212,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn drain_takes_out_jobs_that_are_never_due_and_leaves_no_key() {
+    fn drain_removes_timers_at_never_and_invalidates_keys() {
         let mut timers = Timers::new();
         let key = timers.insert(Time::NEVER, "never");
         timers.insert(at(1), "soon");

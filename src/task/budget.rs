@@ -1,7 +1,9 @@
-//! The budget of one poll: a task that always finds its sockets ready must yield to the other tasks and to Qt.
+//! The budget of one poll: a task that always finds its sockets ready must yield to the other tasks
+//! and to Qt.
 //!
-//! Each operation that a leaf future completes costs one unit. A task starts every poll with 128 units, and loses what is
-//! left of them when its turn ends. tokio's [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike.
+//! Each operation that a leaf future completes costs one unit. A task starts every poll with 128
+//! units, and loses what is left of them when its turn ends. tokio's
+//! [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -15,8 +17,8 @@ const OPERATIONS: i32 = 128;
 /// Outside of a poll by the loop: no poll would renew a budget there.
 const UNLIMITED: i32 = i32::MAX;
 
-/// Stop enforcing the budget after this many refusals in one poll: it is probably another executor's `block_on`, which would
-/// spin forever.
+/// Stop enforcing the budget after this many refusals in one poll: it is probably another
+/// executor's `block_on`, which would spin forever.
 const MAX_REFUSALS: i32 = 1024;
 
 /// The budget of the poll that runs on this thread.
@@ -72,13 +74,15 @@ pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
     with(UNLIMITED, Time::NEVER, poll)
 }
 
-/// Returns whether the budget of this poll has units left. Outside of a poll by the loop, it always has.
+/// Returns whether the budget of this poll has units left. Outside of a poll by the loop, it always
+/// has.
 pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
 
 impl Budget {
-    /// Takes one unit; false if there is none. The clock is read when the number of units that are left divides by `reads`.
+    /// Takes one unit; false if there is none. The clock is read when the number of units that are
+    /// left divides by `reads`.
     fn take(&self, reads: i32) -> bool {
         let left = self.left.get();
         if left == UNLIMITED {
@@ -109,25 +113,28 @@ impl Budget {
     }
 }
 
-/// Takes one unit of the budget of the task that is being polled. Returns `Pending`, and wakes the task at once, if the budget
-/// is spent. Reads the clock each time, which costs little beside the system call of the operation.
+/// Takes one unit of the budget of the task that is being polled. Returns `Pending`, and wakes the
+/// task at once, if the budget is spent. Reads the clock each time, which costs little beside the
+/// system call of the operation.
 pub(crate) fn take_budget(context: &mut Context<'_>) -> Poll<()> {
     BUDGET.with(|budget| budget.poll(1, context))
 }
 
-/// Takes one unit for an operation without a system call: unlike [`take_budget`], reads the clock for each sixteenth only.
+/// Takes one unit for an operation without a system call: unlike [`take_budget`], reads the clock
+/// for each sixteenth only.
 pub(crate) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
     BUDGET.with(|budget| budget.poll(16, context))
 }
 
-/// Takes one unit of the task's budget, for leaf futures and streams of your own. Call it when an operation can complete, before
-/// the operation takes effect.
+/// Takes one unit of the task's budget, for leaf futures and streams of your own. Call it when an
+/// operation can complete, before the operation takes effect.
 ///
-/// Returns `Pending` if the budget is spent. The task was woken then, so return `Pending` too: the loop polls the task again
-/// after the other tasks and after Qt. Outside of a task it is always ready.
+/// Returns `Pending` if the budget is spent. The task was woken then, so return `Pending` too: the
+/// loop polls the task again after the other tasks and after Qt. Outside of a task it is always
+/// ready.
 ///
-/// Unlike [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.poll_proceed.html), it returns no guard: a unit that was
-/// taken is spent.
+/// Unlike [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.poll_proceed.html), it returns
+/// no guard: a unit that was taken is spent.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -152,10 +159,11 @@ pub fn poll_proceed(context: &mut Context<'_>) -> Poll<()> {
     take_budget(context)
 }
 
-/// Takes one unit of the task's budget, and yields to the other tasks and to Qt if the budget is spent.
+/// Takes one unit of the task's budget, and yields to the other tasks and to Qt if the budget is
+/// spent.
 ///
-/// The futures of this crate take part in the budget by themselves. Futures of other crates, such as a channel's, do not: a
-/// loop over a channel that is never empty needs this call. It follows
+/// The futures of this crate take part in the budget by themselves. Futures of other crates, such
+/// as a channel's, do not: a loop over a channel that is never empty needs this call. It follows
 /// [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.consume_budget.html).
 ///
 /// ```no_run

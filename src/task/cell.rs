@@ -1,12 +1,15 @@
-//! A task in memory: one block that holds its future, then its result, and what the loop and its handles know of it.
+//! The memory of a task: one allocation that holds its future, later its result, and the state
+//! shared by the loop and the handles.
 //!
-//! Shares of it are counted. One is the loop's, from the task's begin to its end; wakers, handles and jobs from elsewhere have theirs. The future is polled and
-//! dropped on the loop's thread alone, and at the end of the loop at the latest; what another thread may free is a shell.
+//! Tasks are reference counted (`shares`): one reference for the loop until completion, and one per
+//! waker, join handle and remote wake-up. After a task has begun, its future is polled and dropped
+//! only on the loop's thread, at the latest when the loop is closed. Another thread can free only
+//! the empty allocation.
 //!
-//! By hand, where the crate `async-task` would do, because that costs twice as much per task: it knows no loop's thread, so it
-//! counts and compares by atomics where a plain field will do.
+//! The crate `async-task` would do the same at twice the cost per task: it does not know the loop's
+//! thread, so it uses atomics where plain fields suffice here.
 //!
-//! Longer than a file should be: what is unsafe about a task stands in one place, and is read in one sitting.
+//! The file is long so that all unsafe code of a task can be reviewed in one place.
 
 #![allow(unsafe_code)]
 
@@ -28,13 +31,13 @@ use super::span::Span;
 use super::{Inner, Job, JoinError, spare, unconstrained};
 use crate::contain::contain;
 
-/// What all tasks have in common.
+/// The part of a task that does not depend on the type of its future.
 struct Header {
     vtable: &'static Vtable,
     shares: AtomicUsize,
     latch: Latch,
     shared: Arc<Shared>,
-    /// The loop's thread only: where the loop has it, and its neighbours among the tasks.
+    /// Used on the loop's thread only: the run state, and the neighbours in the list of tasks.
     place: Cell<Place>,
     before: Cell<Option<Pointer>>,
     after: Cell<Option<Pointer>>,
@@ -42,15 +45,15 @@ struct Header {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// It has not begun.
+    /// It has not been given to the loop.
     Unborn,
-    /// It waits for a wake.
+    /// It waits for a wake-up.
     Idle,
-    /// There is a [`Queued`] of it.
+    /// It is in the run queue, as a [`Queued`].
     Queued,
     /// It is being polled, or its future is being dropped.
     Running,
-    /// And was woken meanwhile.
+    /// It is being polled and was woken during the poll.
     Again,
 }
 
@@ -69,15 +72,17 @@ enum Stage<F: Future> {
     Empty,
 }
 
-/// What depends on the type of the future. All of them want a task that is alive.
+/// The functions that depend on the type of the future. All of them require a task that is alive.
 struct Vtable {
-    /// Polls the future, on the loop's thread; true if there is a result now.
+    /// Polls the future, on the loop's thread. Returns true if there is a result now.
     poll: unsafe fn(Pointer, &mut Context<'_>) -> bool,
-    /// Drops the future; the result is that it was aborted. On the loop's thread, or before the task has begun.
+    /// Drops the future and stores "cancelled" as the result. Call it on the loop's thread, or
+    /// before the task has begun.
     cancel: unsafe fn(Pointer),
-    /// Moves the result to where a `Result<F::Output, JoinError>` fits. It is there, and is the caller's.
+    /// Moves the result to a place for a `Result<F::Output, JoinError>`. There must be a result,
+    /// and the caller must own it.
     take: unsafe fn(Pointer, *mut ()),
-    /// Frees the memory. Nobody has a share any more, and the future is gone.
+    /// Frees the memory. There must be no reference left, and the future must have been dropped.
     free: unsafe fn(Pointer),
 }
 
@@ -102,7 +107,8 @@ impl<F: Future> Task<F> {
     unsafe fn poll(task: Pointer, context: &mut Context<'_>) -> bool {
         // SAFETY: alive, and of this type.
         let span = unsafe { Self::span(task) };
-        // SAFETY: on the loop's thread, one at a time, so nobody else looks at the stage; and the future stays where it is.
+        // SAFETY: polls run on the loop's thread, one at a time (`Place::Running`), so nothing else
+        // uses the stage. The future is not moved.
         let poll = || unsafe {
             match &mut *Self::stage(task) {
                 Stage::Future(future) => unconstrained::poll(Pin::new_unchecked(future), context),
@@ -125,9 +131,10 @@ impl<F: Future> Task<F> {
         unsafe { Self::settle(task, Err(JoinError::cancelled())) }
     }
 
-    /// Puts the result in the future's place. What the future held is free before anybody hears of the result.
+    /// Replaces the future by the result. The future is dropped before a waiter can see the result.
     unsafe fn settle(task: Pointer, result: Result<F::Output, JoinError>) {
-        // SAFETY: the stage is ours, and is written to whatever has become of what was there.
+        // SAFETY: the caller has exclusive use of the stage, and it is overwritten without another
+        // drop even if the destructor panics.
         unsafe {
             let stage = Self::stage(task);
             Self::span(task).within(|| drop_contained(stage));
@@ -136,7 +143,7 @@ impl<F: Future> Task<F> {
     }
 
     unsafe fn take(task: Pointer, to: *mut ()) {
-        // SAFETY: the result is the caller's, and so is the room for it.
+        // SAFETY: the caller owns the result and the place it is written to.
         unsafe {
             if let Stage::Result(result) = ptr::replace(Self::stage(task), Stage::Empty) {
                 to.cast::<Result<F::Output, JoinError>>().write(result);
@@ -146,7 +153,7 @@ impl<F: Future> Task<F> {
 
     unsafe fn free(task: Pointer) {
         let task = task.cast::<Task<F>>();
-        // SAFETY: it was made as this, and this was the last share.
+        // SAFETY: the task was allocated as a `Task<F>`, and the last reference was dropped.
         unsafe {
             task.drop_in_place();
             spare::free(task);
@@ -154,23 +161,24 @@ impl<F: Future> Task<F> {
     }
 }
 
-/// A destructor may panic.
+/// Drops a value, and catches a panic of its destructor.
 unsafe fn drop_contained<T>(place: *mut T) {
-    // SAFETY: the caller's promise that it may be dropped.
+    // SAFETY: the caller guarantees that the value may be dropped.
     contain(|| unsafe { ptr::drop_in_place(place) });
 }
 
-/// A share of a task.
+/// A reference to a task, which is counted.
 pub(crate) struct TaskRef(Pointer);
 
-// SAFETY: what other threads may call goes by atomics; the rest asks for the loop's thread by wanting an `Inner`, which is not `Send`.
+// SAFETY: methods that other threads can call use only atomics. All others need an `Inner`, which
+// is not `Send`, or check the thread first (`wake`), so they run on the loop's thread.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
 
 impl TaskRef {
     fn header(&self) -> &Header {
-        // SAFETY: alive as long as the share.
+        // SAFETY: the task is alive as long as this reference.
         unsafe { self.0.as_ref() }
     }
 
@@ -178,13 +186,14 @@ impl TaskRef {
         self.header().latch.is_done()
     }
 
-    /// Has the task end with its next poll, which is brought about; from any thread.
+    /// Marks the task as aborted and wakes it, so that the loop cancels it instead of polling it.
+    /// May be called from any thread.
     pub(super) fn abort(&self) {
         self.header().latch.abort();
         wake(self.0);
     }
 
-    /// The task that a waker is of, if it is one of ours, and not another executor's.
+    /// Returns the task that a waker wakes, or `None` if it is another executor's waker.
     pub(super) fn of(waker: &Waker) -> Option<TaskRef> {
         if !ptr::eq(waker.vtable(), &WAKER) {
             return None;
@@ -198,7 +207,7 @@ impl TaskRef {
         wake(self.0);
     }
 
-    /// A wake from another thread has come.
+    /// Wakes the task when a remote wake-up has arrived on the loop's thread.
     pub(super) fn receive(self) {
         self.header().latch.receive();
         wake(self.0);
@@ -214,21 +223,21 @@ impl Clone for TaskRef {
 
 impl Drop for TaskRef {
     fn drop(&mut self) {
-        // SAFETY: the share is this one's.
+        // SAFETY: this value owns the reference.
         unsafe { release(self.0) };
     }
 }
 
 fn share(task: Pointer) {
-    // SAFETY: whoever calls has a share.
+    // SAFETY: the caller holds a reference.
     unsafe { task.as_ref() }
         .shares
         .fetch_add(1, Ordering::Relaxed);
 }
 
-/// Gives up a share.
+/// Drops a reference, and frees the task if it was the last one.
 unsafe fn release(task: Pointer) {
-    // SAFETY: the share is the caller's. If it is the only one, nobody can make another.
+    // SAFETY: the caller owns a reference. If it is the only one, no other can be made.
     unsafe {
         let header = task.as_ref();
         if header.shares.load(Ordering::Acquire) == 1
@@ -239,7 +248,7 @@ unsafe fn release(task: Pointer) {
     }
 }
 
-/// A new task, and the claim to its result.
+/// Allocates a task. Returns it and the claim to its result.
 #[track_caller]
 pub(super) fn task<F: Future + 'static>(
     shared: &Arc<Shared>,
@@ -259,7 +268,7 @@ pub(super) fn task<F: Future + 'static>(
         span: Span::new(std::any::type_name::<F>()),
         stage: UnsafeCell::new(Stage::Future(future)),
     };
-    // SAFETY: it is room for this.
+    // SAFETY: `allocate` returned memory for this type.
     unsafe { task.write(fresh) };
     // The header is the first field.
     let task = task.cast::<Header>();
@@ -271,15 +280,16 @@ pub(super) fn task<F: Future + 'static>(
     (Unborn(TaskRef(task)), claim)
 }
 
-/// A task that no loop has yet; its share is the loop's. If none will, its future is dropped where this is.
+/// A task that was not given to the loop yet; it owns the loop's reference. If it is dropped, so is
+/// its future.
 pub(crate) struct Unborn(TaskRef);
 
 impl Unborn {
-    /// Among the tasks of this loop from now on, and to be polled with the next batch.
+    /// Adds the task to the loop and to its run queue.
     pub(super) fn begin(self, inner: &Inner) {
         let task = ManuallyDrop::new(self).0.0;
         inner.tasks.insert(task);
-        // SAFETY: the share is the loop's now.
+        // SAFETY: the loop owns the reference now.
         unsafe { task.as_ref() }.place.set(Place::Queued);
         inner.driver.push(Job::Poll(Queued(task)));
     }
@@ -288,8 +298,8 @@ impl Unborn {
 impl Drop for Unborn {
     fn drop(&mut self) {
         let task = self.0.0;
-        // SAFETY: alive, and nobody else touches the stage of a task that has not begun. A future that may be spawned from another
-        // thread is `Send`, or has not been made.
+        // SAFETY: the task is alive, and nothing else uses the stage of a task that has not begun.
+        // If another thread drops this, the future is `Send` or was not made yet.
         tell(unsafe {
             (task.as_ref().vtable.cancel)(task);
             finish(task)
@@ -297,29 +307,31 @@ impl Drop for Unborn {
     }
 }
 
-/// An entry of the loop's own queue. It has no share: the loop has one as long as the task is not done, and leaves it to the entry if the task is done
-/// before its turn.
+/// An entry of the run queue. It owns no reference: the loop's reference keeps the task alive until
+/// it completes. If the task completes while queued, that reference passes to this entry.
 pub(crate) struct Queued(Pointer);
 
-// SAFETY: never sent. A job from elsewhere is a `TaskRef` or an `Unborn`, but the two kinds share a type.
+// SAFETY: it is never sent: jobs from other threads are a `TaskRef` or an `Unborn`. It must be
+// `Send` because all kinds of jobs share one type.
 unsafe impl Send for Queued {}
 
 impl Queued {
     /// Polls the task.
     pub(super) fn run(self, inner: &Inner) {
         let task = ManuallyDrop::new(self).0;
-        // SAFETY: the loop's share is there, here or with the entry.
+        // SAFETY: the loop's reference exists, in the loop or in this entry.
         let header = unsafe { task.as_ref() };
         if header.latch.is_done() {
-            // SAFETY: the entry's share, and it is gone.
+            // SAFETY: the reference has passed to this entry, which is forgotten.
             unsafe { release(task) };
             return;
         }
         header.place.set(Place::Running);
-        // SAFETY: a waker that is not dropped needs no share while there is another.
+        // SAFETY: this waker is never dropped, and the loop's reference outlives it.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(task)) });
         let mut context = Context::from_waker(&waker);
-        // SAFETY: alive; this is the loop's thread; and by its place nobody else polls it.
+        // SAFETY: the task is alive, this is the loop's thread, and `Place::Running` excludes
+        // another poll.
         let is_over =
             !header.latch.is_aborted() && unsafe { (header.vtable.poll)(task, &mut context) };
         if !is_over && !header.latch.is_aborted() {
@@ -331,7 +343,7 @@ impl Queued {
             return;
         }
         inner.tasks.remove(task);
-        // SAFETY: as above; the loop's share is given up once, here.
+        // SAFETY: as above; the loop's reference is dropped once, here.
         let waiter = unsafe {
             if !is_over {
                 (header.vtable.cancel)(task);
@@ -345,7 +357,7 @@ impl Queued {
 }
 
 impl Drop for Queued {
-    /// The queue is dropped with its loop.
+    /// Called when the queue is dropped with its loop.
     fn drop(&mut self) {
         // SAFETY: as in `run`.
         unsafe {
@@ -358,40 +370,41 @@ impl Drop for Queued {
     }
 }
 
-/// The result is there: somebody takes it, or nobody will. Returns whom to tell.
+/// Marks the task complete. Drops the result if the join handle was dropped; returns the handle's
+/// waker if one is registered.
 unsafe fn finish(task: Pointer) -> Option<Waker> {
-    // SAFETY: called once per task, by whoever had its future.
+    // SAFETY: called once per task, by the owner of its future.
     unsafe {
         let header = task.as_ref();
         let (is_wanted, waiter) = header.latch.finish();
         if !is_wanted {
-            // Puts a result in its place that needs no dropping.
+            // Replaces the result by one that needs no drop.
             (header.vtable.cancel)(task);
         }
         waiter
     }
 }
 
-/// Foreign code, so it comes last.
+/// Wakes the join handle's waker. This is user code, so call it last.
 fn tell(waiter: Option<Waker>) {
     if let Some(waiter) = waiter {
         contain(|| waiter.wake());
     }
 }
 
-/// The task is to be polled; from any thread that has a share, at any time.
+/// Queues the task for a poll. Callable from any thread that holds a reference.
 fn wake(task: Pointer) {
-    // SAFETY: whoever calls has a share.
+    // SAFETY: the caller holds a reference.
     let header = unsafe { task.as_ref() };
     if header.latch.is_done() {
         return;
     }
     if header.shared.is_here() {
         match header.place.get() {
-            // Most wakes of all are of the task that runs, and need no loop.
+            // Most wake-ups are of the running task itself, and need no loop.
             Place::Running => header.place.set(Place::Again),
             Place::Idle => {
-                // Without one it is after the loop, which is just ending its tasks.
+                // If there is none, the loop is being closed and is cancelling its tasks.
                 if let Some(inner) = header.shared.here() {
                     header.place.set(Place::Queued);
                     inner.driver.push(Job::Poll(Queued(task)));
@@ -401,7 +414,8 @@ fn wake(task: Pointer) {
         }
     } else if header.latch.send() {
         share(task);
-        // A closed loop has ended its tasks. If the operating system refused to wake the loop, the next wake must try again.
+        // A closed loop has cancelled its tasks. If the operating system could not wake the loop,
+        // the next wake-up must try again.
         if header.shared.send(Job::Sent(TaskRef(task))).is_err() {
             header.latch.receive();
         }
@@ -418,7 +432,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     |task| {
         if let Some(task) = pointer(task) {
             wake(task);
-            // SAFETY: the waker's share.
+            // SAFETY: the waker owns the reference.
             unsafe { release(task) };
         }
     },
@@ -429,7 +443,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     },
     |task| {
         if let Some(task) = pointer(task) {
-            // SAFETY: the waker's share.
+            // SAFETY: the waker owns the reference.
             unsafe { release(task) };
         }
     },
@@ -443,14 +457,14 @@ fn pointer(task: *const ()) -> Option<Pointer> {
     NonNull::new(task.cast::<Header>().cast_mut())
 }
 
-/// The tasks of a loop that have not ended.
+/// The list of tasks of a loop that have not completed.
 #[derive(Default)]
 pub(super) struct Tasks(Cell<Option<Pointer>>);
 
 impl Tasks {
     fn insert(&self, task: Pointer) {
         let after = self.0.replace(Some(task));
-        // SAFETY: those in the list are alive, and this is their thread.
+        // SAFETY: tasks in the list are alive, and this is their thread.
         unsafe {
             task.as_ref().after.set(after);
             if let Some(after) = after {
@@ -473,11 +487,12 @@ impl Tasks {
         }
     }
 
-    /// Ends all tasks, now, but for those that are being polled further out, which end when that poll returns.
+    /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
+    /// cancelled when that poll returns.
     pub(super) fn end(&self) {
         let mut next = self.0.get();
         while let Some(task) = next {
-            // SAFETY: those in the list are alive, and this is their thread.
+            // SAFETY: tasks in the list are alive, and this is their thread.
             let header = unsafe { task.as_ref() };
             let place = header.place.get();
             if matches!(place, Place::Running | Place::Again) {
@@ -487,7 +502,8 @@ impl Tasks {
             }
             self.remove(task);
             header.place.set(Place::Running);
-            // SAFETY: as above, and nobody is polling it. The loop's share is given up here, or by the queue.
+            // SAFETY: as above, and the task is not being polled. Its reference is dropped here or
+            // by its queue entry.
             tell(unsafe {
                 (header.vtable.cancel)(task);
                 let waiter = finish(task);
@@ -496,7 +512,7 @@ impl Tasks {
                 }
                 waiter
             });
-            // Foreign code has run: begin anew.
+            // User code has run and may have changed the list: start again.
             next = self.0.get();
         }
     }
@@ -508,15 +524,15 @@ impl Drop for Tasks {
     }
 }
 
-/// The right to a task's result.
+/// The exclusive right to take a task's result.
 pub(super) struct Claim<T> {
     task: TaskRef,
     is_taken: bool,
-    /// As a mutex: it may be sent, and shared, if the result may be sent.
+    /// Like a mutex, it is `Send` and `Sync` if the result is `Send`.
     result: PhantomData<Mutex<T>>,
 }
 
-/// It holds no `T`.
+/// It contains no `T`.
 impl<T> Unpin for Claim<T> {}
 
 impl<T> Claim<T> {
@@ -524,27 +540,28 @@ impl<T> Claim<T> {
         &self.task
     }
 
-    /// The result, once.
+    /// Returns the result, once.
     ///
     /// # Panics
-    /// It was taken already.
+    /// The result was taken already.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         assert!(
             !self.is_taken,
             "the result of this JoinHandle was taken already: await it once"
         );
-        // SAFETY: there is one claim per task, and this has it for itself.
+        // SAFETY: there is one claim per task, and it is borrowed exclusively.
         if !unsafe { self.task.header().latch.wait(context.waker()) } {
             return Poll::Pending;
         }
         self.is_taken = true;
-        // SAFETY: done, so the result is the claim's, and by the claim's making a `T` comes of it.
+        // SAFETY: the task is complete, so the claim owns the result, and the claim was made for
+        // the type `T`.
         Poll::Ready(unsafe { self.take() })
     }
 
     unsafe fn take(&self) -> Result<T, JoinError> {
         let mut result = std::mem::MaybeUninit::<Result<T, JoinError>>::uninit();
-        // SAFETY: the caller's promise; and it is written to.
+        // SAFETY: the caller guarantees that there is a result of this type, so it is written.
         unsafe {
             (self.task.header().vtable.take)(self.task.0, result.as_mut_ptr().cast());
             result.assume_init()
@@ -554,7 +571,7 @@ impl<T> Claim<T> {
 
 impl<T> Drop for Claim<T> {
     fn drop(&mut self) {
-        // SAFETY: once, by the one claim; and what is done then is left to it.
+        // SAFETY: called once, by the only claim. If it returns true, the claim owns the result.
         if !self.is_taken && unsafe { self.task.header().latch.leave() } {
             // SAFETY: as above.
             drop(unsafe { self.take() });

@@ -12,23 +12,24 @@ use super::join::JoinHandle;
 use super::{Inner, Job, cell, current, expect_current};
 use crate::reactor::{Poller, Remote};
 
-/// What all who are not on the loop's thread share.
+/// The state of a loop that other threads use, and that outlives it.
 pub(crate) struct Shared {
     remote: Remote<Job>,
-    /// For people. The loop goes by its thread's mark.
+    /// For `Debug`. The loop compares `mark`.
     thread: ThreadId,
     mark: usize,
-    /// The loop's poller, for the threads that close what it watches.
+    /// The loop's poller, for threads that close a descriptor that it watches.
     poller: Mutex<Option<Poller>>,
     is_gone: AtomicBool,
 }
 
-/// Tells threads apart at the price of an address. A thread that has ended may pass its mark on.
+/// Returns a number that identifies this thread: the address of a thread-local value. After a
+/// thread has ended, another one may have the same number.
 fn mark() -> usize {
     thread_local! {
         static MARK: u8 = const { 0 };
     }
-    // At the thread's end too: a byte needs no destructor.
+    // Also valid while the thread ends: a byte needs no destructor.
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
@@ -43,17 +44,17 @@ impl Shared {
         })
     }
 
-    /// The loop, if this is its thread and it is not gone.
+    /// Returns the loop, if this is its thread and it was not closed.
     pub(crate) fn here(self: &Arc<Self>) -> Option<Rc<Inner>> {
         current().filter(|inner| Arc::ptr_eq(&inner.shared, self))
     }
 
-    /// Whether this is the loop's thread, also after the loop.
+    /// Returns whether this is the loop's thread, also after the loop was closed.
     pub(super) fn is_here(&self) -> bool {
         self.mark == mark()
     }
 
-    /// The loop goes.
+    /// Marks the loop as closed.
     pub(super) fn end(&self) {
         self.is_gone.store(true, Ordering::Release);
         drop(self.poller().take());
@@ -64,7 +65,7 @@ impl Shared {
         self.poller.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The poller forgets a descriptor.
+    /// Deregisters a descriptor from the poller.
     pub(crate) fn unregister(&self, fd: RawFd) {
         if let Some(poller) = &*self.poller() {
             poller.forget(fd);
@@ -75,12 +76,13 @@ impl Shared {
         self.is_gone.load(Ordering::Acquire)
     }
 
-    /// From another thread. The job comes back if the loop is gone.
+    /// Sends a job from another thread. Returns the job if the loop was closed.
     pub(super) fn send(&self, job: Job) -> Result<(), Job> {
         self.remote.send(job)
     }
 
-    /// Does something on the loop's thread, at once if this is it; or wherever it finds out that the loop is gone, and is told so.
+    /// Runs `work` on the loop's thread, immediately if called there. If the loop was closed, runs
+    /// it with `None`, on the thread that detects this.
     pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
         match self.here() {
             Some(inner) => work(Some(&inner)),
@@ -88,14 +90,16 @@ impl Shared {
         }
     }
 
-    /// As `call`, but on this thread too behind all that others have sent.
+    /// Runs `work` like `call`, but never immediately: always after the jobs that other threads
+    /// have sent.
     pub(crate) fn call_behind(&self, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
         if let Err(Job::Call(work)) = self.remote.send(Job::call(work)) {
             work(None);
         }
     }
 
-    /// Does something on the loop's thread, on this one too behind all that is ready; or nothing, if the loop goes before.
+    /// Runs `work` on the loop's thread, after all jobs that are ready. Drops it if the loop is
+    /// closed first.
     pub(super) fn push(
         self: &Arc<Self>,
         work: impl FnOnce(&Inner) + Send + 'static,
@@ -187,8 +191,9 @@ impl Handle {
         }
     }
 
-    /// Runs a future as a task on the loop's thread. If the loop is closed, or closes before the task completes, the handle's
-    /// result is a [`JoinError`](super::JoinError) that [`is_cancelled`](super::JoinError::is_cancelled).
+    /// Runs a future as a task on the loop's thread. If the loop is closed, or closes before the
+    /// task completes, the handle's result is a [`JoinError`](super::JoinError) that
+    /// [`is_cancelled`](super::JoinError::is_cancelled).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -207,7 +212,8 @@ impl Handle {
         F::Output: Send + 'static,
         M: FnOnce() -> F + Send + 'static,
     {
-        // Until it is polled, this future holds `make` and nothing else, which may be dropped anywhere.
+        // Until it is polled, this future holds only `make`, which is `Send` and may be dropped on
+        // any thread.
         self.begin(async move { make().await })
     }
 
@@ -220,19 +226,21 @@ impl Handle {
         let (task, claim) = cell::task(&self.0, future);
         match self.0.here() {
             Some(inner) => task.begin(&inner),
-            // A loop that is gone hands the task back, which ends it.
+            // A closed loop hands the task back; dropping it cancels it.
             None => drop(self.0.send(Job::Begin(task))),
         }
         JoinHandle::new(claim)
     }
 
-    /// Calls a closure on the loop's thread, in the order of the calls; on that thread itself, later.
+    /// Calls a closure on the loop's thread, in the order of the calls; on that thread itself,
+    /// later.
     ///
-    /// `Ok` means that the loop has accepted the closure. If the loop closes before it calls the closure, it drops the closure
-    /// instead. To know that the closure ran, await [`spawn_from_within`](Handle::spawn_from_within), or send an answer.
+    /// `Ok` means that the loop has accepted the closure. If the loop closes before it calls the
+    /// closure, it drops the closure instead. To know that the closure ran, await
+    /// [`spawn_from_within`](Handle::spawn_from_within), or send an answer.
     ///
-    /// The queue has no bound, and all closures in it run before the loop looks at its timers and sockets again. A thread that
-    /// produces faster than the loop consumes needs a bounded channel:
+    /// The queue has no bound, and all closures in it run before the loop looks at its timers and
+    /// sockets again. A thread that produces faster than the loop consumes needs a bounded channel:
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -252,7 +260,8 @@ impl Handle {
     /// ```
     ///
     /// # Errors
-    /// [`LoopClosed`]: the loop was closed, or the operating system refused to wake it. The closure was dropped.
+    /// [`LoopClosed`]: the loop was closed, or the operating system refused to wake it. The closure
+    /// was dropped.
     pub fn invoke(&self, closure: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
         self.0.push(move |_| closure())
     }

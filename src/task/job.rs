@@ -1,4 +1,4 @@
-//! What waits in a loop of tasks.
+//! The jobs in the queues of a loop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use super::cell::{Queued, TaskRef, Unborn};
 use crate::io::Source;
 use crate::reactor::{Recur, Side};
 
-/// One entry of the loop's queues: a word, and a word that says what it is. So it travels in two registers, which is a quarter of
-/// the price of a task's turn; hence what is larger and rarer is boxed.
+/// An entry of the loop's queues. It has two words, so it is passed in two registers, which saves a
+/// quarter of the cost of a task's turn. So larger and rarer kinds are boxed.
 pub(crate) enum Job {
-    /// A task is to be polled.
+    /// Polls a task.
     Poll(Queued),
-    /// As another thread says.
+    /// Wakes a task; sent by another thread.
     Sent(TaskRef),
-    /// Another thread has made a task.
+    /// Starts a task that another thread has made.
     Begin(Unborn),
-    /// A timer has come, for a task.
+    /// Wakes a task whose timer has fired.
     Due(TaskRef),
-    /// A timer has come, for somebody else.
+    /// Wakes another waker whose timer has fired.
     Wake(Box<Waker>),
-    /// There is news of a descriptor's side.
+    /// Reports that a descriptor is readable.
     Readable(Arc<Source>),
-    /// And of the other.
+    /// Reports that a descriptor is writable.
     Writable(Arc<Source>),
-    /// Something to do on the loop's thread; without the loop if that is gone.
+    /// Calls a closure on the loop's thread; without the loop if it was closed.
     Call(Box<Call>),
 }
 
@@ -35,7 +35,7 @@ type Call = Box<dyn FnOnce(Option<&Inner>) + Send>;
 const _: () = assert!(size_of::<Job>() == 2 * size_of::<usize>());
 
 impl Job {
-    /// Wakes, when its time has come.
+    /// Makes the job that wakes `waker` when a timer fires.
     pub(crate) fn wake(waker: &Waker) -> Job {
         match TaskRef::of(waker) {
             Some(task) => Job::Due(task),
@@ -54,7 +54,7 @@ impl Job {
         Job::Call(Box::new(Box::new(work)))
     }
 
-    /// Its loop is gone: who waits for it is told. Foreign code.
+    /// Ends the job when its loop is closed: wakes the tasks that wait for it. Runs user code.
     pub(crate) fn end(self) {
         match self {
             Job::Readable(source) => source.end(Side::Read),
@@ -66,7 +66,7 @@ impl Job {
         }
     }
 
-    /// The descriptor that it is about.
+    /// Returns the descriptor of a readiness job.
     pub(crate) fn source(&self) -> Option<&Arc<Source>> {
         match self {
             Job::Readable(source) | Job::Writable(source) => Some(source),
@@ -76,7 +76,7 @@ impl Job {
 }
 
 impl Recur for Job {
-    /// Only descriptors are watched.
+    /// Copies a readiness job; no other kind is watched.
     fn again(&self) -> Job {
         match self {
             Job::Readable(source) => Job::Readable(Arc::clone(source)),

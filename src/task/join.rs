@@ -9,7 +9,8 @@ use super::JoinError;
 use super::budget::take_budget_of_cheap;
 use super::cell::{Claim, TaskRef};
 
-/// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its result is lost.
+/// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its
+/// result is lost.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -34,8 +35,9 @@ impl<T> JoinHandle<T> {
         self.0.task()
     }
 
-    /// Aborts the task: it is not polled again, and the loop's next batch of jobs drops its future, on the loop's thread.
-    /// A task that has completed keeps its result. May be called from any thread, and more than once.
+    /// Aborts the task: it is not polled again, and the loop's next batch of jobs drops its future,
+    /// on the loop's thread. A task that has completed keeps its result. May be called from any
+    /// thread, and more than once.
     pub fn abort(&self) {
         self.task().abort();
     }
@@ -95,7 +97,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// A handle that aborts a task, from any thread. It does not await the task, and dropping it has no effect.
+/// A handle that aborts a task, from any thread. It does not await the task, and dropping it has no
+/// effect.
 ///
 /// It keeps the memory of the task, but not its future or result. It follows
 /// [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.AbortHandle.html).
@@ -141,18 +144,18 @@ impl fmt::Debug for AbortHandle {
 pub struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl<T> AbortOnDrop<T> {
-    /// As [`JoinHandle::abort`].
+    /// Aborts the task; see [`JoinHandle::abort`].
     pub fn abort(&self) {
         self.0.abort();
     }
 
-    /// As [`JoinHandle::is_finished`].
+    /// Returns whether the task has ended; see [`JoinHandle::is_finished`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
 
-    /// As [`JoinHandle::abort_handle`].
+    /// Returns a handle that can abort the task; see [`JoinHandle::abort_handle`].
     pub fn abort_handle(&self) -> AbortHandle {
         self.0.abort_handle()
     }

@@ -1,4 +1,4 @@
-//! [`JoinError`]: why a task has no result.
+//! [`JoinError`]: the reason why a task has no result.
 
 #![allow(unsafe_code)]
 
@@ -8,10 +8,11 @@ use std::io;
 
 type Payload = Box<dyn Any + Send + 'static>;
 
-/// Why a task has no result: it was cancelled, or it panicked.
+/// The reason why a task has no result: it was cancelled, or it panicked.
 ///
-/// It follows [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.JoinError.html), and is `Send + Sync`, so `?` converts it
-/// to a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an [`io::Error`].
+/// It follows [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.JoinError.html), and is
+/// `Send + Sync`, so `?` converts it to a `Box<dyn Error + Send + Sync>`, an `anyhow::Error` or an
+/// [`io::Error`].
 ///
 /// ```no_run
 /// use std::error::Error;
@@ -25,10 +26,12 @@ pub struct JoinError {
     panic: Option<Exclusive>,
 }
 
-/// The payload of a panic. It need not be `Sync`, so a shared reference gives access to its message only.
+/// The payload of a panic. It need not be `Sync`, so a shared reference gives access to its message
+/// only.
 struct Exclusive(Payload);
 
-// SAFETY: its only method with `&self` reads the type of the payload, and a payload of type `&str` or `String`, which are `Sync`.
+// SAFETY: its only method with `&self` reads the type of the payload, and a payload of type `&str`
+// or `String`, which are `Sync`.
 unsafe impl Sync for Exclusive {}
 
 impl Exclusive {
@@ -49,13 +52,15 @@ impl JoinError {
         }
     }
 
-    /// Returns whether the task was cancelled: it was aborted, or its object was destroyed, or its loop was closed.
+    /// Returns whether the task was cancelled: it was aborted, or its object was destroyed, or its
+    /// loop was closed.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.panic.is_none()
     }
 
-    /// Returns whether the task panicked. The panic hook has printed the message; the loop and the other tasks continue.
+    /// Returns whether the task panicked. The panic hook has printed the message; the loop and the
+    /// other tasks continue.
     ///
     /// ```no_run
     /// # async fn example() {

@@ -10,10 +10,11 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use super::budget::take_budget_of_cheap;
 use super::{AbortHandle, JoinError, JoinHandle, spawn_local};
 
-/// A set of tasks that are awaited in the order in which they complete. Dropping the set aborts all tasks in it.
+/// A set of tasks that are awaited in the order in which they complete. Dropping the set aborts all
+/// tasks in it.
 ///
-/// It follows [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.JoinSet.html). A set belongs to no loop, so it may be awaited
-/// on any thread if the results are `Send`.
+/// It follows [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.JoinSet.html). A set belongs
+/// to no loop, so it may be awaited on any thread if the results are `Send`.
 ///
 /// ```no_run
 /// # async fn size(page: &str) -> usize { page.len() }
@@ -66,7 +67,8 @@ impl<T> JoinSet<T> {
         self.tasks.is_empty()
     }
 
-    /// Starts a task on this thread's loop, as [`spawn_local`], and adds it to the set. The returned handle can abort it.
+    /// Starts a task on this thread's loop, as [`spawn_local`], and adds it to the set. The
+    /// returned handle can abort it.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
@@ -82,8 +84,8 @@ impl<T> JoinSet<T> {
         handle
     }
 
-    /// Waits for the next task that completes, and returns its result; `None` if the set is empty. If this future is dropped, no
-    /// result is lost.
+    /// Waits for the next task that completes, and returns its result; `None` if the set is empty.
+    /// If this future is dropped, no result is lost.
     pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
         poll_fn(|context| self.poll_join_next(context)).await
     }
@@ -106,7 +108,8 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Aborts all tasks. They stay in the set: [`join_next`](JoinSet::join_next) returns their errors.
+    /// Aborts all tasks. They stay in the set: [`join_next`](JoinSet::join_next) returns their
+    /// errors.
     pub fn abort_all(&mut self) {
         for task in &self.tasks {
             task.0.abort();
@@ -119,7 +122,8 @@ impl<T> JoinSet<T> {
         while self.join_next().await.is_some() {}
     }
 
-    /// Removes all tasks from the set without aborting them: they continue, and their results are lost.
+    /// Removes all tasks from the set without aborting them: they continue, and their results are
+    /// lost.
     pub fn detach_all(&mut self) {
         self.tasks.clear();
     }

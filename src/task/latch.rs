@@ -1,7 +1,9 @@
-//! The atomics between a task's loop and its handle: who may touch the result and the waiter, and when.
+//! The atomic state of a task. It determines which side owns the result and the join handle's
+//! waker.
 //!
-//! The loop writes the result, and then says [`finish`](Latch::finish), once. Before that the slot for the waiter is the handle's, unless the bit
-//! `WAITING` hands it to the loop; after that the result is the handle's, if it is still there. (The protocol is that of tokio's join handles.)
+//! The loop writes the result and then calls [`finish`](Latch::finish), once. Until then, the join
+//! handle owns the waker's slot, unless the bit `WAITING` passes it to the loop. After that, the
+//! join handle, if it still exists, owns the result. (tokio's join handles use the same protocol.)
 
 #![allow(unsafe_code)]
 
@@ -14,7 +16,7 @@ use std::sync::atomic;
 
 use atomic::{AtomicU8, Ordering};
 
-/// As loom's, which knows who looks when.
+/// The API of `loom::cell::UnsafeCell`, which checks concurrent access.
 #[cfg(not(loom))]
 struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -33,15 +35,15 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// The result is in its place, and the future is gone.
+/// The result is stored, and the future was dropped.
 const DONE: u8 = 1;
-/// The task is to end.
+/// The task was aborted.
 const ABORTED: u8 = 2;
-/// The handle is there.
+/// The join handle exists.
 const WANTED: u8 = 4;
-/// The slot holds a waiter, and is the loop's.
+/// The slot holds a waker, and belongs to the loop.
 const WAITING: u8 = 8;
-/// A wake from another thread is on its way.
+/// A remote wake-up is queued; cleared before the poll that it causes.
 const SENT: u8 = 16;
 
 pub(super) struct Latch {
@@ -49,11 +51,12 @@ pub(super) struct Latch {
     waiter: UnsafeCell<Option<Waker>>,
 }
 
-// SAFETY: the bits say whose the slot is, and a `Waker` may be used and dropped anywhere.
+// SAFETY: the bits determine the owner of the slot, and a `Waker` may be used and dropped on any
+// thread.
 unsafe impl Sync for Latch {}
 
 impl Latch {
-    /// Of a task that has a handle.
+    /// Makes the state of a task that has a join handle.
     pub(super) fn new() -> Latch {
         Latch {
             bits: AtomicU8::new(WANTED),
@@ -77,17 +80,19 @@ impl Latch {
         self.bits.fetch_or(ABORTED, Ordering::AcqRel);
     }
 
-    /// A wake is to be sent to the loop's thread; false if one is on its way.
+    /// Marks a remote wake-up as queued; false if one is queued already.
     pub(super) fn send(&self) -> bool {
         self.bits.fetch_or(SENT, Ordering::AcqRel) & SENT == 0
     }
 
-    /// The wake has arrived, or could not be sent. After an arrival, call this before the poll that the wake asks for.
+    /// Clears the mark when the wake-up has arrived or could not be sent. After an arrival, call
+    /// this before the poll.
     pub(super) fn receive(&self) {
         self.bits.fetch_and(!SENT, Ordering::AcqRel);
     }
 
-    /// The result is in its place: whether the handle is there to take it, and who waits for it.
+    /// Marks the result as stored. Returns whether the join handle exists, and its waker if it
+    /// waits.
     ///
     /// # Safety
     /// Called once, by the loop.
@@ -96,29 +101,31 @@ impl Latch {
         let waiter = if before & WAITING == 0 {
             None
         } else {
-            // SAFETY: the bit says that the slot is the loop's, and since it is done the handle does not take it back.
+            // SAFETY: `WAITING` passes the slot to the loop, and after `DONE` the handle does not
+            // take it back.
             self.waiter.with_mut(|waiter| unsafe { (*waiter).take() })
         };
         (before & WANTED != 0, waiter)
     }
 
-    /// True if it is done: the result is the handle's. Else the waker will be woken then.
+    /// Returns true if the task is complete: then the join handle owns the result. Otherwise
+    /// registers the waker.
     ///
     /// # Safety
-    /// Called by the one handle only, and by one thread at a time.
+    /// Called by the only handle, and by one thread at a time.
     pub(super) unsafe fn wait(&self, waker: &Waker) -> bool {
         if self.is_done() {
             return true;
         }
         if self.has(WAITING) {
-            // SAFETY: nobody writes to the slot while the bit is set but the loop at the end, which takes the waker out of it; so only
-            // after the bit is taken back it may be looked at.
+            // SAFETY: while `WAITING` is set, only the loop writes to the slot, when it takes the
+            // waker at completion. So clear the bit before reading the slot.
             let before = self.bits.fetch_and(!WAITING, Ordering::AcqRel);
             if before & DONE != 0 {
                 return true;
             }
         }
-        // SAFETY: the bit is not set, so the slot is the handle's.
+        // SAFETY: `WAITING` is not set, so the handle owns the slot.
         let is_same = self.waiter.with(|waiter| unsafe {
             (*waiter)
                 .as_ref()
@@ -136,7 +143,8 @@ impl Latch {
         before & DONE != 0
     }
 
-    /// The handle goes, and with it whoever waits. True if it is done: the result is left to the caller.
+    /// Unregisters the join handle and its waker. Returns true if the task is complete: then the
+    /// caller must drop the result.
     ///
     /// # Safety
     /// Called once, by the handle.
@@ -144,7 +152,7 @@ impl Latch {
         let before = self.bits.fetch_and(!(WANTED | WAITING), Ordering::AcqRel);
         let is_done = before & DONE != 0;
         if !is_done {
-            // SAFETY: the bit was taken back in time, so the slot is the handle's.
+            // SAFETY: `WAITING` was cleared before completion, so the handle owns the slot.
             drop(self.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
         }
         is_done
@@ -177,7 +185,7 @@ mod races {
         result: UnsafeCell<Option<u32>>,
     }
 
-    // SAFETY: that is what is tested.
+    // SAFETY: the tests check this.
     unsafe impl Sync for Task {}
 
     fn task() -> Arc<Task> {
@@ -187,15 +195,15 @@ mod races {
         })
     }
 
-    /// What the loop does at the end of a task.
+    /// Completes a task, as the loop does.
     fn end(task: &Task) {
-        // SAFETY: not done yet, so the result is the loop's; and this is called once.
+        // SAFETY: the task is not complete, so the loop owns the result; this is called once.
         let (is_wanted, waiter) = unsafe {
             task.result.with_mut(|result| *result = Some(7));
             task.latch.finish()
         };
         if !is_wanted {
-            // SAFETY: nobody else wants it.
+            // SAFETY: the handle was dropped, so the loop still owns the result.
             task.result.with_mut(|result| unsafe { *result = None });
         }
         if let Some(waiter) = waiter {
@@ -204,14 +212,14 @@ mod races {
     }
 
     #[test]
-    fn remote_a_handle_that_waits_gets_the_result_or_is_woken() {
+    fn remote_waiting_handle_gets_the_result_or_is_woken() {
         loom::model(|| {
             let task = task();
             let ends = Arc::clone(&task);
             let thread = thread::spawn(move || end(&ends));
             let count = std::sync::Arc::new(Count::default());
             let waker = Waker::from(std::sync::Arc::clone(&count));
-            // SAFETY: the one handle.
+            // SAFETY: the only handle.
             let is_done = unsafe { task.latch.wait(&waker) || task.latch.wait(&waker) };
             if !is_done {
                 thread.join().expect("no panic");
@@ -219,27 +227,27 @@ mod races {
                 // SAFETY: as above.
                 assert!(unsafe { task.latch.wait(&waker) });
             }
-            // SAFETY: done, so it is the handle's.
+            // SAFETY: the task is complete, so the handle owns the result.
             task.result
                 .with(|result| unsafe { assert_eq!(*result, Some(7)) });
         });
     }
 
     #[test]
-    fn remote_the_result_is_left_to_just_one_of_the_two() {
+    fn remote_result_is_owned_by_either_the_loop_or_the_handle() {
         loom::model(|| {
             let task = task();
             let ends = Arc::clone(&task);
             let thread = thread::spawn(move || end(&ends));
             let count = std::sync::Arc::new(Count::default());
             let waker = Waker::from(std::sync::Arc::clone(&count));
-            // SAFETY: the one handle, which waits, and then leaves.
+            // SAFETY: the only handle, which waits, and then leaves.
             let is_left = unsafe {
                 task.latch.wait(&waker);
                 task.latch.leave()
             };
             if is_left {
-                // SAFETY: done, and the loop has left it.
+                // SAFETY: the task is complete, and the loop has left the result to the handle.
                 task.result.with_mut(|result| unsafe {
                     assert_eq!((*result).take(), Some(7));
                 });
@@ -251,7 +259,7 @@ mod races {
     }
 
     #[test]
-    fn remote_a_wake_from_elsewhere_is_polled_for_after_it() {
+    fn remote_wake_up_is_followed_by_a_poll() {
         loom::model(|| {
             let task = task();
             let (news, queue) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -284,7 +292,7 @@ mod races {
     }
 
     #[test]
-    fn remote_a_refused_wake_leaves_no_mark_and_takes_none() {
+    fn remote_wake_up_that_failed_clears_only_its_own_mark() {
         loom::model(|| {
             let task = task();
             let queue = Arc::new(AtomicUsize::new(0));
@@ -307,7 +315,7 @@ mod races {
             for thread in [refused, sent] {
                 thread.join().expect("no panic");
             }
-            // The mark is there if and only if a wake is on its way.
+            // The mark is set if and only if a wake-up is queued.
             let is_on_its_way = queue.load(Ordering::Acquire) == 1;
             assert_eq!(task.latch.send(), !is_on_its_way);
         });

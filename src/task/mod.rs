@@ -1,4 +1,4 @@
-//! Tasks: futures that run on the thread of a Qt loop, inside it.
+//! Tasks: futures that run on the thread of a Qt event loop, inside that loop.
 //!
 //! A [`Loop`] is attached to the Qt event loop of its thread, and tasks run while that loop runs.
 //! [`spawn_local`] starts a task, a [`Handle`] starts one from another thread, and a [`JoinHandle`]
@@ -52,18 +52,18 @@ thread_local! {
     static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
 }
 
-/// The loop of this thread.
+/// Returns the loop of this thread.
 pub(crate) fn current() -> Option<Rc<Inner>> {
-    // At the end of the thread there is none.
+    // The thread-local value may be destroyed already: then there is no loop.
     CURRENT
         .try_with(|current| current.borrow().upgrade())
         .ok()?
 }
 
-/// The loop of this thread, for what cannot do without.
+/// Returns the loop of this thread, for a function that needs one.
 ///
 /// # Panics
-/// There is none.
+/// This thread has no loop.
 #[track_caller]
 pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
     match current() {
@@ -94,12 +94,12 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 #[must_use = "dropped, it ends all its tasks at once"]
 pub struct Loop(Rc<Inner>);
 
-/// A loop, for those inside of it.
+/// The shared state of a loop, for its own thread.
 pub(crate) struct Inner {
     pub(crate) driver: Rc<Driver<Job>>,
     shared: Arc<Shared>,
     tasks: Tasks,
-    /// Who waits in [`Loop::block_on`], by number.
+    /// The nested event loops of [`Loop::block_on`], by number.
     nests: RefCell<Vec<(u64, Rc<Nest>)>>,
     next_nest: Cell<u64>,
 }
@@ -238,10 +238,11 @@ impl Loop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
-    /// In a task or a slot, never wait by `block_on` of *another* executor, such as `futures_lite`'s, `pollster`'s or tokio's: it
-    /// blocks the thread without running Qt. If the future waits for a timer, a socket or a task of this loop, the window freezes
-    /// for ever, without an error. In a task write `.await`, in a slot call this function. A thread that has no loop may use the
-    /// other executors.
+    /// In a task or a slot, never wait by `block_on` of *another* executor, such as
+    /// `futures_lite`'s, `pollster`'s or tokio's: it blocks the thread without running Qt. If the
+    /// future waits for a timer, a socket or a task of this loop, the window freezes for ever,
+    /// without an error. In a task write `.await`, in a slot call this function. A thread that has
+    /// no loop may use the other executors.
     ///
     /// # Panics
     /// The future panics. The loop is dropped, or the Qt application is destroyed, during the call. Or 64
@@ -254,12 +255,13 @@ impl Loop {
         &self.0
     }
 
-    /// Sets how long a turn of tasks may keep Qt waiting. The default is 2 ms.
+    /// Sets how long a turn of tasks may delay Qt's own events. The default is 2 ms.
     pub fn set_turn_budget(&self, budget: std::time::Duration) {
         self.0.driver.set_budget(budget);
     }
 
-    /// Sets how long a busy loop waits for the next request before the thread goes back to Qt. The default is 0.1 ms; zero is never.
+    /// Sets how long a busy loop waits for the next request before the thread returns to Qt. The
+    /// default is 0.1 ms; zero disables the wait.
     pub fn set_linger(&self, linger: std::time::Duration) {
         self.0.driver.set_linger(linger);
     }
@@ -267,7 +269,7 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        // What is dropped from here on finds no loop any more.
+        // From now on, destructors find no loop on this thread.
         let _ = CURRENT.try_with(|current| current.replace(Weak::new()));
         self.0.driver.detach();
         self.0.end();
@@ -308,10 +310,11 @@ impl Inner {
         }
     }
 
-    /// The loop is gone, and what waits in it with it.
+    /// Closes the loop: cancels its tasks and ends all waits.
     fn end(&self) {
         self.shared.end();
-        // Those elsewhere come first: a task's destructor may wait for one of them. What they send from here on is handed back.
+        // Notify waiters on other threads first: a task's destructor may wait for one of them. From
+        // now on, jobs that they send are handed back.
         for job in self.driver.drain() {
             contain(|| job.end());
         }
@@ -413,7 +416,7 @@ where
 /// Never use the `block_on` of another executor instead: it freezes the window, see there.
 ///
 /// ```no_run
-/// // In a slot, which has to return the answer.
+/// // A slot that must return the answer.
 /// fn size_of_page() -> std::io::Result<usize> {
 ///     let reading = qtloop::task::unblock(|| std::fs::read("page.html"));
 ///     Ok(qtloop::block_on(reading)?.len())
@@ -485,7 +488,8 @@ pub async fn yield_now() {
 /// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`] that
 /// [`is_panic`](JoinError::is_panic).
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    /// Its task would take the work back from the queue.
+    /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
+    /// queue.
     struct Going<T>(Option<blocking::Task<T>>);
 
     impl<T> Drop for Going<T> {

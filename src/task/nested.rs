@@ -1,4 +1,4 @@
-//! Waiting for a future inside of a nested Qt loop.
+//! `block_on`: waits for a future in a nested Qt event loop.
 
 use std::future::Future;
 use std::pin::pin;
@@ -11,16 +11,17 @@ use super::{Inner, Shared, application, budget, unconstrained};
 use crate::qt::{Nest, app};
 use crate::reactor::Time;
 
-/// How many waits may be inside of each other. Each has a Qt loop on the stack, and hundreds would overflow that of a small thread, which ends the process.
+/// The maximum number of nested waits. Each has a Qt event loop on the stack; hundreds would
+/// overflow the stack of a small thread, which aborts the process.
 const DEEPEST: usize = 64;
 
-/// Ends a wait, from any thread.
+/// The waker of a `block_on`: ends the wait, from any thread.
 struct Bell {
     shared: Arc<Shared>,
     nest: u64,
-    /// There is a job on its way that ends the wait.
+    /// The job that ends the wait is queued.
     has_rung: AtomicBool,
-    /// It has come, perhaps before there was a wait to end.
+    /// The job has run, perhaps before the wait began.
     is_over: AtomicBool,
 }
 
@@ -28,8 +29,8 @@ impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         if !self.has_rung.swap(true, Ordering::AcqRel) {
             let shared = Arc::clone(&self.shared);
-            // A job of its own even on this thread: the others that are ready come before it, and Qt too, in time.
-            // Without the loop nobody waits.
+            // Queue a job even on this thread, so that ready jobs, and Qt, run first. After the
+            // loop was closed, no wait is left to end.
             let _ = shared.push(move |inner| {
                 self.is_over.store(true, Ordering::Relaxed);
                 inner.leave(self.nest);
@@ -73,7 +74,7 @@ impl Inner {
         }
     }
 
-    /// Runs Qt until the bell has rung.
+    /// Processes Qt's events until the waker is woken.
     fn wait(&self, bell: &Bell) {
         assert!(
             self.nests.borrow().len() < DEEPEST,
@@ -87,7 +88,7 @@ impl Inner {
         self.nests
             .borrow_mut()
             .retain(|(number, _)| *number != bell.nest);
-        // What rings from here on is seen by the next wait, and what rang before by the next poll.
+        // A wake-up after this ends the next wait; one before it is covered by the next poll.
         bell.is_over.store(false, Ordering::Relaxed);
         bell.has_rung.swap(false, Ordering::AcqRel);
     }

@@ -1,11 +1,11 @@
-//! A span of the crate `tracing` per task, with the feature `tracing`; nothing without.
+//! A span of the crate `tracing` per task with the feature `tracing`; empty without it.
 
 #[cfg(feature = "tracing")]
 pub(super) struct Span(tracing::Span);
 
 #[cfg(feature = "tracing")]
 impl Span {
-    /// Of a task whose future is of this type; where it was spawned is where the caller was called.
+    /// Makes the span of a task with this type of future. Its location is that of the `spawn` call.
     #[track_caller]
     pub(super) fn new(future: &'static str) -> Span {
         let place = std::panic::Location::caller();

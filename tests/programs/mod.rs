@@ -1,4 +1,5 @@
-//! The examples as programs: built with the features and the profile of the tests, run beside them, and ended after a while.
+//! Runs the examples as programs: builds them with the features and the profile of the tests, and
+//! stops them after a time limit.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,22 +9,22 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longer than anything here takes, also on a busy machine.
+/// Longer than any program here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Where cargo puts what it builds for these tests.
+/// Returns cargo's build directory for these tests.
 pub(crate) fn folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a file");
     let profile = test.ancestors().nth(2).expect("target/debug/deps/test");
     profile.join("examples")
 }
 
-/// Builds an example, if `cargo test` has not done so yet.
+/// Builds an example, unless `cargo test` has done so.
 pub(crate) fn build(name: &str) -> PathBuf {
     build_as(name, &[])
 }
 
-/// As `build`, with more to say to `cargo rustc`.
+/// Builds an example with further arguments for `cargo rustc`.
 pub(crate) fn build_as(name: &str, arguments: &[&str]) -> PathBuf {
     let folder = folder();
     let profile = folder.parent().expect("target/debug");
@@ -56,7 +57,7 @@ pub(crate) fn build_as(name: &str, arguments: &[&str]) -> PathBuf {
     folder.join(name)
 }
 
-/// A program without a display; what Qt has to say comes on standard error.
+/// Returns the command of a program without a display; Qt's messages are on standard error.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -66,7 +67,7 @@ pub(crate) fn command(program: &Path) -> Command {
     command
 }
 
-/// Kills a process that has not ended in time; dropped when it has.
+/// Kills a process that has not exited in time, unless it is dropped before.
 pub(crate) struct Limit(#[allow(dead_code)] mpsc::Sender<()>);
 
 pub(crate) fn limit(pid: u32) -> Limit {
@@ -79,17 +80,17 @@ pub(crate) fn limit(pid: u32) -> Limit {
     Limit(ended)
 }
 
-/// Sends a signal to a process that was not waited for yet.
+/// Sends a signal to a process that was not reaped yet.
 pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(pid.try_into().expect("a number")).expect("a process");
     kill_process(pid, signal).expect("it is our child");
 }
 
-/// Its exit code, and what it has printed.
+/// Returns the exit code, the output and the error output.
 pub(crate) fn ended(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let errors = text(&output.stderr);
-    // Remarks of Qt's own about where it runs are none of ours.
+    // Ignore Qt's own messages about its environment.
     let is_ours =
         |line: &&str| !line.contains("propagateSizeHints") && !line.contains("XDG_RUNTIME_DIR");
     let errors = errors.lines().filter(is_ours);

@@ -17,8 +17,8 @@ use qtloop::{Loop, task, time};
 
 use crate::{World, trials};
 
-/// The environment variable that makes this program run one of the functions in `child`, which end the
-/// process.
+/// The environment variable that makes this program run one of the functions in `child`, which
+/// abort the process.
 pub(crate) const CHILD: &str = "QTLOOP_TEST_CHILD";
 
 const ABORTED: &str = "an object was destroyed inside of `This::with`";
@@ -48,7 +48,7 @@ struct Text {
 
 type Slot = Rc<RefCell<Option<QObjectBox<Text>>>>;
 
-/// An object that Qt knows, in a box that a closure can drop.
+/// Makes an object that Qt knows, in a box that a closure can drop.
 fn text() -> (Slot, This<Text>) {
     let text = QObjectBox::new(Text {
         text: "a text on the heap".repeat(10),
@@ -87,7 +87,7 @@ pub(crate) fn child(name: &str) {
         "engine" => {
             let mut engine = QmlEngine::new();
             let (this, object) = leaked();
-            // An object with a parent is destroyed with it.
+            // A child object is destroyed with its parent.
             set_parent(object, engine.cpp_ptr());
             engine.load_data("import QtQuick; Item {}".into());
             let _ = this.with(|text| {
@@ -121,7 +121,7 @@ fn text_of(content: &str) -> (Slot, This<Text>) {
     (slot, this)
 }
 
-/// An object that C++ owns.
+/// Makes an object that C++ owns.
 #[allow(unsafe_code)]
 fn leaked() -> (This<Text>, *mut c_void) {
     let object = into_leaked_cpp_ptr(Text::default());
@@ -226,7 +226,7 @@ fn another_object_may_be_destroyed_inside_of_with() {
     drop(slot);
 }
 
-/// Looks at its object when it is dropped.
+/// Accesses its object when it is dropped.
 struct Look<T: QObject>(Rc<Cell<Option<AccessError>>>, RefCell<Option<This<T>>>);
 
 impl<T: QObject> Drop for Look<T> {

@@ -1,6 +1,6 @@
-//! Tasks of QML objects, beside a QML engine on the main thread, as Qt wants it.
+//! Tests of tasks of QML objects, with a QML engine on the main thread, which Qt needs.
 
-// What the derive macro of `QObject` writes.
+// The derive macro of `QObject` generates code that these lints refuse.
 #![allow(clippy::useless_transmute)]
 
 mod access;
@@ -29,11 +29,11 @@ macro_rules! trials {
 }
 pub(crate) use trials;
 
-/// What QML and its tasks play with.
+/// The object that QML and the tasks use.
 #[derive(QObject, Default)]
 struct Probe {
     base: qt_base_class!(trait QObject),
-    /// How many times `doubled` has had an answer.
+    /// The number of times that `doubled` has returned an answer.
     answers: Rc<Cell<i32>>,
     number: qt_property!(i32; NOTIFY changed),
     changed: qt_signal!(),
@@ -87,7 +87,7 @@ struct Probe {
     ),
 }
 
-/// The object in a box of Rust's, an engine that knows it as `probe`, and a loop.
+/// The object, owned by Rust, an engine that knows it as `probe`, and a loop.
 struct World {
     event_loop: Loop,
     engine: QmlEngine,
@@ -110,7 +110,7 @@ impl World {
         This::of(self.probe.pinned().borrow())
     }
 
-    /// Loads a piece of QML, and waits until it has called `probe.say()` so many times.
+    /// Loads QML source, and waits until it has called `probe.say()` this number of times.
     fn hear(&mut self, count: usize, qml: &str) -> Vec<String> {
         let object = self.this().object().expect("it lives");
         let said = signal::stream(&object, "said").expect("a signal");
@@ -123,7 +123,7 @@ impl World {
     }
 }
 
-fn a_promise_brings_the_value_to_then() {
+fn promise_resolves_with_the_value() {
     let said = World::new().hear(
         1,
         "Component.onCompleted: probe.doubled(21).then(value => probe.say('got ' + value))",
@@ -131,7 +131,7 @@ fn a_promise_brings_the_value_to_then() {
     assert_eq!(said, ["got 42"]);
 }
 
-fn an_error_rejects_the_promise_with_its_words() {
+fn error_rejects_the_promise_with_its_message() {
     let said = World::new().hear(
         1,
         "Component.onCompleted: probe.doubled(-1).then(value => probe.say('no'),
@@ -140,7 +140,7 @@ fn an_error_rejects_the_promise_with_its_words() {
     assert_eq!(said, ["true it must not be negative"]);
 }
 
-fn a_panic_rejects_the_promise_and_the_loop_goes_on() {
+fn panic_rejects_the_promise_and_the_loop_continues() {
     let said = World::new().hear(
         2,
         "Component.onCompleted: probe.doubled(100).catch(error => {
@@ -149,7 +149,7 @@ fn a_panic_rejects_the_promise_and_the_loop_goes_on() {
     assert_eq!(said, ["the task panicked: it is too large", "2"]);
 }
 
-fn many_promises_are_waited_for_at_once() {
+fn many_promises_are_pending_at_once() {
     let said = World::new().hear(
         1,
         "Component.onCompleted: Promise.all([...Array(50).keys()].map(n => probe.doubled(n)))
@@ -158,7 +158,7 @@ fn many_promises_are_waited_for_at_once() {
     assert_eq!(said, ["2450"]);
 }
 
-fn a_property_set_by_a_task_moves_what_is_bound_to_it() {
+fn property_set_by_a_task_updates_its_bindings() {
     let mut world = World::new();
     let said = world.hear(
         4,
@@ -169,7 +169,7 @@ fn a_property_set_by_a_task_moves_what_is_bound_to_it() {
     assert_eq!(world.this().with(|probe| probe.number), Ok(3));
 }
 
-fn a_slot_may_wait_while_promises_go_on() {
+fn promises_are_resolved_while_a_slot_waits() {
     let said = World::new().hear(
         1,
         "Component.onCompleted: { probe.doubled(1); probe.say(probe.blocks() + ' answered') }",
@@ -177,7 +177,7 @@ fn a_slot_may_wait_while_promises_go_on() {
     assert_eq!(said, ["1 answered"]);
 }
 
-fn a_task_ends_with_its_object() {
+fn task_is_aborted_when_its_object_is_destroyed() {
     struct Tell(Rc<Cell<bool>>);
     impl Drop for Tell {
         fn drop(&mut self) {
@@ -201,7 +201,7 @@ fn a_task_ends_with_its_object() {
     assert!(is_over.get());
 }
 
-fn a_promise_of_an_object_that_goes_is_rejected() {
+fn promise_of_a_destroyed_object_is_rejected() {
     let mut world = World::new();
     let owner = QObjectBox::new(Probe::default());
     world
@@ -226,7 +226,7 @@ fn a_promise_of_an_object_that_goes_is_rejected() {
     assert!(end.borrow().is_none());
 }
 
-fn a_promise_whose_loop_goes_is_rejected() {
+fn promise_of_a_dropped_loop_is_rejected() {
     let mut world = World::new();
     world.hear(
         1,
@@ -242,7 +242,7 @@ fn a_promise_whose_loop_goes_is_rejected() {
     assert!(text.contains("its loop was closed"), "{text}");
 }
 
-fn a_list_that_comes_with_a_signal_is_read() {
+fn list_argument_of_a_signal_is_read() {
     let world = World::new();
     let object = world.this().object().expect("it lives");
     let listed = signal::once(&object, "listed").expect("a signal");
@@ -256,13 +256,13 @@ fn a_list_that_comes_with_a_signal_is_read() {
     assert!(arguments.get::<QVariant>(1).is_none());
 }
 
-fn an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed() {
+fn engine_dropped_before_its_promises_leaves_the_loop_intact() {
     let mut world = World::new();
     world.hear(
         1,
         "Component.onCompleted: { probe.waits(); probe.counts(1000); probe.say('begun') }",
     );
-    // The application goes with the engine, and the loop is left without a Qt to live in; its end is in order all the same.
+    // The application is destroyed with the engine. The loop must close cleanly without it.
     let World {
         event_loop,
         engine,
@@ -273,7 +273,7 @@ fn an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed() {
     drop(event_loop);
 }
 
-fn an_object_that_is_gone_is_said_to_be_destroyed() {
+fn destroyed_object_is_an_error() {
     let world = World::new();
     let other = QObjectBox::new(Probe::default());
     other.pinned().get_or_create_cpp_object();
@@ -285,7 +285,7 @@ fn an_object_that_is_gone_is_said_to_be_destroyed() {
     drop(world);
 }
 
-fn to_look_at_an_object_twice_at_once_is_an_error_not_a_panic() {
+fn nested_borrow_of_an_object_is_an_error() {
     let world = World::new();
     let this = world.this();
     let again = this.clone();
@@ -294,7 +294,7 @@ fn to_look_at_an_object_twice_at_once_is_an_error_not_a_panic() {
     assert_eq!(this.with(|probe| probe.number), Ok(0));
 }
 
-fn a_promise_without_an_engine_is_undefined_and_its_task_runs() {
+fn promise_without_an_engine_is_undefined_and_its_task_runs() {
     let world = World::new();
     let other = QObjectBox::new(Probe::default());
     other.pinned().get_or_create_cpp_object();
@@ -312,7 +312,7 @@ fn a_promise_without_an_engine_is_undefined_and_its_task_runs() {
     });
 }
 
-fn an_object_that_qt_does_not_know_is_refused_in_words() {
+fn object_without_a_qobject_is_refused_with_a_message() {
     let _world = World::new();
     let other = QObjectBox::new(Probe::default());
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -323,7 +323,7 @@ fn an_object_that_qt_does_not_know_is_refused_in_words() {
     assert!(words.contains("get_or_create_cpp_object"), "{words}");
 }
 
-fn quit_ends_the_engines_exec() {
+fn quit_exits_the_exec_of_the_engine() {
     let world = World::new();
     task::spawn_local(async {
         time::sleep(Duration::from_millis(5)).await;
@@ -333,7 +333,7 @@ fn quit_ends_the_engines_exec() {
 }
 
 fn main() -> ExitCode {
-    // What QML has to complain of is to be seen, and not to go to the system's journal.
+    // Print QML's warnings to standard error, and not to the system's journal.
     for (name, value) in [
         ("QT_QPA_PLATFORM", "offscreen"),
         ("QT_FORCE_STDERR_LOGGING", "1"),
@@ -360,22 +360,22 @@ fn main() -> ExitCode {
         ..Arguments::from_args()
     };
     let promises = trials![
-        a_promise_brings_the_value_to_then,
-        an_error_rejects_the_promise_with_its_words,
-        a_panic_rejects_the_promise_and_the_loop_goes_on,
-        many_promises_are_waited_for_at_once,
-        a_property_set_by_a_task_moves_what_is_bound_to_it,
-        a_slot_may_wait_while_promises_go_on,
-        a_task_ends_with_its_object,
-        a_promise_of_an_object_that_goes_is_rejected,
-        a_promise_whose_loop_goes_is_rejected,
-        a_list_that_comes_with_a_signal_is_read,
-        an_engine_that_goes_before_its_promises_leaves_the_loop_unharmed,
-        an_object_that_is_gone_is_said_to_be_destroyed,
-        to_look_at_an_object_twice_at_once_is_an_error_not_a_panic,
-        a_promise_without_an_engine_is_undefined_and_its_task_runs,
-        an_object_that_qt_does_not_know_is_refused_in_words,
-        quit_ends_the_engines_exec,
+        promise_resolves_with_the_value,
+        error_rejects_the_promise_with_its_message,
+        panic_rejects_the_promise_and_the_loop_continues,
+        many_promises_are_pending_at_once,
+        property_set_by_a_task_updates_its_bindings,
+        promises_are_resolved_while_a_slot_waits,
+        task_is_aborted_when_its_object_is_destroyed,
+        promise_of_a_destroyed_object_is_rejected,
+        promise_of_a_dropped_loop_is_rejected,
+        list_argument_of_a_signal_is_read,
+        engine_dropped_before_its_promises_leaves_the_loop_intact,
+        destroyed_object_is_an_error,
+        nested_borrow_of_an_object_is_an_error,
+        promise_without_an_engine_is_undefined_and_its_task_runs,
+        object_without_a_qobject_is_refused_with_a_message,
+        quit_exits_the_exec_of_the_engine,
     ];
     let trials = [
         promises,

@@ -69,7 +69,7 @@ impl QAbstractListModel for Lines {
     }
 }
 
-/// A view that shows the lines of a model, and says all of them at each change.
+/// A view that shows the lines of a model, and calls `probe.say` with all of them at each change.
 const VIEW: &str = "
     Repeater {
         id: all
@@ -120,7 +120,7 @@ impl Scene {
         }
     }
 
-    /// The lines that the view shows.
+    /// Returns the lines that the view shows.
     fn shown(&self) -> String {
         let probe = self.world.this();
         let object = probe.object().expect("it lives");
@@ -136,7 +136,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        // It refers to the object that owns it.
+        // The model refers to the object that owns it.
         self.reads.this.take();
     }
 }

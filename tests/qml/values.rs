@@ -1,4 +1,4 @@
-//! Arguments, properties and results of many types.
+//! Tests of arguments, properties and results of many types.
 
 use std::fmt::Debug;
 
@@ -52,7 +52,7 @@ impl Scene {
         }
     }
 
-    /// The arguments of an emission, as these types.
+    /// Returns the arguments of an emission as these types.
     fn heard<T: FromArguments>(&self, signal: &str, emit: impl Fn(&Kinds)) -> T {
         let object = This::of(self.kinds.pinned().borrow()).object();
         let heard = signal::once(&object.expect("it lives"), signal).expect("a signal");
@@ -68,7 +68,7 @@ impl Scene {
         assert_eq!(self.heard::<T>(signal, emit), expected);
     }
 
-    /// Checks how a value inside of a `QVariant` is read.
+    /// Checks how a value inside a `QVariant` is read.
     fn reads<T>(&self, value: impl Into<QVariant>, expected: Option<T>)
     where
         T: FromArgument + PartialEq + Debug,
@@ -77,7 +77,7 @@ impl Scene {
         self.hears("any", |kinds| kinds.any(value.clone()), (expected,));
     }
 
-    /// The error of types that do not fit.
+    /// Returns the error for types that do not fit.
     fn refused<T: FromArguments>(&self, signal: &str) -> String {
         let object = This::of(self.kinds.pinned().borrow()).object();
         let heard = signal::once(&object.expect("it lives"), signal).expect("a signal");

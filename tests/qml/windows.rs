@@ -56,7 +56,7 @@ fn last_window_that_closes_drops_main_and_ends_the_run() {
         let _flag = flag;
         let mut ticks = time::interval(Duration::from_millis(1));
         loop {
-            ticks.tick().await; // its traffic is no reaction to the close
+            ticks.tick().await; // its wake-ups are not a reaction to the close
         }
     });
     assert_eq!(

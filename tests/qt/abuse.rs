@@ -1,4 +1,4 @@
-//! What nobody should do, and some will: it ends in an error or in a panic with words, not in a hang or worse.
+//! Tests of misuse: it ends in an error or a panic with a message, not in a hang or a crash.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -25,32 +25,32 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs,
-    an_object_that_has_gone_since_is_no_argument_of_its_signal,
-    an_ear_hears_nothing_but_signals,
-    a_panic_whose_payload_panics_too_is_over_all_the_same,
-    a_destructor_that_waits_for_a_loop_that_goes_is_told_so,
-    to_wait_in_a_loop_that_is_dropped_is_a_panic_with_words,
-    another_executor_may_poll_sockets_as_often_as_it_likes,
-    a_descriptor_passed_in_the_middle_does_not_end_what_is_there_to_read,
-    a_stream_of_a_loop_that_is_gone_is_an_error,
-    who_waits_on_another_thread_is_told_that_the_loop_goes,
-    sleeping_for_no_time_gives_way,
-    an_interval_that_never_keeps_up_gives_way,
-    wakers_that_panic_at_the_end_of_the_loop_end_nothing_else,
-    a_waker_that_panics_takes_no_other_along,
-    a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on,
-    a_file_that_claims_to_block_is_an_error,
-    another_executor_inside_of_a_task_gets_on_with_a_ready_socket,
-    too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow,
+    loop_dropped_inside_a_nested_loop_of_its_task_is_sound,
+    destroyed_object_is_no_argument_of_its_signal,
+    connection_to_a_slot_is_refused,
+    panic_with_a_panicking_payload_is_contained,
+    block_on_in_a_destructor_during_close_panics_with_a_message,
+    block_on_of_a_dropped_loop_panics_with_a_message,
+    another_executor_may_poll_sockets_without_a_limit,
+    passed_descriptor_between_bytes_does_not_lose_the_rest,
+    stream_of_a_dropped_loop_is_an_error,
+    waiter_on_another_thread_is_woken_with_an_error_when_the_loop_closes,
+    sleep_of_zero_yields,
+    interval_that_never_keeps_up_yields,
+    panicking_wakers_do_not_stop_the_close_of_a_loop,
+    panicking_waker_does_not_prevent_other_wake_ups,
+    second_watch_of_a_descriptor_is_refused_and_the_first_continues,
+    file_that_always_returns_would_block_is_an_error,
+    another_executor_inside_a_task_completes_on_a_ready_socket,
+    too_many_nested_waits_panic_and_do_not_overflow_the_stack,
 ];
 
-/// A loop that a task may drop.
+/// Makes a loop that a task may drop.
 fn shared_loop() -> Rc<RefCell<Option<Loop>>> {
     Rc::new(RefCell::new(Some(attached())))
 }
 
-/// The words of a panic.
+/// Returns the message of a panic.
 fn words(panicking: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(panicking)).expect_err("it panics");
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
@@ -58,7 +58,7 @@ fn words(panicking: impl FnOnce()) -> String {
         .expect("words")
 }
 
-fn a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs() {
+fn loop_dropped_inside_a_nested_loop_of_its_task_is_sound() {
     let event_loop = shared_loop();
     let (nest, outer) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
     let (leaving, ending) = (Rc::clone(&nest), Rc::clone(&outer));
@@ -66,7 +66,7 @@ fn a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs() {
     spawn_local(async move {
         spawn_local(async move {
             drop(dropping.take());
-            // Qt has some more passes in there, in which it deletes what is to be deleted.
+            // Qt processes further events in there, including deferred deletions.
             leaving.leave(0);
         });
         let _ = nest.exec(false);
@@ -76,7 +76,7 @@ fn a_loop_may_be_dropped_inside_of_a_qt_loop_that_its_task_runs() {
     assert!(event_loop.borrow().is_none());
 }
 
-fn an_object_that_has_gone_since_is_no_argument_of_its_signal() {
+fn destroyed_object_is_no_argument_of_its_signal() {
     let event_loop = attached();
     let object = Owned::new();
     let destroyed = signal::once(&object, "destroyed(QObject*)").expect("a signal");
@@ -85,7 +85,7 @@ fn an_object_that_has_gone_since_is_no_argument_of_its_signal() {
     assert!(arguments.get::<Object>(0).is_none());
 }
 
-fn an_ear_hears_nothing_but_signals() {
+fn connection_to_a_slot_is_refused() {
     let object = Owned::new();
     let delete_later = 3; // a slot: after destroyed(QObject*), destroyed() and objectNameChanged(QString)
     for index in [-1, i32::MIN, i32::MAX, 1000, delete_later] {
@@ -95,7 +95,7 @@ fn an_ear_hears_nothing_but_signals() {
     assert!(Ear::new(&object, named, |_| ()).is_some());
 }
 
-/// Panics when it is dropped, so often.
+/// Panics when it is dropped; the payload of the panic does so, too, this number of times.
 struct Bomb(u32);
 
 impl Drop for Bomb {
@@ -106,7 +106,7 @@ impl Drop for Bomb {
     }
 }
 
-fn a_panic_whose_payload_panics_too_is_over_all_the_same() {
+fn panic_with_a_panicking_payload_is_contained() {
     let event_loop = attached();
     let handle = event_loop.handle();
     for depth in 1..4 {
@@ -132,7 +132,7 @@ fn a_panic_whose_payload_panics_too_is_over_all_the_same() {
     assert!(task.is_finished());
 }
 
-fn a_destructor_that_waits_for_a_loop_that_goes_is_told_so() {
+fn block_on_in_a_destructor_during_close_panics_with_a_message() {
     struct Waits(Rc<RefCell<String>>);
     impl Drop for Waits {
         fn drop(&mut self) {
@@ -152,7 +152,7 @@ fn a_destructor_that_waits_for_a_loop_that_goes_is_told_so() {
     assert!(said.borrow().contains("needs a loop"), "{said:?}");
 }
 
-fn to_wait_in_a_loop_that_is_dropped_is_a_panic_with_words() {
+fn block_on_of_a_dropped_loop_panics_with_a_message() {
     let event_loop = shared_loop();
     let dropping = Rc::clone(&event_loop);
     spawn_local(async move {
@@ -163,11 +163,11 @@ fn to_wait_in_a_loop_that_is_dropped_is_a_panic_with_words() {
     assert!(said.contains("keep it"), "{said}");
 }
 
-fn another_executor_may_poll_sockets_as_often_as_it_likes() {
+fn another_executor_may_poll_sockets_without_a_limit() {
     let event_loop = attached();
     let udp = run(&event_loop, UdpSocket::bind("127.0.0.1:0")).expect("a socket");
     let to = udp.local_addr().expect("an address");
-    // A task has had all of its budget, and its time is over.
+    // A task spends its whole budget, and its time.
     let udp = Rc::new(udp);
     let sends = Rc::clone(&udp);
     let task = spawn_local(async move {
@@ -182,7 +182,7 @@ fn another_executor_may_poll_sockets_as_often_as_it_likes() {
     }
 }
 
-fn a_descriptor_passed_in_the_middle_does_not_end_what_is_there_to_read() {
+fn passed_descriptor_between_bytes_does_not_lose_the_rest() {
     let event_loop = attached();
     let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
     let mut ours = UnixStream::try_from(ours).expect("a stream");
@@ -210,7 +210,7 @@ fn a_descriptor_passed_in_the_middle_does_not_end_what_is_there_to_read() {
     assert_eq!(run(&event_loop, task).expect("a result"), b"fdabc");
 }
 
-fn a_stream_of_a_loop_that_is_gone_is_an_error() {
+fn stream_of_a_dropped_loop_is_an_error() {
     let event_loop = attached();
     let (ours, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
     let ours = UnixStream::try_from(ours).expect("a stream");
@@ -221,7 +221,7 @@ fn a_stream_of_a_loop_that_is_gone_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::NotConnected);
 }
 
-fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
+fn waiter_on_another_thread_is_woken_with_an_error_when_the_loop_closes() {
     let event_loop = attached();
     let (ours, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
     let ours = UnixStream::try_from(ours).expect("a stream");
@@ -256,7 +256,7 @@ fn who_waits_on_another_thread_is_told_that_the_loop_goes() {
     }
 }
 
-fn sleeping_for_no_time_gives_way() {
+fn sleep_of_zero_yields() {
     let event_loop = attached();
     let count = Rc::new(Cell::new(0));
     let counts = Rc::clone(&count);
@@ -276,7 +276,7 @@ fn sleeping_for_no_time_gives_way() {
     other.abort();
 }
 
-fn an_interval_that_never_keeps_up_gives_way() {
+fn interval_that_never_keeps_up_yields() {
     let event_loop = attached();
     let busy = spawn_local(async {
         let mut beat = interval(Duration::from_nanos(1));
@@ -307,7 +307,7 @@ fn poll_with_panic<F: Future + Unpin>(future: &mut F) {
     assert!(std::pin::Pin::new(future).poll(&mut context).is_pending());
 }
 
-fn wakers_that_panic_at_the_end_of_the_loop_end_nothing_else() {
+fn panicking_wakers_do_not_stop_the_close_of_a_loop() {
     let event_loop = attached();
     let mut tasks: Vec<_> = (0..3).map(|_| spawn_local(pending::<()>())).collect();
     tasks.iter_mut().for_each(poll_with_panic);
@@ -320,7 +320,7 @@ fn wakers_that_panic_at_the_end_of_the_loop_end_nothing_else() {
     assert!(tasks.iter().all(task::JoinHandle::is_finished));
 }
 
-fn a_waker_that_panics_takes_no_other_along() {
+fn panicking_waker_does_not_prevent_other_wake_ups() {
     let event_loop = attached();
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let reader = Rc::new(Async::new(reader).expect("a descriptor"));
@@ -333,7 +333,7 @@ fn a_waker_that_panics_takes_no_other_along() {
     run(&event_loop, task).expect("a result").expect("ready");
 }
 
-fn a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on() {
+fn second_watch_of_a_descriptor_is_refused_and_the_first_continues() {
     let event_loop = attached();
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let reader = Rc::new(reader);
@@ -347,7 +347,7 @@ fn a_second_waiter_for_a_descriptor_is_refused_and_the_first_goes_on() {
     run(&event_loop, waiting).expect("a result").expect("ready");
 }
 
-fn a_file_that_claims_to_block_is_an_error() {
+fn file_that_always_returns_would_block_is_an_error() {
     let event_loop = attached();
     let file = std::fs::File::open("Cargo.toml").expect("a file");
     let file = Async::new(file).expect("a descriptor");
@@ -356,12 +356,12 @@ fn a_file_that_claims_to_block_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
-fn another_executor_inside_of_a_task_gets_on_with_a_ready_socket() {
+fn another_executor_inside_a_task_completes_on_a_ready_socket() {
     let event_loop = attached();
     let (ours, mut peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
     let mut ours = UnixStream::try_from(ours).expect("a stream");
     let task = spawn_local(async move {
-        // As many as the system keeps for a peer that does not read yet.
+        // As many bytes as the system buffers for a peer that does not read yet.
         for _ in 0..200 {
             future::block_on(ours.write_all(b"x")).expect("sent");
         }
@@ -372,7 +372,7 @@ fn another_executor_inside_of_a_task_gets_on_with_a_ready_socket() {
     assert_eq!(bytes.len(), 200);
 }
 
-fn too_many_waits_inside_of_each_other_are_a_panic_and_no_overflow() {
+fn too_many_nested_waits_panic_and_do_not_overflow_the_stack() {
     let event_loop = attached();
     let (tell, told) = async_channel::bounded::<()>(1);
     let mut tasks: Vec<_> = (0..260)

@@ -1,4 +1,4 @@
-//! Tasks, handles and wakers across threads, and after the loop.
+//! Tests of tasks, handles and wakers on several threads, and after the loop was closed.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -19,19 +19,19 @@ use crate::world::attached;
 
 trials![
     other_threads_spawn_and_wait,
-    a_task_hands_its_loop_to_a_thread,
-    what_is_not_send_is_made_within,
-    closures_come_in_order_from_other_threads,
-    a_loop_that_is_gone_is_an_error,
-    a_waker_may_outlive_the_loop,
-    a_loop_lives_on_a_thread_of_its_own,
-    blocking_work_does_not_block,
-    a_task_is_aborted_from_another_thread_and_dropped_here,
-    a_result_that_nobody_takes_is_dropped_just_once,
-    a_handle_may_wait_on_one_thread_and_then_on_another,
-    tasks_woken_by_many_threads_miss_no_wake,
-    wakes_that_race_with_the_end_of_the_loop_do_no_harm,
-    a_task_that_was_sent_to_a_loop_that_ends_is_dropped,
+    handle_current_is_sent_from_a_task_to_a_thread,
+    future_that_is_not_send_is_made_on_the_loop_thread,
+    closures_of_other_threads_run_in_order,
+    calls_to_a_dropped_loop_are_errors,
+    waker_may_outlive_its_loop,
+    loop_runs_on_another_thread,
+    unblock_does_not_block_the_loop,
+    task_aborted_from_another_thread_is_dropped_on_the_loop_thread,
+    result_without_a_handle_is_dropped_once,
+    join_handle_may_move_between_threads_while_it_waits,
+    task_woken_by_many_threads_misses_no_wake_up,
+    wake_ups_during_the_close_of_a_loop_are_harmless,
+    task_sent_to_a_closing_loop_is_dropped,
 ];
 
 fn other_threads_spawn_and_wait() {
@@ -60,7 +60,7 @@ fn other_threads_spawn_and_wait() {
     assert_eq!(run(&event_loop, all), 6);
 }
 
-fn a_task_hands_its_loop_to_a_thread() {
+fn handle_current_is_sent_from_a_task_to_a_thread() {
     let event_loop = attached();
     let task = spawn_local(async {
         let handle = Handle::current();
@@ -73,7 +73,7 @@ fn a_task_hands_its_loop_to_a_thread() {
     );
 }
 
-fn what_is_not_send_is_made_within() {
+fn future_that_is_not_send_is_made_on_the_loop_thread() {
     let event_loop = attached();
     let handle = event_loop.handle();
     let asked = thread::spawn(move || {
@@ -95,7 +95,7 @@ fn what_is_not_send_is_made_within() {
     );
 }
 
-fn closures_come_in_order_from_other_threads() {
+fn closures_of_other_threads_run_in_order() {
     let event_loop = attached();
     let handle = event_loop.handle();
     let (sender, receiver) = mpsc::channel();
@@ -118,7 +118,7 @@ fn closures_come_in_order_from_other_threads() {
     );
 }
 
-fn a_loop_that_is_gone_is_an_error() {
+fn calls_to_a_dropped_loop_are_errors() {
     let event_loop = attached();
     let handle: Handle = event_loop.handle();
     drop(event_loop);
@@ -135,7 +135,7 @@ fn a_loop_that_is_gone_is_an_error() {
     .expect("no panic");
 }
 
-fn a_waker_may_outlive_the_loop() {
+fn waker_may_outlive_its_loop() {
     let event_loop = attached();
     let kept: Rc<RefCell<Option<Waker>>> = Rc::default();
     let keeps = Rc::clone(&kept);
@@ -152,7 +152,7 @@ fn a_waker_may_outlive_the_loop() {
         .expect("no panic");
 }
 
-fn a_loop_lives_on_a_thread_of_its_own() {
+fn loop_runs_on_another_thread() {
     let done = thread::spawn(|| {
         let event_loop = attached();
         spawn_local(async {
@@ -164,7 +164,7 @@ fn a_loop_lives_on_a_thread_of_its_own() {
     assert_eq!(done.join().expect("no panic"), 3);
 }
 
-fn blocking_work_does_not_block() {
+fn unblock_does_not_block_the_loop() {
     let event_loop = attached();
     let (sender, receiver) = mpsc::channel();
     let waits = qtloop::task::unblock(move || receiver.recv_timeout(Duration::from_secs(30)));
@@ -176,7 +176,7 @@ fn blocking_work_does_not_block() {
     run(&event_loop, task).expect("a result");
 }
 
-/// Says on which thread it was dropped.
+/// Records the thread on which it was dropped.
 struct Tell(Arc<Mutex<Vec<ThreadId>>>);
 
 impl Drop for Tell {
@@ -188,7 +188,7 @@ impl Drop for Tell {
     }
 }
 
-fn a_task_is_aborted_from_another_thread_and_dropped_here() {
+fn task_aborted_from_another_thread_is_dropped_on_the_loop_thread() {
     let event_loop = attached();
     let drops = Arc::new(Mutex::new(Vec::new()));
     let tell = Tell(Arc::clone(&drops));
@@ -206,7 +206,7 @@ fn a_task_is_aborted_from_another_thread_and_dropped_here() {
     assert_eq!(*drops.lock().expect("no panic"), [thread::current().id()]);
 }
 
-fn a_result_that_nobody_takes_is_dropped_just_once() {
+fn result_without_a_handle_is_dropped_once() {
     let event_loop = attached();
     let drops = Arc::new(Mutex::new(Vec::new()));
     let spawn = || {
@@ -236,7 +236,7 @@ fn a_result_that_nobody_takes_is_dropped_just_once() {
     assert_eq!(count(), 4);
 }
 
-fn a_handle_may_wait_on_one_thread_and_then_on_another() {
+fn join_handle_may_move_between_threads_while_it_waits() {
     let event_loop = attached();
     let (sender, receiver) = async_channel::bounded(1);
     let mut task: JoinHandle<i32> = spawn_local(async move { receiver.recv().await.expect("one") });
@@ -253,7 +253,7 @@ fn a_handle_may_wait_on_one_thread_and_then_on_another() {
     assert_eq!(result.expect("a result"), 7);
 }
 
-fn tasks_woken_by_many_threads_miss_no_wake() {
+fn task_woken_by_many_threads_misses_no_wake_up() {
     const COUNT: u32 = 500;
     let event_loop = attached();
     let count = Arc::new(AtomicU32::new(0));
@@ -286,7 +286,7 @@ fn tasks_woken_by_many_threads_miss_no_wake() {
     }
 }
 
-fn wakes_that_race_with_the_end_of_the_loop_do_no_harm() {
+fn wake_ups_during_the_close_of_a_loop_are_harmless() {
     for _ in 0..20 {
         let event_loop = attached();
         let drops = Arc::new(Mutex::new(Vec::new()));
@@ -303,7 +303,8 @@ fn wakes_that_race_with_the_end_of_the_loop_do_no_harm() {
             });
         }
         drop(sender);
-        // The tasks send their wakers with every poll, as long as they live; so the thread ends with the last of them.
+        // The tasks send their wakers at every poll while they live, so the thread ends with the
+        // last task.
         let waking = thread::spawn(move || receiver.iter().for_each(Waker::wake));
         for _ in 0..20 {
             run(&event_loop, yield_now());
@@ -317,7 +318,7 @@ fn wakes_that_race_with_the_end_of_the_loop_do_no_harm() {
     }
 }
 
-fn a_task_that_was_sent_to_a_loop_that_ends_is_dropped() {
+fn task_sent_to_a_closing_loop_is_dropped() {
     let event_loop = attached();
     let handle = event_loop.handle();
     let drops = Arc::new(Mutex::new(Vec::new()));
@@ -328,7 +329,7 @@ fn a_task_that_was_sent_to_a_loop_that_ends_is_dropped() {
             pending::<()>().await;
         })
     });
-    let task = sent.join().expect("no panic"); // the loop has had no turn since
+    let task = sent.join().expect("no panic"); // the loop has run no turn since
     drop(event_loop);
     assert!(task.is_finished());
     assert_eq!(drops.lock().expect("no panic").len(), 1);

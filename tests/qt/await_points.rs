@@ -1,4 +1,4 @@
-//! Whatever a future waits for, its end leaves nothing behind, wherever it comes, and the loop goes on.
+//! Ends each kind of future at every await point: nothing is left behind, and the loop continues.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -21,21 +21,21 @@ use crate::trials;
 use crate::world::LIMIT;
 
 trials![
-    tcp_streams_may_end_anywhere,
-    unix_streams_may_end_anywhere,
-    listeners_may_end_anywhere,
-    datagrams_may_end_anywhere,
-    any_descriptor_may_end_anywhere,
-    timers_may_end_anywhere,
-    signals_may_end_anywhere,
-    blocking_work_may_end_anywhere,
-    tasks_that_wait_for_tasks_may_end_anywhere,
-    processes_may_end_anywhere,
+    tcp_streams_end_cleanly_at_every_await_point,
+    unix_streams_end_cleanly_at_every_await_point,
+    listeners_end_cleanly_at_every_await_point,
+    datagrams_end_cleanly_at_every_await_point,
+    descriptors_end_cleanly_at_every_await_point,
+    timers_end_cleanly_at_every_await_point,
+    signals_end_cleanly_at_every_await_point,
+    blocking_work_ends_cleanly_at_every_await_point,
+    join_handles_end_cleanly_at_every_await_point,
+    processes_end_cleanly_at_every_await_point,
     #[cfg(feature = "hyper")]
-    http_may_end_anywhere,
+    http_ends_cleanly_at_every_await_point,
 ];
 
-/// More than the buffers hold goes to and fro, so that each direction waits for the other.
+/// Sends more than the buffers hold in both directions, so that each direction waits for the other.
 async fn to_and_fro<S>(one: S, other: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + AsFd + Unpin + 'static,
@@ -63,7 +63,7 @@ where
     echoing.await?
 }
 
-fn tcp_streams_may_end_anywhere() {
+fn tcp_streams_end_cleanly_at_every_await_point() {
     survive(|| async {
         let listener = TcpListener::bind("localhost:0").await?; // a name, to be looked up
         let one = TcpStream::connect(listener.local_addr()?).await?;
@@ -72,14 +72,14 @@ fn tcp_streams_may_end_anywhere() {
     });
 }
 
-fn unix_streams_may_end_anywhere() {
+fn unix_streams_end_cleanly_at_every_await_point() {
     survive(|| async {
         let (one, other) = UnixStream::pair()?;
         to_and_fro(one, other).await
     });
 }
 
-fn listeners_may_end_anywhere() {
+fn listeners_end_cleanly_at_every_await_point() {
     survive(|| async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -109,7 +109,7 @@ fn listeners_may_end_anywhere() {
     });
 }
 
-fn datagrams_may_end_anywhere() {
+fn datagrams_end_cleanly_at_every_await_point() {
     survive(|| async {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let other = UdpSocket::bind("127.0.0.1:0").await?;
@@ -143,7 +143,7 @@ fn datagrams_may_end_anywhere() {
     });
 }
 
-fn any_descriptor_may_end_anywhere() {
+fn descriptors_end_cleanly_at_every_await_point() {
     survive(|| async {
         let (reader, writer) = io::pipe()?;
         let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
@@ -179,13 +179,13 @@ fn any_descriptor_may_end_anywhere() {
     });
 }
 
-fn timers_may_end_anywhere() {
+fn timers_end_cleanly_at_every_await_point() {
     let short = Duration::from_micros(200);
     survive(move || async move {
         sleep(Duration::ZERO).await;
         sleep(short).await;
         assert!(timeout(short, future::pending::<()>()).await.is_err());
-        timeout(100 * LIMIT, sleep(short)).await?; // its own timer is to be cancelled
+        timeout(100 * LIMIT, sleep(short)).await?; // its own timer must be cancelled
         let mut ticks = interval(short);
         for _ in 0..3 {
             ticks.tick().await;
@@ -195,7 +195,7 @@ fn timers_may_end_anywhere() {
     });
 }
 
-fn signals_may_end_anywhere() {
+fn signals_end_cleanly_at_every_await_point() {
     survive(|| async {
         let object = Owned::new();
         let renamed = signal::once(&object, "objectNameChanged")?;
@@ -226,7 +226,7 @@ fn signals_may_end_anywhere() {
     });
 }
 
-fn blocking_work_may_end_anywhere() {
+fn blocking_work_ends_cleanly_at_every_await_point() {
     survive(|| async {
         let (sender, receiver) = std::sync::mpsc::channel();
         let telling = spawn_local(async move {
@@ -243,7 +243,7 @@ fn blocking_work_may_end_anywhere() {
     });
 }
 
-fn tasks_that_wait_for_tasks_may_end_anywhere() {
+fn join_handles_end_cleanly_at_every_await_point() {
     survive(|| async {
         let inner = spawn_local(async {
             yield_now().await;
@@ -264,7 +264,7 @@ fn tasks_that_wait_for_tasks_may_end_anywhere() {
     });
 }
 
-fn processes_may_end_anywhere() {
+fn processes_end_cleanly_at_every_await_point() {
     survive(|| async {
         let mut cat = Command::new("cat");
         cat.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -284,7 +284,7 @@ fn processes_may_end_anywhere() {
 }
 
 #[cfg(feature = "hyper")]
-fn http_may_end_anywhere() {
+fn http_ends_cleanly_at_every_await_point() {
     use crate::http::{Client, Server, answer, patterned, pieces};
 
     survive(|| async {

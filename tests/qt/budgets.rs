@@ -28,13 +28,13 @@ trials![
     ended_child_lets_other_tasks_run,
     poll_proceed_wakes_the_task_that_it_refuses,
     budget_is_not_spent_outside_of_tasks,
-    budget_of_a_block_on_that_panics_does_not_stay,
+    budget_is_restored_when_block_on_panics,
     timeout_elapses_although_its_future_spends_the_budget,
 ];
 
 const MANY: usize = 1000;
 
-/// How often another task was polled while this work, which never waits, was done.
+/// Returns how often another task was polled during this work, which never waits.
 async fn polls_during(work: impl Future<Output = ()> + 'static) -> usize {
     let polls = Rc::new(Cell::new(0));
     let counts = Rc::clone(&polls);
@@ -58,7 +58,7 @@ async fn polls_during(work: impl Future<Output = ()> + 'static) -> usize {
     after - before
 }
 
-/// 128 operations per poll are allowed, so 1,000 take 8 polls.
+/// A poll may do 128 operations, so 1,000 operations take 8 polls.
 fn yields(work: impl Future<Output = ()> + 'static) {
     let event_loop = attached();
     let polls = run(&event_loop, polls_during(work));
@@ -208,7 +208,7 @@ fn budget_is_not_spent_outside_of_tasks() {
     std::thread::spawn(is_unlimited).join().expect("no panic");
 }
 
-fn budget_of_a_block_on_that_panics_does_not_stay() {
+fn budget_is_restored_when_block_on_panics() {
     let event_loop = attached();
     let panics = || {
         event_loop.block_on(async {

@@ -1,4 +1,4 @@
-//! How a loop ends, and that it can begin again.
+//! Tests of how a run of the driver ends, and that another one can follow.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,25 +11,25 @@ use crate::trials;
 use crate::world::{World, job};
 
 trials![
-    a_stop_before_the_run_runs_one_batch,
-    a_stop_ends_after_the_batch_it_was_called_in,
-    the_loop_runs_again_after_a_stop,
-    a_quit_of_the_application_is_not_a_stop,
-    the_exit_code_is_the_applications,
-    what_is_left_waits_for_the_next_run,
-    a_panic_in_a_job_ends_the_turn_and_not_the_process,
-    a_stop_without_a_run_exits_one_exec_and_the_driver_is_served_in_the_next,
-    a_driver_that_is_detached_gets_no_turns,
-    a_driver_may_be_dropped_inside_of_its_own_turn,
-    a_batch_runs_without_qt,
-    a_wait_that_begins_while_qt_quits_still_gets_events,
-    a_wait_that_is_held_gets_turns_after_a_quit,
-    a_paused_run_gets_no_turn_until_it_is_resumed,
-    a_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_batch,
-    a_driver_is_served_between_its_runs,
+    stop_before_the_run_runs_one_batch,
+    stop_ends_the_run_after_the_current_batch,
+    loop_runs_again_after_a_stop,
+    quit_of_the_application_is_not_a_stop,
+    exit_code_is_that_of_the_application,
+    jobs_left_after_a_run_wait_for_the_next_run,
+    panic_in_a_job_ends_the_turn_and_not_the_process,
+    stop_without_a_run_exits_one_exec_and_the_next_exec_runs_jobs,
+    detached_driver_gets_no_turns,
+    driver_may_be_dropped_inside_its_own_turn,
+    batch_runs_without_qt,
+    nested_wait_begun_while_qt_quits_gets_events,
+    held_wait_gets_turns_after_a_quit,
+    paused_run_gets_no_turn_until_it_is_resumed,
+    stop_without_a_qt_loop_ends_the_next_run_after_one_batch,
+    driver_gets_turns_between_its_runs,
 ];
 
-fn a_stop_before_the_run_runs_one_batch() {
+fn stop_before_the_run_runs_one_batch() {
     let world = World::new();
     world.stop();
     world.soon(|world| {
@@ -40,7 +40,7 @@ fn a_stop_before_the_run_runs_one_batch() {
     assert_eq!(world.read(), ["first"]);
 }
 
-fn a_stop_ends_after_the_batch_it_was_called_in() {
+fn stop_ends_the_run_after_the_current_batch() {
     let world = World::new();
     world.soon(|world| {
         world.stop();
@@ -52,7 +52,7 @@ fn a_stop_ends_after_the_batch_it_was_called_in() {
     assert!(world.driver.has_exited());
 }
 
-fn the_loop_runs_again_after_a_stop() {
+fn loop_runs_again_after_a_stop() {
     let world = World::new();
     for round in ["one", "two", "three"] {
         world.soon(move |world| {
@@ -64,14 +64,14 @@ fn the_loop_runs_again_after_a_stop() {
     assert_eq!(world.read(), ["one", "two", "three"]);
 }
 
-fn a_quit_of_the_application_is_not_a_stop() {
+fn quit_of_the_application_is_not_a_stop() {
     let world = World::new();
     world.soon(|_| app::exit(0));
     world.run();
     assert!(!world.driver.has_exited());
 }
 
-fn the_exit_code_is_the_applications() {
+fn exit_code_is_that_of_the_application() {
     let world = World::new();
     world.soon(|_| app::exit(7));
     assert_eq!(world.run(), 7);
@@ -79,7 +79,7 @@ fn the_exit_code_is_the_applications() {
     assert_eq!(world.run(), 0);
 }
 
-fn what_is_left_waits_for_the_next_run() {
+fn jobs_left_after_a_run_wait_for_the_next_run() {
     let world = World::new();
     world.soon(|world| {
         world.stop();
@@ -94,7 +94,7 @@ fn what_is_left_waits_for_the_next_run() {
     assert_eq!(world.read(), ["later"]);
 }
 
-fn a_panic_in_a_job_ends_the_turn_and_not_the_process() {
+fn panic_in_a_job_ends_the_turn_and_not_the_process() {
     let world = World::new();
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
@@ -104,7 +104,7 @@ fn a_panic_in_a_job_ends_the_turn_and_not_the_process() {
     std::panic::set_hook(hook);
 }
 
-fn a_stop_without_a_run_exits_one_exec_and_the_driver_is_served_in_the_next() {
+fn stop_without_a_run_exits_one_exec_and_the_next_exec_runs_jobs() {
     let guest = World::new();
     guest.attach();
     let world = World::new();
@@ -119,7 +119,7 @@ fn a_stop_without_a_run_exits_one_exec_and_the_driver_is_served_in_the_next() {
     assert_eq!(guest.read(), ["one", "two"]);
 }
 
-fn a_driver_that_is_detached_gets_no_turns() {
+fn detached_driver_gets_no_turns() {
     let world = World::new();
     world.attach();
     world.soon(|world| world.write("detached"));
@@ -130,7 +130,7 @@ fn a_driver_that_is_detached_gets_no_turns() {
     assert!(world.read().is_empty());
 }
 
-fn a_driver_may_be_dropped_inside_of_its_own_turn() {
+fn driver_may_be_dropped_inside_its_own_turn() {
     let inner = World::new();
     inner.attach();
     let cell = Rc::new(Cell::new(Some(inner.clone())));
@@ -143,7 +143,7 @@ fn a_driver_may_be_dropped_inside_of_its_own_turn() {
     assert!(cell.take().is_none(), "the job has run");
 }
 
-fn a_batch_runs_without_qt() {
+fn batch_runs_without_qt() {
     let driver: Rc<Driver<&str>> = Driver::new(false).expect("two descriptors");
     driver.push("a");
     driver.push("b");
@@ -159,10 +159,10 @@ fn a_batch_runs_without_qt() {
     );
 }
 
-fn a_wait_that_begins_while_qt_quits_still_gets_events() {
+fn nested_wait_begun_while_qt_quits_gets_events() {
     let world = World::new();
     world.soon(|world| {
-        // Qt has been told to quit, and refuses to enter a loop until it has.
+        // Qt is quitting, and refuses to enter a loop until it has quit.
         app::exit(0);
         let nest = Rc::new(Nest::new());
         let left = Rc::clone(&nest);
@@ -173,13 +173,13 @@ fn a_wait_that_begins_while_qt_quits_still_gets_events() {
     assert_eq!(world.read(), ["3"]);
 }
 
-fn a_wait_that_is_held_gets_turns_after_a_quit() {
+fn held_wait_gets_turns_after_a_quit() {
     let world = World::new();
     let other = World::new();
     let nest = Rc::new(Nest::new());
     let left = Rc::clone(&nest);
     let waiting = world.clone();
-    // It is no turn of its own that waits, as when Qt calls a slot.
+    // The wait is outside of any turn, as when Qt calls a slot.
     other.soon(move |_| {
         app::exit(0);
         let left = Rc::clone(&left);
@@ -193,7 +193,7 @@ fn a_wait_that_is_held_gets_turns_after_a_quit() {
     assert_eq!(world.read(), ["3"]);
 }
 
-fn a_paused_run_gets_no_turn_until_it_is_resumed() {
+fn paused_run_gets_no_turn_until_it_is_resumed() {
     let (world, other) = (World::new(), World::new());
     let paused = world.clone();
     other.soon(move |other| {
@@ -214,7 +214,7 @@ fn a_paused_run_gets_no_turn_until_it_is_resumed() {
     assert_eq!(world.read(), ["not yet", "resumed"]);
 }
 
-fn a_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_batch() {
+fn stop_without_a_qt_loop_ends_the_next_run_after_one_batch() {
     let world = World::new();
     world.attach();
     world.stop();
@@ -227,7 +227,7 @@ fn a_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_batch() {
     assert_eq!(world.read(), ["first"]);
 }
 
-fn a_driver_is_served_between_its_runs() {
+fn driver_gets_turns_between_its_runs() {
     let (world, other) = (World::new(), World::new());
     world.attach();
     world.soon(|world| world.write("before"));

@@ -1,4 +1,4 @@
-//! HTTP by hyper over our sockets, the client and the server on one loop.
+//! Tests of HTTP with hyper over our sockets, with the client and the server on one loop.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -28,14 +28,14 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    a_request_is_answered,
-    a_connection_is_kept_for_the_next_request,
-    ten_megabytes_go_there_and_back_intact,
-    a_thousand_connections_are_served_at_once,
-    several_pieces_are_written_by_one_call,
-    a_stream_that_claims_too_much_is_caught,
-    what_hyper_runs_beside_need_not_be_send,
-    a_wait_is_put_off_in_place,
+    http_request_is_answered,
+    connection_is_kept_for_the_next_request,
+    ten_megabytes_are_echoed_intact,
+    thousand_http_connections_are_served_at_once,
+    several_buffers_are_written_by_one_call,
+    stream_that_returns_too_large_a_count_panics,
+    background_futures_of_hyper_need_not_be_send,
+    timer_is_reset_in_place,
 ];
 
 /// A body of any kind; it need not be `Send`.
@@ -50,7 +50,7 @@ pub(crate) fn pieces(pieces: impl Iterator<Item = Bytes> + 'static) -> Body {
     Box::pin(StreamBody::new(stream::iter(frames)))
 }
 
-/// Says hello, or sends back what it was sent.
+/// Returns "hello", or the body of the request.
 pub(crate) async fn answer(request: Request<Incoming>) -> Response<Body> {
     Response::new(match request.uri().path() {
         "/echo" => Box::pin(request.into_body().map_err(io::Error::other)) as Body,
@@ -59,12 +59,12 @@ pub(crate) async fn answer(request: Request<Incoming>) -> Response<Body> {
     })
 }
 
-/// A server on the loop, until it is dropped; its connections go on.
+/// A server on the loop until it is dropped; its connections continue.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// Each connection that was made.
+    /// Receives each connection that was made.
     pub(crate) connections: Rc<RefCell<Vec<JoinHandle<()>>>>,
-    /// How the connections end, one after the other.
+    /// Receives the result of each connection.
     pub(crate) ended: mpsc::UnboundedReceiver<Result<(), Box<dyn Error>>>,
     _accepting: AbortOnDrop<()>,
 }
@@ -84,7 +84,7 @@ impl Server {
         .await
     }
 
-    /// A server with settings of its own, over what is made of each connection.
+    /// Starts a server with these settings; `wrap` converts each connection to a stream.
     pub(crate) async fn begin<S, W, R>(
         settings: server::conn::http1::Builder,
         wrap: W,
@@ -116,7 +116,7 @@ impl Server {
                 };
                 let task = spawn_local(async move {
                     let end = connection.await;
-                    let _ = ends.send(end); // the test may be over
+                    let _ = ends.send(end); // the test may have ended
                 });
                 all.borrow_mut().push(task);
             }
@@ -160,14 +160,14 @@ impl Client {
         response.map_err(io::Error::other)
     }
 
-    /// The whole answer to a request without a body.
+    /// Returns the whole answer to a request without a body.
     pub(crate) async fn get(&mut self, path: &str) -> io::Result<Bytes> {
         let body = self.ask(path, whole("")).await?.collect().await;
         Ok(body.map_err(io::Error::other)?.to_bytes())
     }
 }
 
-/// So many bytes, in pieces of odd lengths, and what knows them again.
+/// Makes a body of `length` bytes in pieces of odd lengths, and the check for it.
 pub(crate) fn patterned(length: usize) -> (impl Iterator<Item = Bytes>, Expected) {
     let block: Bytes = (0..65_537_u32)
         .map(|index| (index * 7 % 251) as u8)
@@ -184,14 +184,14 @@ pub(crate) fn patterned(length: usize) -> (impl Iterator<Item = Bytes>, Expected
     (pieces.into_iter(), Expected { bytes, seen: 0 })
 }
 
-/// What is to come, and how much of it has.
+/// The expected bytes, and the number of bytes received.
 pub(crate) struct Expected {
     bytes: Vec<u8>,
     seen: usize,
 }
 
 impl Expected {
-    /// Reads a body, and compares it, each piece as it comes.
+    /// Reads a body, and compares each piece when it arrives.
     pub(crate) async fn all_of(mut self, mut body: Incoming) -> io::Result<()> {
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(io::Error::other)?;
@@ -209,7 +209,7 @@ impl Expected {
     }
 }
 
-fn a_request_is_answered() {
+fn http_request_is_answered() {
     run(async {
         let server = Server::start(answer).await?;
         let mut client = Client::connect(server.address).await?;
@@ -218,7 +218,7 @@ fn a_request_is_answered() {
     });
 }
 
-fn a_connection_is_kept_for_the_next_request() {
+fn connection_is_kept_for_the_next_request() {
     run(async {
         let mut server = Server::start(answer).await?;
         let mut client = Client::connect(server.address).await?;
@@ -233,7 +233,7 @@ fn a_connection_is_kept_for_the_next_request() {
     });
 }
 
-fn ten_megabytes_go_there_and_back_intact() {
+fn ten_megabytes_are_echoed_intact() {
     run(async {
         let server = Server::start(answer).await?;
         let mut client = Client::connect(server.address).await?;
@@ -243,7 +243,7 @@ fn ten_megabytes_go_there_and_back_intact() {
     });
 }
 
-fn a_thousand_connections_are_served_at_once() {
+fn thousand_http_connections_are_served_at_once() {
     const CROWD: usize = 1000;
     allow_many_descriptors();
     run(async {
@@ -252,7 +252,7 @@ fn a_thousand_connections_are_served_at_once() {
             let (here, all) = (Rc::clone(&here), Rc::clone(&all));
             async move {
                 here.set(here.get() + 1);
-                // Nobody is answered before all have asked.
+                // No request is answered before all were received.
                 match here.get() {
                     CROWD => all.notify_waiters(),
                     _ => all.notified().await,
@@ -273,7 +273,7 @@ fn a_thousand_connections_are_served_at_once() {
     });
 }
 
-/// A stream that notes how it is written, and says that it has read more than there was room for.
+/// A stream that records its writes, and returns a larger count than was read.
 #[derive(Default)]
 struct Liar {
     calls: Vec<Vec<usize>>,
@@ -319,7 +319,7 @@ impl AsyncWrite for Liar {
     }
 }
 
-fn several_pieces_are_written_by_one_call() {
+fn several_buffers_are_written_by_one_call() {
     let mut io = pin!(Io::new(Liar::default()));
     assert!(io.is_write_vectored());
     let mut context = Context::from_waker(Waker::noop());
@@ -329,7 +329,7 @@ fn several_pieces_are_written_by_one_call() {
     assert_eq!(io.get_ref().calls, [[4, 8]]);
 }
 
-fn a_stream_that_claims_too_much_is_caught() {
+fn stream_that_returns_too_large_a_count_panics() {
     let caught = std::panic::catch_unwind(|| {
         let mut room = [std::mem::MaybeUninit::uninit(); 8];
         let mut buffer = ReadBuf::uninit(&mut room);
@@ -340,7 +340,7 @@ fn a_stream_that_claims_too_much_is_caught() {
     assert!(caught.is_err());
 }
 
-fn what_hyper_runs_beside_need_not_be_send() {
+fn background_futures_of_hyper_need_not_be_send() {
     let event_loop = attached();
     let done = Rc::new(Notify::new());
     let tells = Rc::clone(&done);
@@ -348,7 +348,7 @@ fn what_hyper_runs_beside_need_not_be_send() {
     event_loop.block_on(done.notified());
 }
 
-fn a_wait_is_put_off_in_place() {
+fn timer_is_reset_in_place() {
     let event_loop = attached();
     let mut sleep = Timer.sleep(Duration::from_secs(3600));
     let place = std::ptr::from_ref(&*sleep).cast::<()>();

@@ -1,4 +1,5 @@
-//! How HTTP ends: cancelled, halfway closed, reset, too slow, too late; and that the others go on.
+//! Tests of HTTP connections that end by cancellation, half-close, reset or timeout: other
+//! connections continue.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -24,19 +25,19 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    an_aborted_download_ends_its_connection_and_no_other,
-    a_dropped_download_ends_its_connection_and_no_other,
-    a_dropped_upload_ends_its_connection_and_no_other,
-    an_aborted_server_ends_one_connection_and_no_other,
-    who_has_no_more_to_say_is_answered,
-    a_reset_ends_its_connection_and_no_other,
-    a_slow_client_makes_the_server_wait,
-    a_request_that_takes_too_long_is_left,
-    a_head_that_does_not_end_is_left,
-    a_handler_may_run_a_nested_loop,
+    aborted_download_ends_only_its_connection,
+    dropped_download_ends_only_its_connection,
+    dropped_upload_ends_only_its_connection,
+    aborted_server_task_ends_only_its_connection,
+    client_that_has_shut_down_writing_is_answered,
+    reset_ends_only_its_connection,
+    slow_client_makes_the_server_wait,
+    slow_request_is_dropped_by_a_timeout,
+    incomplete_request_head_times_out,
+    handler_may_run_a_nested_loop,
 ];
 
-/// Reads as much of a body as leaves it in the middle.
+/// Reads a part of a body.
 async fn reach_the_middle(body: &mut Incoming) -> io::Result<()> {
     for _ in 0..20 {
         let frame = body.frame().await.expect("no end");
@@ -45,7 +46,7 @@ async fn reach_the_middle(body: &mut Incoming) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a body without end, and says when it is in the middle of it.
+/// Reads an endless body, and notifies after a part of it.
 async fn download(mut client: Client, middle: Rc<Notify>) -> io::Result<()> {
     let mut body = client.ask("/endless", whole("")).await?.into_body();
     reach_the_middle(&mut body).await?;
@@ -56,7 +57,7 @@ async fn download(mut client: Client, middle: Rc<Notify>) -> io::Result<()> {
     Ok(())
 }
 
-/// The next connection that ended did so in the middle, and the other still works.
+/// Checks that one connection has ended early, and that the other one still works.
 async fn one_has_ended_and_no_other(server: &mut Server, other: &mut Client) -> io::Result<()> {
     let end = server.ended.recv().await.expect("a connection");
     assert!(end.is_err(), "it was whole");
@@ -72,7 +73,7 @@ async fn with_another() -> io::Result<(Server, Client)> {
     Ok((server, other))
 }
 
-fn an_aborted_download_ends_its_connection_and_no_other() {
+fn aborted_download_ends_only_its_connection() {
     run(async {
         let (mut server, mut other) = with_another().await?;
         let middle = Rc::new(Notify::new());
@@ -85,7 +86,7 @@ fn an_aborted_download_ends_its_connection_and_no_other() {
     });
 }
 
-fn a_dropped_download_ends_its_connection_and_no_other() {
+fn dropped_download_ends_only_its_connection() {
     run(async {
         let (mut server, mut other) = with_another().await?;
         let middle = Rc::new(Notify::new());
@@ -99,7 +100,7 @@ fn a_dropped_download_ends_its_connection_and_no_other() {
     });
 }
 
-fn a_dropped_upload_ends_its_connection_and_no_other() {
+fn dropped_upload_ends_only_its_connection() {
     run(async {
         let (mut server, mut other) = with_another().await?;
         let mut client = Client::connect(server.address).await?;
@@ -111,7 +112,7 @@ fn a_dropped_upload_ends_its_connection_and_no_other() {
     });
 }
 
-fn an_aborted_server_ends_one_connection_and_no_other() {
+fn aborted_server_task_ends_only_its_connection() {
     run(async {
         let (mut server, mut other) = with_another().await?;
         let middle = Rc::new(Notify::new());
@@ -126,13 +127,13 @@ fn an_aborted_server_ends_one_connection_and_no_other() {
     });
 }
 
-fn who_has_no_more_to_say_is_answered() {
+fn client_that_has_shut_down_writing_is_answered() {
     run(async {
         let mut settings = http1::Builder::new();
         settings.half_close(true);
         let late = |request| async {
             for _ in 0..10 {
-                yield_now().await; // the server sees the end of the requests meanwhile
+                yield_now().await; // the server sees the end of the requests during these
             }
             answer(request).await
         };
@@ -152,7 +153,7 @@ fn who_has_no_more_to_say_is_answered() {
     });
 }
 
-fn a_reset_ends_its_connection_and_no_other() {
+fn reset_ends_only_its_connection() {
     run(async {
         let (mut server, mut other) = with_another().await?;
         let mut stream = TcpStream::connect(server.address).await?;
@@ -166,7 +167,7 @@ fn a_reset_ends_its_connection_and_no_other() {
     });
 }
 
-fn a_slow_client_makes_the_server_wait() {
+fn slow_client_makes_the_server_wait() {
     const PIECES: usize = 1024;
     let piece = Bytes::from(vec![7; 1 << 16]);
     let produced = Rc::new(Cell::new(0));
@@ -182,7 +183,7 @@ fn a_slow_client_makes_the_server_wait() {
         let server = server.await?;
         let mut client = Client::connect(server.address).await?;
         let mut body = client.ask("/", whole("")).await?.into_body();
-        // Nobody reads; the server goes on until the system's buffers are full.
+        // The client does not read; the server writes until the system's buffers are full.
         let mut before = 0;
         while before == 0 || produced.get() > before {
             before = produced.get();
@@ -202,7 +203,7 @@ fn a_slow_client_makes_the_server_wait() {
     });
 }
 
-fn a_request_that_takes_too_long_is_left() {
+fn slow_request_is_dropped_by_a_timeout() {
     let asked = Rc::new(Notify::new());
     let reached = Rc::clone(&asked);
     let answer = move |request: Request<Incoming>| {
@@ -234,7 +235,7 @@ fn a_request_that_takes_too_long_is_left() {
     });
 }
 
-fn a_head_that_does_not_end_is_left() {
+fn incomplete_request_head_times_out() {
     run(async {
         let mut settings = http1::Builder::new();
         settings.timer(Timer);
@@ -243,7 +244,7 @@ fn a_head_that_does_not_end_is_left() {
         let mut stream = TcpStream::connect(server.address).await?;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: loc").await?;
         let mut said = String::new();
-        stream.read_to_string(&mut said).await?; // to the end, which the server brings about
+        stream.read_to_string(&mut said).await?; // until the server closes the connection
         assert!(!said.contains("hello"), "{said}");
         let end = server.ended.recv().await.expect("a connection");
         assert!(end.is_err());
@@ -251,7 +252,7 @@ fn a_head_that_does_not_end_is_left() {
     });
 }
 
-fn a_handler_may_run_a_nested_loop() {
+fn handler_may_run_a_nested_loop() {
     let event_loop = Rc::new(attached());
     let inside = Rc::downgrade(&event_loop);
     let within = async {
@@ -263,7 +264,7 @@ fn a_handler_may_run_a_nested_loop() {
                 }
                 let address = request.headers()["address"].to_str().expect("words");
                 let address = address.parse().expect("an address");
-                // A second request to the same server, while this one's task holds still.
+                // A second request to the same server, during the first one's nested loop.
                 let nested = async { Client::connect(address).await?.get("/").await };
                 let said = inside.expect("the loop").block_on(nested);
                 Response::new(whole(said.expect("an answer")))

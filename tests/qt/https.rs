@@ -1,4 +1,4 @@
-//! HTTP over TLS, by rustls over our sockets, with a certificate made here.
+//! Tests of HTTP over TLS with rustls over our sockets, with a certificate made here.
 
 use std::io;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::trials;
 use crate::world::run;
 
 trials![
-    a_request_is_answered_over_tls,
-    megabytes_go_over_tls_intact,
-    a_certificate_that_nobody_vouches_for_is_refused,
-    a_certificate_of_another_name_is_refused,
+    request_over_tls_is_answered,
+    megabytes_over_tls_arrive_intact,
+    untrusted_certificate_is_refused,
+    certificate_of_another_name_is_refused,
 ];
 
-/// Without AES: valgrind takes what ring's assembly for it computes for uninitialised.
+/// Without AES: valgrind reports uninitialised values in ring's assembly for it.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(CryptoProvider {
         cipher_suites: vec![ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256],
@@ -29,7 +29,7 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
-/// A server for `localhost`, and the certificate that it shows.
+/// Starts a server for `localhost`, and returns it with its certificate.
 async fn serving() -> io::Result<(Server, CertificateDer<'static>)> {
     let names = ["localhost".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
@@ -47,7 +47,7 @@ async fn serving() -> io::Result<(Server, CertificateDer<'static>)> {
     Ok((server, certificate))
 }
 
-/// A stream to somebody of this name, who is trusted by these certificates.
+/// Connects a TLS stream to a server of this name, with these trusted certificates.
 async fn stream(
     server: &Server,
     name: &'static str,
@@ -67,7 +67,7 @@ async fn stream(
         .await
 }
 
-/// Neither end takes it for a connection, and who does trust the server is served.
+/// Checks that both ends refuse the connection, and that a client that trusts the server is served.
 async fn is_refused(
     mut server: Server,
     refused: io::Result<client::TlsStream<TcpStream>>,
@@ -82,7 +82,7 @@ async fn is_refused(
     Ok(())
 }
 
-fn a_request_is_answered_over_tls() {
+fn request_over_tls_is_answered() {
     run(async {
         let (server, certificate) = serving().await?;
         let mut client = Client::over(stream(&server, "localhost", &[certificate]).await?).await?;
@@ -94,7 +94,7 @@ fn a_request_is_answered_over_tls() {
     });
 }
 
-fn megabytes_go_over_tls_intact() {
+fn megabytes_over_tls_arrive_intact() {
     run(async {
         let (server, certificate) = serving().await?;
         let mut client = Client::over(stream(&server, "localhost", &[certificate]).await?).await?;
@@ -104,7 +104,7 @@ fn megabytes_go_over_tls_intact() {
     });
 }
 
-fn a_certificate_that_nobody_vouches_for_is_refused() {
+fn untrusted_certificate_is_refused() {
     run(async {
         let (server, certificate) = serving().await?;
         let refused = stream(&server, "localhost", &[]).await;
@@ -112,7 +112,7 @@ fn a_certificate_that_nobody_vouches_for_is_refused() {
     });
 }
 
-fn a_certificate_of_another_name_is_refused() {
+fn certificate_of_another_name_is_refused() {
     run(async {
         let (server, certificate) = serving().await?;
         let refused = stream(&server, "example.org", std::slice::from_ref(&certificate)).await;

@@ -1,4 +1,4 @@
-//! Many tasks that wait for one direction of one descriptor, by methods that poll.
+//! Tests of many tasks that wait for one direction of one descriptor with `poll_*` methods.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -22,14 +22,14 @@ use crate::trials;
 use crate::world::run;
 
 trials![
-    seventy_blocked_writers_rest_and_all_are_woken,
-    five_hundred_blocked_writers_rest_and_all_are_woken,
-    five_hundred_pollers_of_a_listener_rest_and_all_are_woken,
-    a_crowd_on_other_threads_rests_and_all_are_woken,
-    a_crowd_that_begins_to_wait_again_rests_again,
+    seventy_blocked_writers_stop_polling_and_all_are_woken,
+    five_hundred_blocked_writers_stop_polling_and_all_are_woken,
+    five_hundred_pollers_of_a_listener_stop_polling_and_all_are_woken,
+    many_waiters_on_other_threads_stop_polling_and_all_are_woken,
+    many_waiters_that_wait_again_stop_polling_again,
     wakers_of_dropped_futures_do_not_accumulate,
-    a_crowd_beside_dropped_futures_rests_and_loses_none,
-    a_crowd_after_dropped_futures_rests,
+    many_waiters_beside_dropped_futures_stop_polling_and_all_are_woken,
+    many_waiters_after_dropped_futures_stop_polling,
 ];
 
 type Polls = Rc<Cell<u64>>;
@@ -111,15 +111,15 @@ fn writers_rest_and_are_woken(count: usize) {
     });
 }
 
-fn seventy_blocked_writers_rest_and_all_are_woken() {
+fn seventy_blocked_writers_stop_polling_and_all_are_woken() {
     writers_rest_and_are_woken(70);
 }
 
-fn five_hundred_blocked_writers_rest_and_all_are_woken() {
+fn five_hundred_blocked_writers_stop_polling_and_all_are_woken() {
     writers_rest_and_are_woken(500);
 }
 
-fn five_hundred_pollers_of_a_listener_rest_and_all_are_woken() {
+fn five_hundred_pollers_of_a_listener_stop_polling_and_all_are_woken() {
     crate::sockets::allow_many_descriptors();
     run(async {
         let listener = Rc::new(TcpListener::bind("127.0.0.1:0").await?);
@@ -144,7 +144,7 @@ fn five_hundred_pollers_of_a_listener_rest_and_all_are_woken() {
     });
 }
 
-fn a_crowd_on_other_threads_rests_and_all_are_woken() {
+fn many_waiters_on_other_threads_stop_polling_and_all_are_woken() {
     run(async {
         let (one, mut other) = UnixStream::pair()?;
         let polls = Arc::new(AtomicU32::new(0));
@@ -166,7 +166,7 @@ fn a_crowd_on_other_threads_rests_and_all_are_woken() {
             .collect();
         qtloop::task::unblock(move || receiver.iter().take(100).count()).await;
         rest(|| polls.load(Ordering::Relaxed).into()).await;
-        // A busy system may starve them for so long that they seem to rest.
+        // On a busy system they may not run for so long that they seem to have stopped polling.
         let count = polls.load(Ordering::Relaxed);
         assert!(count < 10_000, "{count} polls");
         other.write_all(&[7; 100]).await?;
@@ -180,7 +180,7 @@ fn a_crowd_on_other_threads_rests_and_all_are_woken() {
     });
 }
 
-fn a_crowd_that_begins_to_wait_again_rests_again() {
+fn many_waiters_that_wait_again_stop_polling_again() {
     run(async {
         let (one, mut other) = UnixStream::pair()?;
         let polls = Polls::default();
@@ -244,7 +244,7 @@ fn wakers_of_dropped_futures_do_not_accumulate() {
     });
 }
 
-fn a_crowd_beside_dropped_futures_rests_and_loses_none() {
+fn many_waiters_beside_dropped_futures_stop_polling_and_all_are_woken() {
     run(async {
         let (one, mut other) = UnixStream::pair()?;
         let polls = Polls::default();
@@ -275,7 +275,7 @@ fn a_crowd_beside_dropped_futures_rests_and_loses_none() {
     });
 }
 
-fn a_crowd_after_dropped_futures_rests() {
+fn many_waiters_after_dropped_futures_stop_polling() {
     run(async {
         let (one, mut other) = UnixStream::pair()?;
         let alive = Arc::new(());

@@ -1,4 +1,4 @@
-//! `Async` and objects whose methods need `&mut`.
+//! Tests of `Async` with objects whose methods need `&mut`.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -20,20 +20,20 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    an_object_that_reads_by_mut_is_awaited,
-    an_object_that_writes_by_mut_is_awaited,
+    object_that_reads_by_mut_is_awaited,
+    object_that_writes_by_mut_is_awaited,
     both_directions_by_mut_are_awaited_in_turn,
-    a_stream_over_poll_readable_and_get_mut_reads_all,
+    stream_over_poll_readable_and_get_mut_reads_all,
     poll_writable_is_woken_when_there_is_room,
-    an_object_that_is_replaced_is_watched_by_its_own_number,
-    the_old_number_of_a_replaced_object_is_free_for_others,
-    a_waiter_from_before_get_mut_is_woken_after_it,
-    a_reference_that_is_forgotten_leaves_an_error_and_other_watches_alone,
-    a_panic_in_an_operation_leaves_the_object_usable,
+    replaced_object_is_watched_by_its_new_number,
+    old_number_of_a_replaced_object_is_free_for_others,
+    waiter_from_before_get_mut_is_woken_after_it,
+    forgotten_reference_is_an_error_and_keeps_other_watches,
+    panic_in_an_operation_leaves_the_object_usable,
     mutable_operations_work_on_other_threads,
     mutable_operations_end_with_the_loop,
-    the_flags_of_a_nonblocking_descriptor_are_left_alone,
-    the_nonblocking_flag_is_set_and_stays,
+    flags_of_a_nonblocking_descriptor_are_kept,
+    nonblocking_flag_is_set_and_stays,
 ];
 
 /// Reads and writes by `&mut` only, as `inotify::Inotify` and `serialport::TTYPort` do.
@@ -56,7 +56,7 @@ fn pipe() -> io::Result<(Async<ByMut<PipeReader>>, PipeWriter)> {
     Ok((Async::new(ByMut(reader))?, writer))
 }
 
-fn an_object_that_reads_by_mut_is_awaited() {
+fn object_that_reads_by_mut_is_awaited() {
     run(async {
         let (mut reader, mut writer) = pipe()?;
         let writing = spawn_local(async move {
@@ -79,7 +79,7 @@ fn an_object_that_reads_by_mut_is_awaited() {
     });
 }
 
-fn an_object_that_writes_by_mut_is_awaited() {
+fn object_that_writes_by_mut_is_awaited() {
     run(async {
         let (mut reader, writer) = io::pipe()?;
         let mut writer = Async::new(ByMut(writer))?;
@@ -137,7 +137,7 @@ fn both_directions_by_mut_are_awaited_in_turn() {
     });
 }
 
-/// A stream that is written by hand, as a crate would.
+/// A stream implemented by hand, as another crate would.
 struct Stream(Async<ByMut<PipeReader>>);
 
 impl futures_lite::AsyncRead for Stream {
@@ -156,7 +156,7 @@ impl futures_lite::AsyncRead for Stream {
     }
 }
 
-fn a_stream_over_poll_readable_and_get_mut_reads_all() {
+fn stream_over_poll_readable_and_get_mut_reads_all() {
     run(async {
         let (reader, mut writer) = pipe()?;
         let data = crate::sockets::pattern(1 << 20);
@@ -192,7 +192,7 @@ fn poll_writable_is_woken_when_there_is_room() {
     });
 }
 
-fn an_object_that_is_replaced_is_watched_by_its_own_number() {
+fn replaced_object_is_watched_by_its_new_number() {
     run(async {
         let (mut reader, _writer) = pipe()?;
         let mut buffer = [0; 9];
@@ -215,7 +215,7 @@ fn an_object_that_is_replaced_is_watched_by_its_own_number() {
     });
 }
 
-fn the_old_number_of_a_replaced_object_is_free_for_others() {
+fn old_number_of_a_replaced_object_is_free_for_others() {
     run(async {
         let (mut reader, _writer) = pipe()?;
         let waits = reader.readable();
@@ -224,7 +224,7 @@ fn the_old_number_of_a_replaced_object_is_free_for_others() {
         let mut lent = reader.get_mut();
         let (fresh, _fresh_writer) = io::pipe()?;
         drop(std::mem::replace(&mut *lent, ByMut(fresh)));
-        // Made while the other one is lent: it has the old number, and its watch is its own.
+        // It is made while the other one is lent: it has the old number, and its own watch.
         let (other, mut other_writer) = io::pipe()?;
         assert_eq!(other.as_raw_fd(), number);
         let other = Async::new(other)?;
@@ -249,7 +249,7 @@ fn the_old_number_of_a_replaced_object_is_free_for_others() {
     });
 }
 
-/// Counts its wakes.
+/// Counts its wake-ups.
 #[derive(Default)]
 struct Counts(AtomicU32);
 
@@ -259,7 +259,7 @@ impl Wake for Counts {
     }
 }
 
-fn a_waiter_from_before_get_mut_is_woken_after_it() {
+fn waiter_from_before_get_mut_is_woken_after_it() {
     run(async {
         let (mut reader, mut writer) = pipe()?;
         let counts = Arc::new(Counts::default());
@@ -285,7 +285,7 @@ fn a_waiter_from_before_get_mut_is_woken_after_it() {
     });
 }
 
-fn a_reference_that_is_forgotten_leaves_an_error_and_other_watches_alone() {
+fn forgotten_reference_is_an_error_and_keeps_other_watches() {
     run(async {
         let (mut reader, _writer) = pipe()?;
         let waits = reader.readable();
@@ -295,7 +295,7 @@ fn a_reference_that_is_forgotten_leaves_an_error_and_other_watches_alone() {
         rustix::io::ioctl_fionbio(&fresh, true)?;
         drop(std::mem::replace(&mut *lent, ByMut(fresh)));
         std::mem::forget(lent);
-        let (other, mut other_writer) = pipe()?; // by the old number
+        let (other, mut other_writer) = pipe()?; // it has the old number
         let waits = other.readable();
         assert!(timeout(Duration::from_millis(1), waits).await.is_err());
         let error = reader.readable().await.expect_err("no descriptor");
@@ -309,7 +309,7 @@ fn a_reference_that_is_forgotten_leaves_an_error_and_other_watches_alone() {
     });
 }
 
-fn a_panic_in_an_operation_leaves_the_object_usable() {
+fn panic_in_an_operation_leaves_the_object_usable() {
     run(async {
         let (mut reader, mut writer) = pipe()?;
         let panics = std::panic::AssertUnwindSafe(async {
@@ -379,7 +379,7 @@ fn mutable_operations_end_with_the_loop() {
     drop(reader.get_mut());
 }
 
-fn the_flags_of_a_nonblocking_descriptor_are_left_alone() {
+fn flags_of_a_nonblocking_descriptor_are_kept() {
     run(async {
         let (reader, mut writer) = io::pipe()?;
         let before = fcntl_getfl(&reader)?;
@@ -401,7 +401,7 @@ fn the_flags_of_a_nonblocking_descriptor_are_left_alone() {
     });
 }
 
-fn the_nonblocking_flag_is_set_and_stays() {
+fn nonblocking_flag_is_set_and_stays() {
     run(async {
         let (reader, _writer) = io::pipe()?;
         let duplicate = reader.try_clone()?;

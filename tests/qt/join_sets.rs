@@ -106,7 +106,7 @@ fn try_join_next_returns_only_what_has_completed() {
             }
         };
         assert_eq!(taken.expect("a result"), 7);
-        // A waiter of after that is woken.
+        // A waiter that registers after that is woken.
         set.spawn_local(async { 8 });
         assert!(set.try_join_next().is_none());
         assert_eq!(set.join_next().await.expect("a task").expect("a result"), 8);

@@ -1,4 +1,4 @@
-//! Who waits gives up, or what he waits for goes: nothing is left of the one, and the other is told.
+//! Tests that a dropped waiter leaves nothing behind, and that a closed loop wakes its waiters.
 
 use std::future::Future;
 use std::io::{ErrorKind, Write};
@@ -22,21 +22,21 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    who_gave_up_reading_is_asked_once_more_and_forgotten,
-    who_polls_by_himself_hears_of_news_however_many_gave_up,
+    wakers_of_dropped_reads_are_bounded,
+    manual_poll_is_woken_despite_many_dropped_reads,
     #[cfg(target_os = "linux")]
-    a_handle_of_a_loop_that_is_gone_holds_no_descriptor,
-    a_destructor_at_the_end_of_the_loop_is_told_that_it_is_gone,
-    a_destructor_at_the_end_of_the_loop_may_wait_for_a_thread_that_waits_for_it,
-    a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer,
-    a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer,
+    handle_of_a_dropped_loop_holds_no_descriptor,
+    destructor_during_close_sees_a_closed_loop,
+    destructor_during_close_may_join_a_thread_that_waits_for_the_loop,
+    sleep_polled_and_dropped_on_another_thread_leaves_no_timer,
+    sleep_polled_on_another_thread_and_dropped_here_leaves_no_timer,
     #[cfg(target_os = "linux")]
-    a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on,
-    one_half_of_a_socket_hears_after_the_other_was_dropped_here,
-    one_half_of_a_socket_hears_after_the_other_was_dropped_on_another_thread,
-    a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them,
+    stream_dropped_on_another_thread_is_deregistered_while_a_duplicate_is_open,
+    reader_is_woken_after_the_writer_was_dropped_here,
+    reader_is_woken_after_the_writer_was_dropped_on_another_thread,
+    waiters_are_woken_by_a_loop_that_closes_before_registering_them,
     infinite_sleep_ends_with_its_loop,
-    blocking_work_goes_on_when_nobody_waits_for_it,
+    dropped_unblock_does_not_stop_the_work,
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -46,14 +46,14 @@ fn pair() -> (Async<UnixStream>, UnixStream) {
     (Async::new(ours).expect("a descriptor"), peer)
 }
 
-/// A waker that is counted by its shares.
+/// A waker whose clones are counted.
 struct Counted;
 
 impl Wake for Counted {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls a future once; whoever keeps the waker has a share of what is returned.
+/// Polls a future once. The returned `Arc` counts the clones of its waker that are kept.
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Arc<Counted> {
     let counted = Arc::new(Counted);
     let waker = Waker::from(Arc::clone(&counted));
@@ -61,7 +61,8 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Arc<Counted> {
     counted
 }
 
-/// Polls a read once, with a waker that nobody has seen; whoever keeps it has a share of what is returned.
+/// Polls a read once with a new waker, and drops it. The returned `Arc` counts the clones of the
+/// waker that are kept.
 fn give_up_reading(stream: &Async<UnixStream>) -> Arc<Counted> {
     poll_once(pin!(future::poll_fn(|context| {
         let mut reader = stream;
@@ -69,7 +70,7 @@ fn give_up_reading(stream: &Async<UnixStream>) -> Arc<Counted> {
     })))
 }
 
-fn who_gave_up_reading_is_asked_once_more_and_forgotten() {
+fn wakers_of_dropped_reads_are_bounded() {
     let _event_loop = attached();
     let (ours, _peer) = pair();
     let all: Vec<_> = (0..1000).map(|_| give_up_reading(&ours)).collect();
@@ -78,7 +79,7 @@ fn who_gave_up_reading_is_asked_once_more_and_forgotten() {
     assert!(kept <= 2 * 64, "{kept} are kept");
 }
 
-fn who_polls_by_himself_hears_of_news_however_many_gave_up() {
+fn manual_poll_is_woken_despite_many_dropped_reads() {
     let event_loop = attached();
     let (ours, mut peer) = pair();
     let ours = Arc::new(ours);
@@ -98,7 +99,7 @@ fn who_polls_by_himself_hears_of_news_however_many_gave_up() {
 }
 
 #[cfg(target_os = "linux")]
-fn a_handle_of_a_loop_that_is_gone_holds_no_descriptor() {
+fn handle_of_a_dropped_loop_holds_no_descriptor() {
     let descriptors = || {
         std::fs::read_dir("/proc/self/fd")
             .expect("Linux has it")
@@ -119,7 +120,7 @@ impl<F: FnMut()> Drop for AtEnd<F> {
     }
 }
 
-fn a_destructor_at_the_end_of_the_loop_is_told_that_it_is_gone() {
+fn destructor_during_close_sees_a_closed_loop() {
     let event_loop = attached();
     let (handle, (tell, told)) = (event_loop.handle(), mpsc::channel());
     let end = AtEnd(move || {
@@ -134,7 +135,7 @@ fn a_destructor_at_the_end_of_the_loop_is_told_that_it_is_gone() {
     assert!(told.recv().expect("it is dropped").is_err());
 }
 
-fn a_destructor_at_the_end_of_the_loop_may_wait_for_a_thread_that_waits_for_it() {
+fn destructor_during_close_may_join_a_thread_that_waits_for_the_loop() {
     let event_loop = attached();
     let handle = event_loop.handle();
     let (tell, told) = mpsc::channel();
@@ -153,7 +154,7 @@ fn a_destructor_at_the_end_of_the_loop_may_wait_for_a_thread_that_waits_for_it()
     assert!(told.recv().expect("it is dropped"));
 }
 
-fn a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer() {
+fn sleep_polled_and_dropped_on_another_thread_leaves_no_timer() {
     let event_loop = attached();
     let slow = sleep(HOUR);
     let thread = std::thread::spawn(move || poll_once(pin!(slow)));
@@ -162,7 +163,7 @@ fn a_sleep_that_was_polled_and_dropped_on_another_thread_leaves_no_timer() {
     assert_eq!(Arc::strong_count(&counted), 1);
 }
 
-fn a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer() {
+fn sleep_polled_on_another_thread_and_dropped_here_leaves_no_timer() {
     let event_loop = attached();
     let slow = sleep(HOUR);
     let thread = std::thread::spawn(move || {
@@ -175,7 +176,7 @@ fn a_sleep_that_was_polled_on_another_thread_and_dropped_here_leaves_no_timer() 
     assert_eq!(Arc::strong_count(&counted), 1);
 }
 
-/// How many files the process's pollers look after.
+/// Returns how many files the pollers of this process watch.
 #[cfg(target_os = "linux")]
 fn polled() -> usize {
     let descriptors = std::fs::read_dir("/proc/self/fdinfo").expect("Linux has it");
@@ -186,7 +187,7 @@ fn polled() -> usize {
 }
 
 #[cfg(target_os = "linux")]
-fn a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on() {
+fn stream_dropped_on_another_thread_is_deregistered_while_a_duplicate_is_open() {
     use std::os::fd::AsFd;
 
     let event_loop = attached();
@@ -206,7 +207,8 @@ fn a_stream_dropped_on_another_thread_leaves_the_poller_though_its_file_lives_on
     assert!(polled() <= before);
 }
 
-/// Two objects wait for one socket, a side each; the writing one is dropped so, and the reading one hears all the same.
+/// Two objects wait for one socket, one per direction. The writer is dropped by `drop_it`, and the
+/// reader must still be woken.
 fn drop_a_half(drop_it: impl FnOnce(Async<Arc<UnixStream>>)) {
     let event_loop = attached();
     let (ours, mut peer) = UnixStream::pair().expect("a pair");
@@ -225,18 +227,18 @@ fn drop_a_half(drop_it: impl FnOnce(Async<Arc<UnixStream>>)) {
     run(&event_loop, reading).expect("a result").expect("news");
 }
 
-fn one_half_of_a_socket_hears_after_the_other_was_dropped_here() {
+fn reader_is_woken_after_the_writer_was_dropped_here() {
     drop_a_half(drop);
 }
 
-fn one_half_of_a_socket_hears_after_the_other_was_dropped_on_another_thread() {
+fn reader_is_woken_after_the_writer_was_dropped_on_another_thread() {
     drop_a_half(|writer| {
         let thread = std::thread::spawn(move || drop(writer));
         thread.join().expect("no panic");
     });
 }
 
-fn a_loop_that_goes_before_it_has_heard_of_those_who_wait_tells_them() {
+fn waiters_are_woken_by_a_loop_that_closes_before_registering_them() {
     let event_loop = attached();
     let ((ours, _peer), slow) = (pair(), sleep(HOUR));
     let (tell, told) = mpsc::channel();
@@ -284,7 +286,7 @@ fn infinite_sleep_ends_with_its_loop() {
     for _ in 0..3 {
         told.recv().expect("it waits");
     }
-    settle(&event_loop); // the loop has their timers now
+    settle(&event_loop); // the loop has started their timers now
     drop(event_loop);
     for sleeper in sleepers {
         let panic = sleeper.join().expect_err("nothing would end its sleep");
@@ -293,7 +295,7 @@ fn infinite_sleep_ends_with_its_loop() {
     }
 }
 
-fn blocking_work_goes_on_when_nobody_waits_for_it() {
+fn dropped_unblock_does_not_stop_the_work() {
     static DONE: AtomicUsize = AtomicUsize::new(0);
     let event_loop = attached();
     let (tell, told) = async_channel::unbounded();
@@ -303,7 +305,7 @@ fn blocking_work_goes_on_when_nobody_waits_for_it() {
             DONE.fetch_add(1, Ordering::Relaxed);
             tell.send_blocking(()).expect("a receiver");
         });
-        // It may be done by the end of the first poll.
+        // The work may be complete by the end of the first poll.
         let _ = future::block_on(future::poll_once(work));
     }
     run(&event_loop, async {

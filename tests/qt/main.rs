@@ -1,5 +1,5 @@
-//! The core inside a real Qt loop. Qt wants the main thread, so this binary brings its own harness: one test after the other,
-//! each with a limit.
+//! Tests of the core and of tasks inside a real Qt loop. Qt needs the main thread, so this binary
+//! has its own harness: it runs one test after the other, each with a time limit.
 
 #[cfg(feature = "tasks")]
 mod abuse;

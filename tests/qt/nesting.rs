@@ -1,4 +1,4 @@
-//! Tasks that run Qt loops of their own, and waiting inside of tasks.
+//! Tests of tasks that run nested Qt loops, and of `block_on` inside tasks.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,14 +14,14 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_task_that_runs_a_qt_loop_holds_up_itself_alone,
-    qt_loops_two_deep_keep_everything_going,
-    block_on_works_inside_of_a_task,
-    block_on_takes_what_is_borrowed,
-    a_task_that_is_woken_inside_of_its_own_qt_loop_is_polled_again_after_it,
+    task_in_a_nested_loop_blocks_only_itself,
+    tasks_run_in_two_nested_loops,
+    block_on_works_inside_a_task,
+    block_on_accepts_borrowed_values,
+    task_woken_inside_its_own_nested_loop_is_polled_after_it,
 ];
 
-fn a_task_that_runs_a_qt_loop_holds_up_itself_alone() {
+fn task_in_a_nested_loop_blocks_only_itself() {
     let event_loop = attached();
     let nest = Rc::new(Nest::new());
     let leave = Rc::clone(&nest);
@@ -41,7 +41,7 @@ fn a_task_that_runs_a_qt_loop_holds_up_itself_alone() {
     assert_eq!(run(&event_loop, other).expect("a result"), 5);
 }
 
-fn qt_loops_two_deep_keep_everything_going() {
+fn tasks_run_in_two_nested_loops() {
     let event_loop = attached();
     let (outer, inner) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
     let (leave_outer, leave_inner) = (Rc::clone(&outer), Rc::clone(&inner));
@@ -58,7 +58,7 @@ fn qt_loops_two_deep_keep_everything_going() {
     let third = spawn_local(async move {
         sleep(Duration::from_millis(2)).await;
         qtloop::task::unblock(|| ()).await;
-        leave_outer.leave(0); // takes effect when the inner one has ended
+        leave_outer.leave(0); // takes effect after the inner loop has returned
         sleep(Duration::from_millis(2)).await;
         three.borrow_mut().push("two deep");
         leave_inner.leave(0);
@@ -74,7 +74,7 @@ fn qt_loops_two_deep_keep_everything_going() {
     );
 }
 
-fn block_on_works_inside_of_a_task() {
+fn block_on_works_inside_a_task() {
     let event_loop = Rc::new(attached());
     let inside = Rc::clone(&event_loop);
     let task = spawn_local(async move {
@@ -86,7 +86,7 @@ fn block_on_works_inside_of_a_task() {
     assert_eq!(run(&event_loop, task).expect("a result"), "inner");
 }
 
-fn block_on_takes_what_is_borrowed() {
+fn block_on_accepts_borrowed_values() {
     let event_loop = attached();
     let words = ["borrowed".to_owned()];
     let length = event_loop.block_on(async {
@@ -96,7 +96,7 @@ fn block_on_takes_what_is_borrowed() {
     assert_eq!(length, 8);
 }
 
-fn a_task_that_is_woken_inside_of_its_own_qt_loop_is_polled_again_after_it() {
+fn task_woken_inside_its_own_nested_loop_is_polled_after_it() {
     let event_loop = attached();
     let (sender, receiver) = async_channel::unbounded();
     let nest = Rc::new(Nest::new());
@@ -104,7 +104,7 @@ fn a_task_that_is_woken_inside_of_its_own_qt_loop_is_polled_again_after_it() {
     let diary = Rc::new(RefCell::new(Vec::new()));
     let (written, writes) = (Rc::clone(&diary), Rc::clone(&diary));
     let task = spawn_local(async move {
-        // Waits for the channel, and has a Qt loop run while it is polled.
+        // Waits for the channel, and runs a Qt loop during the poll.
         let mut receiving = std::pin::pin!(receiver.recv());
         let mut is_first = true;
         std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Accepted streams, and the loop they belong to.
+//! Tests of accepted streams, and of the loop that they belong to.
 
 use std::io;
 use std::sync::mpsc;
@@ -14,15 +14,15 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    a_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener,
-    a_stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_listener,
-    a_unix_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener,
-    a_unix_listener_has_a_stream_of_connections,
-    an_accept_is_polled,
-    a_listener_outlives_its_loop_with_an_error,
+    stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener,
+    stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_listener,
+    unix_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener,
+    unix_listener_has_a_stream_of_connections,
+    poll_accept_returns_a_connection,
+    listener_of_a_dropped_loop_is_an_error,
 ];
 
-/// Answers one byte by the next number, and returns at the end.
+/// Answers each byte with the next number, until end of file.
 async fn answer(mut stream: impl futures_lite::AsyncRead + futures_lite::AsyncWrite + Unpin) {
     let mut buffer = [0];
     while stream.read(&mut buffer).await.expect("a read") > 0 {
@@ -40,7 +40,7 @@ async fn ask(mut stream: impl futures_lite::AsyncRead + futures_lite::AsyncWrite
     stream.close().await.expect("an open stream");
 }
 
-fn a_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener() {
+fn stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -61,7 +61,7 @@ fn a_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_liste
     });
 }
 
-fn a_stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_listener() {
+fn stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_listener() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -70,11 +70,11 @@ fn a_stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_li
             let event_loop = Loop::attach().expect("a loop");
             let stream = event_loop.block_on(async {
                 let (stream, _) = listener.accept().await.expect("a connection");
-                // It waits here, and its own loop is on the other thread.
+                // It is awaited here, and its loop is on the other thread.
                 assert!(poll_once((&stream).read(&mut [0])).await.is_none());
                 stream
             });
-            drop(event_loop); // which the stream does not care about
+            drop(event_loop); // which does not affect the stream
             accepted.send(stream).expect("a receiver");
         });
         let client = TcpStream::connect(address).await?;
@@ -85,7 +85,7 @@ fn a_stream_accepted_on_the_thread_of_another_loop_belongs_to_the_loop_of_its_li
     });
 }
 
-fn a_unix_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener() {
+fn unix_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_listener() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let path = folder.path().join("socket");
@@ -101,7 +101,7 @@ fn a_unix_stream_accepted_on_a_thread_without_a_loop_belongs_to_the_loop_of_its_
     });
 }
 
-fn a_unix_listener_has_a_stream_of_connections() {
+fn unix_listener_has_a_stream_of_connections() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let path = folder.path().join("socket");
@@ -124,7 +124,7 @@ fn a_unix_listener_has_a_stream_of_connections() {
     });
 }
 
-fn an_accept_is_polled() {
+fn poll_accept_returns_a_connection() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let path = folder.path().join("socket");
@@ -143,7 +143,7 @@ fn an_accept_is_polled() {
     });
 }
 
-fn a_listener_outlives_its_loop_with_an_error() {
+fn listener_of_a_dropped_loop_is_an_error() {
     let event_loop = attached();
     let listener = event_loop
         .block_on(TcpListener::bind("127.0.0.1:0"))

@@ -1,4 +1,4 @@
-//! Connections to one of several addresses: some refuse, some never answer.
+//! Tests of connections to one of several addresses: some refuse, some never answer.
 
 use std::io;
 use std::net::{self, SocketAddr};
@@ -15,22 +15,22 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    the_second_address_is_tried_while_the_first_does_not_answer,
-    the_second_address_is_tried_at_once_when_the_first_refuses,
-    an_address_that_fails_in_the_call_delays_no_other,
-    an_address_that_answers_late_still_wins,
-    the_error_is_that_of_the_last_attempt,
-    the_other_attempts_are_closed_after_the_first_success,
-    a_connect_that_is_dropped_closes_all_attempts,
+    second_address_is_tried_while_the_first_does_not_answer,
+    second_address_is_tried_at_once_when_the_first_refuses,
+    address_that_fails_in_the_call_delays_no_other,
+    address_that_answers_late_is_connected,
+    connect_error_is_that_of_the_last_attempt,
+    other_attempts_are_closed_after_the_first_success,
+    dropped_connect_closes_all_attempts,
     ipv6_and_ipv4_are_tried_in_turn,
-    a_single_address_has_no_time_limit,
-    a_connect_goes_on_on_another_thread,
+    single_address_has_no_time_limit,
+    connect_continues_on_another_thread,
 ];
 
-/// Longer than an attempt's head start, shorter than the system's own limit of two minutes.
+/// Longer than the head start of an attempt, shorter than the system's time limit of two minutes.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A listener whose queue is full, so that a further connection is not answered.
+/// A listener with a full queue: a further connection is not answered.
 struct Silent {
     listener: OwnedFd,
     address: SocketAddr,
@@ -64,7 +64,7 @@ impl Silent {
         })
     }
 
-    /// Empties the queue, so that the system's next try is answered.
+    /// Empties the queue, so that the system's next attempt is answered.
     fn answer(&mut self) {
         self.queued.clear();
         let listening = net::TcpListener::from(self.listener.try_clone().expect("a descriptor"));
@@ -73,7 +73,7 @@ impl Silent {
     }
 }
 
-/// An address that refuses.
+/// Returns an address that refuses connections.
 fn refusing(at: &str) -> io::Result<SocketAddr> {
     net::TcpListener::bind(at)?.local_addr()
 }
@@ -90,7 +90,7 @@ fn descriptors() -> usize {
         .count()
 }
 
-fn the_second_address_is_tried_while_the_first_does_not_answer() {
+fn second_address_is_tried_while_the_first_does_not_answer() {
     run(async {
         let silent = Silent::new("127.0.0.1:0")?;
         let (_listener, address) = listening("127.0.0.1:0").await?;
@@ -102,7 +102,7 @@ fn the_second_address_is_tried_while_the_first_does_not_answer() {
     });
 }
 
-fn the_second_address_is_tried_at_once_when_the_first_refuses() {
+fn second_address_is_tried_at_once_when_the_first_refuses() {
     run(async {
         let (_listener, address) = listening("127.0.0.1:0").await?;
         let mut addresses = vec![refusing("127.0.0.1:0")?; 200];
@@ -114,7 +114,7 @@ fn the_second_address_is_tried_at_once_when_the_first_refuses() {
     });
 }
 
-fn an_address_that_fails_in_the_call_delays_no_other() {
+fn address_that_fails_in_the_call_delays_no_other() {
     run(async {
         let silent = Silent::new("127.0.0.1:0")?;
         let (_listener, address) = listening("127.0.0.1:0").await?;
@@ -127,13 +127,13 @@ fn an_address_that_fails_in_the_call_delays_no_other() {
     });
 }
 
-fn an_address_that_answers_late_still_wins() {
+fn address_that_answers_late_is_connected() {
     run(async {
         let mut silent = Silent::new("127.0.0.1:0")?;
         let addresses = [silent.address, refusing("127.0.0.1:0")?];
         let connecting = timeout(SOON, TcpStream::connect(addresses));
         let answering = async {
-            qtloop::time::sleep(Duration::from_millis(300)).await; // the other one has failed
+            qtloop::time::sleep(Duration::from_millis(300)).await; // the other attempt has failed
             silent.answer();
         };
         let (stream, ()) = futures_lite::future::zip(connecting, answering).await;
@@ -142,10 +142,10 @@ fn an_address_that_answers_late_still_wins() {
     });
 }
 
-fn the_error_is_that_of_the_last_attempt() {
+fn connect_error_is_that_of_the_last_attempt() {
     run(async {
         let refuses = refusing("127.0.0.1:0")?;
-        // This one fails in the call itself.
+        // This address fails in the system call.
         let broadcast = SocketAddr::from(([255, 255, 255, 255], 9));
         let error = TcpStream::connect([broadcast, refuses]).await;
         let error = error.expect_err("no listener");
@@ -157,7 +157,7 @@ fn the_error_is_that_of_the_last_attempt() {
     });
 }
 
-fn the_other_attempts_are_closed_after_the_first_success() {
+fn other_attempts_are_closed_after_the_first_success() {
     run(async {
         let (first, second) = (Silent::new("127.0.0.1:0")?, Silent::new("127.0.0.1:0")?);
         let (listener, address) = listening("127.0.0.1:0").await?;
@@ -173,7 +173,7 @@ fn the_other_attempts_are_closed_after_the_first_success() {
     });
 }
 
-fn a_connect_that_is_dropped_closes_all_attempts() {
+fn dropped_connect_closes_all_attempts() {
     run(async {
         let (first, second) = (Silent::new("127.0.0.1:0")?, Silent::new("127.0.0.1:0")?);
         let before = descriptors();
@@ -209,7 +209,7 @@ fn ipv6_and_ipv4_are_tried_in_turn() {
     });
 }
 
-fn a_single_address_has_no_time_limit() {
+fn single_address_has_no_time_limit() {
     run(async {
         let mut silent = Silent::new("127.0.0.1:0")?;
         let address = silent.address;
@@ -224,7 +224,7 @@ fn a_single_address_has_no_time_limit() {
     });
 }
 
-fn a_connect_goes_on_on_another_thread() {
+fn connect_continues_on_another_thread() {
     let event_loop = attached();
     event_loop.block_on(async {
         let silent = Silent::new("127.0.0.1:0").expect("a socket");

@@ -1,4 +1,5 @@
-//! Sockets from std and back to it, their options, and what stands for addresses.
+//! Tests of conversions from and to std's sockets, of socket options, and of types that convert to
+//! addresses.
 
 use std::io::{self, Read, Write};
 use std::net::{self, IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -18,19 +19,19 @@ use crate::trials;
 use crate::world::run;
 
 trials![
-    a_socket_of_std_is_an_error_on_a_thread_without_a_loop,
-    a_stream_becomes_stds_and_stays_nonblocking,
-    a_stream_with_clones_becomes_a_duplicate_and_the_clones_go_on,
-    every_socket_becomes_stds_and_a_descriptor,
-    all_forms_of_addresses_are_taken,
-    a_name_is_looked_up_and_an_address_is_returned_as_it_is,
-    a_lookup_needs_no_loop,
-    datagrams_are_polled_for,
-    options_of_sockets_are_set,
-    a_multicast_group_is_joined_and_left,
+    std_socket_is_an_error_on_a_thread_without_a_loop,
+    stream_converted_to_std_stays_nonblocking,
+    stream_with_clones_is_duplicated_and_the_clones_continue,
+    every_socket_converts_to_std_and_to_a_descriptor,
+    all_forms_of_addresses_are_accepted,
+    lookup_resolves_names_and_returns_addresses_unchanged,
+    lookup_needs_no_loop,
+    poll_recv_returns_a_datagram,
+    socket_options_are_set,
+    multicast_group_is_joined_and_left,
 ];
 
-fn a_socket_of_std_is_an_error_on_a_thread_without_a_loop() {
+fn std_socket_is_an_error_on_a_thread_without_a_loop() {
     fn text<T: std::fmt::Debug>(result: io::Result<T>) -> String {
         let error = result.expect_err("there is no loop");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -63,7 +64,7 @@ fn a_socket_of_std_is_an_error_on_a_thread_without_a_loop() {
     ));
 }
 
-fn a_stream_becomes_stds_and_stays_nonblocking() {
+fn stream_converted_to_std_stays_nonblocking() {
     run(async {
         let (mut one, other) = connected().await?;
         let number = other.as_fd().as_raw_fd();
@@ -79,7 +80,7 @@ fn a_stream_becomes_stds_and_stays_nonblocking() {
         one.write_all(b"bytes").await?;
         other.set_nonblocking(false)?;
         other = unblock(move || other.read_exact(&mut [0; 5]).map(|()| other)).await?;
-        // And back, by a new watch of the same descriptor.
+        // And back, with a new watch of the same descriptor.
         let mut other = TcpStream::try_from(other)?;
         let mut buffer = [0; 5];
         let writing = async { one.write_all(b"again").await };
@@ -91,7 +92,7 @@ fn a_stream_becomes_stds_and_stays_nonblocking() {
     });
 }
 
-fn a_stream_with_clones_becomes_a_duplicate_and_the_clones_go_on() {
+fn stream_with_clones_is_duplicated_and_the_clones_continue() {
     run(async {
         let (mut one, other) = connected().await?;
         let mut clone = other.clone();
@@ -104,14 +105,14 @@ fn a_stream_with_clones_becomes_a_duplicate_and_the_clones_go_on() {
         drop(duplicate);
         one.read_exact(&mut buffer).await?;
         assert_eq!(&buffer, b"two");
-        clone.write_all(b"six").await?; // the duplicate has closed nothing
+        clone.write_all(b"six").await?; // the duplicate has not closed the clone
         one.read_exact(&mut buffer).await?;
         assert_eq!(&buffer, b"six");
         Ok(())
     });
 }
 
-fn every_socket_becomes_stds_and_a_descriptor() {
+fn every_socket_converts_to_std_and_to_a_descriptor() {
     let folder = tempfile::tempdir().expect("a folder");
     run(async {
         let path = |name| folder.path().join(name);
@@ -134,7 +135,7 @@ async fn looked_up(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     lookup_host(host).await.map(Iterator::collect)
 }
 
-fn all_forms_of_addresses_are_taken() {
+fn all_forms_of_addresses_are_accepted() {
     run(async {
         let (v4, v6) = (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
         let (address4, address6) = (SocketAddr::from((v4, 80)), SocketAddr::from((v6, 80)));
@@ -166,7 +167,7 @@ fn all_forms_of_addresses_are_taken() {
     });
 }
 
-fn a_name_is_looked_up_and_an_address_is_returned_as_it_is() {
+fn lookup_resolves_names_and_returns_addresses_unchanged() {
     run(async {
         for found in [
             looked_up("localhost:80").await?,
@@ -185,12 +186,12 @@ fn a_name_is_looked_up_and_an_address_is_returned_as_it_is() {
     });
 }
 
-fn a_lookup_needs_no_loop() {
+fn lookup_needs_no_loop() {
     let found = futures_lite::future::block_on(looked_up("localhost:80"));
     assert!(!found.expect("addresses").is_empty());
 }
 
-fn datagrams_are_polled_for() {
+fn poll_recv_returns_a_datagram() {
     run(async {
         let (one, other) = (
             UdpSocket::bind("127.0.0.1:0").await?,
@@ -211,7 +212,7 @@ fn datagrams_are_polled_for() {
     });
 }
 
-fn options_of_sockets_are_set() {
+fn socket_options_are_set() {
     run(async {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         assert!(!socket.broadcast()?);
@@ -232,7 +233,7 @@ fn options_of_sockets_are_set() {
     });
 }
 
-fn a_multicast_group_is_joined_and_left() {
+fn multicast_group_is_joined_and_left() {
     run(async {
         let group = Ipv4Addr::new(239, 255, 37, 11);
         let receiver = UdpSocket::bind("0.0.0.0:0").await?;

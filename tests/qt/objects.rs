@@ -1,5 +1,5 @@
-//! Objects of QtCore's classes, and emissions of their signals on any thread. The C++ functions are
-//! called by the names that the Itanium C++ ABI gives them.
+//! Objects of QtCore's classes, and emissions of their signals on any thread, for the tests. The
+//! C++ functions are called by the names of the Itanium C++ ABI.
 
 #![allow(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Jobs, timers and descriptors come in asyncio's order, and never early.
+//! Tests that jobs, timers and descriptors run in asyncio's order, and never early.
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -14,15 +14,15 @@ use crate::world::{World, job};
 
 trials![
     jobs_run_in_the_order_they_were_queued,
-    a_job_queued_by_a_job_goes_behind_those_that_wait,
-    timers_run_by_deadline_and_then_by_age,
+    job_queued_by_a_job_runs_after_waiting_jobs,
+    timers_run_by_deadline_and_then_in_order_of_setting,
     timers_are_never_early,
-    a_cancelled_timer_does_not_run,
-    a_timer_that_is_set_while_idle_ends_the_sleep,
-    a_timer_that_never_comes_due_does_not_disturb_the_others,
-    an_earlier_timer_overtakes_the_one_that_was_armed,
-    a_readable_descriptor_runs_its_job_until_it_is_read,
-    a_writable_descriptor_runs_its_job,
+    cancelled_timer_does_not_run,
+    timer_set_while_idle_wakes_the_loop,
+    timer_at_never_does_not_affect_other_timers,
+    earlier_timer_fires_before_the_armed_one,
+    readable_descriptor_runs_its_job_until_it_is_read,
+    writable_descriptor_runs_its_job,
 ];
 
 fn jobs_run_in_the_order_they_were_queued() {
@@ -35,7 +35,7 @@ fn jobs_run_in_the_order_they_were_queued() {
     assert_eq!(world.read(), ["a", "b", "c"]);
 }
 
-fn a_job_queued_by_a_job_goes_behind_those_that_wait() {
+fn job_queued_by_a_job_runs_after_waiting_jobs() {
     let world = World::new();
     world.soon(|world| {
         world.write("a");
@@ -49,7 +49,7 @@ fn a_job_queued_by_a_job_goes_behind_those_that_wait() {
     assert_eq!(world.read(), ["a", "b", "c"]);
 }
 
-fn timers_run_by_deadline_and_then_by_age() {
+fn timers_run_by_deadline_and_then_in_order_of_setting() {
     let world = World::new();
     let now = Time::now();
     for (microseconds, word) in [(900, "c"), (300, "a"), (600, "b"), (900, "d"), (1200, "e")] {
@@ -90,7 +90,7 @@ fn timers_are_never_early() {
     assert_eq!(left.get(), 0);
 }
 
-fn a_cancelled_timer_does_not_run() {
+fn cancelled_timer_does_not_run() {
     let world = World::new();
     let key = world
         .driver
@@ -101,7 +101,7 @@ fn a_cancelled_timer_does_not_run() {
     assert!(world.read().is_empty());
 }
 
-fn a_timer_that_is_set_while_idle_ends_the_sleep() {
+fn timer_set_while_idle_wakes_the_loop() {
     let world = World::new();
     world.after(Duration::from_millis(5), |world| {
         world.after(Duration::from_millis(5), World::stop);
@@ -109,7 +109,7 @@ fn a_timer_that_is_set_while_idle_ends_the_sleep() {
     world.run();
 }
 
-fn a_timer_that_never_comes_due_does_not_disturb_the_others() {
+fn timer_at_never_does_not_affect_other_timers() {
     let world = World::new();
     world
         .driver
@@ -118,7 +118,7 @@ fn a_timer_that_never_comes_due_does_not_disturb_the_others() {
     world.run();
 }
 
-fn an_earlier_timer_overtakes_the_one_that_was_armed() {
+fn earlier_timer_fires_before_the_armed_one() {
     let world = World::new();
     world.after(Duration::from_secs(20), |world| world.write("late"));
     world.after(Duration::from_millis(1), |world| {
@@ -128,7 +128,7 @@ fn an_earlier_timer_overtakes_the_one_that_was_armed() {
     assert!(world.read().is_empty());
 }
 
-fn a_readable_descriptor_runs_its_job_until_it_is_read() {
+fn readable_descriptor_runs_its_job_until_it_is_read() {
     let world = World::new();
     let (near, mut far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
@@ -150,7 +150,7 @@ fn a_readable_descriptor_runs_its_job_until_it_is_read() {
     assert!(world.driver.unwatch(fd, Side::Read, |_| true).is_some());
 }
 
-fn a_writable_descriptor_runs_its_job() {
+fn writable_descriptor_runs_its_job() {
     let world = World::new();
     let (near, _far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();

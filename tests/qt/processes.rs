@@ -1,4 +1,4 @@
-//! Child processes, and the system's signals.
+//! Tests of child processes and of Unix signals.
 
 use std::fs;
 use std::future::Future;
@@ -23,14 +23,14 @@ use crate::world::{attached, run};
 trials![
     child_reads_and_writes_its_pipes,
     output_reads_both_pipes_at_once,
-    output_pipes_by_itself_and_has_no_input,
-    output_leaves_streams_alone_that_are_set,
+    output_sets_pipes_and_closes_input,
+    output_keeps_streams_that_were_set,
     status_closes_pipes_that_are_not_read,
-    environment_and_directory_are_the_childs,
+    environment_and_directory_are_passed_to_the_child,
     wait_may_be_dropped_and_called_again,
     wait_closes_standard_input,
     wait_of_a_child_that_has_ended_returns_at_once,
-    kill_waits_for_the_end,
+    kill_waits_until_the_child_has_ended,
     program_that_cannot_run_is_an_error,
     output_of_one_child_is_the_input_of_another,
     owned_fd_of_a_pipe_blocks,
@@ -48,7 +48,7 @@ trials![
     orphan_whose_loop_was_closed_is_reaped_by_the_next_spawn,
     #[cfg(feature = "tokio-io")]
     pipes_implement_the_traits_of_tokio,
-    a_signal_of_the_system_is_awaited,
+    unix_signal_is_awaited,
 ];
 
 fn shell(script: &str) -> Command {
@@ -66,7 +66,7 @@ fn has_pidfds() -> bool {
     has
 }
 
-/// A process that runs until its input ends.
+/// Starts a process that runs until end of file on its input.
 fn cat() -> io::Result<(Child, ChildStdin)> {
     let mut cat = Command::new("cat")
         .stdin(Stdio::piped())
@@ -111,7 +111,7 @@ fn output_reads_both_pipes_at_once() {
     });
 }
 
-fn output_pipes_by_itself_and_has_no_input() {
+fn output_sets_pipes_and_closes_input() {
     run(async {
         let mut command = shell("echo out; echo err >&2; cat");
         for _ in 0..2 {
@@ -129,7 +129,7 @@ fn output_pipes_by_itself_and_has_no_input() {
     });
 }
 
-fn output_leaves_streams_alone_that_are_set() {
+fn output_keeps_streams_that_were_set() {
     run(async {
         let mut file = tempfile::tempfile()?;
         let mut command = shell("cat; echo out; echo err >&2");
@@ -159,7 +159,7 @@ fn status_closes_pipes_that_are_not_read() {
     });
 }
 
-fn environment_and_directory_are_the_childs() {
+fn environment_and_directory_are_passed_to_the_child() {
     run(async {
         let mut command = shell("echo $ONE $TWO $THREE $FOUR; pwd");
         command
@@ -201,7 +201,7 @@ fn wait_closes_standard_input() {
 fn wait_of_a_child_that_has_ended_returns_at_once() {
     run(async {
         let mut child = shell("exit 5").stdout(Stdio::piped()).spawn()?;
-        // The end of its output says that it ends.
+        // End of file on its output shows that it ends.
         let mut stdout = child.stdout.take().expect("a pipe");
         stdout.read_to_end(&mut Vec::new()).await?;
         #[cfg(target_os = "linux")]
@@ -213,14 +213,14 @@ fn wait_of_a_child_that_has_ended_returns_at_once() {
     });
 }
 
-fn kill_waits_for_the_end() {
+fn kill_waits_until_the_child_has_ended() {
     run(async {
         let (mut cat, _stdin) = cat()?;
         assert!(cat.id().expect("it runs") > 0);
         cat.kill().await?;
         assert_eq!(cat.id(), None);
         assert_eq!(cat.wait().await?.code(), None);
-        cat.start_kill()?; // there is nothing to kill, and that is no error
+        cat.start_kill()?; // there is no process to kill, which is no error
         Ok(())
     });
 }
@@ -229,7 +229,7 @@ fn program_that_cannot_run_is_an_error() {
     run(async {
         let own = |program: &str| {
             let mut command = Command::new(program);
-            // So std forks by itself; valgrind loses the error of posix_spawn().
+            // This makes std fork by itself: valgrind loses the error of posix_spawn().
             command.as_std_mut().uid(getuid().as_raw());
             command
         };
@@ -292,7 +292,7 @@ fn child_is_awaited_on_another_thread() {
         receiver.recv().await.expect("it waits");
         stdin.write_all(b"line").await?;
         drop(stdin);
-        // The pipes of this one are read there.
+        // The pipes of this child are read on the other thread.
         let echo = shell("echo out; echo err >&2")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -309,7 +309,7 @@ fn child_is_awaited_on_another_thread() {
 
 fn child_whose_loop_was_closed_is_an_error() {
     if !has_pidfds() {
-        return; // a thread waits, which needs no loop
+        return; // without pidfds a thread waits, which needs no loop
     }
     let event_loop = attached();
     let (mut cat, stdin) = cat().expect("a process");
@@ -332,14 +332,14 @@ fn child_whose_loop_was_closed_is_an_error() {
     drop(stdin);
 }
 
-/// The state of a process, a letter; `None` if there is none, not even a zombie.
+/// Returns the state letter of a process; `None` if it does not exist, not even as a zombie.
 #[cfg(target_os = "linux")]
 fn state(pid: u32) -> Option<char> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     text.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Waits until the process is neither there nor a zombie. The caller has a limit.
+/// Waits until the process does not exist, not even as a zombie. The caller has a time limit.
 #[cfg(target_os = "linux")]
 async fn reaped(pid: u32) {
     while state(pid).is_some() {
@@ -361,7 +361,7 @@ fn timeout_of_output_kills_with_kill_on_drop() {
         let (reader, _writer) = io::pipe()?;
         command.stdin(reader);
         let mut pid = None;
-        // The time is over as soon as the process is seen to run.
+        // The timeout elapses as soon as the process is seen to run.
         let output = timeout(Duration::from_secs(3600), command.output());
         let seen = async {
             loop {
@@ -394,7 +394,7 @@ fn dropped_child_continues_and_leaves_no_zombie() {
         assert!(state(pid).is_some_and(|state| state != 'Z'));
         drop(stdin);
         reaped(pid).await;
-        // One whose wait was dropped, and one that has ended before it is dropped.
+        // One child whose wait was dropped, and one that has ended before it is dropped.
         let (mut cat, stdin) = self::cat()?;
         let pid = cat.id().expect("it runs");
         assert!(future::poll_once(cat.wait()).await.is_none());
@@ -485,7 +485,7 @@ fn pipes_implement_the_traits_of_tokio() {
 
 /// The futures and types of this module may be sent and shared.
 #[allow(dead_code)]
-fn all_are_send() {
+fn process_futures_and_types_are_send() {
     fn send_and_sync<T: Send + Sync>(_: &T) {}
     fn send<F: Future + Send + 'static>(_: F) {}
     let mut command = Command::new("true");
@@ -497,13 +497,13 @@ fn all_are_send() {
     }
 }
 
-fn a_signal_of_the_system_is_awaited() {
+fn unix_signal_is_awaited() {
     let own: Pid = getpid();
     run(async {
         let interrupted = spawn_local(signal::ctrl_c());
         let ended = spawn_local(signal::terminate());
         let mut hang_ups = signal::unix(SignalKind::hangup())?;
-        yield_now().await; // they have begun then
+        yield_now().await; // they have started then
         for (number, count) in [(Signal::INT, 1), (Signal::TERM, 1), (Signal::HUP, 2)] {
             for _ in 0..count {
                 kill_process(own, number)?;

@@ -1,4 +1,4 @@
-//! Properties and methods of objects by name.
+//! Tests of properties and methods of objects by name.
 
 use std::io::ErrorKind;
 

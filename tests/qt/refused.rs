@@ -1,4 +1,4 @@
-//! The operating system refuses to wake the loop.
+//! A test in which the operating system fails to wake the loop.
 
 #![allow(unsafe_code)]
 
@@ -17,9 +17,9 @@ use crate::tasks::{run, settle};
 use crate::trials;
 use crate::world::attached;
 
-trials![wake_after_a_refused_wake_is_delivered];
+trials![wake_up_after_a_failed_wake_up_is_delivered];
 
-/// The numbers of all eventfds.
+/// Returns the descriptor numbers of all eventfds.
 fn eventfds() -> BTreeSet<RawFd> {
     let entries = fs::read_dir("/proc/self/fd").expect("Linux has it");
     let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -32,7 +32,7 @@ fn eventfds() -> BTreeSet<RawFd> {
         .collect()
 }
 
-fn wake_after_a_refused_wake_is_delivered() {
+fn wake_up_after_a_failed_wake_up_is_delivered() {
     let before = eventfds();
     let event_loop = attached();
     let own: Vec<_> = eventfds().difference(&before).copied().collect();
@@ -52,7 +52,7 @@ fn wake_after_a_refused_wake_is_delivered() {
     settle(&event_loop);
     let waker = receiver.try_recv().expect("it was polled");
 
-    // A file that cannot be written to takes the place of the loop's eventfd, and the wake fails.
+    // Replace the loop's eventfd by a file that is not writable, so that the wake-up fails.
     let read_only = File::open("/dev/null").expect("a file");
     let kept: Vec<(RawFd, OwnedFd)> = own
         .iter()

@@ -1,4 +1,4 @@
-//! `Loop::run`: the end of a run, and its result. Windows are in `tests/qml.rs`.
+//! `Loop::run`: the end of a run, and its result. Windows are in `tests/qml`.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -22,10 +22,10 @@ trials![
     run_after_a_quit_lasts_until_its_own_main_completes,
     run_after_a_main_whose_destructor_panics_lasts_until_its_own_main_completes,
     run_resumes_a_panic_of_main,
-    run_inside_of_a_qt_loop_panics_with_the_cure,
-    main_that_completes_ends_the_run_while_other_tasks_spin,
-    other_tasks_go_on_in_the_next_run,
-    main_that_completes_inside_block_on_ends_the_run,
+    run_inside_a_qt_loop_panics_with_a_hint,
+    completed_main_ends_the_run_while_other_tasks_spin,
+    other_tasks_continue_in_the_next_run,
+    main_completed_inside_block_on_ends_the_run,
     about_to_quit_is_emitted_at_the_end_of_a_run,
     run_works_on_a_thread_without_the_application,
     run_function_uses_the_loop_of_its_thread,
@@ -137,7 +137,7 @@ fn run_resumes_a_panic_of_main() {
     assert_eq!(event_loop.run(async { "runs again" }), Ok("runs again"));
 }
 
-fn run_inside_of_a_qt_loop_panics_with_the_cure() {
+fn run_inside_a_qt_loop_panics_with_a_hint() {
     let event_loop = Rc::new(attached());
     let inner = Rc::clone(&event_loop);
     let result = event_loop.run(async move {
@@ -149,7 +149,7 @@ fn run_inside_of_a_qt_loop_panics_with_the_cure() {
     assert!(message.contains("block_on"), "{message}");
 }
 
-fn main_that_completes_ends_the_run_while_other_tasks_spin() {
+fn completed_main_ends_the_run_while_other_tasks_spin() {
     let event_loop = attached();
     let spinning = spawn_local(async {
         loop {
@@ -164,7 +164,7 @@ fn main_that_completes_ends_the_run_while_other_tasks_spin() {
     assert!(!spinning.is_finished());
 }
 
-fn other_tasks_go_on_in_the_next_run() {
+fn other_tasks_continue_in_the_next_run() {
     let event_loop = attached();
     let task = spawn_local(async {
         time::sleep(Duration::from_millis(2)).await;
@@ -175,7 +175,7 @@ fn other_tasks_go_on_in_the_next_run() {
     assert_eq!(result.expect("no panic"), "of the task");
 }
 
-fn main_that_completes_inside_block_on_ends_the_run() {
+fn main_completed_inside_block_on_ends_the_run() {
     let event_loop = attached();
     let waits = spawn_local(async {
         block_on(time::sleep(Duration::from_millis(5)));

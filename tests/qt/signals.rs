@@ -1,4 +1,4 @@
-//! Qt's signals as futures and streams.
+//! Tests of Qt's signals as futures and streams.
 
 use std::io;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_signal_is_a_future,
-    every_emission_is_in_the_stream,
-    arguments_are_read_as_what_qt_can_make_of_them,
-    a_destroyed_sender_ends_the_wait,
-    a_signal_that_is_not_there_is_an_error_that_names_those_that_are,
+    signal_is_awaited,
+    stream_yields_every_emission,
+    arguments_are_converted_as_qt_does,
+    destroyed_sender_ends_the_wait,
+    missing_signal_is_an_error_that_lists_the_signals,
     error_of_a_wrong_name_lists_the_nearest_first,
     typed_signal_yields_a_tuple,
     enumeration_is_read_as_an_integer,
@@ -28,17 +28,17 @@ trials![
     waiting_emissions_are_counted_fetched_and_cleared,
     once_keeps_the_first_emission_only,
     task_that_answers_each_emission_with_another_lets_timers_run,
-    text_is_a_bool_only_if_it_says_so,
+    text_is_a_bool_only_if_it_is_true_or_false,
     ctrl_c_between_the_call_and_the_first_poll_is_received,
     signal_kind_that_cannot_be_caught_is_an_error,
-    an_object_that_is_gone_is_an_error,
-    what_is_not_awaited_any_more_is_not_heard,
+    signal_of_a_destroyed_object_is_an_error,
+    dropped_signal_future_is_disconnected,
 ];
 
 /// A signal that any object has.
 const RENAMED: &str = "objectNameChanged";
 
-fn a_signal_is_a_future() {
+fn signal_is_awaited() {
     let event_loop = attached();
     let object = Owned::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
@@ -58,7 +58,7 @@ fn a_signal_is_a_future() {
     assert_eq!(event_loop.block_on(task).expect("a result"), "two");
 }
 
-fn every_emission_is_in_the_stream() {
+fn stream_yields_every_emission() {
     let event_loop = attached();
     let object = Owned::new();
     let names = signal::stream(&object, RENAMED).expect("a signal");
@@ -76,7 +76,7 @@ fn every_emission_is_in_the_stream() {
     );
 }
 
-fn arguments_are_read_as_what_qt_can_make_of_them() {
+fn arguments_are_converted_as_qt_does() {
     let event_loop = attached();
     let object = Owned::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
@@ -97,7 +97,7 @@ fn arguments_are_read_as_what_qt_can_make_of_them() {
     assert_eq!(ends.expect("the object's last words").len(), 1);
 }
 
-fn a_destroyed_sender_ends_the_wait() {
+fn destroyed_sender_ends_the_wait() {
     let event_loop = attached();
     let object = Owned::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
@@ -109,7 +109,7 @@ fn a_destroyed_sender_ends_the_wait() {
     assert_eq!(error.to_string(), "the object was destroyed");
 }
 
-fn a_signal_that_is_not_there_is_an_error_that_names_those_that_are() {
+fn missing_signal_is_an_error_that_lists_the_signals() {
     let _event_loop = attached();
     let error = signal::once(&Owned::new(), "clicked").expect_err("no such signal");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -119,7 +119,7 @@ fn a_signal_that_is_not_there_is_an_error_that_names_those_that_are() {
     );
 }
 
-fn an_object_that_is_gone_is_an_error() {
+fn signal_of_a_destroyed_object_is_an_error() {
     let object = Owned::new();
     let kept = (*object).clone();
     assert!(kept.is_alive());
@@ -134,7 +134,7 @@ fn an_object_that_is_gone_is_an_error() {
     assert_eq!(error.kind(), io::ErrorKind::NotConnected);
 }
 
-fn what_is_not_awaited_any_more_is_not_heard() {
+fn dropped_signal_future_is_disconnected() {
     let event_loop = attached();
     let object = Owned::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
@@ -298,7 +298,7 @@ fn task_that_answers_each_emission_with_another_lets_timers_run() {
     drop(answering);
 }
 
-fn text_is_a_bool_only_if_it_says_so() {
+fn text_is_a_bool_only_if_it_is_true_or_false() {
     let event_loop = attached();
     let object = Owned::new();
     let mut names = signal::stream(&object, RENAMED).expect("a signal");

@@ -1,4 +1,4 @@
-//! What goes over the sockets of tasks, and over other descriptors, with real peers.
+//! Tests of data transfer over sockets and other descriptors, with real peers.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
@@ -15,20 +15,20 @@ use crate::trials;
 use crate::world::run;
 
 trials![
-    bytes_go_both_ways_over_tcp,
-    megabytes_arrive_whole,
-    a_thousand_connections_are_served,
-    half_of_a_connection_can_be_closed,
-    a_reset_is_an_error,
-    nobody_listening_is_refused,
-    a_name_is_looked_up_and_a_wrong_one_is_an_error,
-    the_end_after_the_last_bytes_is_not_missed,
-    datagrams_keep_their_bounds,
+    tcp_transfers_bytes_in_both_directions,
+    megabytes_arrive_intact,
+    thousand_connections_are_served,
+    one_direction_of_a_connection_can_be_closed,
+    connection_reset_is_an_error,
+    connect_without_a_listener_is_refused,
+    connect_resolves_names_and_an_unknown_name_is_an_error,
+    end_of_file_after_the_last_bytes_is_reported,
+    datagrams_keep_their_boundaries,
     unix_sockets_have_paths,
     unix_datagrams_are_sent_and_received,
-    any_descriptor_can_be_awaited,
-    several_pieces_are_read_and_written_by_one_call,
-    a_flood_lets_the_others_have_their_turn,
+    readiness_of_any_descriptor_can_be_awaited,
+    several_buffers_are_read_and_written_by_one_call,
+    task_with_always_ready_sockets_lets_others_run,
 ];
 
 async fn listening() -> io::Result<(TcpListener, SocketAddr)> {
@@ -45,7 +45,7 @@ pub(crate) async fn connected() -> io::Result<(TcpStream, TcpStream)> {
     Ok((one, other))
 }
 
-/// Sends back all that comes, until the other end has no more.
+/// Echoes all bytes until end of file.
 async fn echo(stream: TcpStream) -> io::Result<u64> {
     let sent = futures_lite::io::copy(&stream, &mut &stream).await?;
     (&stream).close().await?;
@@ -56,14 +56,15 @@ pub(crate) fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 % 251) as u8).collect()
 }
 
-/// A thousand connections have two descriptors each, and the usual limit is 1024.
+/// Raises the limit of descriptors: a thousand connections have two each, and the usual limit is
+/// 1024.
 pub(crate) fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).expect("the limit may be raised so far");
 }
 
-fn bytes_go_both_ways_over_tcp() {
+fn tcp_transfers_bytes_in_both_directions() {
     run(async {
         let (mut one, mut other) = connected().await?;
         one.write_all(b"question").await?;
@@ -79,7 +80,7 @@ fn bytes_go_both_ways_over_tcp() {
     });
 }
 
-fn megabytes_arrive_whole() {
+fn megabytes_arrive_intact() {
     run(async {
         let (one, other) = connected().await?;
         let server = spawn_local(echo(other));
@@ -99,7 +100,7 @@ fn megabytes_arrive_whole() {
     });
 }
 
-fn a_thousand_connections_are_served() {
+fn thousand_connections_are_served() {
     allow_many_descriptors();
     run(async {
         let (listener, address) = listening().await?;
@@ -130,7 +131,7 @@ fn a_thousand_connections_are_served() {
     });
 }
 
-fn half_of_a_connection_can_be_closed() {
+fn one_direction_of_a_connection_can_be_closed() {
     run(async {
         let (mut one, mut other) = connected().await?;
         one.shutdown(Shutdown::Write)?;
@@ -143,7 +144,7 @@ fn half_of_a_connection_can_be_closed() {
     });
 }
 
-fn a_reset_is_an_error() {
+fn connection_reset_is_an_error() {
     run(async {
         let (mut one, mut other) = connected().await?;
         // Unread bytes make the close a reset.
@@ -159,7 +160,7 @@ fn a_reset_is_an_error() {
     });
 }
 
-fn nobody_listening_is_refused() {
+fn connect_without_a_listener_is_refused() {
     run(async {
         let (listener, address) = listening().await?;
         drop(listener);
@@ -169,7 +170,7 @@ fn nobody_listening_is_refused() {
     });
 }
 
-fn a_name_is_looked_up_and_a_wrong_one_is_an_error() {
+fn connect_resolves_names_and_an_unknown_name_is_an_error() {
     run(async {
         let (listener, address) = listening().await?;
         let by_name = TcpStream::connect(("localhost", address.port())).await?;
@@ -184,7 +185,7 @@ fn a_name_is_looked_up_and_a_wrong_one_is_an_error() {
     });
 }
 
-fn the_end_after_the_last_bytes_is_not_missed() {
+fn end_of_file_after_the_last_bytes_is_reported() {
     run(async {
         for _ in 0..50 {
             let (mut one, mut other) = connected().await?;
@@ -200,7 +201,7 @@ fn the_end_after_the_last_bytes_is_not_missed() {
                 }
             });
             sleep(Duration::from_micros(200)).await;
-            // Both are there when the reader is told.
+            // Both are there when the reader is woken.
             other.write_all(b"last").await?;
             drop(other);
             assert_eq!(reading.await.expect("a result")?, [4, 0]);
@@ -209,7 +210,7 @@ fn the_end_after_the_last_bytes_is_not_missed() {
     });
 }
 
-fn datagrams_keep_their_bounds() {
+fn datagrams_keep_their_boundaries() {
     run(async {
         let (one, other) = (
             UdpSocket::bind("127.0.0.1:0").await?,
@@ -276,7 +277,7 @@ fn unix_datagrams_are_sent_and_received() {
     });
 }
 
-fn any_descriptor_can_be_awaited() {
+fn readiness_of_any_descriptor_can_be_awaited() {
     run(async {
         let (reader, writer) = io::pipe()?;
         let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
@@ -293,7 +294,7 @@ fn any_descriptor_can_be_awaited() {
     });
 }
 
-fn several_pieces_are_read_and_written_by_one_call() {
+fn several_buffers_are_read_and_written_by_one_call() {
     run(async {
         let (reader, writer) = io::pipe()?;
         let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
@@ -307,7 +308,7 @@ fn several_pieces_are_read_and_written_by_one_call() {
     });
 }
 
-fn a_flood_lets_the_others_have_their_turn() {
+fn task_with_always_ready_sockets_lets_others_run() {
     run(async {
         let (one, other) = connected().await?;
         let writing = spawn_local(async move {
@@ -323,7 +324,7 @@ fn a_flood_lets_the_others_have_their_turn() {
             while (&one).read(&mut buffer).await? > 0 {}
             io::Result::Ok(())
         });
-        // Both are always ready, and this one gets its turns all the same.
+        // Both are always ready, and this task still runs.
         for _ in 0..5 {
             sleep(Duration::from_millis(1)).await;
         }

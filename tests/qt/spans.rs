@@ -1,4 +1,4 @@
-//! The span that a task has with the feature `tracing`.
+//! Tests of the span that a task has with the feature `tracing`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,11 +13,11 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_task_is_polled_and_dropped_inside_of_its_span,
-    a_span_says_where_its_task_was_spawned,
+    task_is_polled_and_dropped_inside_its_span,
+    span_has_the_location_of_the_spawn_call,
 ];
 
-/// Writes down what happens.
+/// Records the events of spans.
 #[derive(Clone, Default)]
 struct Diary {
     lines: Arc<Mutex<Vec<String>>>,
@@ -29,7 +29,7 @@ impl Diary {
         self.lines.lock().expect("no panic").push(line);
     }
 
-    /// What was written while tasks ran.
+    /// Returns the records of `work`.
     fn of(work: impl FnOnce()) -> Vec<String> {
         let diary = Diary::default();
         tracing::subscriber::with_default(diary.clone(), work);
@@ -37,7 +37,7 @@ impl Diary {
     }
 }
 
-/// The fields of a span, as text.
+/// Collects the fields of a span as text.
 struct Fields(String);
 
 impl Visit for Fields {
@@ -77,7 +77,7 @@ impl Subscriber for Diary {
     }
 }
 
-/// Says when it is dropped.
+/// Records that it is dropped.
 struct Tell;
 
 impl Drop for Tell {
@@ -86,7 +86,7 @@ impl Drop for Tell {
     }
 }
 
-fn a_task_is_polled_and_dropped_inside_of_its_span() {
+fn task_is_polled_and_dropped_inside_its_span() {
     let lines = Diary::of(|| {
         let event_loop = attached();
         let task = spawn_local(async {
@@ -117,7 +117,7 @@ fn a_task_is_polled_and_dropped_inside_of_its_span() {
     );
 }
 
-fn a_span_says_where_its_task_was_spawned() {
+fn span_has_the_location_of_the_spawn_call() {
     let mut line = 0;
     let lines = Diary::of(|| {
         let event_loop = attached();

@@ -1,4 +1,4 @@
-//! Ends a scenario at every await point, in every way, and looks at what it has left behind.
+//! Ends a scenario at every await point, in every way, and checks that nothing is left.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -18,18 +18,18 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::world::{LIMIT, attached};
 
-/// How a future is ended after so many polls.
+/// The way in which a future is ended after a number of polls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
-    /// It is dropped inside of a task, as by a timeout.
+    /// It is dropped inside a task, as by a timeout.
     Dropped,
     /// Its task is aborted.
     Aborted,
-    /// Its task panics, and it is dropped on the way.
+    /// Its task panics, and unwinding drops it.
     Panicked,
-    /// It is dropped inside of `block_on`.
+    /// It is dropped inside `block_on`.
     Left,
-    /// `block_on` panics, and it is dropped on the way.
+    /// `block_on` panics, and unwinding drops it.
     Thrown,
 }
 
@@ -41,7 +41,7 @@ const WAYS: [Way; 5] = [
     Way::Thrown,
 ];
 
-/// The waker that a scenario is polled with. Who still holds it after the end, still waits for something.
+/// The waker that a scenario is polled with. Each clone that is left afterwards is a leaked wait.
 #[derive(Default)]
 struct Relay(Mutex<Option<Waker>>);
 
@@ -54,18 +54,18 @@ impl Wake for Relay {
     }
 }
 
-/// One run of a scenario, and what is known of it.
+/// One run of a scenario, and its state.
 #[derive(Clone, Default)]
 struct Run {
     relay: Arc<Relay>,
-    /// It came to its own end.
+    /// The scenario has completed.
     is_whole: Rc<Cell<bool>>,
     /// The task, which aborts itself.
     task: Rc<RefCell<Option<JoinHandle<()>>>>,
 }
 
 impl Run {
-    /// Polls the scenario so many times, and ends it.
+    /// Polls the scenario this number of times, and ends it.
     async fn cut(self, scenario: impl Future<Output = io::Result<()>>, way: Way, polls: u32) {
         let mut scenario = Some(Box::pin(scenario));
         let mut left = polls;
@@ -102,7 +102,7 @@ impl Run {
                 }
                 Way::Panicked | Way::Thrown => {
                     let _dropped_on_the_way = scenario.take();
-                    resume_unwind(Box::new("on purpose")) // without a message by the panic hook
+                    resume_unwind(Box::new("on purpose")) // without a message from the panic hook
                 }
             }
         })
@@ -110,14 +110,15 @@ impl Run {
     }
 }
 
-/// Runs a scenario, ends it at its first await, at its second, and so on until it is whole; and that in every way.
+/// Runs a scenario and ends it at its first await, then at its second, and so on until it
+/// completes; and in each way.
 pub(crate) fn survive<F>(scenario: impl Fn() -> F)
 where
     F: Future<Output = io::Result<()>> + 'static,
 {
     let event_loop = attached();
     let before = descriptors();
-    // So that what is lazy, such as a pool's threads, is there when it comes to the ends.
+    // First run it once, to create lazy resources such as the threads of a pool.
     limited(&event_loop, scenario()).expect("no error");
     nothing_is_left(&event_loop, &Arc::default(), &before, "its own end");
     for way in WAYS {
@@ -177,13 +178,14 @@ fn end(
     }
 }
 
-/// Or else it is the scenario's own, which fails the test.
+/// Any other panic is the scenario's own, and fails the test.
 fn is_on_purpose(panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<&str>();
     assert_eq!(words, Some(&"on purpose"), "the scenario itself panicked");
 }
 
-/// In time: peers are aborted with the loop's next jobs, and a thread of the pool may not have ended its work.
+/// Waits for a while: peers are aborted in the loop's next batch, and a thread of the pool may
+/// still work.
 fn nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place: &str) {
     let limit = Instant::now() + LIMIT;
     let is_clean = || Arc::strong_count(relay) == 1 && descriptors() == before;
@@ -194,7 +196,7 @@ fn nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place:
     assert_eq!(descriptors(), before, "descriptors: {place}");
 }
 
-/// The numbers of all that is open; with the one of the folder itself, which is the first free number.
+/// Returns the numbers of all open descriptors, including the one of the directory that is read.
 fn descriptors() -> Vec<u32> {
     let folder = fs::read_dir("/proc/self/fd").expect("a folder");
     let names = folder.map(|entry| entry.expect("an entry").file_name());
@@ -205,7 +207,7 @@ fn descriptors() -> Vec<u32> {
     numbers
 }
 
-/// With nothing to do, the thread takes no time.
+/// Asserts that the idle thread uses nearly no CPU time.
 fn it_sleeps(event_loop: &Loop) {
     let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
     event_loop.block_on(yield_now());

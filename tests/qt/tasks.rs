@@ -1,4 +1,4 @@
-//! Tasks on the loop: how they begin, end, are aborted, panic, and wait for each other.
+//! Tests of tasks: start, completion, abort, panics, and waiting for each other.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -17,25 +17,25 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_task_has_a_result,
-    tasks_begin_in_order_and_never_inside_of_spawn,
-    yielding_lets_the_others_have_their_turn,
-    a_dropped_handle_lets_the_task_go_on,
-    a_dropped_handle_forgets_who_has_waited,
-    an_aborted_task_is_dropped_and_says_so,
-    a_task_may_abort_itself_and_ends_at_its_next_await,
-    aborting_a_task_that_is_done_keeps_its_result,
-    abort_on_drop_takes_the_task_along,
-    a_panic_is_the_tasks_own,
-    a_destructor_that_panics_ends_nothing_else,
-    a_task_ends_with_its_object,
-    dropping_the_loop_drops_its_tasks_here,
-    a_destructor_may_spawn_while_the_loop_ends,
-    one_thread_has_one_loop,
-    a_task_that_is_always_ready_lets_qt_have_its_turn,
-    join_error_says_whether_the_task_panicked_and_with_what,
+    task_has_a_result,
+    tasks_begin_in_order_and_never_inside_spawn,
+    yield_now_lets_other_tasks_run,
+    dropped_handle_detaches_the_task,
+    dropped_handle_drops_its_waker,
+    aborted_task_is_dropped_and_returns_cancelled,
+    task_that_aborts_itself_ends_at_its_next_await,
+    aborting_a_completed_task_keeps_its_result,
+    abort_on_drop_aborts_the_task,
+    panic_ends_only_its_task,
+    panicking_destructor_ends_only_its_task,
+    task_is_aborted_when_its_object_is_destroyed,
+    dropped_loop_drops_its_tasks_on_its_thread,
+    destructor_may_spawn_during_close,
+    second_loop_on_a_thread_is_refused,
+    task_that_is_always_ready_lets_qt_process_events,
+    join_error_distinguishes_panic_and_cancellation,
     join_error_is_converted_by_a_question_mark,
-    panic_payload_that_is_not_shared_may_cross_threads,
+    panic_payload_that_is_not_sync_may_cross_threads,
 ];
 
 /// Counts how often it was dropped, and on which thread.
@@ -52,13 +52,13 @@ pub(crate) fn counter() -> (Rc<Cell<u32>>, Dropped) {
     (Rc::clone(&count), Dropped(count))
 }
 
-/// The result of a future, in good time.
+/// Returns the result of a future, within a time limit.
 pub(crate) fn run<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
     let limited = async { timeout(Duration::from_secs(30), future).await };
     event_loop.block_on(limited).expect("the test hung")
 }
 
-/// Lets the tasks that are ready run, and what follows from it.
+/// Runs the tasks that are ready, and the tasks that they wake.
 pub(crate) fn settle(event_loop: &Loop) {
     run(event_loop, async {
         for _ in 0..5 {
@@ -67,14 +67,14 @@ pub(crate) fn settle(event_loop: &Loop) {
     });
 }
 
-fn a_task_has_a_result() {
+fn task_has_a_result() {
     let event_loop = attached();
     let task = spawn_local(async { 6 * 7 });
     assert!(!task.is_finished());
     assert_eq!(run(&event_loop, task).expect("a result"), 42);
 }
 
-fn tasks_begin_in_order_and_never_inside_of_spawn() {
+fn tasks_begin_in_order_and_never_inside_spawn() {
     let event_loop = attached();
     let diary = Rc::new(RefCell::new(Vec::new()));
     let tasks: Vec<_> = (0..3)
@@ -90,7 +90,7 @@ fn tasks_begin_in_order_and_never_inside_of_spawn() {
     assert_eq!(*diary.borrow(), [0, 1, 2]);
 }
 
-fn yielding_lets_the_others_have_their_turn() {
+fn yield_now_lets_other_tasks_run() {
     let event_loop = attached();
     let diary = Rc::new(RefCell::new(String::new()));
     let tasks: Vec<_> = ["a", "b"]
@@ -111,7 +111,7 @@ fn yielding_lets_the_others_have_their_turn() {
     assert_eq!(*diary.borrow(), "ababab");
 }
 
-fn a_dropped_handle_lets_the_task_go_on() {
+fn dropped_handle_detaches_the_task() {
     let event_loop = attached();
     let (sender, receiver) = mpsc::channel();
     spawn_local(async move {
@@ -129,7 +129,7 @@ fn a_dropped_handle_lets_the_task_go_on() {
     assert_eq!(run(&event_loop, done), "done");
 }
 
-fn a_dropped_handle_forgets_who_has_waited() {
+fn dropped_handle_drops_its_waker() {
     struct Nobody;
     impl std::task::Wake for Nobody {
         fn wake(self: std::sync::Arc<Self>) {}
@@ -149,7 +149,7 @@ fn a_dropped_handle_forgets_who_has_waited() {
     assert_eq!(std::sync::Arc::strong_count(&waiting), 1);
 }
 
-fn an_aborted_task_is_dropped_and_says_so() {
+fn aborted_task_is_dropped_and_returns_cancelled() {
     let event_loop = attached();
     let (drops, dropped) = counter();
     let task = spawn_local(async move {
@@ -163,7 +163,7 @@ fn an_aborted_task_is_dropped_and_says_so() {
     assert_eq!(drops.get(), 1);
     assert!(task.is_finished());
     assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
-    // And one that has not begun.
+    // And a task that has not begun.
     let (drops, dropped) = counter();
     let task = spawn_local(async move { drop(dropped) });
     task.abort();
@@ -171,7 +171,7 @@ fn an_aborted_task_is_dropped_and_says_so() {
     assert_eq!(drops.get(), 1);
 }
 
-fn a_task_may_abort_itself_and_ends_at_its_next_await() {
+fn task_that_aborts_itself_ends_at_its_next_await() {
     let event_loop = attached();
     let handle: Rc<RefCell<Option<qtloop::JoinHandle<()>>>> = Rc::default();
     let reached = Rc::new(Cell::new(0));
@@ -191,7 +191,7 @@ fn a_task_may_abort_itself_and_ends_at_its_next_await() {
     assert!(matches!(run(&event_loop, task), Err(error) if error.is_cancelled()));
 }
 
-fn aborting_a_task_that_is_done_keeps_its_result() {
+fn aborting_a_completed_task_keeps_its_result() {
     let event_loop = attached();
     let task = spawn_local(async { "result" });
     run(&event_loop, yield_now());
@@ -200,7 +200,7 @@ fn aborting_a_task_that_is_done_keeps_its_result() {
     assert_eq!(run(&event_loop, task).expect("a result"), "result");
 }
 
-fn abort_on_drop_takes_the_task_along() {
+fn abort_on_drop_aborts_the_task() {
     let event_loop = attached();
     let (drops, dropped) = counter();
     let task = spawn_local(async move {
@@ -215,7 +215,7 @@ fn abort_on_drop_takes_the_task_along() {
     assert_eq!(drops.get(), 1);
 }
 
-fn a_panic_is_the_tasks_own() {
+fn panic_ends_only_its_task() {
     let event_loop = attached();
     let (drops, dropped) = counter();
     let task = spawn_local(async move {
@@ -234,7 +234,7 @@ fn a_panic_is_the_tasks_own() {
     assert_eq!(run(&event_loop, other).expect("a result"), "goes on");
 }
 
-fn a_destructor_that_panics_ends_nothing_else() {
+fn panicking_destructor_ends_only_its_task() {
     struct Fails;
     impl Drop for Fails {
         fn drop(&mut self) {
@@ -258,7 +258,7 @@ fn a_destructor_that_panics_ends_nothing_else() {
     assert!(task.is_finished());
 }
 
-fn a_task_ends_with_its_object() {
+fn task_is_aborted_when_its_object_is_destroyed() {
     let event_loop = attached();
     let (drops, dropped) = counter();
     let object = Owned::new();
@@ -279,7 +279,7 @@ fn a_task_ends_with_its_object() {
     assert!(matches!(run(&event_loop, late), Err(error) if error.is_cancelled()));
 }
 
-fn dropping_the_loop_drops_its_tasks_here() {
+fn dropped_loop_drops_its_tasks_on_its_thread() {
     let event_loop = attached();
     let (drops, dropped) = counter();
     let task = spawn_local(async move {
@@ -295,7 +295,7 @@ fn dropping_the_loop_drops_its_tasks_here() {
     assert!(matches!(run(&attached(), task), Err(error) if error.is_cancelled()));
 }
 
-fn a_destructor_may_spawn_while_the_loop_ends() {
+fn destructor_may_spawn_during_close() {
     struct Spawns(Rc<Cell<u32>>);
     impl Drop for Spawns {
         fn drop(&mut self) {
@@ -315,7 +315,7 @@ fn a_destructor_may_spawn_while_the_loop_ends() {
     assert_eq!(count.get(), 1);
 }
 
-fn one_thread_has_one_loop() {
+fn second_loop_on_a_thread_is_refused() {
     let event_loop = attached();
     let error = Loop::attach().expect_err("a second one");
     assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
@@ -323,7 +323,7 @@ fn one_thread_has_one_loop() {
     drop(attached());
 }
 
-fn a_task_that_is_always_ready_lets_qt_have_its_turn() {
+fn task_that_is_always_ready_lets_qt_process_events() {
     let event_loop = attached();
     let spinning = spawn_local(async {
         loop {
@@ -331,7 +331,7 @@ fn a_task_that_is_always_ready_lets_qt_have_its_turn() {
         }
     });
     let handle = event_loop.handle();
-    // A posted event of Qt's own: quit comes only when Qt has its turn.
+    // `quit` is an event posted to Qt: it is processed only when the turn ends.
     drop(thread::spawn(move || {
         thread::sleep(Duration::from_millis(5));
         app::exit(4);
@@ -341,7 +341,7 @@ fn a_task_that_is_always_ready_lets_qt_have_its_turn() {
     spinning.abort();
 }
 
-fn join_error_says_whether_the_task_panicked_and_with_what() {
+fn join_error_distinguishes_panic_and_cancellation() {
     let event_loop = attached();
     let error = |payload: Box<dyn std::any::Any + Send>| {
         let panics = spawn_local(async move { std::panic::resume_unwind(payload) });
@@ -386,7 +386,7 @@ fn join_error_is_converted_by_a_question_mark() {
     assert_eq!(error.into_panic().downcast_ref(), Some(&"on purpose"));
 }
 
-fn panic_payload_that_is_not_shared_may_cross_threads() {
+fn panic_payload_that_is_not_sync_may_cross_threads() {
     let event_loop = attached();
     let payload = Cell::new(7); // not `Sync`
     let task = spawn_local(async move { std::panic::resume_unwind(Box::new(payload)) });

@@ -1,4 +1,4 @@
-//! Jobs from other threads arrive, wake the loop, and are not lost.
+//! Tests that jobs from other threads arrive, wake the loop, and are not lost.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,16 +12,16 @@ use qtloop::core::{Recur, Time};
 use crate::trials;
 
 trials![
-    jobs_of_eight_threads_all_arrive_each_threads_in_order,
-    a_job_of_another_thread_ends_the_sleep,
-    a_loop_lives_in_a_thread_that_qt_did_not_start,
+    jobs_of_eight_threads_arrive_in_the_order_of_each_thread,
+    job_of_another_thread_wakes_the_loop,
+    loop_runs_in_a_thread_that_qt_did_not_start,
 ];
 
 fn alarm() -> bool {
     std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer")
 }
 
-/// The sending thread's number, and how many it had sent before.
+/// The sending thread's number, and the number of jobs it had sent before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Note(usize, usize);
 
@@ -31,7 +31,7 @@ impl Recur for Note {
     }
 }
 
-/// A driver that writes its notes down, and stops at the last one.
+/// A driver that records its jobs, and stops at the last one.
 fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
     let driver = Driver::new(alarm()).expect("three descriptors");
     let seen = Rc::new(RefCell::new(Vec::new()));
@@ -51,7 +51,7 @@ fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
     (driver, seen)
 }
 
-fn jobs_of_eight_threads_all_arrive_each_threads_in_order() {
+fn jobs_of_eight_threads_arrive_in_the_order_of_each_thread() {
     const EACH: usize = 2_000;
     let (driver, seen) = collecting(8 * EACH);
     let threads: Vec<_> = (0..8)
@@ -77,7 +77,7 @@ fn jobs_of_eight_threads_all_arrive_each_threads_in_order() {
     assert_eq!(next, [EACH; 8]);
 }
 
-fn a_job_of_another_thread_ends_the_sleep() {
+fn job_of_another_thread_wakes_the_loop() {
     let (driver, seen) = collecting(1);
     let remote = driver.remote();
     let thread = std::thread::spawn(move || {
@@ -90,7 +90,7 @@ fn a_job_of_another_thread_ends_the_sleep() {
     assert_eq!(seen.take(), [Note(0, 0)]);
 }
 
-fn a_loop_lives_in_a_thread_that_qt_did_not_start() {
+fn loop_runs_in_a_thread_that_qt_did_not_start() {
     let (ended, end) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         let driver: Rc<Driver<&str>> = Driver::new(alarm()).expect("three descriptors");

@@ -1,4 +1,4 @@
-//! Timers of tasks: never early, and cancelled by dropping.
+//! Tests of timers of tasks: never early, and cancelled by dropping.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -20,17 +20,17 @@ use crate::trials;
 use crate::world::attached;
 
 trials![
-    a_sleep_is_never_early,
-    sleeps_end_in_the_order_of_their_moments,
-    a_sleep_can_be_put_off_and_brought_forward,
-    a_sleep_in_the_past_has_come,
-    a_sleep_that_is_dropped_wakes_nobody,
-    a_sleep_may_move_from_task_to_task,
-    a_sleep_that_is_polled_often_on_another_thread_wakes_once,
-    an_interval_ticks_at_once_and_then_with_its_period,
-    missed_ticks_come_as_they_were_ordered,
-    a_timeout_gives_the_result_or_drops_the_future,
-    ten_thousand_sleeps_all_end,
+    sleep_is_never_early,
+    sleeps_complete_in_the_order_of_their_deadlines,
+    sleep_can_be_reset_to_later_and_earlier,
+    sleep_until_the_past_completes_at_once,
+    dropped_sleep_wakes_no_task,
+    sleep_may_move_between_tasks,
+    sleep_polled_often_on_another_thread_wakes_once,
+    interval_ticks_at_once_and_then_with_its_period,
+    missed_ticks_follow_the_chosen_behavior,
+    timeout_returns_the_result_or_drops_the_future,
+    ten_thousand_sleeps_complete,
     deadline_of_a_sleep_is_the_instant_it_was_given,
     deadline_of_an_infinite_sleep_is_far_away,
     reset_wakes_the_task_that_waits_at_the_new_deadline,
@@ -38,12 +38,12 @@ trials![
     completed_sleep_is_reset_and_waits_again,
     interval_at_ticks_at_its_start_and_then_with_its_period,
     reset_interval_ticks_at_the_new_time,
-    timeout_at_is_over_at_its_moment,
+    timeout_at_elapses_at_its_deadline,
 ];
 
 const MS: Duration = Duration::from_millis(1);
 
-fn a_sleep_is_never_early() {
+fn sleep_is_never_early() {
     let event_loop = attached();
     for micros in [0, 1, 50, 300, 999, 1000, 1001, 2500] {
         let asked = Duration::from_micros(micros);
@@ -56,10 +56,10 @@ fn a_sleep_is_never_early() {
     }
 }
 
-fn sleeps_end_in_the_order_of_their_moments() {
+fn sleeps_complete_in_the_order_of_their_deadlines() {
     let event_loop = attached();
     let (sender, receiver) = std::sync::mpsc::channel();
-    // On a slow machine, such as valgrind's, it takes a while until all of them wait.
+    // Under valgrind it takes a while until all of them wait.
     for head_start in [20, 200, 2000] {
         let began = Instant::now() + head_start * MS;
         let tasks = [3, 1, 2].map(|ms| {
@@ -88,7 +88,7 @@ fn sleeps_end_in_the_order_of_their_moments() {
     panic!("they were never early enough");
 }
 
-fn a_sleep_can_be_put_off_and_brought_forward() {
+fn sleep_can_be_reset_to_later_and_earlier() {
     let event_loop = attached();
     event_loop.block_on(async {
         let began = Instant::now();
@@ -101,7 +101,7 @@ fn a_sleep_can_be_put_off_and_brought_forward() {
     });
 }
 
-fn a_sleep_in_the_past_has_come() {
+fn sleep_until_the_past_completes_at_once() {
     let event_loop = attached();
     let past = Instant::now();
     event_loop.block_on(sleep(MS));
@@ -110,7 +110,7 @@ fn a_sleep_in_the_past_has_come() {
     event_loop.block_on(sleeping);
 }
 
-fn a_sleep_that_is_dropped_wakes_nobody() {
+fn dropped_sleep_wakes_no_task() {
     let event_loop = attached();
     let polls = Rc::new(Cell::new(0));
     let counted = Rc::clone(&polls);
@@ -133,7 +133,7 @@ fn a_sleep_that_is_dropped_wakes_nobody() {
     });
 }
 
-fn a_sleep_may_move_from_task_to_task() {
+fn sleep_may_move_between_tasks() {
     let event_loop = attached();
     event_loop.block_on(async {
         let mut sleeping = sleep(3 * MS);
@@ -142,7 +142,7 @@ fn a_sleep_may_move_from_task_to_task() {
     });
 }
 
-fn a_sleep_that_is_polled_often_on_another_thread_wakes_once() {
+fn sleep_polled_often_on_another_thread_wakes_once() {
     struct Counts(AtomicUsize);
     impl Wake for Counts {
         fn wake(self: Arc<Self>) {
@@ -156,7 +156,7 @@ fn a_sleep_that_is_polled_often_on_another_thread_wakes_once() {
     let polled = thread::spawn(move || {
         let mut context = Context::from_waker(&waker);
         for _ in 0..100 {
-            let _ = Pin::new(&mut asleep).poll(&mut context); // it may have come, under valgrind
+            let _ = Pin::new(&mut asleep).poll(&mut context); // it may have elapsed, under valgrind
         }
         asleep
     });
@@ -166,7 +166,7 @@ fn a_sleep_that_is_polled_often_on_another_thread_wakes_once() {
     assert!(counts.0.load(Ordering::Relaxed) <= 1);
 }
 
-fn an_interval_ticks_at_once_and_then_with_its_period() {
+fn interval_ticks_at_once_and_then_with_its_period() {
     let event_loop = attached();
     event_loop.block_on(async {
         let began = Instant::now();
@@ -180,7 +180,7 @@ fn an_interval_ticks_at_once_and_then_with_its_period() {
     });
 }
 
-fn missed_ticks_come_as_they_were_ordered() {
+fn missed_ticks_follow_the_chosen_behavior() {
     let event_loop = attached();
     let period = 20 * MS;
     for behavior in [
@@ -213,7 +213,7 @@ fn missed_ticks_come_as_they_were_ordered() {
     }
 }
 
-fn a_timeout_gives_the_result_or_drops_the_future() {
+fn timeout_returns_the_result_or_drops_the_future() {
     let event_loop = attached();
     event_loop.block_on(async {
         assert_eq!(timeout(Duration::from_secs(60), async { 5 }).await, Ok(5));
@@ -227,13 +227,13 @@ fn a_timeout_gives_the_result_or_drops_the_future() {
         assert!(timeout(2 * MS, waits).await.is_err());
         assert!(began.elapsed() >= 2 * MS);
         assert_eq!(Rc::strong_count(&held), 1);
-        // A result that is there when the time is up counts.
+        // A result that is ready at the deadline counts.
         assert_eq!(timeout(Duration::ZERO, async { 6 }).await, Ok(6));
         let _pinned = pin!(timeout(MS, pending::<()>()));
     });
 }
 
-fn ten_thousand_sleeps_all_end() {
+fn ten_thousand_sleeps_complete() {
     let event_loop = attached();
     let tasks: Vec<_> = (0..10_000_u64)
         .map(|number| qtloop::spawn_local(sleep(Duration::from_micros(number * 7919 % 20_000))))
@@ -276,7 +276,8 @@ fn deadline_of_an_infinite_sleep_is_far_away() {
     assert!(!sleep_until(asleep.deadline()).is_elapsed());
 }
 
-/// Polls a sleep of an hour, resets it by this, and returns without polling it again; then waits for its end.
+/// Polls a sleep of an hour, resets it by `reset` without polling it again, and waits for its
+/// completion.
 fn reset_while_it_waits(reset: impl FnOnce(&mut qtloop::time::Sleep) + 'static) {
     let event_loop = attached();
     let mut asleep = sleep(Duration::from_secs(3600));
@@ -361,7 +362,7 @@ fn reset_interval_ticks_at_the_new_time() {
     });
 }
 
-fn timeout_at_is_over_at_its_moment() {
+fn timeout_at_elapses_at_its_deadline() {
     let event_loop = attached();
     crate::tasks::run(&event_loop, async {
         let deadline = Instant::now() + 3 * MS;

@@ -1,4 +1,4 @@
-//! tokio's traits on our streams, and its channels in our tasks.
+//! Tests of tokio's traits on our streams, and of its channels in our tasks.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::trials;
 use crate::world::{attached, run};
 
 trials![
-    tokios_traits_go_over_tcp_and_unix_sockets,
-    tokios_traits_go_over_any_descriptor,
-    a_channel_of_tokios_does_not_stall_inside_of_its_runtime,
-    what_is_waited_for_does_not_stall_inside_of_its_runtime,
+    tcp_and_unix_streams_implement_the_traits_of_tokio,
+    descriptors_implement_the_traits_of_tokio,
+    tokio_channel_does_not_stall_a_task_inside_its_runtime,
+    tokio_channel_does_not_stall_block_on_inside_its_runtime,
 ];
 
-/// More than the system's buffers hold goes both ways, by tokio's own functions.
+/// Sends more than the system's buffers hold in both directions, with tokio's functions.
 async fn there_and_back(
     one: impl AsyncRead + AsyncWrite + Unpin + 'static,
     other: impl AsyncRead + AsyncWrite + Unpin + 'static,
@@ -50,7 +50,7 @@ async fn there_and_back(
     echoing.await?
 }
 
-fn tokios_traits_go_over_tcp_and_unix_sockets() {
+fn tcp_and_unix_streams_implement_the_traits_of_tokio() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let one = TcpStream::connect(listener.local_addr()?).await?;
@@ -61,7 +61,7 @@ fn tokios_traits_go_over_tcp_and_unix_sockets() {
     });
 }
 
-fn tokios_traits_go_over_any_descriptor() {
+fn descriptors_implement_the_traits_of_tokio() {
     run(async {
         let (reader, writer) = io::pipe()?;
         let (mut reader, mut writer) = (Async::new(reader)?, Async::new(writer)?);
@@ -73,7 +73,7 @@ fn tokios_traits_go_over_any_descriptor() {
     });
 }
 
-/// Many times what tokio lets a task have at once.
+/// Receives many times the messages that tokio's budget allows in one poll.
 async fn ten_thousand_messages() -> u64 {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     for number in 0..10_000 {
@@ -87,7 +87,7 @@ async fn ten_thousand_messages() -> u64 {
     sum
 }
 
-/// What a future gives inside of a runtime of tokio's, whose thread runs our loop.
+/// Returns the result of a future inside a tokio runtime, on whose thread our loop runs.
 fn inside_of_tokio<T>(future: impl Future<Output = T>) -> T {
     let event_loop = attached();
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -98,11 +98,11 @@ fn inside_of_tokio<T>(future: impl Future<Output = T>) -> T {
     done.expect("it stalled")
 }
 
-fn a_channel_of_tokios_does_not_stall_inside_of_its_runtime() {
+fn tokio_channel_does_not_stall_a_task_inside_its_runtime() {
     let sum = inside_of_tokio(async { spawn_local(ten_thousand_messages()).await });
     assert_eq!(sum.expect("a result"), 49_995_000);
 }
 
-fn what_is_waited_for_does_not_stall_inside_of_its_runtime() {
+fn tokio_channel_does_not_stall_block_on_inside_its_runtime() {
     assert_eq!(inside_of_tokio(ten_thousand_messages()), 49_995_000);
 }

@@ -1,4 +1,4 @@
-//! Turns give Qt its share, and go on inside of Qt loops that jobs run.
+//! Tests that turns let Qt process its events, and that they run inside nested Qt loops of jobs.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -15,30 +15,30 @@ use crate::trials;
 use crate::world::{World, job};
 
 trials![
-    a_job_that_queues_itself_does_not_starve_qt,
-    a_turn_runs_many_batches,
-    a_budget_of_zero_runs_one_batch_a_turn,
-    a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them,
-    the_rest_of_a_batch_comes_before_what_descriptors_have,
-    what_comes_due_of_qt_during_a_turn_comes_before_the_next,
-    jobs_go_on_inside_of_a_qt_loop_that_a_job_runs,
-    jobs_go_on_two_loops_deep,
-    a_job_queued_from_qt_inside_of_a_nested_loop_runs_there,
-    a_timer_goes_off_inside_of_a_nested_loop,
-    a_nested_loop_that_a_timer_opened_gets_turns,
-    a_nest_that_was_left_before_does_not_wait,
+    job_that_queues_itself_does_not_starve_qt,
+    turn_runs_many_batches,
+    budget_of_zero_runs_one_batch_per_turn,
+    batch_of_slow_jobs_is_cut_by_the_budget,
+    rest_of_a_batch_runs_before_jobs_of_descriptors,
+    qt_timer_due_during_a_turn_fires_before_the_next_turn,
+    jobs_run_inside_a_qt_loop_of_a_job,
+    jobs_run_in_two_nested_loops,
+    job_queued_from_qt_inside_a_nested_loop_runs_there,
+    timer_fires_inside_a_nested_loop,
+    nested_loop_opened_by_a_timer_gets_turns,
+    nested_loop_exited_before_exec_returns_at_once,
 ];
 
-/// Queues itself for ever, counting.
+/// Queues itself repeatedly, and counts.
 fn spin(world: &World, count: &Rc<Cell<u64>>) {
     count.set(count.get() + 1);
     let count = Rc::clone(count);
     world.soon(move |world| spin(world, &count));
 }
 
-/// A Qt object of its own, besides the driver's: its timer calls `fired` with how often it has.
+/// A Qt timer besides the driver's: it calls `fired` with the number of times it has fired.
 fn qt_timer(delay: Duration, fired: impl Fn(u32) + 'static) -> (Host, UnixStream) {
-    // A host wants a descriptor; nothing is ever written to this one, as long as its peer is kept.
+    // A host needs a descriptor; nothing is ever written to this one while its peer is kept.
     let (quiet, peer) = UnixStream::pair().expect("a socket pair");
     let count = Cell::new(0);
     let host = Host::new(quiet.into(), move || {
@@ -49,7 +49,7 @@ fn qt_timer(delay: Duration, fired: impl Fn(u32) + 'static) -> (Host, UnixStream
     (host, peer)
 }
 
-fn a_job_that_queues_itself_does_not_starve_qt() {
+fn job_that_queues_itself_does_not_starve_qt() {
     let world = World::new();
     let spun = Rc::new(Cell::new(0));
     spin(&world, &spun);
@@ -63,7 +63,7 @@ fn a_job_that_queues_itself_does_not_starve_qt() {
     assert!(spun.get() > 20);
 }
 
-fn a_turn_runs_many_batches() {
+fn turn_runs_many_batches() {
     let world = World::new();
     world.driver.set_budget(Duration::from_secs(10));
     chain(&world, 1000);
@@ -78,7 +78,7 @@ fn a_turn_runs_many_batches() {
     );
 }
 
-fn a_budget_of_zero_runs_one_batch_a_turn() {
+fn budget_of_zero_runs_one_batch_per_turn() {
     let world = World::new();
     world.driver.set_budget(Duration::ZERO);
     chain(&world, 200);
@@ -93,7 +93,7 @@ fn a_budget_of_zero_runs_one_batch_a_turn() {
     );
 }
 
-fn a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them() {
+fn batch_of_slow_jobs_is_cut_by_the_budget() {
     let world = World::new();
     for number in 0..60 {
         world.soon(move |world| {
@@ -116,7 +116,7 @@ fn a_batch_of_slow_jobs_does_not_keep_qt_waiting_for_all_of_them() {
     assert_eq!(world.read(), numbers);
 }
 
-fn the_rest_of_a_batch_comes_before_what_descriptors_have() {
+fn rest_of_a_batch_runs_before_jobs_of_descriptors() {
     let world = World::new();
     let (near, far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
@@ -126,7 +126,7 @@ fn the_rest_of_a_batch_comes_before_what_descriptors_have() {
     });
     world.driver.watch(fd, Side::Read, reader).expect("watch");
     world.soon(move |world| {
-        // The time of the turn is up, and something has come.
+        // The turn's budget is spent, and a descriptor is ready.
         (&far).write_all(b"x").expect("write");
         let end = Time::now() + Duration::from_millis(3);
         while Time::now() < end {}
@@ -142,7 +142,7 @@ fn the_rest_of_a_batch_comes_before_what_descriptors_have() {
     drop(world.driver.unwatch(fd, Side::Read, |_| true));
 }
 
-fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
+fn qt_timer_due_during_a_turn_fires_before_the_next_turn() {
     let world = World::new();
     world.driver.set_budget(Duration::ZERO);
     let (near, far) = UnixStream::pair().expect("a socket pair");
@@ -151,7 +151,8 @@ fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
     world.driver.watch(fd, Side::Read, reader).expect("watch");
     let timers = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&timers);
-    // The second turn is by the host's timer, and in the same pass of Qt the notifier is active, too.
+    // The host's timer calls the second turn, and in the same pass of Qt the notifier is active,
+    // too.
     world.soon(move |world| {
         (&far).write_all(b"x").expect("write");
         let kept = Rc::clone(&kept);
@@ -174,7 +175,7 @@ fn what_comes_due_of_qt_during_a_turn_comes_before_the_next() {
     drop(world.driver.unwatch(fd, Side::Read, |_| true));
 }
 
-/// A chain of batches, each of one job, that ends by stopping.
+/// A chain of batches of one job each, which ends with a stop.
 fn chain(world: &World, links: u32) {
     world.soon(move |world| match links {
         0 => world.stop(),
@@ -182,7 +183,7 @@ fn chain(world: &World, links: u32) {
     });
 }
 
-/// Runs a Qt loop inside of the present job, until something leaves the nest.
+/// Runs a nested Qt loop inside the current job, until something exits it.
 fn nested(world: &World, name: &'static str, leave_after: Duration) {
     let nest = Rc::new(Nest::new());
     let left = Rc::clone(&nest);
@@ -192,7 +193,7 @@ fn nested(world: &World, name: &'static str, leave_after: Duration) {
     world.write(format!("{name} closes"));
 }
 
-fn jobs_go_on_inside_of_a_qt_loop_that_a_job_runs() {
+fn jobs_run_inside_a_qt_loop_of_a_job() {
     let world = World::new();
     world.soon(|world| nested(world, "dialog", Duration::from_millis(2)));
     world.soon(|world| world.write("another"));
@@ -205,7 +206,7 @@ fn jobs_go_on_inside_of_a_qt_loop_that_a_job_runs() {
     );
 }
 
-fn jobs_go_on_two_loops_deep() {
+fn jobs_run_in_two_nested_loops() {
     let world = World::new();
     world.soon(|world| nested(world, "outer", Duration::from_millis(20)));
     world.soon(|world| {
@@ -228,10 +229,10 @@ fn jobs_go_on_two_loops_deep() {
     assert_eq!(world.read(), expected);
 }
 
-fn a_job_queued_from_qt_inside_of_a_nested_loop_runs_there() {
+fn job_queued_from_qt_inside_a_nested_loop_runs_there() {
     let world = World::new();
     let outside = world.clone();
-    // Qt calls this, not the driver: a slot, as it were.
+    // Qt calls this, as it calls a slot, not the driver.
     let _slot = qt_timer(Duration::from_millis(2), move |count| {
         if count == 1 {
             outside.soon(|world| world.write("from a slot"));
@@ -246,7 +247,7 @@ fn a_job_queued_from_qt_inside_of_a_nested_loop_runs_there() {
     );
 }
 
-fn a_timer_goes_off_inside_of_a_nested_loop() {
+fn timer_fires_inside_a_nested_loop() {
     let world = World::new();
     world.soon(|world| {
         world.after(Duration::from_millis(1), |world| world.write("first"));
@@ -261,9 +262,9 @@ fn a_timer_goes_off_inside_of_a_nested_loop() {
     );
 }
 
-fn a_nested_loop_that_a_timer_opened_gets_turns() {
+fn nested_loop_opened_by_a_timer_gets_turns() {
     let world = World::new();
-    // The turn is called by the host's own timer here; Qt does not fire a timer inside of its own call.
+    // The host's own timer calls the turn here; Qt does not fire a timer inside its own call.
     world.after(Duration::from_millis(1), |world| {
         world.soon(|world| world.write("inside"));
         nested(world, "dialog", Duration::from_millis(2));
@@ -273,7 +274,7 @@ fn a_nested_loop_that_a_timer_opened_gets_turns() {
     assert_eq!(world.read(), ["dialog opens", "inside", "dialog closes"]);
 }
 
-fn a_nest_that_was_left_before_does_not_wait() {
+fn nested_loop_exited_before_exec_returns_at_once() {
     let nest = Nest::new();
     nest.leave(5);
     let before = Time::now();

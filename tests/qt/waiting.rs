@@ -1,4 +1,5 @@
-//! Who waits for a socket: several tasks at once, another thread, and those who do not wait any more.
+//! Tests of waits for a socket: by several tasks, on another thread, and after a future was
+//! dropped.
 
 use std::io::{self, Read, Write};
 use std::pin::pin;
@@ -19,17 +20,17 @@ use crate::trials;
 use crate::world::run;
 
 trials![
-    reading_and_writing_are_done_by_two_tasks,
+    two_tasks_read_and_write_one_socket,
     several_tasks_may_wait_for_one_socket,
-    what_waits_for_a_socket_can_be_dropped,
-    what_waited_for_a_socket_and_was_dropped_is_forgotten,
-    a_future_may_move_from_task_to_task_while_it_waits,
-    a_stream_moves_to_another_thread,
-    a_number_that_is_used_again_is_another_socket,
-    a_descriptor_that_only_seems_ready_is_waited_for,
+    waiting_socket_futures_can_be_dropped,
+    dropped_socket_futures_keep_no_wakers,
+    waiting_future_may_move_between_tasks,
+    stream_may_move_to_another_thread,
+    reused_descriptor_number_is_another_socket,
+    spurious_readiness_is_waited_out,
 ];
 
-fn reading_and_writing_are_done_by_two_tasks() {
+fn two_tasks_read_and_write_one_socket() {
     run(async {
         let (one, other) = connected().await?;
         let reader = other.clone();
@@ -70,7 +71,7 @@ fn several_tasks_may_wait_for_one_socket() {
     });
 }
 
-fn what_waits_for_a_socket_can_be_dropped() {
+fn waiting_socket_futures_can_be_dropped() {
     run(async {
         let (mut one, mut other) = connected().await?;
         for _ in 0..3 {
@@ -88,14 +89,14 @@ fn what_waits_for_a_socket_can_be_dropped() {
     });
 }
 
-/// Wakes nobody; how many hold it says how many wait.
+/// A waker without effect; its reference count is the number of waits.
 struct Held;
 
 impl Wake for Held {
     fn wake(self: Arc<Self>) {}
 }
 
-fn what_waited_for_a_socket_and_was_dropped_is_forgotten() {
+fn dropped_socket_futures_keep_no_wakers() {
     run(async {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let (reader, _writer) = io::pipe()?;
@@ -118,7 +119,7 @@ fn what_waited_for_a_socket_and_was_dropped_is_forgotten() {
     });
 }
 
-fn a_future_may_move_from_task_to_task_while_it_waits() {
+fn waiting_future_may_move_between_tasks() {
     run(async {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let address = socket.local_addr()?;
@@ -134,14 +135,14 @@ fn a_future_may_move_from_task_to_task_while_it_waits() {
         );
         let moved = spawn_local(waits);
         yield_now().await;
-        assert_eq!(Arc::strong_count(&held), 2); // it is known by its new waker only
+        assert_eq!(Arc::strong_count(&held), 2); // only its new waker is registered
         socket.send_to(b"moved", address).await?;
         assert_eq!(moved.await.expect("a result")?, 5);
         Ok(())
     });
 }
 
-fn a_stream_moves_to_another_thread() {
+fn stream_may_move_to_another_thread() {
     run(async {
         let (one, mut other) = connected().await?;
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -165,7 +166,7 @@ fn a_stream_moves_to_another_thread() {
     });
 }
 
-fn a_number_that_is_used_again_is_another_socket() {
+fn reused_descriptor_number_is_another_socket() {
     run(async {
         for number in 0..50_u8 {
             let (mut one, mut other) = UnixStream::pair()?;
@@ -181,7 +182,7 @@ fn a_number_that_is_used_again_is_another_socket() {
     });
 }
 
-fn a_descriptor_that_only_seems_ready_is_waited_for() {
+fn spurious_readiness_is_waited_out() {
     run(async {
         let (reader, mut writer) = io::pipe()?;
         let reader = Async::new(reader)?;

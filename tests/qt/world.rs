@@ -1,4 +1,4 @@
-//! The simplest face: jobs are closures in an `Rc`, a program is what runs until it says stop.
+//! A minimal front end: jobs are closures in an `Rc`, and a program runs until a job stops it.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
 use qtloop::core::{Recur, Time};
 
-/// Longer than anything here takes, valgrind included; a test that reaches it has hung.
+/// Longer than any test takes, even under valgrind; a test that reaches it has hung.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
@@ -22,7 +22,7 @@ impl Recur for Job {
     }
 }
 
-/// A driver on the main thread, and a diary for jobs to write into.
+/// A driver on the main thread, and a log that jobs write to.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) driver: Rc<Driver<Job>>,
@@ -34,7 +34,7 @@ pub(crate) fn job(run: impl Fn(&World) + 'static) -> Job {
 }
 
 impl World {
-    /// Timers by the alarm, or by the `QTimer` where the test run says so.
+    /// Makes a driver whose timers use the alarm, or a `QTimer` if the test run says so.
     pub(crate) fn new() -> World {
         let alarm = std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer");
         World {
@@ -66,7 +66,7 @@ impl World {
         self.driver.attach(face, exit).expect("a descriptor");
     }
 
-    /// Runs the application until a job says stop, or it quits; fails if neither ever happens.
+    /// Runs the application until a job stops it or it quits; fails if neither happens.
     pub(crate) fn run(&self) -> i32 {
         let limit = Time::now() + LIMIT;
         let guard = self.driver.push_at(limit, job(|_| panic!("the test hung")));
@@ -95,18 +95,18 @@ impl World {
         self.diary.borrow_mut().push(entry.into());
     }
 
-    /// How much was written since it was read.
+    /// Returns the number of entries since the log was read.
     pub(crate) fn written(&self) -> usize {
         self.diary.borrow().len()
     }
 
-    /// What was written so far, taken out.
+    /// Removes and returns the entries of the log.
     pub(crate) fn read(&self) -> Vec<String> {
         self.diary.take()
     }
 }
 
-/// A test by the name of its function; its panic is its failure.
+/// Makes a test with the name of its function; it fails if the function panics.
 pub(crate) fn trial(name: &str, test: fn()) -> Trial {
     Trial::test(name, move || {
         catch_unwind(AssertUnwindSafe(test)).map_err(|panic| {
@@ -129,13 +129,13 @@ macro_rules! trials {
     };
 }
 
-/// A loop of tasks on this thread.
+/// Makes a loop of tasks on this thread.
 #[cfg(feature = "tasks")]
 pub(crate) fn attached() -> qtloop::Loop {
     qtloop::Loop::attach().expect("a loop")
 }
 
-/// What a future gives on a loop of its own, in good time.
+/// Returns the result of a future on a new loop, within a time limit.
 #[cfg(feature = "tasks")]
 pub(crate) fn run<T>(future: impl Future<Output = std::io::Result<T>>) -> T {
     let limited = async { qtloop::time::timeout(2 * LIMIT, future).await };

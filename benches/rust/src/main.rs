@@ -24,16 +24,16 @@ use workloads::Workload;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Measure this workload, and none that is not named so
+    /// Measure only this workload (repeatable)
     #[arg(long)]
     only: Vec<Workload>,
-    /// Measure these
+    /// Measure only these peers
     #[arg(long, value_delimiter = ',')]
     peers: Vec<Peer>,
     /// How often each is measured [default: 5; 2 with QUICK=1 in the environment, which is rough]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Save the workloads that were measured in benches/rust.json, beside the others'
+    /// Save the measured workloads in benches/rust.json, and keep the others there
     #[arg(long)]
     save: bool,
 }
@@ -43,14 +43,14 @@ enum Command {
     /// Measure one peer in this process, and print its figures
     #[command(hide = true)]
     Child { workload: Workload, peer: Peer },
-    /// Ask the toolkits the same questions: the table of the README
+    /// Ask all toolkits the same questions: the table of the README
     Probes(probes::Options),
     /// Ask one toolkit in this process, and print its answer
     #[command(hide = true)]
     Probe { question: Question, name: Name },
 }
 
-/// What has a name on the command line is shown by it.
+/// Displays a value by its name on the command line.
 macro_rules! shown_by_name {
     ($($Value:ty),*) => {
         $(impl fmt::Display for $Value {

@@ -1,4 +1,4 @@
-//! What a child process measures by: clocks, lateness, and the figures it prints.
+//! The measuring tools of a child process: clocks, lateness, and the figures that it prints.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-/// What a figure is, which says how it is shown.
+/// The kind of a figure, which determines how it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
-    /// Less is better, and compared as a ratio.
+    /// Less is better; shown as a ratio.
     Seconds,
-    /// Not compared: each peer's own figure is shown.
+    /// Not compared: each peer's figure is shown.
     Count,
     Ratio,
     BytesPerSecond,
@@ -40,22 +40,22 @@ impl Figure {
     }
 }
 
-/// `QUICK=1` in the environment: a rough look.
+/// Returns whether the environment has `QUICK=1`: a rough measurement.
 pub fn is_quick() -> bool {
     std::env::var_os("QUICK").is_some_and(|value| value == "1")
 }
 
-/// A number of steps, or a tenth of it for a rough look.
+/// Returns the number of steps, or a tenth of it for a rough measurement.
 pub fn steps(number: usize) -> usize {
     if is_quick() { number / 10 } else { number }
 }
 
-/// The CPU time of this process, in seconds: what else the machine does is not in it.
+/// Returns the CPU time of this process, in seconds; other processes are not included.
 pub fn cpu() -> f64 {
     seconds(ClockId::ProcessCPUTime)
 }
 
-/// That of all threads but this one.
+/// Returns the CPU time of all threads except this one.
 pub fn cpu_of_others() -> f64 {
     cpu() - seconds(ClockId::ThreadCPUTime)
 }
@@ -65,7 +65,7 @@ fn seconds(clock: ClockId) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// How late things came, in nanoseconds, and how many came early, which is not late at all.
+/// The lateness of events in nanoseconds, and the number of events that were early.
 pub struct Lateness {
     late: Histogram<u64>,
     early: u64,
@@ -79,7 +79,7 @@ impl Lateness {
         }
     }
 
-    /// Something that was due at that moment has come now.
+    /// Records an event that was due at that time and happens now.
     pub fn record(&mut self, due: Instant) {
         let now = Instant::now();
         self.early += u64::from(now < due);

@@ -1,4 +1,4 @@
-//! What was measured, as it is saved.
+//! The saved results of a measurement.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ pub struct Results {
 #[derive(Serialize, Deserialize)]
 pub struct Table {
     pub rows: Vec<Row>,
-    /// Why a peer is not in it.
+    /// The reason why a peer has no figures.
     pub reasons: BTreeMap<Peer, String>,
 }
 
@@ -33,12 +33,14 @@ pub struct Row {
     pub peers: BTreeMap<Peer, Summary>,
 }
 
-/// The rounds of one peer. A spread is half of the range between the quartiles, as a share of the median.
+/// The rounds of one peer. A spread is half of the range between the quartiles, as a share of the
+/// median.
 #[derive(Serialize, Deserialize)]
 pub struct Summary {
     pub median: f64,
     pub spread: f64,
-    /// qtloop's figure / this peer's: the median of the ratios of the rounds, not the ratio of the medians.
+    /// qtloop's figure / this peer's: the median of the ratios of the rounds, not the ratio of the
+    /// medians.
     pub ratio: Option<f64>,
     pub ratio_spread: Option<f64>,
 }
@@ -56,7 +58,7 @@ impl Summary {
     }
 }
 
-/// The median, and the spread about it.
+/// Returns the median and the spread.
 fn middle(mut values: Vec<f64>) -> Option<(f64, f64)> {
     values.sort_by(f64::total_cmp);
     let median = quantile(&values, 0.5)?;
@@ -69,7 +71,7 @@ fn middle(mut values: Vec<f64>) -> Option<(f64, f64)> {
     Some((median, spread))
 }
 
-/// Between two values, in proportion.
+/// Interpolates between two values.
 fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let place = share * (sorted.len().checked_sub(1)?) as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
@@ -93,7 +95,7 @@ impl Results {
             .find(|row| row.name == name)
     }
 
-    /// Workloads that were not measured stay as they were.
+    /// Adds the measured workloads to the saved ones, and keeps the others.
     pub fn save(mut self, file: &Path) -> io::Result<()> {
         if let Ok(text) = fs::read(file) {
             let before: Results = serde_json::from_slice(&text)?;
@@ -105,7 +107,7 @@ impl Results {
     }
 }
 
-/// What it was measured on, and nothing that tells whose it is.
+/// Returns the machine and the versions, without anything that identifies the owner.
 fn machine() -> BTreeMap<String, String> {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
@@ -115,7 +117,8 @@ fn machine() -> BTreeMap<String, String> {
         .unwrap_or(std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let kernel = rustix::system::uname();
-    // How busy others kept it as it began: on a machine that is not idle what waits for another thread says little.
+    // The load at the start: on a busy machine, figures that include a wait for another thread mean
+    // little.
     let load = rustix::system::sysinfo().loads[0] as f64 / 65536.0;
     let entries = [
         ("load", format!("{load:.1}")),
@@ -126,7 +129,7 @@ fn machine() -> BTreeMap<String, String> {
     entries.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-/// Of crates that are compared.
+/// Returns the versions of the compared crates.
 pub fn versions(names: &[&str]) -> BTreeMap<String, String> {
     let version = |name: &&str| {
         let (_, entry) = include_str!("../Cargo.lock").split_once(&format!("name = \"{name}\""))?;

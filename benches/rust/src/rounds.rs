@@ -1,4 +1,4 @@
-//! Runs each peer in a process of its own, all of them by turns, and takes the median of the rounds.
+//! Runs each peer in its own process, all peers in turn, and takes the median of the rounds.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, stderr};
@@ -11,7 +11,7 @@ use crate::peers::Peer;
 use crate::results::{Row, Summary, Table};
 use crate::workloads::Workload;
 
-/// What takes longer hangs.
+/// The time after which a peer counts as hanging.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The figures of a row, by peer and round.
@@ -45,7 +45,7 @@ pub fn measure(workload: Workload, peers: &[Peer], rounds: usize) -> Table {
                 }
             }
         }
-        // What changes slowly on the machine meets all alike.
+        // All peers in turn: slow changes of the machine affect all alike.
         order.reverse();
     }
     Table {
@@ -73,7 +73,7 @@ fn add(rows: &mut Vec<Measured>, peer: Peer, round: usize, figure: Figure) {
 fn summarise(row: &Measured) -> Row {
     let own = row.values.get(&Peer::Qtloop);
     let summary = |values: &BTreeMap<usize, f64>| {
-        // Of the same round, so that what the machine did meanwhile is in both.
+        // Use the same round, so that other load affects both figures.
         let ratios = values
             .iter()
             .filter_map(|(round, value)| Some(own?.get(round)? / value));
@@ -93,7 +93,7 @@ fn summarise(row: &Measured) -> Row {
     }
 }
 
-/// The figures of a child process, or why there are none.
+/// Returns the figures of a child process, or the reason why there are none.
 fn child(workload: Workload, peer: Peer) -> Result<Vec<Figure>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
@@ -113,7 +113,7 @@ fn child(workload: Workload, peer: Peer) -> Result<Vec<Figure>, String> {
     }
 }
 
-/// In the child process.
+/// Measures; runs in the child process.
 pub fn be_child(workload: Workload, peer: Peer) {
     thread::spawn(|| {
         thread::sleep(LIMIT);

@@ -1,4 +1,4 @@
-//! The tables as text: qtloop's own figures, and their ratios to the others'.
+//! Prints the tables: qtloop's figures, and their ratios to the other loops' figures.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -52,7 +52,7 @@ pub fn show(workload: Workload, table: &Table) -> String {
     text
 }
 
-/// Words to the left, figures to the right.
+/// Aligns words to the left and figures to the right.
 pub fn grid(heads: Vec<String>) -> Grid {
     let mut grid = Grid::new();
     grid.load_style(ASCII_MARKDOWN).set_header(heads);
@@ -85,7 +85,7 @@ fn percent(share: f64) -> String {
     format!("±{:.0}%", share * 100.0)
 }
 
-/// A figure with three digits and its unit.
+/// Returns a figure with three digits and its unit.
 pub fn quantity(value: f64, unit: Unit) -> String {
     let scales: &[(&str, f64)] = match unit {
         Unit::Seconds => &[("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)],

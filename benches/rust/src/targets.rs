@@ -1,4 +1,4 @@
-//! What the figures must be: the table of the targets that are reached or missed.
+//! The targets for the figures: a table of which are reached or missed.
 
 use crate::measure::Unit;
 use crate::peers::Peer;
@@ -6,7 +6,7 @@ use crate::results::Results;
 use crate::table::{grid, quantity};
 use crate::workloads::{ACCURATE, ALONE, BATCH, BUSY, HUNDRED, IDLE, LARGE, MANY, ONE, SINGLE};
 
-/// A figure that must not be above `must`: qtloop's own, or that divided by a peer's.
+/// A limit for one of qtloop's figures, or for its ratio to a peer's figure.
 struct Target {
     row: String,
     peer: Option<Peer>,
@@ -40,7 +40,7 @@ fn targets() -> Vec<Target> {
     targets
 }
 
-/// The targets for which there are figures.
+/// Returns the targets for which there are figures.
 pub fn show(results: &Results) -> String {
     let heads = ["target", "must be at most", "measured", ""];
     let mut table = grid(heads.map(str::to_owned).into());

@@ -1,4 +1,4 @@
-// A thin rounded line that fills; at least a dot, once there is something.
+// A thin, rounded progress bar; it shows at least a dot when data were received.
 import QtQuick
 
 Rectangle {

@@ -22,7 +22,7 @@ Item {
 
     Rectangle {
         anchors.centerIn: parent
-        // So large that its corners are round in a picture, too.
+        // So large that its corners are also round in a screenshot.
         width: Theme.dots * button.width
         height: Theme.dots * button.height
         scale: 1 / Theme.dots

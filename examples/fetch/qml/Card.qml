@@ -1,4 +1,4 @@
-// A surface with a thin edge, on which other things lie.
+// A surface with a thin edge for other items.
 import QtQuick
 
 Rectangle {

@@ -1,4 +1,4 @@
-// One download: what a person wants to know about it, and one button for it.
+// One download: its name, state and progress, and one button.
 import QtQuick
 
 Item {

@@ -30,7 +30,7 @@ Rectangle {
         anchors.centerIn: parent
         width: 40
         height: 40
-        scale: 0.5 // so that it is sharp on a screen of many dots, too
+        scale: 0.5 // sharp on high-density screens
 
         // On a grid of 20 x 20.
         function lines() {

@@ -1,4 +1,4 @@
-// A line of text; one that is too long loses its middle.
+// A line of text, elided in the middle if it is too long.
 import QtQuick
 
 Text {

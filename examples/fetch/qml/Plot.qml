@@ -4,12 +4,13 @@ import QtQuick
 Item {
     id: plot
 
-    // About two pixels, and a whole number of the screen's dots, so that what moves stays sharp.
+    // About two pixels, and a whole number of device pixels, so that the scrolled curve stays
+    // sharp.
     readonly property real step: Math.round(2 * Screen.devicePixelRatio) / Screen.devicePixelRatio
     readonly property real ceiling: 40
     readonly property real budget: 1000 / 60
     property var times: []
-    property int fresh: 0 // how many of them are not drawn yet
+    property int fresh: 0 // the number of them that are not drawn yet
 
     function add(milliseconds) {
         times.push(milliseconds)
@@ -27,8 +28,8 @@ Item {
         width: plot.width - 54
         height: plot.height
         onCanvasSizeChanged: plot.fresh = plot.times.length
-        // What is drawn moves to the left, and only what is new is added: to draw all frames each time takes longer than all else, and
-        // would be its own worst frame.
+        // Scroll the drawn part to the left and add only the new frames: drawing all of them each
+        // time would take longer than everything else, and would itself be the worst frame.
         onPaint: {
             const pen = getContext("2d")
             const times = plot.times, step = plot.step, ground = plot.at(0), room = step * plot.fresh
@@ -55,7 +56,7 @@ Item {
             plot.fresh = 0
         }
     }
-    // Over the curve, which would hide them.
+    // Drawn over the curve, which would hide them.
     Repeater {
         model: [0, plot.budget, 2 * plot.budget]
 

@@ -1,10 +1,11 @@
-// A question over the window, asked by a task, which goes on with the answer; everything else goes on meanwhile.
+// A question over the window. The task that asked continues with the answer; everything else
+// continues, too.
 import QtQuick
 
 FocusScope {
     id: question
 
-    // Who asks; null if nobody does.
+    // The download that asks; null if none does.
     property QtObject asker: null
     property string name
     property string words
@@ -25,12 +26,12 @@ FocusScope {
         color: Theme.veil
     }
     MouseArea {
-        anchors.fill: parent // what is under the question is not to be clicked
+        anchors.fill: parent // blocks clicks on the items below
         hoverEnabled: true
         onWheel: wheel => wheel.accepted = true
     }
     Repeater {
-        model: 24 // a soft shadow, also where there are no shaders; each adds so little that none is seen
+        model: 24 // a soft shadow that needs no shaders; each layer adds very little
         Rectangle {
             required property int index
             readonly property real spread: index * index / 24

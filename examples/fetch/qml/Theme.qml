@@ -1,4 +1,4 @@
-// How it looks: light or dark as the desktop is; the colours are named by what they are for.
+// Colours and fonts: light or dark like the desktop; colours are named by their use.
 pragma Singleton
 import QtQuick
 
@@ -22,14 +22,14 @@ QtObject {
     readonly property color warn: isDark ? "#eba43a" : "#c77700"
     readonly property color bad: isDark ? "#ff6f7f" : "#d33a4c"
 
-    // How many dots of a picture of the window there are to a pixel, while one is taken.
+    // The number of picture pixels per window pixel while a screenshot is taken.
     property int dots: 1
 
     function mood(name, otherwise) {
         return { "good": good, "warn": warn, "bad": bad, "off": muted }[name] ?? otherwise
     }
 
-    // The first of these that is here; else the desktop's own.
+    // The first of these fonts that is installed; otherwise the desktop's font.
     readonly property string family: {
         const here = Qt.fontFamilies()
         const wanted = ["Inter", "Adwaita Sans", "Cantarell", "Noto Sans", "Roboto"]

@@ -1,4 +1,4 @@
-// The tile of a file: its suffix, on a tint that is always the same for that suffix.
+// The tile of a file: its suffix on a background colour that depends only on the suffix.
 import QtQuick
 
 Rectangle {

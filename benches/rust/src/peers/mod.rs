@@ -1,4 +1,4 @@
-//! The loops that are measured, and what a workload may ask of one.
+//! The measured loops, and the interface that a workload uses.
 
 mod glib;
 mod qmetaobject;
@@ -45,16 +45,16 @@ pub enum Peer {
 pub trait Tasks: 'static {
     fn new() -> Self;
 
-    /// Runs the loop until this future is done, as a task if the loop can.
+    /// Runs the loop until this future completes, as a task if the loop can.
     fn run<F: Future<Output: 'static> + 'static>(&self, main: F) -> F::Output;
 
-    /// Begins a task, inside of `run`; the future that it returns waits for the task's end.
+    /// Spawns a task, inside `run`; the future that it returns waits for the task.
     fn spawn<F>(future: F) -> impl Future<Output = ()>
     where
         F: Future<Output = ()> + Send + 'static;
 }
 
-/// A loop that has timers and sockets too, all on one thread.
+/// A loop that also has timers and sockets, all on one thread.
 pub trait Io: Tasks {
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
 
@@ -62,10 +62,11 @@ pub trait Io: Tasks {
 
     fn sleep(duration: Duration) -> impl Future<Output = ()>;
 
-    /// A connected socket, which does not block, as the loop's own.
+    /// Converts a connected, non-blocking socket to a stream of the loop.
     fn adopt(stream: TcpStream) -> io::Result<Self::Stream>;
 
-    /// How late that many ticks of a window's timer came, which is none of the loop's; if there is a window.
+    /// Returns the lateness of that many ticks of a window's timer, which is not the loop's; `None`
+    /// without a window.
     fn window_ticks(_period: Duration, _count: usize) -> Option<impl Future<Output = Lateness>> {
         None::<std::future::Ready<Lateness>>
     }

@@ -1,4 +1,5 @@
-//! qmetaobject: `execute_async` posts a Qt event for each wake; it has no way to wait for a task, no timers and no sockets.
+//! qmetaobject: `execute_async` posts a Qt event for each wake-up. It cannot await a task, and has
+//! no timers and no sockets.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -20,7 +21,7 @@ impl Tasks for Qmetaobject {
         let result = Rc::new(Cell::new(None));
         let (keep, engine) = (Rc::clone(&result), Rc::clone(&self.0));
         execute_async(async move {
-            // The first poll is before `exec`, which nothing could end there.
+            // The first poll is before `exec`, which could not be exited then.
             yield_now().await;
             keep.set(Some(main.await));
             engine.quit();
@@ -33,7 +34,7 @@ impl Tasks for Qmetaobject {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // What a program has to do itself, that knows of the end of a task.
+        // A program must do this itself to learn that a task has completed.
         let (sender, end) = async_channel::bounded(1);
         execute_async(async move {
             future.await;

@@ -20,7 +20,7 @@ cpp! {{
 
 pub struct Qtloop {
     event_loop: qtloop::Loop,
-    // The application, which goes last.
+    // The application, which is dropped last.
     _engine: QmlEngine,
 }
 
@@ -92,11 +92,11 @@ async fn ticks(period: Duration, count: usize) -> Lateness {
         let tick = ticks.recv().await.expect("the ear has the sender");
         let late = tick.saturating_duration_since(due);
         lateness.record_late(late);
-        // A tick that is late by a whole period begins a new beat: so does Qt.
+        // As in Qt, a tick that is late by a whole period starts a new sequence.
         due = if late < period { due } else { tick } + period;
     }
     drop(ear);
-    // SAFETY: it is alive, and nobody else's.
+    // SAFETY: it is alive, and owned here.
     unsafe { cpp!([timer as "QTimer*"] { delete timer; }) };
     lateness
 }

@@ -1,4 +1,4 @@
-//! smol: a `LocalExecutor` that has this thread to itself, and the global one, which has a thread of its own.
+//! smol: a `LocalExecutor` on this thread, and the global executor, which has its own thread.
 
 use std::future::Future;
 use std::io;
@@ -55,7 +55,8 @@ impl Tasks for SmolGlobal {
         SmolGlobal
     }
 
-    /// On this thread, as a program's `main` is with smol; its tasks are on the other one.
+    /// Runs on this thread, like the `main` of a program with smol; its tasks run on the other
+    /// thread.
     fn run<F: Future<Output: 'static> + 'static>(&self, main: F) -> F::Output {
         smol::block_on(main)
     }

@@ -1,4 +1,4 @@
-//! A process that asks one question, and what becomes of it.
+//! A child process that asks one question.
 
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -10,18 +10,18 @@ use super::Name;
 use super::questions::Question;
 use super::toolkit::Answer;
 
-/// What takes longer hangs.
+/// The time after which a question counts as hanging.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The answer of a process of its own, or what became of that.
+/// Returns the answer of a child process, or how that process ended.
 pub fn ask(question: Question, name: Name) -> Answer {
     let (output, is_late) = run(question, name).expect("this program can be run");
-    // How the process ends after its answer is another question.
+    // How the process exits after its answer is not part of the question.
     if let Ok(answer) = serde_json::from_slice(&output.stdout) {
         return answer;
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    // What it said first is the cause, and the rest is what came of that.
+    // The first line is the cause, and the rest follows from it.
     let first = errors.lines().find(|line| line.contains("panicked at"));
     let reason = match first.and_then(|line| errors.split_once(line)) {
         Some((_, rest)) => rest.trim_start().lines().next().unwrap_or_default(),
@@ -36,7 +36,7 @@ pub fn ask(question: Question, name: Name) -> Answer {
     }
 }
 
-/// Its output, and whether it had to be killed.
+/// Returns the output of the child, and whether it was killed.
 fn run(question: Question, name: Name) -> io::Result<(Output, bool)> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(["probe", &question.to_string(), &name.to_string()])
@@ -57,7 +57,7 @@ fn run(question: Question, name: Name) -> io::Result<(Output, bool)> {
     Ok((child.wait_with_output()?, is_late))
 }
 
-/// In the child process.
+/// Asks the question; runs in the child process.
 pub fn be_child(question: Question, name: Name) {
     let tell = |answer: Answer| {
         let told = writeln!(io::stdout(), "{}", serde_json::json!(answer));

@@ -1,7 +1,8 @@
-//! Asks each toolkit the same questions, and prints the answers as a Markdown table: `tools/bench-rust probes`.
+//! Asks each toolkit the same questions, and prints the answers as a Markdown table:
+//! `tools/bench-rust probes`.
 //!
-//! Each answer comes from a process of its own. Of toolkits that are not run the answers are read, each with its source, in
-//! `read.json`; they are in italics.
+//! Each answer comes from its own process. `read.json` has the answers for toolkits that are not
+//! run, each with its source; they are printed in italics.
 
 mod child;
 mod glib;
@@ -28,13 +29,13 @@ pub use child::be_child;
 pub use questions::Question;
 use toolkit::Answer;
 
-/// What is asked, and what becomes of the answers.
+/// The options of `probes`.
 #[derive(Args)]
 pub struct Options {
-    /// Say below the table why an answer is not yes, and where it was read
+    /// Print below the table why an answer is not yes, and its source
     #[arg(long)]
     verbose: bool,
-    /// Ask this question, and none that is not named so
+    /// Ask only this question (repeatable)
     #[arg(long)]
     only: Vec<Question>,
     /// Save the answers in benches/rust/probes.json
@@ -54,7 +55,7 @@ pub enum Name {
     Winio,
 }
 
-/// What is saved: the answers of the toolkits that were run. `read.json` has the others.
+/// The saved data: the answers of the toolkits that were run. `read.json` has the others.
 #[derive(Serialize)]
 struct Saved {
     versions: BTreeMap<String, String>,
@@ -100,7 +101,7 @@ pub fn run(options: &Options) {
         "---|".repeat(names.len())
     );
     let mut answers: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-    // One reason may be that of many answers.
+    // Several answers may have the same reason.
     let mut reasons: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for question in crate::all_or(options.only.clone()) {
         let mut row = Vec::new();
@@ -145,7 +146,7 @@ fn cell(question: Question, name: Name) -> Cell {
     }
 }
 
-/// Of all that has a part in the answers.
+/// Returns the versions of all libraries that affect the answers.
 fn versions() -> BTreeMap<String, String> {
     let mut versions =
         results::versions(&["qtloop", "glib", "gio", "qmetaobject", "slint", "tokio"]);

@@ -1,6 +1,7 @@
-//! qmetaobject: `execute_async`, `single_shot` and `wait_on_signal`, in the loop of a `QApplication`.
+//! qmetaobject: `execute_async`, `single_shot` and `wait_on_signal`, in the loop of a
+//! `QApplication`.
 
-// What the derive macro of `QObject` writes.
+// The derive macro of `QObject` generates such code.
 #![allow(clippy::useless_transmute)]
 
 use std::rc::Rc;
@@ -32,7 +33,7 @@ impl Toolkit for Qmetaobject {
     }
 
     fn quit() {
-        // Qt's own.
+        // This is Qt's function.
         ::qtloop::quit(0);
     }
 
@@ -73,7 +74,7 @@ impl Toolkit for Qmetaobject {
                 object.pinned().borrow().rung();
             }),
             rung: Box::new(move || {
-                // SAFETY: the object is alive now, and the signal is one of it.
+                // SAFETY: the object is alive now, and has this signal.
                 let rung = unsafe { wait_on_signal(listening, signal) };
                 Box::pin(async {
                     rung.await;

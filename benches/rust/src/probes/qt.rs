@@ -1,4 +1,4 @@
-//! What the toolkits on Qt have in common: the nested loop of a dialog, and the library's version.
+//! Shared by the toolkits on Qt: the nested loop of a dialog, and the library's version.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ cpp! {{
     #include <QtCore/QTimer>
 }}
 
-/// What the `exec()` of a dialog does that is closed after that time.
+/// Runs a nested loop for that time, as the `exec()` of a dialog does.
 pub fn nest(time: Duration) {
     let milliseconds = i32::try_from(time.as_millis()).expect("a short time");
-    // SAFETY: on the thread of an application, as all here are.
+    // SAFETY: all callers are on the thread of an application.
     unsafe {
         cpp!([milliseconds as "int"] {
             QEventLoop nested;
@@ -22,11 +22,12 @@ pub fn nest(time: Duration) {
     }
 }
 
-/// The version of the library that runs.
+/// Returns the version of the loaded library.
 pub fn version() -> String {
     let mut version = [0_u8; 16];
     let (bytes, size) = (version.as_mut_ptr(), version.len());
-    // SAFETY: as many bytes, for the time of the call; the last one stays zero.
+    // SAFETY: the buffer is borrowed for the call, which writes no more bytes than that; the last
+    // one stays zero.
     unsafe {
         cpp!([bytes as "char*", size as "size_t"] { strncpy(bytes, qVersion(), size - 1); });
     }

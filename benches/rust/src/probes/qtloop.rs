@@ -74,7 +74,7 @@ impl Toolkit for Qtloop {
         let object = Owned::new();
         let (ringing, listening) = ((*object).clone(), (*object).clone());
         Ok(Bell {
-            // A name that it has not had yet is a change.
+            // Only a new name emits the signal.
             ring: Box::new(move || ringing.set_name(&format!("{}x", ringing.name()))),
             rung: Box::new(move || {
                 let rung = qtloop::signal::once(&listening, "objectNameChanged");

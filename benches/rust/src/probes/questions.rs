@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::toolkit::{Answer, Stream, Toolkit, check};
 
-/// The rows of the table; what stands here is their text.
+/// The rows of the table; the doc comments are their text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -63,7 +63,7 @@ impl Question {
         value.get_help().expect("each has a text").to_string()
     }
 
-    /// Asks it in this process; the answer is told from inside of the loop where that can be.
+    /// Asks the question in this process; the answer is printed inside the loop where possible.
     pub fn ask<T: Toolkit>(self, tell: impl FnOnce(Answer) + 'static) {
         let tell = |asked: Asked| tell(asked.unwrap_or_else(|reason| reason));
         match self {
@@ -97,7 +97,7 @@ impl Question {
     }
 }
 
-/// Waits by a thread, as not every toolkit has a timer to await.
+/// Waits on a thread, because not every toolkit has a timer to await.
 async fn pause(milliseconds: u64) {
     let (sender, end) = async_channel::bounded(1);
     thread::spawn(move || {
@@ -107,7 +107,7 @@ async fn pause(milliseconds: u64) {
     end.recv().await.expect("the thread has the sender");
 }
 
-/// Tells that it was dropped.
+/// Records that it was dropped.
 struct Guard(Rc<Cell<bool>>);
 
 impl Drop for Guard {
@@ -116,13 +116,14 @@ impl Drop for Guard {
     }
 }
 
-/// A guard, and what it tells.
+/// Makes a guard, and the cell that it sets when it is dropped.
 fn guard() -> (Guard, Rc<Cell<bool>>) {
     let is_dropped = Rc::new(Cell::new(false));
     (Guard(Rc::clone(&is_dropped)), is_dropped)
 }
 
-/// Waits for what does not come, and who could send it has the task's waker as long as `sender` lives.
+/// Waits for a message that is never sent. The channel has the task's waker as long as `sender`
+/// lives.
 async fn wait(guard: Guard, never: async_channel::Receiver<()>) {
     let _ = never.recv().await;
     drop(guard);
@@ -163,7 +164,7 @@ async fn panic<T: Toolkit>() -> Asked {
             let result = task.await;
             check(result.is_err(), "the joiner does not get it")?;
         }
-        // Then the question is what becomes of the others.
+        // Then the question is how the other tasks continue.
         Err(_) => {
             T::spawn(Box::pin(fail()));
             pause(100).await;
@@ -174,7 +175,7 @@ async fn panic<T: Toolkit>() -> Asked {
 }
 
 async fn ready<T: Toolkit>() -> Asked {
-    /// By hand: a block would drop what it holds before it is ready.
+    /// Implemented by hand: an `async` block would drop its values before it is ready.
     struct Done(#[expect(dead_code, reason = "it is there to be dropped")] Guard);
     impl Future for Done {
         type Output = ();
@@ -202,7 +203,8 @@ fn tick<T: Toolkit>() -> Rc<Cell<u32>> {
     ticks
 }
 
-/// Whether another task goes on while this one does that for half a second, and afterwards.
+/// Returns whether another task continues while this one runs `work` for half a second, and
+/// afterwards.
 async fn beside<T: Toolkit>(work: impl AsyncFnOnce() -> Result<(), Answer>) -> Asked {
     let ticks = tick::<T>();
     pause(100).await;
@@ -282,7 +284,7 @@ async fn early<T: Toolkit>() -> Asked {
     Ok(Answer::Number(early))
 }
 
-/// A connection over the loopback device: the loop's end, and the other one.
+/// Makes a connection over the loopback device: the loop's end and the other end.
 fn connect<T: Toolkit>() -> Result<(Box<dyn Stream>, TcpStream), Answer> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a port");
     let address = listener.local_addr().expect("it is bound");
@@ -303,7 +305,7 @@ async fn threads<T: Toolkit>() -> Asked {
             let read = stream.read_exact(&mut byte).await;
             let _ = answering.send((read.map(|()| byte), stream)).await;
         }));
-        // It waits by then.
+        // The task waits by then.
         T::sleep(Duration::from_millis(10))?.await;
         other.write_all(b"x").expect("it is connected");
         let (read, _stream) = answer.recv().await.expect("the task has the sender");
@@ -373,7 +375,7 @@ async fn signal<T: Toolkit>() -> Asked {
     Ok(Answer::Yes)
 }
 
-/// How often the threads of this process have gone to sleep.
+/// Returns how often the threads of this process have gone to sleep.
 fn switches() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").expect("this is Linux");
     let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
@@ -397,7 +399,7 @@ async fn wake_ups<T: Toolkit>() -> Asked {
             let _ = stream.read(&mut [0]).await;
         }));
     }
-    // Which has started what it starts.
+    // The loop has started its helpers by then.
     T::sleep(HALF_A_SECOND)?.await;
     let before = switches();
     T::sleep(Duration::from_secs(2))?.await;

@@ -1,4 +1,4 @@
-//! The answers that were read in published sources, as `read.json` has them.
+//! The answers that were found in published sources, from `read.json`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use super::toolkit::Answer;
 struct Toolkit {
     version: String,
     answers: BTreeMap<Question, Read>,
-    /// That to the questions that are not in `answers`.
+    /// The answer to all questions that are not in `answers`.
     others: Read,
 }
 
@@ -27,7 +27,7 @@ static TOOLKITS: LazyLock<BTreeMap<Name, Toolkit>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("read.json")).expect("it is written as these types are")
 });
 
-/// The answer and its source, if that toolkit is not run.
+/// Returns the answer and its source, if that toolkit is not run.
 pub fn answer(question: Question, name: Name) -> Option<(Answer, String)> {
     let toolkit = TOOLKITS.get(&name)?;
     let read = toolkit.answers.get(&question).unwrap_or(&toolkit.others);

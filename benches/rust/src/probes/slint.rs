@@ -1,4 +1,4 @@
-//! slint: `spawn_local` and `Timer`, with its backend on Qt, which needs no window and can be nested.
+//! slint: `spawn_local` and `Timer`, with its Qt backend, which needs no window and can be nested.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a question may ask of a toolkit, and the answers there are.
+//! The interface of a toolkit that the questions use, and the possible answers.
 
 use std::fmt;
 use std::net::TcpStream;
@@ -8,20 +8,20 @@ use futures_lite::future::BoxedLocal;
 use futures_lite::{AsyncRead, AsyncWrite};
 use serde::{Deserialize, Serialize};
 
-/// The answer to one question; what it holds is the reason.
+/// The answer to one question; its text is the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     Yes,
     Number(u64),
     No(String),
-    /// There is nothing of the kind that could be asked.
+    /// The toolkit has no such function.
     HasNone,
-    /// There was none in time.
+    /// There was no answer in time.
     Hangs(String),
     /// A signal has killed the process.
     Aborts(String),
-    /// Not looked into.
+    /// It was not examined.
     Unknown,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Answers no, for that reason, unless it is a fact.
+/// Answers no, with that reason, unless the condition is true.
 pub fn check(fact: bool, otherwise: impl Into<String>) -> Result<(), Answer> {
     if fact {
         Ok(())
@@ -61,27 +61,28 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-/// A toolkit whose loop runs tasks. What it may lack has an answer in place of it.
+/// A toolkit whose loop runs tasks. An operation that it lacks returns an answer instead.
 pub trait Toolkit: 'static {
-    /// Runs the loop with this task in it, until `quit`, and leaves nothing of it that can be left.
+    /// Runs the loop with this task in it, until `quit`, and then drops as much of the loop as
+    /// possible.
     fn run(main: BoxedLocal<()>);
 
     fn quit();
 
     fn spawn(task: BoxedLocal<()>);
 
-    /// Runs the loop for that time inside of this call, as a modal dialog does.
+    /// Runs the loop for that time inside this call, as a modal dialog does.
     fn nest(time: Duration);
 
-    /// Has the loop call back, later and not in a task.
+    /// Calls a function from the loop later, not in a task.
     fn call(callback: impl FnMut() + 'static);
 
-    /// Begins a task; the future is that of its result, or of what went wrong with it.
+    /// Spawns a task; the future returns its result or its error.
     fn join<T: 'static>(_task: BoxedLocal<T>) -> Result<BoxedLocal<Result<T, String>>, Answer> {
         Err(Answer::HasNone)
     }
 
-    /// Begins a task; the closure aborts it.
+    /// Spawns a task; the closure aborts it.
     fn abortable(_task: BoxedLocal<()>) -> Result<Box<dyn FnOnce()>, Answer> {
         Err(Answer::HasNone)
     }
@@ -94,27 +95,28 @@ pub trait Toolkit: 'static {
         Err(Answer::HasNone)
     }
 
-    /// A connected socket, which does not block, as the loop's own.
+    /// Converts a connected, non-blocking socket to a stream of the loop.
     fn adopt(_stream: TcpStream) -> Result<Box<dyn Stream>, Answer> {
         Err(Answer::HasNone)
     }
 
-    /// Begins a task that ends with an object of the toolkit's; the closure destroys that.
+    /// Spawns a task that is aborted with an object of the toolkit; the closure destroys the
+    /// object.
     fn scoped(_task: BoxedLocal<()>) -> Result<Box<dyn FnOnce()>, Answer> {
         let by_hand = "by hand: a weak reference that the task looks through after each wait";
         Err(Answer::No(by_hand.to_owned()))
     }
 
-    /// An object of the toolkit's with a signal.
+    /// Makes an object of the toolkit with a signal.
     fn bell() -> Result<Bell, Answer> {
         Err(Answer::HasNone)
     }
 }
 
-/// An object that rings.
+/// An object with a signal.
 pub struct Bell {
     pub ring: Box<dyn Fn()>,
-    /// A future of the next ring; false if the object is gone.
+    /// Returns a future of the next emission; false if the object was destroyed.
     pub rung: Box<dyn Fn() -> BoxedLocal<bool>>,
     pub destroy: Box<dyn FnOnce()>,
 }

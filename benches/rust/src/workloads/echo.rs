@@ -1,4 +1,5 @@
-//! A TCP echo server on the loopback, asked by one thread with plain blocking sockets, the same for all peers.
+//! A TCP echo server on the loopback device. One thread with blocking sockets is the client of all
+//! peers.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -42,7 +43,7 @@ pub fn measure<P: Io>(peer: &P) -> Vec<Figure> {
     figures
 }
 
-/// What a request costs, in seconds: from the question to the answer, and of the CPU's time, the client's aside.
+/// Returns the cost of a request in seconds: wall time, and CPU time without the client's.
 #[derive(Clone, Copy)]
 struct Price {
     wall: f64,
@@ -56,7 +57,7 @@ fn allow_descriptors() {
     setrlimit(Resource::Nofile, limit).expect("up to the maximum all may");
 }
 
-/// Serves until the client has had enough.
+/// Serves until the client closes its connections.
 fn serve_all<P: Io>(peer: &P, busy: usize, idle: usize, size: usize) -> Price {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a port");
     let address = listener.local_addr().expect("it is bound");
@@ -86,7 +87,7 @@ fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 async fn serve<P: Io>(stream: TcpStream) {
     let mut stream = P::adopt(stream).expect("it is a socket");
     let mut buffer = vec![0; LARGE_SIZE];
-    // The client ends by closing, which may be a reset.
+    // The client closes the connection, which may cause a reset.
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
         if stream.write_all(&buffer[..count]).await.is_err() {
             break;
@@ -94,7 +95,7 @@ async fn serve<P: Io>(stream: TcpStream) {
     }
 }
 
-/// Asks on all busy connections and then reads all answers, over and over.
+/// Repeatedly sends a request on each busy connection, then reads all answers.
 fn ask(address: SocketAddr, busy: usize, idle: usize, size: usize) -> io::Result<Price> {
     let connect = || {
         let stream = TcpStream::connect(address)?;
@@ -121,6 +122,6 @@ fn ask(address: SocketAddr, busy: usize, idle: usize, size: usize) -> io::Result
         })
     };
     let duration = Duration::from_millis(if is_quick() { 100 } else { 600 });
-    ask_for(duration / 5)?; // until all is warm
+    ask_for(duration / 5)?; // warm up
     ask_for(duration)
 }

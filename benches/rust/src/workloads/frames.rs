@@ -1,4 +1,4 @@
-//! Whether frames come in time while eight connections download as fast as they can.
+//! The lateness of frames while eight connections download as fast as they can.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -55,7 +55,7 @@ async fn own_ticks<P: Io>(count: usize) -> Lateness {
     lateness
 }
 
-/// The ticks' lateness, and how many bytes a second came meanwhile.
+/// Returns the lateness of the ticks, and the bytes received per second.
 fn beside_downloads<P: Io>(
     peer: &P,
     ticks: impl Future<Output = Lateness> + 'static,
@@ -100,7 +100,7 @@ async fn download<P: Io>(stream: TcpStream, received: Rc<Cell<usize>>, is_over: 
     }
 }
 
-/// Sends to all in turn until one of them has closed.
+/// Sends to all connections in turn until one of them is closed.
 fn send(listener: &TcpListener) {
     let mut streams: Vec<_> = listener
         .incoming()

@@ -1,4 +1,4 @@
-//! The workloads by name, and who can be asked for which.
+//! The workloads by name, and the peers that support them.
 
 mod echo;
 mod frames;
@@ -36,7 +36,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Why this peer is not measured.
+    /// Returns the reason why this peer is not measured.
     pub fn refuses(self, peer: Peer) -> Option<&'static str> {
         match (self, peer) {
             (Workload::Spawn | Workload::Yield | Workload::Wake, _) => None,

@@ -1,4 +1,5 @@
-//! What 10,000 timers cost, and how late they and single ones are. The moments are the same for all peers.
+//! The cost of 10,000 timers, and the lateness of these and of single timers. The deadlines are the
+//! same for all peers.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,7 +29,7 @@ pub fn measure<P: Io>(peer: &P) -> Vec<Figure> {
     figures
 }
 
-/// The CPU time of all, with their tasks, and their lateness.
+/// Returns the CPU time of all timers with their tasks, and their lateness.
 async fn many<P: Io>() -> (f64, Lateness) {
     let lateness = Rc::new(RefCell::new(Lateness::new()));
     let mut random = Rng::with_seed(1);

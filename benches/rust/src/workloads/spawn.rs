@@ -1,4 +1,4 @@
-//! What a task costs that is ready at once: from its spawn to the answer of its handle.
+//! The cost of a task that is ready at once: from its spawn to the result of its handle.
 
 use crate::measure::{Figure, cpu, steps};
 use crate::peers::Tasks;

@@ -1,4 +1,5 @@
-//! How soon a task has what another thread sends it, by the same channel for all peers.
+//! The delay between a send on another thread and its receipt in a task, with the same channel for
+//! all peers.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use async_channel::{bounded, unbounded};
 use crate::measure::{Figure, Lateness, steps};
 use crate::peers::Tasks;
 
-/// Long enough for every loop to have gone to sleep.
+/// Long enough for every loop to go to sleep.
 const REST: Duration = Duration::from_millis(1);
 
 pub fn measure<P: Tasks>(peer: &P) -> Vec<Figure> {
@@ -27,7 +28,7 @@ pub fn measure<P: Tasks>(peer: &P) -> Vec<Figure> {
     figures
 }
 
-/// From the send on the other thread to the receipt in the task.
+/// Measures from the send on the other thread to the receipt in the task.
 fn latency<P: Tasks>(peer: &P, number: usize, rest: Option<Duration>) -> Lateness {
     let (ping, pings) = bounded(1);
     let (pong, pongs) = bounded(1);
@@ -56,7 +57,7 @@ fn latency<P: Tasks>(peer: &P, number: usize, rest: Option<Duration>) -> Latenes
     results.try_recv().expect("the task has ended")
 }
 
-/// From the first send to the last receipt, per message.
+/// Measures from the first send to the last receipt, per message.
 fn per_message<P: Tasks>(peer: &P, number: usize) -> f64 {
     let (sender, messages) = unbounded();
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! What it costs to let the others have their turn. All peers yield by the same future, which wakes itself.
+//! The cost of yielding. All peers yield by the same future, which wakes itself.
 
 use futures_lite::future::yield_now;
 
