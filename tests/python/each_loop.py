@@ -1,4 +1,4 @@
-"""Fixtures of the tests that hold asyncio's own loop to the same: what passes on both is equal."""
+"""Fixtures for tests that run on asyncio's own loop, too, so that both loops behave equally."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def each_loop(request: pytest.FixtureRequest, app: Any) -> Iterator[asyncio.Sele
 
 @pytest.fixture
 def errors(each_loop: asyncio.SelectorEventLoop) -> Errors:
-    """What the loop's exception handler gets."""
+    """The contexts passed to the loop's exception handler."""
     seen: Errors = []
     each_loop.set_exception_handler(lambda loop, context: seen.append(context))
     return seen
@@ -61,7 +61,7 @@ def over_tcp() -> Pair:
         one = socket.create_connection(listener.getsockname())
         other, _ = listener.accept()
     other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    # Or the kernel could take megabytes of what is written before anybody has to wait.
+    # With default sizes the kernel would take megabytes before a write has to wait.
     for end in (one, other):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)

@@ -1,4 +1,4 @@
-"""Pipes whose one end is a transport."""
+"""Pipes with a transport at one end."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[A
 
 
 def fill(transport: Any) -> bytes:
-    """Write more than a pipe takes."""
+    """Writes more than a pipe takes."""
     transport.write(DATA)
     assert transport.get_write_buffer_size()
     return DATA
 
 
 async def drain(loop: Loop, descriptor: int, count: int) -> bytes:
-    """Read so many bytes from a descriptor, or fewer if that is all."""
+    """Reads `count` bytes from a descriptor, or fewer if the stream ends."""
     got = b""
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

@@ -30,11 +30,11 @@ class Sender(QObject):  # type: ignore[misc]
 
 
 def run(loop: qtloop.QEventLoop, main: Any) -> Any:
-    """Run a coroutine, which ends within 20 seconds."""
+    """Runs a coroutine, which ends within 20 seconds."""
     return loop.run_until_complete(asyncio.wait_for(main, 20))
 
 
 def destroy(qobject: Any) -> None:
-    """Have the C++ object destroyed now, as by `delete`."""
+    """Has the C++ object destroyed now, as by `delete`."""
     qobject.deleteLater()
     QtCore.QCoreApplication.sendPostedEvents(qobject, QtCore.QEvent.Type.DeferredDelete.value)

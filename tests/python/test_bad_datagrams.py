@@ -1,4 +1,4 @@
-"""Datagrams that are refused, empty, too long, too many or late: as asyncio's, on both loops."""
+"""Datagrams that are refused, empty, too long or too many: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_thousand_datagrams_arrive_in_order(each_loop: Loop, peer: socket.socket
         async with endpoint(each_loop, protocol, local_addr=HERE) as transport:
             address = transport.get_extra_info("sockname")
             for start in range(0, 1000, 100):
-                # As many as surely fit into the socket.
+                # Few enough to fit into the socket's buffer.
                 for each in expected[start : start + 100]:
                     peer.sendto(each, address)
                 await protocol.got(start + 100)
@@ -147,7 +147,7 @@ def test_too_long_a_datagram_is_an_error_and_no_end(
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, remote_addr=peer.getsockname()) as transport:
             transport.sendto(bytes(65508))
-            # At once.
+            # In the call itself.
             (error,) = protocol.errors
             assert isinstance(error, OSError) and error.errno == errno.EMSGSIZE
             assert transport.get_write_buffer_size() == 0
@@ -189,7 +189,7 @@ def test_refusal_is_noticed_by_the_next_sending(each_loop: Loop, peer: socket.so
         async with endpoint(each_loop, protocol, remote_addr=name) as transport:
             transport.sendto(b"one")
             transport.sendto(b"two")
-            # Before the loop could look: the second was not sent.
+            # Before the loop polled: the second one was not sent.
             (error,) = protocol.errors
             assert isinstance(error, ConnectionRefusedError)
 

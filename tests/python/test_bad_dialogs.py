@@ -1,4 +1,4 @@
-"""Dialogs opened by a protocol's callbacks: the others go on, and its own data keep their order."""
+"""Dialogs opened by a protocol's callbacks: other connections work, and data stay in order."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Asks(Recorder):
             super().note("back")
 
     async def asked(self) -> None:
-        """Wait until the dialog is open."""
+        """Waits until the dialog is open."""
         await self.modal.opened.wait()
 
 
@@ -109,7 +109,7 @@ def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
             super().buffer_updated(count)
             if len(self.data) == 3:
                 self.modal.exec()
-                # Nobody has written into it meanwhile.
+                # The buffer was not overwritten while the dialog was open.
                 assert self.buffer[:3] == b"ask"
                 self.note("back")
 
@@ -176,7 +176,7 @@ def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
             connected(loop, wire, protocol) as transport,
             connected(loop, pair, other) as healthy,
         ):
-            # Or the rest would wait for the dialog too: it was opened by what sends it.
+            # Otherwise the rest would also wait for the dialog, which the flush has opened.
             transport.set_write_buffer_limits(1, 0)
             transport.write(LOTS)
             healthy.write(LOTS)
@@ -363,7 +363,7 @@ def test_further_datagrams_come_when_the_dialog_is_closed(loop: qtloop.QEventLoo
 
 
 class Replaced:
-    """A callback of a protocol that opens a dialog, in which its transport ends and another gets its number."""
+    """A callback opens a dialog; while it is open, another transport gets the descriptor's number."""
 
     def __init__(self, loop: qtloop.QEventLoop) -> None:
         self._loop = loop
@@ -394,7 +394,7 @@ class Replaced:
         modal.close()
 
     async def works(self) -> None:
-        """What it is for: the new one neither lost nor gave anything."""
+        """Checks that the new connection has lost no data."""
         await self._is_over.wait()
         self.peer.send(b"question")
         assert await self.protocol.received(8) == b"question"
@@ -447,7 +447,7 @@ def test_next_owner_of_the_number_keeps_its_data_after_a_dialog_in_get_buffer(
     class Asked(Buffered):
         def get_buffer(self, size_hint: int) -> bytearray:
             replaced.happens(self.transport)
-            # They are there before the old one could read.
+            # They arrive before the old transport could read.
             with suppress(BlockingIOError):
                 replaced.peer.send(b"question")
             return super().get_buffer(size_hint)

@@ -1,4 +1,4 @@
-"""Connections closed at odd moments, written to when they are closed, or given to another protocol."""
+"""Connections closed at odd moments, written to after the close, or moved to another protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS whose handshake fails, or begins in the middle of a connection: as asyncio's."""
+"""TLS handshakes that fail or start in the middle of a connection: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_handshake_that_nobody_answers_times_out(each_loop: Loop, wire: Pair) ->
             )
         await settled()
         assert protocol.calls == []
-        # What had been said before the line went dead.
+        # The client's first handshake record.
         assert (await receive_all(each_loop, wire[1]))[:1] == b"\x16"
 
     run(each_loop, main())
@@ -146,7 +146,7 @@ def test_bad_handshakes_do_not_harm_the_server(each_loop: Loop, errors: Errors) 
 
 
 class Upgraded(Recorder):
-    """Turns to TLS as a server when it is told to."""
+    """A protocol that starts TLS as the server when `begin` is set."""
 
     def __init__(self, loop: Loop, pauses: bool = False) -> None:
         super().__init__()
@@ -165,7 +165,7 @@ class Upgraded(Recorder):
             self.begin.set()
 
     async def upgrade(self) -> Any:
-        """Return the new transport."""
+        """Returns the new transport."""
         await self.begin.wait()
         return await self._loop.start_tls(self.transport, self, for_server(), server_side=True)
 
@@ -181,7 +181,7 @@ def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: boo
             plain.write(DATA[:5000])
             plain.write(b"STARTTLS")
             await ours.begin.wait()
-            # The client has begun, and its first words wait, before the server has.
+            # The client starts first, and its first record waits until the server starts.
             beginning = asyncio.create_task(
                 each_loop.start_tls(plain, theirs, for_client(), server_hostname="localhost")
             )
@@ -208,14 +208,14 @@ def test_what_was_written_before_tls_comes_before_it(each_loop: Loop, wire: Pair
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as plain:
-            # Or TLS would be told to resume what it has not paused.
+            # Otherwise resume_writing() would be called on TLS without a pause_writing().
             plain.set_write_buffer_limits(1 << 30)
             plain.write(LOTS)
             beginning = asyncio.create_task(
                 each_loop.start_tls(plain, protocol, for_client(), server_hostname="localhost")
             )
             assert await receive(each_loop, wire[1], len(LOTS)) == LOTS
-            # And then the first word of a handshake.
+            # And then the first record of a handshake.
             assert await receive(each_loop, wire[1], 1) == b"\x16"
             wire[1].close()
             with pytest.raises(ConnectionError):

@@ -1,4 +1,4 @@
-"""Transports whose peer resets, stalls, ends half, trickles, or floods: as asyncio's, on both loops."""
+"""Peers that half-close, stall, trickle or flood: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_half_close_of_both_sides_is_the_end(each_loop: Loop, wire: Pair) -> Non
             wire[1].shutdown(socket.SHUT_WR)
             await protocol.until(lambda: "eof" in protocol.calls)
             await seen(each_loop)
-            # Nobody but us can say that it is over.
+            # Only close() ends the connection now.
             assert protocol.calls == ["made", "eof"]
             transport.close()
             assert await protocol.lost() is None
@@ -216,7 +216,7 @@ def test_peer_that_never_reads_does_not_hold_up_others(
                 healthy.write(b"%03d" % number)
                 pair[1].send(await receive(each_loop, pair[1], 3))
                 await other.received(3 * (number + 1))
-            # A stalled peer can still be heard.
+            # Data of a stalled peer still arrive.
             wire[1].send(b"busy")
             assert await stalled.received(4) == b"busy"
             assert not transport.is_closing()

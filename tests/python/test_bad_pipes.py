@@ -1,4 +1,4 @@
-"""Pipes, terminals and Unix sockets as transports, whose other end misbehaves: as asyncio's."""
+"""Pipe transports whose other end misbehaves: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_pipe_is_flushed_before_it_closes(each_loop: Loop, pipe: Pipe, way: str)
             getattr(transport, way)()
             getattr(transport, way)()
             assert transport.is_closing()
-            # Unlike a socket, it takes no more.
+            # Unlike a socket, a closing pipe takes no more data.
             transport.write(b"more")
             await seen(each_loop)
             assert "lost" not in protocol.calls

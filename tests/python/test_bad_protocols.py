@@ -239,7 +239,7 @@ def test_interrupt_in_a_callback_leaves_run_forever(
         if method == "connection_lost":
             assert transport.is_closing()
             return
-        # The loop and the connection are as good as before.
+        # The loop and the connection still work.
         assert not transport.is_closing()
         transport.write(b"answer")
         assert await receive(each_loop, wire[1], 6) == b"answer"

@@ -1,4 +1,4 @@
-"""Files sent to peers that stall or reset: as asyncio's, on both loops."""
+"""`loop.sendfile()` to peers that stall or reset: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Servers whose clients come in crowds, vanish, or find no descriptor left, and files sent to bad peers."""
+"""Servers with many clients at once, clients that vanish, or no file descriptor left."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Served:
         return self.made[-1]
 
     async def until(self, count: int, lost: int) -> None:
-        """Wait until so many have come, and so many have gone."""
+        """Waits for `count` connections made and `lost` connections lost."""
         while self.count < count or self.lost < lost:
             self._news.clear()
             await self._news.wait()
@@ -70,7 +70,7 @@ class Served:
 def test_crowd_of_clients_that_leave_at_once_is_served(
     each_loop: Loop, errors: Errors, gently: bool
 ) -> None:
-    # More without a farewell, for those use up no ports.
+    # More clients that reset: those leave no port in TIME_WAIT.
     batches = 8 if gently else 40
 
     async def main() -> None:
@@ -186,7 +186,7 @@ def test_server_lives_on_when_no_descriptor_is_left(child: Child, made: str) -> 
                 client.close()
             await done.wait()
             print("served", sorted(heard) == [b"%02d" % number for number in range(20)])
-            # The server is as good as before.
+            # The server still works.
             reader, writer = await asyncio.open_connection(*address)
             writer.close()
             await writer.wait_closed()
@@ -302,7 +302,7 @@ def test_clients_stay_when_the_server_closes(each_loop: Loop) -> None:
             assert await protocol.received(4) == b"data"
             protocol.transport.write(LOTS)
             assert await receive(each_loop, client, len(LOTS)) == LOTS
-            # Python 3.12 began to wait for them.
+            # From Python 3.12 on it waits for them.
             assert waiting.done() == (sys.version_info < (3, 12))
         assert await protocol.lost() is None
         await waiting
@@ -394,7 +394,7 @@ def test_factory_that_raises_costs_one_connection(each_loop: Loop) -> None:
         await server.wait_closed()
 
     with warnings.catch_warnings():
-        # Asyncio leaves the socket to the garbage collector, which says so.
+        # asyncio leaves the socket to the garbage collector, which warns.
         warnings.simplefilter("ignore", ResourceWarning)
         run(each_loop, main())
     message = "Error on transport creation for incoming connection"

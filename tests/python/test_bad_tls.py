@@ -1,4 +1,4 @@
-"""TLS whose peer resets, falls silent, speaks something else, or begins early: as asyncio's."""
+"""TLS connections: data in both directions, and peers that reset or half-close; as in asyncio."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytest_plugins = ["each_loop"]
 pytestmark = of_new_tls
 
 
-# Connections that have met
+# After the handshake
 
 
 def test_megabytes_go_both_ways_over_tls(each_loop: Loop) -> None:
@@ -120,7 +120,7 @@ def test_half_close_under_tls_is_the_end(each_loop: Loop, keeps_open: bool | Non
                 client.write_eof()
             server.write(b"data")
             await protocol.received(4)
-            # Without a word of TLS.
+            # Without a TLS close_notify.
             server.get_extra_info("socket").shutdown(socket.SHUT_WR)
             assert await protocol.lost() is None
         assert protocol.calls == ["made", "data", "eof", "lost"]
@@ -202,7 +202,7 @@ def test_records_that_come_in_pieces_and_in_crowds_are_all_given(each_loop: Loop
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, _):
-            # More records at a time than one read gives, each of less than the most that it holds.
+            # More records at once than one read returns, each smaller than the maximum.
             for size in (1, 100, 16384, 5, 16385, 40000, 3):
                 client.write(bytes([size % 251]) * size)
             expected = b"".join(

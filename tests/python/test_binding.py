@@ -1,7 +1,4 @@
-"""Which Qt binding is chosen, and whose libQt6Core is then in the process.
-
-Each case has a process of its own.
-"""
+"""The choice of the Qt binding, and the libQt6Core that is loaded. Each test runs a new process."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ for core in _binding.loaded_cores(): print(core)
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program, with no QT_API but the one that is given."""
+    """Runs a program with only the given QT_API."""
     inherited = {key: value for key, value in os.environ.items() if key != "QT_API"}
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -52,7 +49,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def chosen(code: str, **environment: str) -> tuple[str, list[Path]]:
-    """Run a program that ends well: the binding that it chose, and the libQt6Cores that it has."""
+    """Runs a program; returns the binding that it chose, and the libQt6Cores that it has loaded."""
     done = python(code + SHOW, **environment)
     assert done.returncode == 0, done.stderr
     name, *cores = done.stdout.splitlines()
@@ -60,7 +57,7 @@ def chosen(code: str, **environment: str) -> tuple[str, list[Path]]:
 
 
 def import_error(code: str, **environment: str) -> str:
-    """Run a program that an ImportError ends: its text."""
+    """Runs a program that fails with an ImportError; returns its message."""
     done = python(code, **environment)
     assert done.returncode == 1, done.stderr
     last = done.stderr.splitlines()[-1]
@@ -75,7 +72,7 @@ def folder(name: str) -> Path:
 
 
 def package(folder: Path, name: str) -> Path:
-    """Make an installed package of that name, which shadows the real one."""
+    """Makes an installed package of this name, which shadows the real one."""
     (folder / name).mkdir()
     (folder / name / "__init__.py").touch()
     return folder / name
@@ -216,7 +213,7 @@ def test_qt_of_a_binding_that_does_not_load_says_to_install_it_anew(tmp_path: Pa
 
 
 def test_without_any_qt_the_import_says_what_to_install(tmp_path: Path) -> None:
-    # An empty library that the linker finds before any other: there is no Qt to be had.
+    # An empty library that the linker finds before any other, as if no Qt were installed.
     (tmp_path / "libQt6Core.so.6").touch()
     error = import_error(NO_BINDING + "import qtloop", LD_LIBRARY_PATH=str(tmp_path))
     assert error == (

@@ -1,4 +1,4 @@
-"""Callbacks and handles: what call_soon, stop, run and close do, on this loop as on asyncio's own."""
+"""Callbacks and handles of call_soon, call_later and call_at: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def when_soon(loop: Loop) -> float:
     return loop.time() + 0.001
 
 
-# Each way of scheduling a callback: what it is called, and how it is called with a context.
+# Each way of scheduling a callback, by name.
 WAYS: dict[str, Callable[..., asyncio.Handle]] = {
     "call_soon": lambda loop, *args, **kwargs: loop.call_soon(*args, **kwargs),
     "call_soon_threadsafe": lambda loop, *args, **kw: loop.call_soon_threadsafe(*args, **kw),
@@ -75,7 +75,7 @@ def test_tasks_take_turns(each_loop: Loop) -> None:
     assert seen == [0, 1, 2, 3] * 3
 
 
-# What the calls take and return
+# Arguments and results
 
 
 @each_way
@@ -158,7 +158,7 @@ def test_wrong_keywords_are_named_in_the_error(loop: Any) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 def test_repr_of_a_handle_is_asyncios(each_loop: Loop, schedule: Any, debug: bool) -> None:
     each_loop.set_debug(debug)
-    # On one line: in debug mode the repr tells where the handle was made.
+    # Both on one line: in debug mode the repr contains the line where the handle was made.
     made = [(schedule(each_loop, nothing, 1, "x"), asyncio.Handle(nothing, (1, "x"), each_loop))]
     for handle, model in made:
         if isinstance(handle, asyncio.TimerHandle):

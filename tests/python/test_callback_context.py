@@ -1,4 +1,4 @@
-"""Which context and task a protocol's callbacks run in: those that asyncio gives them.
+"""The context and task in which a protocol's callbacks run: the same as in asyncio.
 
 From Python 3.15 on, a connection has one context for all of them: see test_connection_context.py.
 """

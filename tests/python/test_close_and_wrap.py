@@ -1,4 +1,4 @@
-"""asyncClose and asyncWrap: a Qt call that waits for a coroutine, and the other way round."""
+"""asyncClose, a Qt call that waits for a coroutine, and asyncWrap, which awaits a Qt call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
 
 
 def soon(function: Callable[[], object]) -> None:
-    """Have Qt call the function: outside of any task, and of this loop's callbacks."""
+    """Makes Qt call the function, outside of any task and of the loop's callbacks."""
     QtCore.QTimer.singleShot(0, function)
 
 
@@ -71,7 +71,7 @@ def test_parentheses_may_be_written(loop: qtloop.QEventLoop) -> None:
 
 
 def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function from Qt while the loop runs; its result or exception."""
+    """Calls the function from Qt while the loop runs; its result or exception."""
 
     async def main() -> Any:
         outcome: asyncio.Future[Any] = loop.create_future()
@@ -89,7 +89,7 @@ def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function from a coroutine; its result or exception."""
+    """Calls the function from a coroutine; its result or exception."""
 
     async def main() -> Any:
         return function()
@@ -98,7 +98,7 @@ def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def before_the_loop_runs(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function when the loop is set, but does not run; its result or exception."""
+    """Calls the function when the loop is set, but does not run; its result or exception."""
     asyncio.set_event_loop(loop)
     try:
         return function()
@@ -191,7 +191,7 @@ def test_close_waits_without_using_the_processor(loop: qtloop.QEventLoop, call: 
     close = asyncClose(asyncio.sleep)
     before = time.thread_time()
     call(loop, lambda: close(0.5))
-    # A pump of events, as this is elsewhere, takes all of the half second.
+    # Calling processEvents() in a loop, as other libraries do, would take all of the half second.
     assert time.thread_time() - before < 0.2
 
 
@@ -254,7 +254,7 @@ def test_close_on_another_kind_of_loop_is_refused() -> None:
 
 
 def spin(function: Callable[[], object] = lambda: None) -> str:
-    """Run a Qt loop as a dialog does, until after the function has been called in it."""
+    """Runs a Qt loop as a dialog does, until after the function has been called in it."""
     nested = QtCore.QEventLoop()
 
     def call() -> None:

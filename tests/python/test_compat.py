@@ -1,6 +1,6 @@
-"""Programs written for qasync and quamash run with qtloop in their place.
+"""Programs for qasync and quamash run with qtloop in their place.
 
-They are of the shape of those in the two projects' READMEs and examples; the binding is QT_API's.
+They are modelled on those in the two projects' READMEs and examples. `QT_API` names the binding.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ needs_aiohttp = pytest.mark.skipif(find_spec("aiohttp") is None, reason="aiohttp
 
 
 def run(program: str, instead_of: str) -> str:
-    """Run a program to which qtloop goes by another name; what it printed."""
-    # What `import qtloop as qasync` does for a program's own imports, for `from qasync import` too.
+    """Runs a program that imports qtloop by another name; returns its output."""
+    # Makes `from qasync import ...` work as well as `import qtloop as qasync`.
     prelude = f"import sys, qtloop\nsys.modules[{instead_of!r}] = qtloop\n"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", prelude + program.replace("$QT", NAME)],
@@ -36,7 +36,7 @@ def run(program: str, instead_of: str) -> str:
         timeout=50,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_API": NAME},
     )
-    # The offscreen platform says this of every dialog.
+    # The offscreen platform prints this for every dialog.
     errors = done.stderr.replace("This plugin does not support propagateSizeHints()\n", "")
     assert (done.returncode, errors) == (0, "")
     return done.stdout
@@ -204,7 +204,7 @@ print("application has quit")
 
 @needs_aiohttp
 def test_qasync_aiohttp_fetch() -> None:
-    """A window that fetches a page when its button is clicked, here from a server of its own."""
+    """A window that fetches a page from a local server when its button is clicked."""
     printed = run(
         """
 import asyncio
@@ -346,7 +346,7 @@ asyncio.run(both_halves(), loop_factory=lambda: QEventLoop(app))
 
 
 def test_qasync_modal_example() -> None:
-    """A message box by asyncWrap; a task goes on while it is open."""
+    """A message box opened by asyncWrap; another task runs while it is open."""
     printed = run(
         """
 import asyncio
@@ -404,7 +404,7 @@ loop.close()
 
 
 def test_qasync_policy() -> None:
-    """`DefaultQEventLoopPolicy`, on the Pythons where nobody is told to give policies up."""
+    """`DefaultQEventLoopPolicy`, on Python versions in which policies are not deprecated."""
     if sys.version_info >= (3, 14):
         pytest.skip("policies are deprecated since Python 3.14")
     printed = run(

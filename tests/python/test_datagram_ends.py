@@ -1,4 +1,4 @@
-"""Datagrams that wait, endpoints that close, and what they tell: as asyncio's, on both loops."""
+"""Queued datagrams, closing endpoints and their repr: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_endpoint_that_is_dropped_unclosed_is_complained_of_and_closed(
     assert full[0].fileno() == -1
 
 
-# What they tell
+# Information
 
 
 def test_endpoint_tells_who_it_is(each_loop: Loop, peer: socket.socket) -> None:
@@ -257,7 +257,7 @@ def test_addresses_over_ipv6_have_four_parts(each_loop: Loop) -> None:
                 await protocol.got(1)
                 assert protocol.senders == [peer.getsockname()]
                 assert len(peer.getsockname()) == 4
-                # Two parts will do.
+                # Two parts are accepted.
                 transport.sendto(b"two", peer.getsockname()[:2])
                 transport.sendto(b"three", protocol.senders[0])
                 assert await take(each_loop, peer, 2) == [b"two", b"three"]

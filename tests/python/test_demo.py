@@ -1,4 +1,4 @@
-"""The demo window does what it shows: it fetches, asks, cancels, and says what went wrong."""
+"""The demo window: fetches files, asks questions, cancels downloads, and reports errors."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EX
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the demo by itself and return what it printed."""
+    """Runs the demo by itself and returns its output."""
     return subprocess.run(
         command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=50
     )
 
 
 def play(program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that opens the window and uses it."""
+    """Runs a program that opens the window and uses it."""
     return subprocess.run(
         [sys.executable, "-c", PROLOGUE + program],
         env=ENVIRONMENT,
@@ -57,7 +57,7 @@ def play(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def complaints(errors: str) -> list[str]:
-    """Return the lines of stderr; the invisible platform's own remark is not one of ours."""
+    """Returns the lines of stderr without the offscreen platform's warning."""
     return [line for line in errors.splitlines() if "propagateSizeHints" not in line]
 
 

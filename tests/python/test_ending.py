@@ -1,4 +1,4 @@
-"""What ends a loop, and what ends with it: the loop alone, the application, or main in its time."""
+"""The end of a run by stop(), by a quit of the application, or by main."""
 
 from __future__ import annotations
 

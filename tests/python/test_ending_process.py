@@ -1,4 +1,4 @@
-"""How a program ends, with work pending or its application gone: no hang, no crash, no noise."""
+"""Exit of the process with pending work or without an application: no hang, crash or output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ pipe = os.pipe()
 
 
 def lines(text: str) -> list[str]:
-    """What was printed, without two remarks of Qt's: of the invisible platform, and of its own pipe, shared by a fork."""
+    """Returns the printed lines without Qt's warnings about the offscreen platform and about a
+    pipe that a fork shares."""
     remarks = ("propagateSizeHints", "QThreadPipe: internal error")
     return [line for line in text.splitlines() if not any(remark in line for remark in remarks)]
 
@@ -273,7 +274,7 @@ async def main():
     assert lines(done.stdout) == lines(done.stderr) == []
 
 
-# The application is gone
+# Destroyed applications
 
 
 @needs_binding
@@ -337,7 +338,7 @@ loop.close()
 def test_fork_in_a_loop_leaves_the_parents_loop_alone(child: Child) -> None:
     program = """
 import warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+warnings.simplefilter("ignore", DeprecationWarning)  # for a fork in a process with threads
 async def main():
     loop = asyncio.get_running_loop()
     ours, theirs = os.pipe()
@@ -369,6 +370,6 @@ gc.collect()
 """
     done = child(program, PYTHONWARNINGS="default")
     assert lines(done.stdout) == []
-    # In which order the collector comes to the loop and to its sockets is its own affair.
+    # The order in which the collector frees the loop and its sockets is not defined.
     warning = "ResourceWarning: unclosed event loop <QEventLoop running=False closed=False"
     assert any(warning in line for line in lines(done.stderr))

@@ -1,4 +1,4 @@
-"""Under `qtloop.run` the application's end is main's: it is cancelled and cleans up in its time."""
+"""`qtloop.run()`: when the application quits, main is cancelled and may clean up."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ async def fail_later(error: BaseException) -> NoReturn:
     raise error
 
 
-# What the exception handler gets
+# Reports to the exception handler
 
 
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later"])
@@ -45,7 +45,7 @@ def test_exception_of_a_callback_reaches_the_handler(
     (context,) = errors
     assert context["exception"] is error
     assert context["handle"] is handle
-    # Python 3.13 tells the arguments only in debug mode.
+    # Python 3.13 reports the arguments only in debug mode.
     assert context["message"].startswith("Exception in callback fail(")
     assert f") at {__file__}:" in context["message"]
     assert set(context) == {"message", "exception", "handle"}
@@ -167,7 +167,7 @@ def test_handler_that_raises_is_logged_and_the_loop_goes_on(
     assert "in the handler" in caplog.text
 
 
-# What leaves the loop
+# Exceptions that stop the loop
 
 
 LEAVE = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
@@ -308,7 +308,7 @@ def test_slow_callbacks_are_told_of_in_debug_mode(
     each_loop.call_soon(slow_callback)
     each_loop.run_until_complete(slow_task())
     texts = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    # asyncio's words around what is slow; a task is told of as a task.
+    # asyncio's message; for the step of a task it names the task.
     assert any(t.startswith("Executing <Handle ") and "slow_callback() " in t for t in texts)
     assert any(t.startswith("Executing <Task ") and "slow_task() " in t for t in texts)
     assert all(" took 0." in text and text.endswith(" seconds") for text in texts)

@@ -80,7 +80,7 @@ def test_workers_have_names() -> None:
 
 def test_stack_size_is_what_was_asked_for() -> None:
     with QThreadExecutor(1, stack_size=64 * MEGABYTE) as executor:
-        # The C library may have a larger one left over from another thread.
+        # The C library may reuse a larger stack of an earlier thread.
         assert executor.submit(own_stack_size).result() >= 64 * MEGABYTE
 
 
@@ -220,7 +220,7 @@ def test_executor_can_be_the_loops_default_one(app: Any) -> None:
 
 
 def program(code: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has an executor with a worker; it must end by itself."""
+    """Runs a program that has an executor with a worker; it must end by itself."""
     prelude = """
 import os, sys, threading, time, qtloop
 from qtloop import _binding

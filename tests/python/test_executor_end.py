@@ -1,4 +1,4 @@
-"""Jobs of executors do not hold up the end of a program with windows; other ends wait for them."""
+"""Executor jobs at the end of a program: the wait is limited by `grace` if it has windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def close_soon():
     QtCore.QTimer.singleShot(50, window.close)
 """
 
-# How a program may start a job that never returns, and end with its window.
+# Programs that start a job that never returns, and then close their window.
 WAYS = {
     "to_thread in run()": """
         async def main():

@@ -40,7 +40,7 @@ async def two_hundred_tasks_spin() -> AsyncIterator[list[int]]:
 
 
 def while_tasks_spin(loop: qtloop.QEventLoop, start: Callable[[], Any]) -> int:
-    """Run for the span, with what `start` sets going in Qt; returns how many steps tasks made."""
+    """Runs for the span, with what `start` sets going in Qt; returns how many steps tasks made."""
 
     async def main() -> int:
         async with two_hundred_tasks_spin() as steps:
@@ -82,7 +82,7 @@ def qt_timer(milliseconds: int, slot: Callable[[], object]) -> Any:
     return timer
 
 
-# Tasks spin, Qt goes on
+# Qt while tasks spin
 
 
 @needs_binding
@@ -228,7 +228,7 @@ def test_qts_timer_keeps_its_rate_while_sockets_and_threads_are_busy(
     loop.run_until_complete(loop.shutdown_default_executor())
 
 
-# Qt spins, tasks go on
+# Tasks while Qt spins
 
 
 @needs_binding
@@ -315,7 +315,7 @@ def test_budget_of_a_closed_loop_is_an_error(app: Any) -> None:
 
 @needs_binding
 def test_turns_last_as_long_as_their_budget(loop: qtloop.QEventLoop) -> None:
-    # Each time that Qt has its turn, it fires the zero timer once: SPAN / budget times at the most.
+    # Each time Qt processes events, it fires the zero timer once: at most SPAN / budget times.
     count = Count()
     took = 0.0
 
@@ -374,7 +374,7 @@ def test_threads_go_on_beside_a_task_that_never_rests(loop: qtloop.QEventLoop) -
         spinning.cancel()
         return took
 
-    # It took up to seven seconds when a chain of short callbacks held the lock. The machine may be
+    # It took up to seven seconds when a chain of short callbacks kept the GIL. The machine may be
     # busy for a while, so one of ten measurements is enough.
     assert any(loop.run_until_complete(main()) < 1 for _ in range(10))
 

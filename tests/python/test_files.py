@@ -1,4 +1,4 @@
-"""Which files can be watched, and what happens when one is closed or its number goes to another."""
+"""Files that can be watched, and watched descriptors that are closed, duplicated or reused."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_reused_number_can_be_watched_after_the_old_reader_was_removed(
 
 
 def test_reused_number_can_be_watched_also_if_the_old_reader_was_left(loop: Any) -> None:
-    # Here asyncio's own never calls the new reader: it does not notice that the file is another.
+    # asyncio's own loop never calls the new reader: it does not notice that the file has changed.
     seen: list[str] = []
     reading, writing = os.pipe()
     loop.add_reader(reading, seen.append, "old")
@@ -105,8 +105,8 @@ def test_reused_number_can_be_watched_also_if_the_old_reader_was_left(loop: Any)
 
 
 def test_closed_double_of_a_watched_file_neither_calls_nor_spins(loop: Any, pair: Pair) -> None:
-    # The kernel goes on reporting a closed number as long as a double of its file is open; asyncio's
-    # own loop then calls the reader of that number for ever.
+    # The kernel keeps reporting a closed descriptor while a duplicate is open; asyncio's own loop
+    # then calls its reader for ever.
     one, other = pair
     double = os.dup(one.fileno())
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""How transports hold back those who write, and how they are held back in reading: as asyncio's."""
+"""Flow control of writing: limits, pause_writing() and resume_writing(), as in asyncio."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_protocol_is_paused_by_the_first_byte_over_the_limit(each_loop: Loop, wi
             assert protocol.calls == ["made"]
             transport.write(bytes(1))
             assert protocol.calls == ["made", "pause"]
-            # It is told once.
+            # pause_writing() is called once.
             transport.write(DATA)
             transport.write(DATA)
             assert protocol.calls == ["made", "pause"]

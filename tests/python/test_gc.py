@@ -1,4 +1,4 @@
-"""What is let go of, and when: callbacks of cancelled and finished handles, cycles, loops, memory."""
+"""When memory is freed: callbacks of cancelled and finished handles, cycles, loops."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Loop = asyncio.SelectorEventLoop
 
 
 class Payload:
-    """What a callback holds on to."""
+    """A callback to which the tests hold weak references."""
 
     def __call__(self, *args: object) -> None: ...
 
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """What goes, goes by its last reference."""
+    """Disables the collector: only reference counts free objects."""
     gc.collect()
     gc.disable()
     yield
@@ -117,7 +117,7 @@ def test_handles_themselves_go_when_they_have_run(each_loop: Loop, no_collector:
 
 
 def test_cancelled_timer_goes_itself(loop: qtloop.QEventLoop, no_collector: None) -> None:
-    # asyncio's own keeps it until its time has come, or until there are many.
+    # asyncio's own loop keeps it until its deadline, or until many are cancelled.
     handle = loop.call_later(60, nothing)
     ref = weakref.ref(handle)
     handle.cancel()
@@ -163,7 +163,7 @@ def test_handle_in_a_cycle_is_collected(each_loop: Loop, schedule: Callable[...,
     handle = schedule(each_loop, payload)
     payload.handle = handle  # type: ignore[attr-defined]
     if not isinstance(handle, asyncio.TimerHandle):
-        run_once(each_loop)  # or the loop holds it
+        run_once(each_loop)  # otherwise the loop holds a reference
         del handle, payload
         gc.collect()
         assert ref() is None

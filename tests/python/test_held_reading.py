@@ -1,4 +1,4 @@
-"""How transports are held back in reading, and what comes meanwhile: as asyncio's."""
+"""pause_reading() and resume_reading(): data that arrive during a pause, as in asyncio."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_comes_during_a_pause_comes_after_it(
             assert protocol.data == b"one"
             transport.resume_reading()
             assert transport.is_reading()
-            # Not out of resume_reading() itself.
+            # Not inside resume_reading() itself.
             assert protocol.data == b"one"
             assert await protocol.received(11) == b"onetwothree"
 

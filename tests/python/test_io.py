@@ -1,4 +1,4 @@
-"""Readers and writers: level-triggered, replaced, removed, closed; on this loop as on asyncio's own."""
+"""Readers and writers: level-triggered, replaced, removed, closed: asyncio's behaviour."""
 
 from __future__ import annotations
 

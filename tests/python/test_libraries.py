@@ -1,4 +1,4 @@
-"""Libraries that people use asyncio for, as they are, on the loop."""
+"""Popular asyncio libraries work on the loop unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a program does wrong to its loop: it gets an exception, and never an abort or a hang."""
+"""Wrong uses of a loop raise an exception; they never abort or hang."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_loop_can_be_used_where_the_stack_ends(each_loop: Loop) -> None:
             depths[0] += 1
             dig()
         except RecursionError:
-            # Some of these calls have room, some have not; none may do harm.
+            # The stack has room for some of these calls only; none may crash.
             for schedule in (each_loop.call_soon, each_loop.call_soon_threadsafe):
                 handles.append(schedule(nothing))
             handles.append(each_loop.call_later(0, nothing))
@@ -170,7 +170,7 @@ def test_callback_whose_repr_fails_does_not_end_the_loop(
     loop.call_soon(seen.append, "next")
     run_once(loop)
     assert seen == ["next"]
-    # Where asyncio's own loop would be left by it, this one says so and goes on.
+    # asyncio's own loop would raise it from the run; this one reports it and continues.
     assert [str(error) for error in unraisable] == ["no repr"]
 
 
@@ -234,7 +234,7 @@ def test_running_loop_cannot_be_run_or_closed_from_another_thread(each_loop: Loo
         await asyncio.sleep(0.001)
         return failures
 
-    if isinstance(each_loop, qtloop.QEventLoop):  # Python 3.13 spoils its own by it
+    if isinstance(each_loop, qtloop.QEventLoop):  # this breaks the loop of Python 3.13
         assert each_loop.run_until_complete(main()) == [
             "This event loop is already running",
             "Cannot close a running event loop",

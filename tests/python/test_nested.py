@@ -1,4 +1,4 @@
-"""Under an open dialog everything goes on: tasks, timers, sockets, threads, processes, Qt."""
+"""While a dialog is open, tasks, timers, sockets, threads, processes and Qt are served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def all_there_is() -> list[object]:
-    """Use a server, a client, a timer, the executor, a thread and a process."""
+    """Uses a server, a client, a timer, the executor, a thread and a process."""
     loop = asyncio.get_running_loop()
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -50,7 +50,7 @@ USED = [b"over a socket\n", 7, 0]
 
 
 def under(modal: Modal) -> asyncio.Task[list[object]]:
-    """Start a task that does all this, and then closes the dialog."""
+    """Starts a task that does all of this, and then closes the dialog."""
     others = asyncio.get_running_loop().create_task(all_there_is())
     others.add_done_callback(lambda _: modal.close())
     return others
@@ -173,7 +173,7 @@ def test_dialogs_nest_in_a_loop_that_is_a_guest(app: Any) -> None:
 
 
 def test_inner_loop_that_has_ended_goes_on_under_a_dialog_until_that_closes(app: Any) -> None:
-    """Another task's dialog keeps Qt from returning; what closes it must not be frozen."""
+    """The dialog keeps Qt's loop running; the task that closes it must still run."""
     closed: list[object] = []
 
     async def asks() -> None:

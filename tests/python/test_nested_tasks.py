@@ -1,4 +1,4 @@
-"""Around open dialogs each task stays itself, and what ends a task or a loop ends the right one."""
+"""Tasks and open dialogs: current task, contexts, exceptions, cancellations, and the loop's end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has t
 from_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has this from 3.12 on")
 
 
-# Each task stays itself
+# Current tasks and contexts
 
 
 def test_current_task_is_right_everywhere(loop: qtloop.QEventLoop) -> None:
@@ -215,7 +215,7 @@ def test_eager_tasks_may_open_dialogs_and_start_under_them(loop: qtloop.QEventLo
     assert loop.run_until_complete(main()) == ["under it", "asks"]
 
 
-# What goes wrong under a dialog
+# Exceptions and cancellations while a dialog is open
 
 
 def test_exceptions_under_a_dialog_reach_those_they_belong_to(
@@ -303,7 +303,7 @@ def test_a_task_group_fails_after_the_dialog_in_it(loop: qtloop.QEventLoop) -> N
     loop.run_until_complete(main())
 
 
-# What ends the loop under a dialog
+# The end of the loop while a dialog is open
 
 
 async def asks(modal: Modal, log: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Real traffic on the loop: TCP, UDP, Unix sockets, TLS, files, pipes, processes, names, executors."""
+"""TCP, UDP, Unix sockets, TLS, files, pipes, processes, name look-ups and executors on the loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ssl
 import sys
 from collections.abc import Coroutine
 
-# By the module: PySide6 6.12 breaks the lazy import by which 3.15 has it in concurrent.futures.
+# From its own module: PySide6 6.12 breaks the lazy import of concurrent.futures in Python 3.15.
 from concurrent.futures.process import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ DATA = bytes(range(256)) * 1024
 
 
 def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
-    """Run it, and then what it has started to its end: before 3.12 no server waits for its handlers."""
+    """Runs it, then the tasks that it started: before 3.12 a server does not wait for handlers."""
 
     async def whole() -> T:
         result = await asyncio.wait_for(main, 30)
@@ -42,7 +42,7 @@ def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send back all that comes, and close when the other side has."""
+    """Sends back all data, and closes when the other side has closed."""
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
@@ -53,7 +53,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
 ) -> bytes:
-    """Send the data, and return what comes back."""
+    """Sends the data, and returns the response."""
 
     async def send() -> None:
         writer.write(data)

@@ -1,4 +1,4 @@
-"""What pipes tell, terminals, and Unix sockets whose other end misbehaves: as asyncio's."""
+"""State of pipe transports; terminals and Unix sockets as pipes: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_terminal_is_read_until_its_other_end_closes(each_loop: Loop, errors: Er
             assert await protocol.received(6) == b"line\r\n"
             os.close(slave)
             error = await protocol.lost()
-            # Linux has this for an end of file.
+            # Linux reports this at the end of file.
             assert isinstance(error, OSError) and error.errno == errno.EIO
         assert protocol.calls == ["made", "data", "lost"]
 
@@ -181,7 +181,7 @@ def test_descriptors_sent_along_do_not_lose_data(each_loop: Loop, pair: Pair) ->
             pair[1].close()
             assert await protocol.lost() is None
         assert protocol.data == expected + b"last"
-        # Nobody has asked for them, so nobody has got them.
+        # The protocol has not asked for descriptors, so they were discarded.
         assert count_descriptors() <= before
 
     try:

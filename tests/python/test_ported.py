@@ -1,4 +1,4 @@
-"""Names that public programs take from qasync, QtAsyncio and qtinter, and how they use them."""
+"""Names that public programs import from qasync, QtAsyncio and qtinter, and their use."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from qtloop import QtAsyncio
 
 @needs_binding
 def test_window_of_the_documentation_changes_its_text_and_closes(child: Child) -> None:
-    """The example of QtAsyncio's page: a button starts a coroutine, and the window's end the run's."""
+    """QtAsyncio's documented example: a button starts a coroutine; the closed window ends the run."""
     program = f"""
 from {BINDING}.QtCore import QTimer
 from {BINDING}.QtWidgets import QApplication, QLabel, QMainWindow, QPushButton, QVBoxLayout, QWidget

@@ -1,4 +1,4 @@
-"""Coroutines that have `quit_grace` to complete after a stop or a quit of the application."""
+"""`quit_grace`: the time that coroutines have after a stop or a quit of the application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if binding is None:
 QtCore: Any = binding.QtCore
 QtWidgets: Any = binding.module("QtWidgets")
 
-# A window whose closeEvent does something that ends the loop, and then waits.
+# A window whose closeEvent ends the loop and then awaits.
 WINDOW = """
 class Window(QtWidgets.QWidget):
     @qtloop.asyncClose

@@ -1,4 +1,4 @@
-"""Peers that reset the connection, at every moment of its life: as asyncio's, on both loops."""
+"""Peers that reset the connection at different moments: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_reset_is_noticed_by_a_write_while_reading_is_paused(each_loop: Loop, tc
             assert protocol.calls == ["made"]
             transport.write(b"?")
             assert transport.is_closing()
-            # It is told later, never out of write().
+            # connection_lost() is called later, never inside write().
             assert protocol.calls == ["made"]
             assert isinstance(await protocol.lost(), ConnectionError)
         assert protocol.calls == ["made", "lost"]

@@ -1,4 +1,4 @@
-"""Running, stopping and closing: when a run begins and ends, and what is left for the next one."""
+"""Running, stopping and closing a loop, and running it again."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_loop_is_running_in_a_slot(loop: qtloop.QEventLoop) -> None:
 
 
 def test_running_loop_refuses_to_run_again(loop: qtloop.QEventLoop) -> None:
-    # Not on asyncio's own: a refused run_forever leaves that of Python 3.13 without its thread.
+    # Not on asyncio's own loop: in Python 3.13 a refused run_forever() resets its thread.
     async def main() -> None:
         coroutine = answer()
         with pytest.raises(RuntimeError, match=r"^This event loop is already running$"):
@@ -225,7 +225,7 @@ CLOSED: dict[str, Callable[[Loop], object]] = {
 
 
 def refused() -> Coroutine[Any, Any, int]:
-    """A coroutine that nobody is expected to await."""
+    """Makes a coroutine that is not awaited."""
     refusals.append(answer())
     return refusals[-1]
 

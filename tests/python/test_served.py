@@ -64,7 +64,7 @@ each_way = pytest.mark.parametrize("serve", [by_exec, by_process_events, by_dial
 
 @pytest.fixture(autouse=True)
 def limit(app: Any) -> Iterator[None]:
-    """Fail a test that hangs in Qt: an exception in a timer would not end it."""
+    """Fails a test that hangs in Qt: an exception in a timer would not end it."""
     timer = threading.Timer(20, lambda: app.exit(-1))
     timer.start()
     yield
@@ -490,7 +490,7 @@ def test_prompt_of_python_serves_a_loop_and_reports_errors_itself(
         os.close(terminal)
 
 
-# The interpreter's end, and forks
+# Exit of the interpreter, and forks
 
 
 def test_interpreter_ends_beside_a_daemon_thread_that_runs_qt_with_a_busy_loop(

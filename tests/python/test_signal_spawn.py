@@ -36,7 +36,7 @@ def empty_log() -> None:
 
 def test_spawned_task_is_kept_alive_by_the_loop(app: Any) -> None:
     async def wait() -> None:
-        # Nothing but the collector's cycle refers to this future and the task.
+        # Only their own reference cycle refers to this future and the task.
         asyncio.get_running_loop().call_later(0.005, gc.collect)
         await asyncio.sleep(0.01)
         log.append("done")
@@ -105,7 +105,7 @@ def test_spawn_without_a_loop_names_the_cure_and_closes_the_coroutine(app: Any) 
 
 @needs_binding
 def test_looking_for_the_loop_of_a_thread_makes_none(child: Child) -> None:
-    """asyncio.get_event_loop() of Python 3.10 and 3.11 makes one, which nobody closes."""
+    """asyncio.get_event_loop() of Python 3.10 and 3.11 makes a loop that is never closed."""
     program = """
         import contextlib, gc, warnings
         warnings.simplefilter("always")

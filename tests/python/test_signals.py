@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C is prompt while Qt is idle, and the wake-up descriptor comes back afterwards."""
+"""Signals: Ctrl-C while Qt is idle, signal handlers, and the restored wake-up descriptor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import qtloop
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
-# A signal comes from another thread when Qt has been idle for a while; how late may its effect be?
+# Seconds within which a signal must take effect while Qt is idle.
 IDLE = 0.1
-LATE = 0.5  # tens of microseconds in fact; a busy machine may be slow to give us the processor
+LATE = 0.5  # it takes tens of microseconds; the bound leaves room for a busy machine
 
 
 @pytest.fixture
 def kill() -> Iterator[Callable[[int], list[float]]]:
-    """Send a signal to the process, soon; the list gets the moment."""
+    """Sends a signal to the process, soon; the list gets the moment."""
     threads: list[threading.Thread] = []
 
     def kill(number: int) -> list[float]:

@@ -40,7 +40,7 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
     return loop.run_until_complete(asyncio.wait_for(main, 20))
 
 
-# asyncSlot: what it takes
+# asyncSlot: decorated functions
 
 
 def test_slot_starts_a_task_and_returns_it(loop: qtloop.QEventLoop) -> None:
@@ -129,7 +129,7 @@ def test_slots_may_be_functions_nested_functions_methods_and_static_methods(
     assert sorted(got) == ["method text", "nested text", "outside text", "static text"]
 
 
-# asyncSlot: what Qt sees of it
+# asyncSlot: meta-objects and arguments
 
 
 class Receiver(QObject):  # type: ignore[misc]
@@ -323,7 +323,7 @@ def test_slots_task_is_kept_until_it_is_done_and_no_longer(loop: qtloop.QEventLo
 
     @asyncSlot()
     async def slot() -> None:
-        # Nobody else knows the future: the two hold each other, and no one holds them.
+        # Only the task and the future refer to each other.
         future = asyncio.get_running_loop().create_future()
         waker = weakref.ref(future)
         wakers.append(lambda: waker().set_result(None))  # type: ignore[union-attr]
@@ -345,7 +345,7 @@ def test_slots_task_is_kept_until_it_is_done_and_no_longer(loop: qtloop.QEventLo
 
 
 async def slot_that_raises(error: Exception) -> None:
-    """Call one, and let it end."""
+    """Calls a slot that raises, and waits for its end."""
 
     @asyncSlot()
     async def slot() -> None:

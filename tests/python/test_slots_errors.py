@@ -1,4 +1,4 @@
-"""An exception in a Qt slot, which nobody can catch, reaches the exception handler of the loop."""
+"""An uncaught exception in a plain Qt slot reaches the exception handler of the loop."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reports(loop: qtloop.QEventLoop) -> list[dict[str, Any]]:
-    """What reached the loop's exception handler."""
+    """The contexts passed to the loop's exception handler."""
     reports: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: reports.append(context))
     return reports
 
 
 def from_qt(function: Callable[[], object]) -> None:
-    """Have Qt call the function."""
+    """Makes Qt call the function."""
     QtCore.QTimer.singleShot(0, function)
 
 
@@ -161,7 +161,7 @@ def test_an_exception_in_a_slot_of_a_worker_thread_reaches_that_threads_loop(
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the program's own hook gets."""
+    """The errors passed to the program's own hook."""
     seen: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: seen.append(str(error)))
     return seen
@@ -269,7 +269,7 @@ def test_an_exception_outside_of_any_loop_is_printed_as_python_does(
 
 
 # KeyboardInterrupt. From Python 3.14 on, a process in which a binding has passed one to
-# `sys.excepthook` ends by SIGINT, whatever the program did with it; hence the child processes.
+# `sys.excepthook` is killed by SIGINT at its exit. So these tests use child processes.
 
 
 def test_keyboard_interrupt_in_a_slot_leaves_the_loop(child: Child) -> None:
@@ -311,7 +311,7 @@ def test_keyboard_interrupt_in_a_slot_leaves_attach(child: Child) -> None:
     assert child(program, code=None).stdout == "in a slot\n"
 
 
-# PyQt6 aborts the process where Python's own hook is in place: after the loop, that is so again.
+# PyQt6 aborts the process if Python's own hook is set, as it is again after the loop was closed.
 
 
 def test_exceptions_before_during_and_after_the_loop_do_what_the_binding_does(child: Child) -> None:

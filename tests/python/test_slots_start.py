@@ -20,7 +20,7 @@ from qtloop import asyncSlot
 
 
 def soon(function: Any) -> None:
-    """Have Qt call the function, outside of the loop's callbacks."""
+    """Makes Qt call the function, outside of the loop's callbacks."""
     QtCore.QTimer.singleShot(0, function)
 
 
@@ -157,7 +157,7 @@ def test_tasks_go_on_under_a_dialog_that_a_slot_opens_before_its_first_wait(
         await task
         await asyncio.sleep(0.01)
 
-    limit = QtCore.QTimer()  # for the case that the loop's own timers fail
+    limit = QtCore.QTimer()  # ends the test if the loop's own timers fail
     limit.timeout.connect(lambda: (nested.quit(), app.exit()))
     limit.start(3000)
     run(loop, main())

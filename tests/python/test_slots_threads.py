@@ -1,4 +1,4 @@
-"""Slots that are called on other threads than the loop's."""
+"""Slots that are called on threads other than the loop's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods of the loop for the program's own sockets."""
+"""The loop's sock_* methods, for sockets that the program owns."""
 
 from __future__ import annotations
 

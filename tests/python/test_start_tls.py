@@ -15,7 +15,7 @@ import qtloop
 
 
 async def secured_with_the_loop(reader: Any, writer: Any) -> Any:
-    """Start TLS as every Python can. Returns an object with `write()`."""
+    """Starts TLS as every Python can. Returns an object with `write()`."""
     loop, transport = asyncio.get_running_loop(), writer.transport
     protocol = transport.get_protocol()
     return await loop.start_tls(transport, protocol, for_server(), server_side=True)
@@ -27,7 +27,7 @@ async def secured_with_the_writer(reader: Any, writer: Any) -> Any:
 
 
 async def talk_to_a_server(secured: Any, sent_with_the_request: bytes) -> list[bytes]:
-    """Ask for TLS and begin the handshake in one packet; returns the lines that both ends read."""
+    """Asks for TLS and begin the handshake in one packet; returns the lines that both ends read."""
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

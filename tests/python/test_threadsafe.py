@@ -1,4 +1,4 @@
-"""call_soon_threadsafe: what other threads and signal handlers hand to a loop, and how it wakes."""
+"""call_soon_threadsafe() from other threads and signal handlers, and the wake-up of the loop."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_eight_threads_with_twenty_thousand_calls_each_lose_nothing(each_loop: L
 
 
 def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
-    # A wake-up that is lost leaves the loop asleep: each call waits for the one before it to be run.
+    # Each call waits until the previous one has run: a lost wake-up would leave the loop asleep.
     def ping() -> None:
         answered = threading.Event()
         for _ in range(2000):
@@ -220,7 +220,7 @@ def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
     assert [str(failure) for failure in failures] == ["Event loop is closed"] * 4
 
 
-# Other ways in
+# Signal handlers, futures, other loops
 
 
 def test_signal_handler_may_call_the_loop(each_loop: Loop) -> None:
@@ -238,7 +238,7 @@ def test_signal_handler_may_call_the_loop(each_loop: Loop) -> None:
         if isinstance(each_loop, qtloop.QEventLoop):
             each_loop.run_forever()
         else:
-            # asyncio's own wakes for a signal only with one of its own handlers in place.
+            # A signal wakes asyncio's own loop only if add_signal_handler() was called.
             each_loop.add_signal_handler(signal.SIGUSR2, nothing)
             each_loop.run_forever()
             each_loop.remove_signal_handler(signal.SIGUSR2)
@@ -325,7 +325,7 @@ def test_stop_from_another_thread_ends_an_idle_run(loop: qtloop.QEventLoop) -> N
     run_once(loop)
 
 
-# What a wake-up costs
+# The cost of a wake-up
 
 
 def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
@@ -341,7 +341,7 @@ def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
         seen = []
         def send():
             time.sleep(0.1)
-            # With the lock of the interpreter held all along: a thousand calls before the loop can look.
+            # The GIL is held during all thousand calls, so the loop cannot run in between.
             sys.setswitchinterval(60)
             for number in range(1000):
                 loop.call_soon_threadsafe(seen.append, number)
@@ -356,7 +356,7 @@ def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
     """
     calls, waits = map(int, child(program).stdout.split())
     assert calls == 1000
-    # Sleeping, taking the lock, starting and ending: each may wait a few times.
+    # Sleeping, taking the GIL, starting and ending: each may wait a few times.
     assert waits < 50
 
 

@@ -1,4 +1,4 @@
-"""Timers: never early, in order, cancelled at once; on this loop as on asyncio's own."""
+"""Timers: never early, in order, cancelled at once: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 

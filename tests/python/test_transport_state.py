@@ -1,4 +1,4 @@
-"""What transports tell of themselves, whose descriptors they use, and what they leave behind."""
+"""Transports: their information, the ownership of descriptors, and freed memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from running import Pair, nothing
 pytest_plugins = ["each_loop"]
 
 
-# What they tell
+# Information
 
 
 def test_transport_is_of_asyncio_s_classes(each_loop: Loop, wire: Pair) -> None:
@@ -86,7 +86,7 @@ def test_socket_of_a_transport_takes_options_and_no_more(each_loop: Loop, tcp: P
             assert held.type == socket.SOCK_STREAM
             assert held.getpeername() == tcp[1].getsockname()
             assert held.gettimeout() == 0
-            # Asyncio has turned this on.
+            # asyncio turns this on, too.
             assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             assert held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -171,7 +171,7 @@ def test_repr_tells_the_state(each_loop: Loop, wire: Pair) -> None:
     run(each_loop, main())
 
 
-# Whose descriptor it is
+# Ownership of the descriptor
 
 
 def test_descriptor_of_a_transport_cannot_be_watched_by_others(each_loop: Loop, wire: Pair) -> None:
@@ -188,7 +188,7 @@ def test_descriptor_of_a_transport_cannot_be_watched_by_others(each_loop: Loop, 
                 ):
                     with pytest.raises(RuntimeError, match="is used by transport"):
                         attempt()
-            # It has not been harmed by that.
+            # The transport still works.
             wire[1].send(b"data")
             assert await protocol.received(4) == b"data"
             transport.write(LOTS)
@@ -227,7 +227,7 @@ def test_descriptor_is_free_again_after_the_close(each_loop: Loop, wire: Pair) -
             await protocol.lost()
             await settled()
         with copy, socket.socket(fileno=copy.detach()) as again:
-            # The system gives the same number to the next.
+            # The system reuses the number for the next socket.
             with again.dup() as same:
                 same.setblocking(False)
                 assert same.fileno() == number
@@ -260,7 +260,7 @@ def test_numbers_of_descriptors_are_used_again_and_again(each_loop: Loop) -> Non
     run(each_loop, main())
 
 
-# What they leave behind
+# Freed memory and descriptors
 
 
 @each_protocol
@@ -369,7 +369,7 @@ def test_closed_loop_makes_no_more_transports(each_loop: Loop, wire: Pair) -> No
 
     transport = run(each_loop, main())
     each_loop.close()
-    # What is harmless stays so.
+    # These calls still have no effect.
     transport.close()
     assert "closed" in repr(transport)
     assert transport.is_closing()

@@ -1,4 +1,4 @@
-"""What transports take, tell and leave behind: the same on both loops."""
+"""Data that write() and writelines() accept: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from running import Errors, Pair
 pytest_plugins = ["each_loop"]
 
 
-# What can be written
+# Types of data
 
 
 @pytest.mark.parametrize(

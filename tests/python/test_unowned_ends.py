@@ -1,4 +1,4 @@
-"""How a loop without a run reacts to stop(), close(), Ctrl-C and sys.exit() in the program's exec()."""
+"""A loop without a run: stop(), close(), Ctrl-C and sys.exit() in the program's exec()."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways into a loop: a coroutine as the program, somebody's exec(), threads, policies, no binding."""
+"""Ways to run a loop: run(), attach() and the program's exec(), threads, policies, no binding."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Exec = Callable[[], int]
 
 
 def soon(function: Callable[[], object], msec: int = 0) -> None:
-    """Have Qt itself call it."""
+    """Makes Qt call the function."""
     QtCore.QTimer.singleShot(msec, function)
 
 
 @pytest.fixture
 def execute(app: Any) -> Exec:
-    """The program's own exec(); if nobody ends it, its code is -1."""
+    """The program's own exec(); it returns -1 if it is not exited in time."""
     if binding is None:
         pytest.skip("a program without a binding cannot call exec()")
 
@@ -143,7 +143,7 @@ def test_exec_that_the_program_overrides_is_what_runs(child: Child) -> None:
     assert child(program).stdout.splitlines() == ["own exec", "107"] * 2
 
 
-# Somebody else calls exec()
+# attach(): the program calls exec()
 
 
 def test_guest_is_the_running_loop_in_tasks_slots_and_around(app: Any, execute: Exec) -> None:
@@ -160,7 +160,7 @@ def test_guest_is_the_running_loop_in_tasks_slots_and_around(app: Any, execute: 
         assert asyncio.get_running_loop() is loop and loop.is_running()
         soon(lambda: tasks.append(asyncio.create_task(work())))
         assert execute() == 7
-        # Nobody runs it any more, so it can run by itself.
+        # The exec() has returned, so the loop can run by itself.
         assert loop.run_until_complete(asyncio.sleep(0.001, "done")) == "done"
     assert seen == [3, True, loop] and loop.is_closed() and no_loop_runs()
 
@@ -268,7 +268,7 @@ def test_debug_of_attach_is_the_loops(app: Any, execute: Exec, debug: bool) -> N
 
 @contextlib.contextmanager
 def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any]]]:
-    """Call the function in a QThread's `run()`, and give it the QThread."""
+    """Calls the function in a QThread's `run()`, and give it the QThread."""
     ended: Future[Any] = Future()
 
     def run(self: Any) -> None:
@@ -287,7 +287,7 @@ def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any
 
 
 async def talk(together: threading.Barrier) -> bytes:
-    """Serve and be served, both in this loop, while all the others run."""
+    """Serves and be served, both in this loop, while all the others run."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -381,7 +381,7 @@ def test_policy_makes_all_loops_of_asyncio(app: Any) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         undo.callback(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
         asyncio.set_event_loop_policy(qtloop.QEventLoopPolicy())
-        if sys.version_info < (3, 14):  # where the main thread is given a loop
+        if sys.version_info < (3, 14):  # get_event_loop() makes a loop on the main thread
             with closing(asyncio.get_event_loop()) as loop:
                 assert type(loop) is QEventLoop and asyncio.get_event_loop() is loop
         with closing(asyncio.new_event_loop()) as loop:
