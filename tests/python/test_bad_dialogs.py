@@ -53,7 +53,7 @@ class Asks(Recorder):
 
 
 @each_kind
-def test_other_connections_go_on_under_a_dialog_of_a_protocol(
+def test_other_connections_work_during_a_dialog_of_a_protocol(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair, kind: str
 ) -> None:
     async def main() -> None:
@@ -78,7 +78,7 @@ def test_other_connections_go_on_under_a_dialog_of_a_protocol(
 
 
 @each_kind
-def test_further_data_come_when_the_dialog_is_closed(
+def test_further_data_arrives_after_the_dialog_is_closed(
     loop: qtloop.QEventLoop, wire: Pair, kind: str
 ) -> None:
     async def main() -> None:
@@ -97,7 +97,7 @@ def test_further_data_come_when_the_dialog_is_closed(
     run(loop, main())
 
 
-def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
+def test_further_data_arrives_in_the_buffer_after_the_dialog_is_closed(
     loop: qtloop.QEventLoop, wire: Pair
 ) -> None:
     class AsksBuffered(Buffered):
@@ -128,7 +128,7 @@ def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
     run(loop, main())
 
 
-def test_end_comes_when_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_eof_is_received_after_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol):
@@ -146,7 +146,7 @@ def test_end_comes_when_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair
     run(loop, main())
 
 
-def test_writes_are_flushed_under_the_dialog(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_writes_are_flushed_during_the_dialog(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol) as transport:
@@ -167,7 +167,7 @@ def test_writes_are_flushed_under_the_dialog(loop: qtloop.QEventLoop, wire: Pair
     run(loop, main())
 
 
-def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
+def test_dialog_in_resume_writing_does_not_stop_the_flushing_of_others(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair
 ) -> None:
     async def main() -> None:
@@ -194,7 +194,7 @@ def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
     run(loop, main())
 
 
-def test_dialog_of_connection_made_holds_back_the_first_data(
+def test_dialog_in_connection_made_delays_the_first_data(
     loop: qtloop.QEventLoop, wire: Pair
 ) -> None:
     async def main() -> None:
@@ -215,7 +215,7 @@ def test_dialog_of_connection_made_holds_back_the_first_data(
 
 
 @pytest.mark.parametrize("way", ["close", "abort"])
-def test_connection_closed_under_its_own_dialog_is_lost(
+def test_connection_closed_during_its_own_dialog_is_lost(
     loop: qtloop.QEventLoop, wire: Pair, way: str
 ) -> None:
     async def main() -> None:
@@ -236,7 +236,7 @@ def test_connection_closed_under_its_own_dialog_is_lost(
     run(loop, main())
 
 
-def test_dialog_of_connection_lost_does_not_hold_up_others(
+def test_dialog_in_connection_lost_does_not_delay_other_connections(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair
 ) -> None:
     async def main() -> None:
@@ -253,7 +253,7 @@ def test_dialog_of_connection_lost_does_not_hold_up_others(
     run(loop, main())
 
 
-def test_reading_paused_under_the_dialog_stays_so(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_reading_paused_during_the_dialog_stays_paused(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol) as transport:
@@ -271,7 +271,9 @@ def test_reading_paused_under_the_dialog_stays_so(loop: qtloop.QEventLoop, wire:
     run(loop, main())
 
 
-def test_two_connections_may_ask_at_once(loop: qtloop.QEventLoop, wire: Pair, pair: Pair) -> None:
+def test_two_connections_may_open_dialogs_at_the_same_time(
+    loop: qtloop.QEventLoop, wire: Pair, pair: Pair
+) -> None:
     async def main() -> None:
         first, second = Asks("data"), Asks("data")
         async with connected(loop, wire, first), connected(loop, pair, second):
@@ -292,7 +294,7 @@ def test_two_connections_may_ask_at_once(loop: qtloop.QEventLoop, wire: Pair, pa
     run(loop, main())
 
 
-def test_server_accepts_under_the_dialog_of_one_of_its_clients(loop: qtloop.QEventLoop) -> None:
+def test_server_accepts_during_a_dialog_of_one_of_its_clients(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         made: list[Asks] = []
 
@@ -322,7 +324,7 @@ def test_server_accepts_under_the_dialog_of_one_of_its_clients(loop: qtloop.QEve
     run(loop, main())
 
 
-def test_further_datagrams_come_when_the_dialog_is_closed(loop: qtloop.QEventLoop) -> None:
+def test_further_datagrams_arrive_after_the_dialog_is_closed(loop: qtloop.QEventLoop) -> None:
     class AsksDatagrams(Recorder, asyncio.DatagramProtocol):
         def __init__(self) -> None:
             super().__init__()

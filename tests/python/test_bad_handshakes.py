@@ -35,7 +35,7 @@ pytestmark = of_new_tls
 # Handshakes that fail
 
 
-def test_handshake_that_nobody_answers_times_out(each_loop: Loop, wire: Pair) -> None:
+def test_unanswered_handshake_times_out(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         with pytest.raises(ConnectionAbortedError, match="SSL handshake is taking longer than"):
@@ -55,7 +55,7 @@ def test_handshake_that_nobody_answers_times_out(each_loop: Loop, wire: Pair) ->
     assert wire[0].fileno() == -1
 
 
-def test_server_hangs_up_on_who_does_not_begin(each_loop: Loop, errors: Errors) -> None:
+def test_server_closes_a_connection_without_a_handshake(each_loop: Loop, errors: Errors) -> None:
     async def main() -> None:
         served = Recorder()
         server = await each_loop.create_server(
@@ -74,7 +74,7 @@ def test_server_hangs_up_on_who_does_not_begin(each_loop: Loop, errors: Errors) 
 
 
 @pytest.mark.parametrize("way", ["reset", "close", "half"])
-def test_peer_that_goes_during_the_handshake_resets_the_connection(
+def test_peer_that_closes_during_the_handshake_resets_the_connection(
     each_loop: Loop, tcp: Pair, way: str
 ) -> None:
     async def main() -> None:
@@ -114,7 +114,7 @@ def test_peer_that_speaks_something_else_is_an_error(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_bad_handshakes_do_not_harm_the_server(each_loop: Loop, errors: Errors) -> None:
+def test_server_works_after_bad_handshakes(each_loop: Loop, errors: Errors) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         server = await each_loop.create_server(lambda: served, *HERE, ssl=for_server())
@@ -171,7 +171,7 @@ class Upgraded(Recorder):
 
 
 @pytest.mark.parametrize("pauses", [True, False])
-def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: bool) -> None:
+def test_tls_may_start_after_plain_data(each_loop: Loop, wire: Pair, pauses: bool) -> None:
     async def main() -> None:
         ours, theirs = Upgraded(each_loop, pauses), Recorder()
         async with (
@@ -204,7 +204,9 @@ def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: boo
     run(each_loop, main())
 
 
-def test_what_was_written_before_tls_comes_before_it(each_loop: Loop, wire: Pair) -> None:
+def test_data_written_before_start_tls_is_sent_before_the_handshake(
+    each_loop: Loop, wire: Pair
+) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as plain:
@@ -225,7 +227,7 @@ def test_what_was_written_before_tls_comes_before_it(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_tls_that_fails_to_begin_closes_the_connection(each_loop: Loop, wire: Pair) -> None:
+def test_failed_start_tls_closes_the_connection(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as plain:
@@ -256,7 +258,7 @@ def test_tls_over_a_pipe_is_refused(each_loop: Loop, pipe: Pipe) -> None:
     run(each_loop, main())
 
 
-def test_file_goes_over_tls(each_loop: Loop, tmp_path: Path) -> None:
+def test_file_is_sent_over_tls(each_loop: Loop, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(LOTS)
 

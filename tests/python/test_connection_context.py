@@ -120,7 +120,7 @@ def test_resumed_reading_keeps_the_context_of_the_connection(each_loop: Loop, wi
 
 
 @pytest.mark.parametrize("end", ["close", "abort"])
-def test_connection_is_lost_in_its_context_whoever_ends_it(
+def test_connection_lost_runs_in_the_connections_context_however_it_ends(
     each_loop: Loop, wire: Pair, end: str
 ) -> None:
     async def main() -> None:
@@ -135,7 +135,7 @@ def test_connection_is_lost_in_its_context_whoever_ends_it(
     run(each_loop, main())
 
 
-def test_connection_that_closes_after_its_last_bytes_is_lost_in_its_context(
+def test_connection_lost_after_a_flush_runs_in_the_connections_context(
     each_loop: Loop, wire: Pair
 ) -> None:
     async def main() -> None:

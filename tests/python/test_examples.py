@@ -80,12 +80,12 @@ def test_example_without_a_window_ends_by_itself(name: str, printed: str) -> Non
         ("signals.py", "you move the slider\n"),
     ],
 )
-def test_example_with_a_window_ends_when_that_is_closed(name: str, printed: str) -> None:
+def test_example_with_a_window_ends_when_the_window_is_closed(name: str, printed: str) -> None:
     assert run(name, closing=True).startswith(printed)
 
 
 @needs_binding
-def test_example_of_qml_shows_what_it_has_read_and_ends_by_itself() -> None:
+def test_qml_example_shows_the_result_and_ends_by_itself() -> None:
     assert run("promise.py", closing=False) == "Hello from a socket.\n"
 
 

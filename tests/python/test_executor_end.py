@@ -87,7 +87,7 @@ WAYS = {
 
 @needs_binding
 @pytest.mark.parametrize("way", WAYS)
-def test_job_that_hangs_does_not_outlive_the_window_for_long(child: Child, way: str) -> None:
+def test_hanging_job_delays_the_exit_by_the_grace_only(child: Child, way: str) -> None:
     done = child(HANGS + "\n".join(line[8:] for line in WAYS[way].splitlines()) + "\nprint('end')")
     assert done.stdout == "end\n"
     assert done.stderr.count("1 executor job(s) still run") == 1
@@ -95,7 +95,7 @@ def test_job_that_hangs_does_not_outlive_the_window_for_long(child: Child, way: 
 
 
 @needs_binding
-def test_job_that_hangs_in_a_loop_of_qts_leaves_it_before_the_process_ends(child: Child) -> None:
+def test_hanging_job_in_a_qt_loop_leaves_it_before_the_process_exits(child: Child) -> None:
     """The binding deletes its objects at the end; a loop that uses them would crash."""
     program = """
         def job():

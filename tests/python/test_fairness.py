@@ -99,7 +99,7 @@ def test_qts_timer_keeps_its_rate_while_tasks_spin(loop: qtloop.QEventLoop) -> N
 
 @needs_binding
 @pytest.mark.parametrize("kind", ["single shots", "posted events", "zero timer"])
-def test_qts_queue_goes_on_while_tasks_spin(loop: qtloop.QEventLoop, kind: str) -> None:
+def test_qts_event_queue_is_processed_while_tasks_spin(loop: qtloop.QEventLoop, kind: str) -> None:
     assert binding
     core: Any = binding.QtCore
     count = Count()
@@ -293,20 +293,20 @@ def test_budget_is_two_milliseconds_and_can_be_set(loop: qtloop.QEventLoop) -> N
 
 
 @pytest.mark.parametrize("wrong", [-1, -0.001, math.nan, math.inf, -math.inf, 1e300])
-def test_budget_that_is_no_duration_is_refused(loop: qtloop.QEventLoop, wrong: float) -> None:
+def test_turn_budget_that_is_no_duration_is_refused(loop: qtloop.QEventLoop, wrong: float) -> None:
     with pytest.raises(ValueError, match="turn_budget"):
         loop.turn_budget = wrong
     assert loop.turn_budget == 0.002
 
 
 @pytest.mark.parametrize("wrong", [None, "0.1", []])
-def test_budget_that_is_no_number_is_refused(loop: Any, wrong: object) -> None:
+def test_turn_budget_that_is_no_number_is_refused(loop: Any, wrong: object) -> None:
     with pytest.raises(TypeError):
         loop.turn_budget = wrong
     assert loop.turn_budget == 0.002
 
 
-def test_budget_of_a_closed_loop_is_an_error(app: Any) -> None:
+def test_turn_budget_of_a_closed_loop_raises_runtime_error(app: Any) -> None:
     loop = qtloop.QEventLoop(app)
     loop.close()
     with pytest.raises(RuntimeError, match="Event loop is closed"):
@@ -334,7 +334,7 @@ def test_turns_last_as_long_as_their_budget(loop: qtloop.QEventLoop) -> None:
 
 
 @needs_binding
-def test_budget_of_nothing_gives_qt_a_turn_after_each_batch(loop: qtloop.QEventLoop) -> None:
+def test_turn_budget_of_zero_returns_to_qt_after_each_batch(loop: qtloop.QEventLoop) -> None:
     loop.turn_budget = 0
     count = Count()
     batches = [0]
@@ -350,7 +350,7 @@ def test_budget_of_nothing_gives_qt_a_turn_after_each_batch(loop: qtloop.QEventL
     assert count.calls >= 190
 
 
-def test_batch_is_finished_also_beyond_the_budget(loop: qtloop.QEventLoop) -> None:
+def test_turn_budget_of_zero_runs_a_whole_batch(loop: qtloop.QEventLoop) -> None:
     seen: list[int] = []
     loop.turn_budget = 0
     for number in range(100):
@@ -360,7 +360,7 @@ def test_batch_is_finished_also_beyond_the_budget(loop: qtloop.QEventLoop) -> No
     run_for(loop, 0.001)
 
 
-def test_threads_go_on_beside_a_task_that_never_rests(loop: qtloop.QEventLoop) -> None:
+def test_threads_run_beside_a_task_that_spins(loop: qtloop.QEventLoop) -> None:
     async def spin() -> None:
         while True:
             await asyncio.sleep(0)

@@ -63,13 +63,13 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
-def test_parent_goes_on_when_a_forked_child(child: Child, action: str) -> None:
+def test_parents_loop_still_works_when_a_forked_child(child: Child, action: str) -> None:
     result = child(PROGRAM.format(action=action))
     assert result.stdout.splitlines() == ["0 b'xxxxxxxxxxy'", "thread slept"]
     assert "the child reads" not in result.stderr
 
 
-def test_child_that_leaves_by_an_exit_leaves_its_parent_the_signals_and_the_readers(
+def test_parent_keeps_signals_and_readers_when_its_child_exits_by_sys_exit(
     child: Child,
 ) -> None:
     # The child's clean-up runs and closes the inherited loop. With asyncio's own loop this test and
@@ -96,7 +96,7 @@ def test_child_that_leaves_by_an_exit_leaves_its_parent_the_signals_and_the_read
     assert child(program).stdout.split() == ["5", "came", "heard"]
 
 
-def test_child_that_removes_its_inherited_reader_leaves_the_parents(child: Child) -> None:
+def test_child_that_removes_its_inherited_reader_does_not_remove_the_parents(child: Child) -> None:
     program = """
         import socket
         async def main():

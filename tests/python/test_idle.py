@@ -145,7 +145,7 @@ def all_idle() -> Iterator[dict[str, subprocess.Popen[str]]]:
             process.communicate()
 
 
-def test_idle_loop_neither_wakes_nor_works_nor_has_a_thread() -> None:
+def test_idle_loop_causes_no_wake_ups_no_work_and_no_thread() -> None:
     with all_idle() as children:
         before = {name: use_of(process) for name, process in children.items()}
         time.sleep(SPAN)

@@ -46,7 +46,7 @@ def test_names_that_need_no_binding_are_defined() -> None:
 
 
 @needs_binding
-def test_names_of_the_binding_are_its_own() -> None:
+def test_names_of_the_binding_are_the_bindings_objects() -> None:
     assert qasync.QtModuleName == BINDING
     assert qasync.QtModule is sys.modules[qasync.QtModuleName]
     assert qasync.QtModule.QtCore is qasync.QtCore
@@ -97,7 +97,7 @@ def test_star_import_takes_the_public_names_only() -> None:
     assert not {"asyncio", "logger", "Signal", "QtCore"} & set(taken)
 
 
-def test_looking_at_each_name_imports_no_module_of_qt(child: Child) -> None:
+def test_reading_each_name_imports_no_module_of_qt(child: Child) -> None:
     """`help(qtloop)` does it. An import of QtWidgets decides which application a loop makes."""
     done = child("""
         import inspect

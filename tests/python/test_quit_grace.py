@@ -104,7 +104,7 @@ def test_coroutine_of_a_close_event_finishes_after(way: str, child: Child) -> No
 
 
 @pytest.mark.parametrize("way", ["stop under run_forever", "quit that main waits for"])
-def test_coroutine_of_a_close_event_has_quit_grace_and_no_more(way: str, child: Child) -> None:
+def test_coroutine_of_a_close_event_is_cut_off_after_quit_grace(way: str, child: Child) -> None:
     program = "QEventLoop.quit_grace = 0.1\n" + WINDOW.replace("WAIT", "60") + dedented(WAYS[way])
     assert child(program).stdout == "cut off\n"
 
@@ -155,14 +155,14 @@ def test_task_of_a_slot_of_about_to_quit_finishes_under(way: str, child: Child) 
 
 
 @pytest.mark.parametrize("way", RUNS)
-def test_task_of_a_slot_of_about_to_quit_has_quit_grace_and_no_more_under(
+def test_task_of_a_slot_of_about_to_quit_is_cut_off_after_quit_grace_under(
     way: str, child: Child
 ) -> None:
     program = QUITS.replace("WAIT", "60") + dedented(RUNS[way])
     assert child("QEventLoop.quit_grace = 0.1\n" + program).stdout == ""
 
 
-def test_task_that_was_there_before_the_quit_gets_no_grace(app: Any) -> None:
+def test_task_started_before_the_quit_gets_no_grace(app: Any) -> None:
     log: list[str] = []
 
     async def sleeps() -> None:
@@ -182,7 +182,9 @@ def test_task_that_was_there_before_the_quit_gets_no_grace(app: Any) -> None:
     assert loop.time() - before < 4
 
 
-def test_run_forever_runs_what_the_quit_has_made_ready(loop: QEventLoop, app: Any) -> None:
+def test_run_forever_runs_callbacks_that_the_quit_has_made_ready(
+    loop: QEventLoop, app: Any
+) -> None:
     log: list[str] = []
 
     async def waits(event: asyncio.Event) -> None:
@@ -299,7 +301,7 @@ def test_main_with_traffic_ends_with_the_last_window(
     assert qtloop.run(main()) is None
 
 
-def test_last_window_that_does_not_end_the_application_stops_nothing(app: Any) -> None:
+def test_last_window_without_quit_on_close_does_not_end_main(app: Any) -> None:
     """quitOnLastWindowClosed is off, as in a program with an icon in the tray."""
 
     async def main() -> str:
@@ -326,7 +328,7 @@ SHOWS = {
     "run", ["qtloop.run(main())", "with QEventLoop() as l: l.run_until_complete(main())"]
 )
 @pytest.mark.parametrize("way", SHOWS)
-def test_main_goes_on_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
+def test_main_continues_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
     """aboutToQuit is emitted once, when the main window closes."""
     program = f"""
         app = QtWidgets.QApplication([])

@@ -71,7 +71,7 @@ def test_scoped_task_is_cancelled_when_its_object_is_destroyed(
     assert log == ["scoped is cancelled", "free ends"]
 
 
-def test_scoped_task_of_an_object_that_stays_ends_by_itself_and_keeps_nothing(
+def test_scoped_task_of_a_living_object_completes_and_leaves_no_reference(
     loop: qtloop.QEventLoop,
 ) -> None:
     log: list[str] = []

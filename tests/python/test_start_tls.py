@@ -75,7 +75,9 @@ async def talk_to_a_server(secured: Any, sent_with_the_request: bytes) -> list[b
         ),
     ],
 )
-def test_handshake_that_came_with_the_request_for_tls_is_completed(app: Any, secured: Any) -> None:
+def test_handshake_that_arrived_with_the_request_for_tls_is_completed(
+    app: Any, secured: Any
+) -> None:
     seen = qtloop.run(asyncio.wait_for(talk_to_a_server(secured, b"STARTTLS\n"), 20))
     assert seen == [b"STARTTLS\n", b"secret\n", b"answer\n"]
 

@@ -59,7 +59,7 @@ def test_eight_threads_with_twenty_thousand_calls_each_lose_nothing(each_loop: L
     assert came == [list(range(calls))] * threads
 
 
-def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
+def test_calls_from_a_thread_always_wake_an_idle_loop(each_loop: Loop) -> None:
     # Each call waits until the previous one has run: a lost wake-up would leave the loop asleep.
     def ping() -> None:
         answered = threading.Event()
@@ -74,7 +74,7 @@ def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
     worker.join()
 
 
-def test_calls_made_while_the_loop_does_not_run_wait_for_it(each_loop: Loop) -> None:
+def test_calls_from_a_thread_before_a_run_are_run_by_it(each_loop: Loop) -> None:
     seen: list[int] = []
 
     def send() -> None:
@@ -87,7 +87,7 @@ def test_calls_made_while_the_loop_does_not_run_wait_for_it(each_loop: Loop) -> 
     assert seen == list(range(100)) * 3
 
 
-def test_calls_that_meet_the_end_of_a_run_come_with_the_next(each_loop: Loop) -> None:
+def test_calls_from_a_thread_at_the_end_of_a_run_are_run_by_the_next_one(each_loop: Loop) -> None:
     seen: list[int] = []
     done = threading.Event()
 
@@ -159,7 +159,7 @@ def test_call_from_a_thread_runs_in_the_context_it_was_given(each_loop: Loop) ->
     assert seen == ["given", "the thread's"]
 
 
-def test_call_from_a_thread_frees_its_callback_in_any_case(each_loop: Loop) -> None:
+def test_call_from_a_thread_frees_its_callback_whether_it_runs_or_not(each_loop: Loop) -> None:
     import weakref
 
     class Payload:
@@ -198,7 +198,7 @@ def test_call_after_close_is_an_error_in_any_thread(each_loop: Loop) -> None:
     assert failures == ["Event loop is closed"]
 
 
-def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
+def test_calls_from_threads_while_the_loop_closes_succeed_or_raise(
     each_loop: Loop,
 ) -> None:
     failures: list[BaseException] = []
@@ -275,7 +275,7 @@ def test_run_coroutine_threadsafe_gives_its_result_to_the_thread(each_loop: Loop
     assert results == [number * 2 for number in range(20)]
 
 
-def test_two_loops_in_two_threads_talk_to_each_other(app: Any, loop: qtloop.QEventLoop) -> None:
+def test_two_loops_in_two_threads_call_each_other(app: Any, loop: qtloop.QEventLoop) -> None:
     rounds: list[int] = []
     ready = threading.Event()
     others: list[qtloop.QEventLoop] = []
@@ -306,7 +306,7 @@ def test_two_loops_in_two_threads_talk_to_each_other(app: Any, loop: qtloop.QEve
 
 
 @needs_binding
-def test_slot_of_the_loops_thread_may_use_it_as_well(loop: qtloop.QEventLoop) -> None:
+def test_slot_on_the_loops_thread_may_call_call_soon_threadsafe(loop: qtloop.QEventLoop) -> None:
     assert binding
     seen: list[str] = []
     binding.QtCore.QTimer.singleShot(
@@ -360,7 +360,7 @@ def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
     assert waits < 50
 
 
-def test_idle_loop_answers_a_thread_at_once(each_loop: Loop) -> None:
+def test_idle_loop_runs_a_call_from_a_thread_at_once(each_loop: Loop) -> None:
     delays: list[float] = []
 
     def ask() -> None:
@@ -510,7 +510,7 @@ def test_handle_whose_callback_fails_can_be_cancelled_by_another_thread(
     assert isinstance(report["exception"], ZeroDivisionError)
 
 
-def test_handles_of_threads_leave_nothing_behind(each_loop: Loop) -> None:
+def test_handles_of_calls_from_threads_are_freed(each_loop: Loop) -> None:
     class Token:
         pass
 
