@@ -164,7 +164,7 @@ def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 
 def wanted(name: str, patterns: list[str]) -> bool:
-    """Whether a test matches a pattern, by unittest's rule: part of the name, or a glob with `*`."""
+    """Whether a test matches a pattern, by unittest's rule: a substring, or a glob with `*`."""
     return not patterns or any(
         fnmatch.fnmatchcase(name, p) if "*" in p else p in name for p in patterns
     )
