@@ -412,8 +412,8 @@ impl Inner {
         let reading = self.readings.get();
         let result = read(&protocol);
         if !self.is_reading.get() || self.readings.get() != reading {
-            // A callback has closed or paused the transport. If it resumed reading, that registered
-            // it anew.
+            // A callback has closed or paused the transport. If it has resumed reading, the
+            // descriptor is registered again.
             return result.map(drop);
         }
         // If a callback raised and the connection stays open, its data is consumed, and there may

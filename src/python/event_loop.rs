@@ -361,7 +361,7 @@ impl State {
         !is_another && self.exit_exec()
     }
 
-    /// The same, if the running loop is this one or none.
+    /// Does what `exit_unrun` does, if the running loop is this one or none.
     fn exit_exec(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// Whether an error ends the loop: KeyboardInterrupt and SystemExit do.
+/// Returns whether an error stops the loop: KeyboardInterrupt and SystemExit do.
 pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
@@ -256,7 +256,7 @@ pub(super) fn raise_in_main(py: Python<'_>, error: &PyErr) -> bool {
     // SAFETY: the function takes the reference.
     let is_pending = unsafe { ffi::Py_AddPendingCall(Some(raise), value.cast()) } == 0;
     if !is_pending {
-        // SAFETY: the reference is still ours.
+        // SAFETY: the call has failed, so the reference is still owned here.
         drop(unsafe { Bound::from_owned_ptr(py, value) });
     }
     is_pending
