@@ -117,7 +117,7 @@ class _Transport(asyncio.BaseTransport):
         self._force_close(error)
 
     def _is_usual(self, error: BaseException) -> bool:
-        """Whether the error is one of the connection, which is not reported, or of the program."""
+        """Returns whether the error is one of the connection, which is not reported."""
         return isinstance(error, OSError)
 
     def _report(self, error: BaseException, message: str) -> None:
