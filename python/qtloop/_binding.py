@@ -153,7 +153,7 @@ imported_widgets = False
 
 
 def application() -> Any | None:
-    """Returns the binding's wrapper of the application; None without an application or a binding."""
+    """Returns the binding's wrapper of the application; None without application or binding."""
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
