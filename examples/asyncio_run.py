@@ -1,6 +1,6 @@
-"""asyncio's own way in: the loop is the factory's, and everything else is asyncio.run().
+"""`asyncio.run()` with a loop factory: QEventLoop under a plain asyncio program.
 
-Run it with any binding or none; it fetches a page from a server of its own and ends by itself.
+Run it with any binding or none; it fetches a page from a local server and ends by itself.
 `asyncio.Runner` takes a factory from Python 3.11 on, `asyncio.run` from 3.12 on; on 3.10 there is
 `qtloop.run(main())`.
 """

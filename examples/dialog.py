@@ -1,4 +1,4 @@
-"""A modal dialog inside of a coroutine: everything else goes on while it is open.
+"""A modal dialog inside a coroutine: other tasks run while it is open.
 
 Run it with PySide6 or PyQt6 installed; it ends when the question is answered.
 """
@@ -21,7 +21,7 @@ async def count(ticks: list[int]) -> None:
 async def main() -> None:
     ticks: list[int] = []
     counter = asyncio.create_task(count(ticks))
-    # No await, no thread: the dialog's own exec(), which returns when it is answered.
+    # No await and no thread: the dialog's own exec() returns when it is answered.
     box = QtWidgets.QMessageBox()
     box.setText("Another task is counting. How far has it come?")
     box.exec()

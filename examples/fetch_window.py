@@ -1,10 +1,10 @@
-"""A download window on one loop: Qt paints, aiohttp fetches, and a modal question stops neither.
+"""A download window: Qt, aiohttp and a modal dialog on one loop, and none stops the others.
 
     python examples/fetch_window.py                      files from a small server in the same loop
     python examples/fetch_window.py https://host/file    files of your own
     python examples/fetch_window.py --screenshot a.png   fetch, take a picture, report, end
 
-It needs qtloop, aiohttp and one of PySide6 or PyQt6. Without a display it goes on under Xvfb.
+It needs qtloop, aiohttp and one of PySide6 or PyQt6. Without a display it runs under Xvfb.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fetching.window import Window
 
 
 async def main(options: argparse.Namespace) -> int:
-    """Open the window and live as long as it does; closing it cancels this coroutine."""
+    """Opens the window and runs until it is closed, which cancels this coroutine."""
     async with contextlib.AsyncExitStack() as stack:
         urls = options.urls
         if not urls:
@@ -39,7 +39,7 @@ async def main(options: argparse.Namespace) -> int:
         if options.save:
             options.save.mkdir(parents=True, exist_ok=True)
 
-        # A slow server may take its time, a silent one may not; eight connections at once will do.
+        # A transfer may take any time, but a silent server times out. At most eight connections.
         silence = options.timeout
         limits = aiohttp.ClientTimeout(total=None, sock_connect=silence, sock_read=silence)
         session = aiohttp.ClientSession(timeout=limits, connector=aiohttp.TCPConnector(limit=8))
@@ -53,12 +53,12 @@ async def main(options: argparse.Namespace) -> int:
 
         if options.screenshot:
             return 0 if await tour(window, options.screenshot) else 1
-        await asyncio.Event().wait()  # from here on the person decides
+        await asyncio.Event().wait()  # until the user closes the window
         return 0
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(
         description="Fetch files in a window that stays smooth, on one loop for Qt and asyncio."
     )
@@ -78,7 +78,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def positive(text: str) -> float:
-    """Read a number of which zero or less would make no sense."""
+    """Reads a number above zero."""
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above zero")
@@ -86,7 +86,7 @@ def positive(text: str) -> float:
 
 
 def find_display(options: argparse.Namespace) -> None:
-    """Without a display, go on under Xvfb, or else with Qt's own invisible platform."""
+    """Without a display, restarts under Xvfb or, without that, uses Qt's offscreen platform."""
     if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
         return
     options.screenshot = options.screenshot or Path("fetch_window.png")

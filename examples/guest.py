@@ -1,4 +1,4 @@
-"""The program calls exec() itself, and the loop is attached to that.
+"""`attach()`: the program calls exec() itself, and the loop runs inside it.
 
 Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 """
@@ -21,7 +21,7 @@ async def count() -> None:
             label.setText(f"Open for {seconds} s")
             await asyncio.sleep(1)
     finally:
-        # When exec() has returned, what is left is cancelled and may clean up, awaits included.
+        # When exec() has returned, remaining tasks are cancelled and may clean up, awaits included.
         await asyncio.sleep(0)
         print("cleaned up")
 

@@ -1,6 +1,7 @@
-"""No PySide6, no PyQt6: the loop runs on the system's Qt, with an application of its own.
+"""Without PySide6 and PyQt6 the loop runs on the system's Qt and makes the application itself.
 
-With a binding installed it uses that one's Qt instead, and says so; it ends by itself.
+If a binding is installed, the loop uses the binding's Qt; the program prints which. It ends by
+itself.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""An event loop policy, for code that makes its loops by asyncio.new_event_loop() alone.
+"""An event loop policy, for code that makes its loops only by asyncio.new_event_loop().
 
-Run it with any binding or none; it ends by itself. Policies are deprecated from Python 3.14 on, and
-Python says so here; where you can, give asyncio.run() a loop factory instead.
+Run it with any binding or none; it ends by itself. Policies are deprecated from Python 3.14 on,
+where this prints a warning; if possible, pass a loop factory to asyncio.run() instead.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""QML awaits a coroutine of Python: the slot returns a JavaScript Promise.
+"""QML awaits a Python coroutine: the slot returns a JavaScript Promise.
 
 Run it with PySide6 or PyQt6 installed; it ends one second after the text has arrived.
 """

@@ -1,4 +1,4 @@
-"""The application first, then a loop on it: run_forever() is the application's own exec().
+"""A loop for an existing application: run_forever() calls the application's own exec().
 
 Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
 """

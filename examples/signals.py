@@ -1,4 +1,4 @@
-"""Signals in coroutines: a question with a time limit, a slider that is followed, one last click.
+"""Awaiting Qt signals: a dialog with a time limit, a stream of slider values, and a click.
 
 Run it with PySide6 or PyQt6 installed; it ends when the button is clicked or the window is closed.
 """
@@ -21,11 +21,11 @@ class Window(QtWidgets.QWidget):
         layout = QtWidgets.QVBoxLayout(self)
         for widget in (self.slider, self.label, self.button):
             layout.addWidget(widget)
-        # The task belongs to the window and is cancelled when that is destroyed.
+        # The task is cancelled when the window is destroyed.
         qtloop.spawn(self.follow(), parent=self)
 
     async def follow(self) -> None:
-        # The slider moves faster than a value is worked on: only the last one is of interest.
+        # The slider moves faster than this loop handles values: `latest` keeps only the last one.
         async for value in qtloop.stream(self.slider.valueChanged, latest=True):
             await asyncio.sleep(0.05)
             self.label.setText(f"The value is {value}")

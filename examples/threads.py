@@ -1,4 +1,4 @@
-"""Loops in other threads, each inside that thread's Qt loop; they talk by call_soon_threadsafe().
+"""Loops in other threads, each inside its thread's Qt loop; they use call_soon_threadsafe().
 
 Run it with any binding or none; it ends by itself.
 """

@@ -1,4 +1,4 @@
-"""The proof that the window stays smooth: a 60 Hz timer that measures itself, and its plot."""
+"""A measurement of how smooth the window is: a 60 Hz timer that measures its delay, and a plot."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import pairwise
 from . import theme
 from .qt import QtCore, QtGui, QtWidgets
 
-PERIOD = 16  # milliseconds, what a screen of 60 Hz asks for
+PERIOD = 16  # milliseconds, for a screen of 60 Hz
 BUDGET = 1000 / 60
 CEILING = 40.0  # the top of the plot, in milliseconds
 STEP = 2  # the width of a frame in the plot, in pixels
 
 
 class FrameClock:
-    """Calls back at each frame and keeps the time since the one before: how Qt sees the loop."""
+    """Calls `on_frame` 60 times a second, and records the time between two calls."""
 
     def __init__(self, on_frame: Callable[[], None]) -> None:
         self.times: deque[float] = deque(maxlen=60 * 60)  # about the last minute
@@ -28,16 +28,16 @@ class FrameClock:
         self._timer.timeout.connect(self._frame)
 
     def start(self) -> None:
-        """Begin to measure."""
-        self._last = 0.0  # the first frame has none before it
+        """Starts measuring."""
+        self._last = 0.0  # the first frame has no previous one
         self._timer.start(PERIOD)
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stops measuring."""
         self._timer.stop()
 
     def figures(self) -> tuple[float, float, float]:
-        """Return the median, the 99th percentile and the longest frame, in milliseconds."""
+        """Returns the median, the 99th percentile and the longest frame, in milliseconds."""
         ordered = sorted(self.times) or [0.0]
         last = len(ordered) - 1
         return ordered[last // 2], ordered[round(last * 0.99)], ordered[last]
@@ -51,7 +51,7 @@ class FrameClock:
 
 
 class FramePlot(QtWidgets.QWidget):
-    """Draws the last seconds of a frame clock: flat is smooth, a spike is a late frame."""
+    """Plots the last seconds of a frame clock: a flat line is smooth, a spike is a late frame."""
 
     def __init__(self, clock: FrameClock) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class FramePlot(QtWidgets.QWidget):
         self.setMinimumHeight(104)
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        """Draw the grid, the curve, and the late frames in a warning colour."""
+        """Paints the grid, the curve, and the late frames in a warning colour."""
         colours = theme.current()
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)

@@ -1,4 +1,4 @@
-"""One download: fetch, hash and perhaps keep the bytes of one address. No Qt in here."""
+"""One download: fetches and hashes a file, and perhaps saves it. This module does not use Qt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .words import sentence
 
 
 class State(Enum):
-    """Where a download is in its life."""
+    """The state of a download."""
 
     READY = "ready"
     RUNNING = "running"
@@ -30,7 +30,7 @@ class State(Enum):
     CANCELLED = "cancelled"
 
 
-# A connection that broke: if some bytes came before, it is worth asking whether to go on.
+# Errors of a broken connection: if some bytes have arrived, the user is asked whether to resume.
 BROKEN = (
     aiohttp.ClientConnectionError,
     aiohttp.ClientPayloadError,
@@ -40,11 +40,11 @@ BROKEN = (
 
 
 class Damaged(Exception):
-    """Every byte came, yet they are not the bytes that the server has hashed."""
+    """All bytes have arrived, but their checksum differs from the server's."""
 
 
 class Download:
-    """One address, and what has become of it so far."""
+    """The download of one address: its state and progress."""
 
     def __init__(self, url: str, name: str = "", folder: Path | None = None) -> None:
         self.url = url
@@ -64,7 +64,7 @@ class Download:
 
     @property
     def active(self) -> bool:
-        """Whether a task is at work on this download."""
+        """Whether a task is running for this download."""
         return self.state in (State.RUNNING, State.ASKING)
 
     @property
@@ -81,7 +81,7 @@ class Download:
     async def run(
         self, session: aiohttp.ClientSession, ask: Callable[[Download], Awaitable[bool]]
     ) -> None:
-        """Fetch it; if the connection breaks, `ask` whether to go on; `state` tells the end."""
+        """Fetches the file, and sets `state` at the end. If the connection breaks, awaits `ask`."""
         self.state, self.cause = State.RUNNING, ""
         try:
             try:
@@ -98,14 +98,14 @@ class Download:
         except asyncio.CancelledError:
             self.state = State.CANCELLED
             raise
-        except Exception as error:  # whatever it is, the row tells it
+        except Exception as error:  # the row shows any error
             self.state, self.cause = State.FAILED, sentence(error)
         else:
             self.state = State.DONE
 
     async def _transfer(self, session: aiohttp.ClientSession) -> None:
         headers = {"Accept-Encoding": "identity"}  # count and hash the bytes of the file itself
-        if self.received and self._etag:  # the same file still? then only what is missing
+        if self.received and self._etag:  # request only the missing bytes, if the file is the same
             headers |= {"Range": f"bytes={self.received}-", "If-Range": self._etag}
         began = time.monotonic()
         self._recent.clear()
@@ -125,9 +125,9 @@ class Download:
             self.seconds += time.monotonic() - began
 
     async def _take(self, data: bytes) -> None:
-        if self._path:  # a disk may be slow: the loop, and with it the window, must not wait for it
+        if self._path:  # in a thread: a slow disk must not block the loop and the window
             await asyncio.to_thread(_write, self._path, self.received, data)
-        self._hash.update(data)  # a cancelled write is not counted: it is made again
+        self._hash.update(data)  # only after the write: a cancelled write is repeated
         self.received += len(data)
         self._recent.append((time.monotonic(), self.received))
 
@@ -143,7 +143,7 @@ class Download:
 
 
 def file_name(url: str, taken: Iterable[str] = ()) -> str:
-    """Return the name of the file at an address, with a number if the name is taken."""
+    """Returns the name of the file at an address, with a number if the name is taken."""
     try:
         parsed = URL(url)
         name = parsed.name.replace("/", "_").lstrip(".") or parsed.host or url
@@ -157,7 +157,7 @@ def file_name(url: str, taken: Iterable[str] = ()) -> str:
 
 
 def _digest(header: str) -> bytes:
-    """Return the SHA-256 out of a `Repr-Digest` header (RFC 9530), or nothing."""
+    """Returns the SHA-256 from a `Repr-Digest` header (RFC 9530), or empty bytes."""
     for item in header.split(","):
         name, _, value = item.strip().partition("=")
         if name == "sha-256":
@@ -181,5 +181,5 @@ def _write(path: Path, offset: int, data: bytes) -> None:
 
 
 def _complete(path: Path, size: int) -> None:
-    os.truncate(_part(path), size)  # an older, longer part may have been there
+    os.truncate(_part(path), size)  # an older part may be longer
     _part(path).replace(path)

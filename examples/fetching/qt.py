@@ -1,4 +1,4 @@
-"""Qt by either name: PySide6 or PyQt6, the one that `QT_API` names or the first one installed."""
+"""The Qt modules of PySide6 or PyQt6: the one that `QT_API` names, or the first one installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 
 def choose() -> str:
-    """Return the package name of the binding to use: the rule is qtloop's own."""
+    """Returns the package name of the binding to use, by qtloop's own rule."""
     wanted = os.environ.get("QT_API", "").lower()
     for name in ("PyQt6", "PySide6"):
         if importlib.util.find_spec(name) and wanted in ("", name.lower()):

@@ -1,4 +1,4 @@
-"""One row of the window: what a person wants to know about one download, and one button for it."""
+"""One row of the window: the state of one download, and a button for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES: dict[str, list[list[tuple[float, float]]]] = {  # strokes on a grid of 2
 
 
 def icon(shape: str, colour: str) -> QtGui.QIcon:
-    """Draw a small icon of rounded strokes."""
+    """Draws a small icon of rounded strokes."""
     pixmap = QtGui.QPixmap(40, 40)
     pixmap.setDevicePixelRatio(2)
     pixmap.fill(QtCore.Qt.GlobalColor.transparent)
@@ -40,7 +40,7 @@ def icon(shape: str, colour: str) -> QtGui.QIcon:
 
 
 def tile(name: str) -> QtGui.QPixmap:
-    """Draw the tile of a file: its suffix, on a tint that is always the same for that suffix."""
+    """Draws the tile of a file: its suffix, on a tint that is always the same for that suffix."""
     suffix = name.rpartition(".")[2][:4].upper() if "." in name else "WWW"
     hue = zlib.crc32(suffix.encode()) % 360
     dark = theme.current() is theme.DARK
@@ -64,7 +64,7 @@ def tile(name: str) -> QtGui.QPixmap:
 
 
 class Bar(QtWidgets.QWidget):
-    """A thin rounded line that fills: `QProgressBar` paints at once, 0.4 ms for each new value."""
+    """A thin progress bar. `QProgressBar` would repaint at once, 0.4 ms for each new value."""
 
     def __init__(self, height: int) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class Bar(QtWidgets.QWidget):
         self._mood = ""
 
     def show_share(self, received: int, size: int | None, mood: str = "") -> None:
-        """Fill the line as far as the bytes go, in the colour of the mood."""
+        """Sets the filled share, and the colour for the mood."""
         share = received / size if size else 0.0
         if (share, mood) != (self._share, self._mood):
             self._share, self._mood = share, mood
             self.update()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        """Draw the track and the filled part, which is at least a dot once there is something."""
+        """Paints the track and the filled part, which is at least a dot once bytes have arrived."""
         colours = theme.current()
         fill = {
             "good": colours.good,
@@ -102,7 +102,7 @@ class Bar(QtWidgets.QWidget):
 
 
 class Row(QtWidgets.QFrame):
-    """Shows one download; `button` is for the window to connect."""
+    """A row that shows one download. The window connects `button`."""
 
     def __init__(self, download: Download) -> None:
         super().__init__()
@@ -139,13 +139,13 @@ class Row(QtWidgets.QFrame):
         self.repaint_in_theme()
 
     def repaint_in_theme(self) -> None:
-        """Draw tile and icon again: the colours have changed."""
+        """Paints tile and icon again after a change of colours."""
         self._tile.setPixmap(tile(self.download.name))
         self._shape = ""
         self.refresh()
 
     def refresh(self) -> None:
-        """Bring every part up to date; what did not change is not painted again."""
+        """Updates every part; unchanged parts are not painted again."""
         download = self.download
         mood, status = self._describe()
         _elide(self._name, download.name, hint=download.url)

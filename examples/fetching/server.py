@@ -1,4 +1,4 @@
-"""A small file server on loopback: generated files, a speed limit, and two kinds of trouble."""
+"""A small file server on loopback: generated files, a speed limit, and two kinds of failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 16 * 1024
 
 
 class Trouble(Enum):
-    """What goes wrong with the first request for a file; the second one succeeds."""
+    """The failure of the first request for a file; the second request succeeds."""
 
     NONE = "nothing"
     BUSY = "the server answers 503"
@@ -24,7 +24,7 @@ class Trouble(Enum):
 
 @dataclass(frozen=True)
 class File:
-    """A file that exists only while it is being sent: its name is the seed of its bytes."""
+    """A file whose bytes are generated while it is sent, with its name as the seed."""
 
     name: str
     size: int
@@ -32,13 +32,13 @@ class File:
     trouble: Trouble = Trouble.NONE
 
     def read(self, start: int) -> bytes:
-        """Return the bytes from `start` to the end of their block."""
+        """Returns the bytes from `start` to the end of their block."""
         number, skip = divmod(start, BLOCK)
         block = random.Random(f"{self.name} {number}").randbytes(BLOCK)
         return block[skip : self.size - number * BLOCK]
 
     def digest(self) -> bytes:
-        """Return the SHA-256 of the whole file."""
+        """Returns the SHA-256 of the whole file."""
         sha256 = hashlib.sha256()
         for start in range(0, self.size, BLOCK):
             sha256.update(self.read(start))
@@ -58,7 +58,7 @@ CATALOGUE = [
 
 
 def catalogue(count: int, size: int, rate: float) -> list[File]:
-    """Make up `count` files of at most `size` bytes, sent at no more than `rate` bytes a second."""
+    """Returns `count` files of at most `size` bytes, sent at up to `rate` bytes a second."""
     files = []
     for number in range(count):
         again, place = divmod(number, len(CATALOGUE))
@@ -80,7 +80,7 @@ class Server:
         self._url = ""
 
     async def __aenter__(self) -> Server:
-        for file in self._files.values():  # this counts through megabytes: not in the loop's thread
+        for file in self._files.values():  # in a thread: hashing megabytes takes long
             self._digests[file.name] = await asyncio.to_thread(file.digest)
         app = web.Application()
         app.router.add_get("/{name}", self._send)

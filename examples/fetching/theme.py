@@ -1,4 +1,4 @@
-"""How it looks: light or dark as the desktop is, and one style sheet for both."""
+"""Colours and style: light or dark like the desktop, with one style sheet for both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .qt import QtGui, QtWidgets
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours, named by what they are for."""
+    """A set of colours, named by their use."""
 
     ground: str
     card: str
@@ -106,13 +106,13 @@ FAMILIES = ["Inter", "Adwaita Sans", "Cantarell", "Noto Sans", "Roboto"]
 
 
 def current() -> Theme:
-    """Return the set of colours that suits the desktop's palette."""
+    """Returns the set of colours that suits the desktop's palette."""
     window = QtGui.QGuiApplication.palette().color(QtGui.QPalette.ColorRole.Window)
     return DARK if window.lightness() < 128 else LIGHT
 
 
 def dress(app: QtWidgets.QApplication) -> None:
-    """Give the application its style and its font."""
+    """Gives the application its style and its font."""
     app.setStyle("Fusion")
     font = app.font()
     font.setFamilies([*FAMILIES, *font.families()])
@@ -120,15 +120,15 @@ def dress(app: QtWidgets.QApplication) -> None:
 
 
 def sheet() -> str:
-    """Return the style sheet in the colours of the moment."""
+    """Returns the style sheet in the current colours."""
     return SHEET.substitute(vars(current()))
 
 
 def label(name: str, text: str = "", *, fills: bool = False) -> QtWidgets.QLabel:
-    """Make a label that the style sheet knows by `name`.
+    """Makes a label that the style sheet selects by `name`.
 
-    One that `fills` takes the room there is, and its text, which changes often, asks for none:
-    else each change would lay out the window anew.
+    A label that `fills` takes the available width and ignores that of its text, so that a text that
+    changes often does not lay out the window again.
     """
     result = QtWidgets.QLabel(text)
     result.setObjectName(name)

@@ -1,4 +1,4 @@
-"""A visitor without hands, for machines without a display: starts, looks, answers, reports."""
+"""An automatic user, for machines without a display: starts downloads, answers, and reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .qt import NAME, QtCore, QtGui, QtWidgets
 from .window import Window
 from .words import amount
 
-LOOK = 0.05  # seconds between two looks at the window
-THINK = 1.5  # seconds a question stays open
+LOOK = 0.05  # seconds between two checks of the window
+THINK = 1.5  # seconds for which a question stays open
 
 
 async def tour(window: Window, picture: Path) -> bool:
-    """Play a person in front of the window; return whether every file arrived intact."""
+    """Uses the window as a person does; returns whether every file arrived intact."""
     window.start_all()
     taken = False
     retried: set[Download] = set()
@@ -28,7 +28,7 @@ async def tour(window: Window, picture: Path) -> bool:
         size = sum(download.size or 0 for download in downloads)
         box = QtWidgets.QApplication.activeModalWidget()
         if isinstance(box, QtWidgets.QMessageBox):
-            # One task is inside `box.exec()`. This one is not, and neither are the downloads.
+            # Another task is inside `box.exec()`; this one and the downloads run.
             before = _received(window)
             await asyncio.sleep(THINK)
             meanwhile += _received(window) - before
@@ -51,8 +51,8 @@ async def tour(window: Window, picture: Path) -> bool:
 
 
 async def take(window: Window, picture: Path) -> None:
-    """Save what the person would see: the window, and the question if one is open."""
-    window.clock.stop()  # this takes longer than a frame, and nobody else would do it
+    """Saves a picture of the window, and of the question if one is open."""
+    window.clock.stop()  # this takes longer than a frame, and is not part of the measurement
     image = QtGui.QImage(window.size() * 2, QtGui.QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(2)
     window.render(image)
@@ -64,7 +64,7 @@ async def take(window: Window, picture: Path) -> None:
         painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
         painter.setPen(QtCore.Qt.PenStyle.NoPen)
         painter.setBrush(QtGui.QColor(16, 24, 40, 3))
-        for ring in range(1, 22):  # what a desktop draws around a dialog: a soft shadow
+        for ring in range(1, 22):  # a soft shadow, as a desktop draws it around a dialog
             spread = ring * ring / 12
             shadow = area.adjusted(-spread, -spread, spread, spread).translated(0, 6)
             painter.drawRoundedRect(shadow, 12 + spread, 12 + spread)
@@ -82,7 +82,7 @@ async def take(window: Window, picture: Path) -> None:
 
 
 def report(window: Window, meanwhile: int) -> None:
-    """Print what was fetched, and how smooth the window was."""
+    """Prints the results of the downloads, and the frame times."""
     downloads = window.downloads
     done = [download for download in downloads if download.state is State.DONE]
     width = max((len(download.name) for download in downloads), default=0)

@@ -1,4 +1,4 @@
-"""The window: a list of downloads, a total, a plot of its own frame times, and a question."""
+"""The window: a list of downloads, a total, a plot of the frame times, and the resume question."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .qt import NAME, QtCore, QtGui, QtWidgets
 from .row import Bar, Row, tile
 from .words import amount, duration, progress
 
-REFRESH = 5  # frames between two looks at the downloads: numbers that change faster cannot be read
+REFRESH = 5  # frames between two updates: numbers that change faster cannot be read
 
 
 class Window(QtWidgets.QWidget):
@@ -44,7 +44,7 @@ class Window(QtWidgets.QWidget):
         return [row.download for row in self.rows]
 
     def add(self, url: str) -> Download:
-        """Add a row for one more address."""
+        """Adds a row for one more address."""
         taken = {download.name for download in self.downloads}
         if self._folder:
             taken |= {path.name for path in self._folder.iterdir()}
@@ -60,48 +60,48 @@ class Window(QtWidgets.QWidget):
         return download
 
     def toggle(self, download: Download) -> None:
-        """Do what the button of a row says: cancel what runs, start what does not."""
+        """Cancels a running download, starts another one: the button of a row."""
         if download.active:
             self.cancel(download)
         else:
             self.start(download)
 
     def start(self, download: Download) -> None:
-        """Begin a download, or go on with it: one task each."""
+        """Starts or resumes a download, in a task."""
         task = self._tasks.get(download)
         if task is None or task.done():
             self._tasks[download] = asyncio.create_task(download.run(self._session, self._ask))
 
     def cancel(self, download: Download) -> None:
-        """Cancel the task of a download; a question it may have open goes away."""
+        """Cancels the task of a download, and closes its question if one is open."""
         self._tasks[download].cancel()
         if question := self._questions.get(download):
             question.reject()
 
     def start_all(self) -> None:
-        """Begin every download that is neither running nor complete."""
+        """Starts every download that is neither running nor complete."""
         for download in self.downloads:
             if not download.active and download.state is not State.DONE:
                 self.start(download)
         self._refresh()
 
     def cancel_all(self) -> None:
-        """Cancel every download that is running."""
+        """Cancels every download that is running."""
         for download in self.downloads:
             if download.active:
                 self.cancel(download)
 
     async def close_downloads(self) -> None:
-        """Cancel everything and wait until each task has cleaned up after itself."""
+        """Cancels all downloads, and waits until each task has cleaned up."""
         self.clock.stop()
         self.cancel_all()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _ask(self, download: Download) -> bool:
-        """Ask whether to go on with a broken download.
+        """Asks whether to resume a broken download.
 
-        `exec()` runs a Qt loop of its own inside this coroutine. On most loops that would stop, or
-        break, every other task until the answer comes; here the other downloads go on.
+        `exec()` runs a nested Qt loop inside this coroutine. On most other loops no other task
+        would run until it is answered; here the other downloads continue.
         """
         async with self._asking:  # one question at a time
             box = QtWidgets.QMessageBox(self)
@@ -121,7 +121,7 @@ class Window(QtWidgets.QWidget):
             del self._questions[download]
             answer = box.clickedButton() == resume
             box.deleteLater()
-        await asyncio.sleep(0)  # cancelled while the question was open? then it ends here
+        await asyncio.sleep(0)  # raises here, if the task was cancelled during the question
         return answer
 
     # -- what it looks like ----------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Window(QtWidgets.QWidget):
         page.addLayout(foot)
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
-        """Measure frames from the moment the window is on the screen."""
+        """Measures frames from the moment the window is on the screen."""
         super().showEvent(event)
         self.clock.start()
 
@@ -197,7 +197,7 @@ class Window(QtWidgets.QWidget):
             self._refresh()
 
     def _refresh(self) -> None:
-        if theme.current() is not self._theme:  # the desktop has gone dark, or light again
+        if theme.current() is not self._theme:  # the desktop has switched between light and dark
             self._theme = theme.current()
             self.setStyleSheet(theme.sheet())
             for row in self.rows:

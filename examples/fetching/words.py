@@ -1,4 +1,4 @@
-"""Words for people: sizes, times, and the cause of a failure as one sentence."""
+"""Texts for the user: sizes, times, and the cause of a failure as one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp.http import HttpProcessingError
 
 
 def amount(count: float) -> str:
-    """Say a number of bytes: `640 B`, `12 kB`, `3.1 MB`."""
+    """Formats a number of bytes: `640 B`, `12 kB`, `3.1 MB`."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
@@ -20,7 +20,7 @@ def amount(count: float) -> str:
 
 
 def progress(received: int, size: int | None) -> str:
-    """Say how much of a file is here: `3.1 of 8.0 MB`."""
+    """Formats how much of a file has arrived: `3.1 of 8.0 MB`."""
     if size is None:
         return amount(received) if received else ""
     if received == size:
@@ -31,13 +31,13 @@ def progress(received: int, size: int | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say a time that is left: `4 s`, `2 min 05 s`."""
+    """Formats a remaining time: `4 s`, `2 min 05 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{max(rest, 1)} s"
 
 
 def sentence(error: BaseException) -> str:
-    """Say what went wrong with a request, so that the reader knows what to change."""
+    """Returns a sentence about a failed request, which helps the user to fix it."""
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return "This is not a web address: it should look like https://host/file."

@@ -1,4 +1,4 @@
-"""One event loop for Qt and async code: a complete asyncio loop inside Qt's own.
+"""One event loop for Qt and async code: a complete asyncio event loop that runs inside Qt's.
 
     import sys
     from PySide6.QtWidgets import QApplication
@@ -7,7 +7,7 @@
     app = QApplication(sys.argv)
     qtloop.run(main())
 
-`QEventLoop` is the loop. `run()` and `attach()` are short ways in; `asyncSlot`, `asyncClose` and
+`QEventLoop` is the loop; `run()` and `attach()` make and run one. `asyncSlot`, `asyncClose` and
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
 a dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot`
 returns a promise to QML; `QThreadExecutor` runs blocking code in threads. The modules
@@ -61,7 +61,7 @@ if _sys.version_info < (3, 16):
     DefaultQEventLoopPolicy = QEventLoopPolicy
     __all__ += ["DefaultQEventLoopPolicy", "QEventLoopPolicy"]
 
-# Names that programs written for qasync and quamash import from there.
+# The name of the loop in qasync and quamash, for ported programs.
 QSelectorEventLoop = QEventLoop
 
 

@@ -41,7 +41,7 @@ def asyncSlot(
 def asyncSlot(
     *types: Any, when_busy: WhenBusy | None = None, scoped: bool | None = None, **kwargs: Any
 ) -> Any:
-    """Make a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
+    """Makes a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
 
     The task starts at once: up to its first wait the coroutine runs inside the emission, where
     `self.sender()` is the sender and an event can be accepted. Qt destroys the event at the first
@@ -52,8 +52,8 @@ def asyncSlot(
     The task belongs to the loop of the thread on which Qt calls the slot. A slot that is called on
     a thread without a loop raises RuntimeError.
 
-    `types`, `name=` and `result=` are those of the binding's own `Slot` or `pyqtSlot`; with none
-    at all the parentheses may be left out, and the slot gets the arguments that the signal has. As
+    `types`, `name=` and `result=` are those of the binding's own `Slot` or `pyqtSlot`. Without any
+    of them the parentheses may be left out, and the slot gets the signal's arguments. As
     with any slot, a signal may have more arguments than the slot takes. Decorators between
     `asyncSlot` and the coroutine function must use `functools.wraps` and return the coroutine. An
     exception is passed to `sys.excepthook`, or to the loop's exception handler if the program has
@@ -62,13 +62,13 @@ def asyncSlot(
     `when_busy` says what a call does while a task of the same slot runs. Slots of different objects
     are counted separately. Another value raises ValueError.
 
-    - "parallel", the default: it starts a task beside the others.
+    - "parallel", the default: the call starts a task beside the others.
     - "queue": its task starts when the tasks of all earlier calls have completed. The queue is
       unbounded and keeps the arguments. Each call returns its own task, which may be cancelled
       while it waits. A slot that awaits its own slot waits for ever.
-    - "drop": it starts no task, and returns the task that runs. An event that it is called with
+    - "drop": the call starts no task and returns the running one. An event that is its argument
       stays accepted, so "drop" does not fit `closeEvent`.
-    - "restart": it cancels the other tasks, and its own task starts when they have cleaned up.
+    - "restart": it cancels the other tasks; its own task starts when they have cleaned up.
 
     With `scoped=True` the task is cancelled when the method's object is destroyed. The slot must be
     a method of a QObject of the loop's thread; a call of any other slot raises TypeError.
@@ -88,7 +88,7 @@ def asyncSlot(
             require_async(fn, "asyncSlot")
             call, options = Call(fn, "asyncSlot"), _Options()
             slot = _starting_a_task(call, options)
-        else:  # stacked: one more overload
+        else:  # a second asyncSlot on the same function: one more overload
             (slot, call, options) = known
         if when_busy is not None:
             options.when_busy = when_busy
@@ -112,7 +112,7 @@ def _known(fn: Any) -> tuple[Any, Call, _Options] | None:
 
 
 def _is_function(first: Any) -> bool:
-    """Whether the only argument of a decorator is the function, and not a type of an argument."""
+    """Returns whether the decorator's only argument is the function, not a parameter's type."""
     return inspect.isroutine(first) or (not isinstance(first, (type, str)) and is_async(first))
 
 
@@ -143,7 +143,7 @@ def _launch_with(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> asyncio.Task[Any]:
-    """Start a task with a policy, or in the scope of the method's object, or both."""
+    """Starts a task with a policy, or in the scope of the method's object, or both."""
     owner = call.owner(args)
 
     def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -167,7 +167,7 @@ def _launch_with(
 
 
 def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Start a task that is kept until it is done, and whose exception is reported."""
+    """Starts a task that is kept until it is done, and whose exception is reported."""
     task = start(loop, coro)
     _kept.keep_and_report(task)
     return task

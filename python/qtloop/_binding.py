@@ -1,8 +1,8 @@
-"""Chooses the Qt binding and sees to it that its libQt6Core is the one our native module uses.
+"""Chooses the Qt binding and loads its libQt6Core, so that the native module uses the same one.
 
-The dynamic linker gives a module the libQt6Core that is already in the process. A binding that
-comes second gets ours, and does not load on a Qt older than its own. So the choice is made once,
-before the native module is loaded.
+The dynamic linker gives a module the libQt6Core that is already in the process. A binding that is
+imported after the native module would get ours, and fails to load if that is older than its own
+Qt. So the binding is chosen once, before the native module is loaded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Binding:
     name: str
 
     def module(self, sub: str) -> ModuleType:
-        """Import a module of the binding, for example `QtCore`."""
+        """Imports a module of the binding, for example `QtCore`."""
         return importlib.import_module(f"{self.name}.{sub}")
 
     @property
@@ -44,15 +44,15 @@ class Binding:
 
     @property
     def folder(self) -> Path | None:
-        """Where the binding is installed; None if it is not."""
+        """The folder of the installed binding; None if it is not installed."""
         spec = importlib.util.find_spec(self.name)
-        # No origin: a folder that an uninstalled binding left behind, seen as a namespace package.
+        # Without an origin it is a namespace package: a folder that an uninstall left behind.
         if spec is None or spec.origin is None:
             return None
         return Path(spec.origin).parent.resolve()
 
     def has_imported(self, sub: str = "") -> bool:
-        """Whether the program has imported the binding, or one of its modules."""
+        """Returns whether the program has imported the binding, or one of its modules."""
         return sys.modules.get(f"{self.name}.{sub}".rstrip(".")) is not None
 
 
@@ -62,16 +62,17 @@ _QT_FOLDER: Final = {"PyQt6": "Qt6", "PySide6": "Qt"}
 
 
 def loaded_cores() -> list[Path]:
-    """Every libQt6Core that is mapped into this process."""
+    """Returns every libQt6Core that is mapped into this process."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libQt6Core.so" in line}
     return sorted(Path(path) for path in paths)
 
 
 def choose() -> Binding | None:
-    """What `QT_API` names, else the imported one, else the first installed; None: the system's Qt.
+    """Returns the binding that `QT_API` names, else the imported one, else the first installed.
 
-    Of two imported ones it is the one whose libQt6Core is loaded: the other runs on that as well.
+    If two are imported, returns the one whose libQt6Core is loaded: both use that.
+    None means no binding: the native module then loads the system's Qt.
     """
     wanted = os.environ.get("QT_API", "")
     if wanted:
@@ -110,9 +111,10 @@ def _owns_one_of(binding: Binding, cores: list[Path]) -> bool:
 
 
 def preload(binding: Binding | None) -> None:
-    """Map the binding's own libQt6Core unless one is there: 7 ms, an import of the binding 200.
+    """Loads the binding's own libQt6Core, unless the process has loaded one already.
 
-    A distribution's package of a binding brings no Qt: it uses the system's, as we then do too.
+    This takes 7 ms; importing the binding would take 200 ms. A binding from a distribution's
+    package contains no Qt: it uses the system's, and so does the native module then.
     """
     folder = binding.folder if binding else None
     if binding is None or folder is None or loaded_cores():
@@ -131,7 +133,7 @@ def preload(binding: Binding | None) -> None:
 
 @contextmanager
 def explain_missing_qt() -> Iterator[None]:
-    """Around the import of the native module: say what to install when there is no Qt."""
+    """Makes an ImportError in the block name what to install, if the cause is a missing Qt."""
     try:
         yield
     except ImportError as error:
@@ -151,23 +153,23 @@ imported_widgets = False
 
 
 def application() -> Any | None:
-    """The binding's wrapper of the application; None with no application or no binding."""
+    """Returns the binding's wrapper of the application; None without application or binding."""
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
 def is_pyqt() -> bool:
-    """Whether the binding is PyQt6."""
+    """Returns whether the binding is PyQt6."""
     return binding is not None and binding.name == "PyQt6"
 
 
 def quit() -> None:
-    """Quit the application, as the close of the last window does."""
+    """Quits the application, as the close of the last window does."""
     if (present := application()) is not None:
         present.quit()
 
 
 def make_application() -> None:
-    """Make the application of a program that has none, kept alive here.
+    """Makes an application object for a program that has none, and keeps it alive.
 
     It is a QApplication if possible, because a later part of the program may make widgets, and a
     widget without a QApplication ends the process. A QApplication without a display ends it, too;
@@ -175,7 +177,7 @@ def make_application() -> None:
     yet, the application does not quit when its last window closes.
     """
     if binding is None:
-        from . import _native  # not above: `preload()` must come first
+        from . import _native  # not at module level: `preload()` must run before
 
         _native.ensure_app()
         return
@@ -192,19 +194,19 @@ def make_application() -> None:
 
 
 def keep_application() -> None:
-    """Keep the present application alive until the process ends."""
+    """Keeps the present application alive until the process ends."""
     _applications.append(application())
 
 
 def _widgets(binding: Binding) -> ModuleType | None:
     try:
         return binding.module("QtWidgets")
-    except ImportError:  # a binding may come without it, or miss a library of the system
+    except ImportError:  # it is not part of the package, or a system library is missing
         return None
 
 
 def _has_display() -> bool:
-    """Whether a QApplication can reach a display; without one, its constructor ends the process."""
+    """Returns whether a QApplication can reach a display; if not, its constructor aborts."""
     if os.environ.get("QT_QPA_PLATFORM"):
         return True
     wayland = os.environ.get("WAYLAND_DISPLAY")
@@ -212,7 +214,7 @@ def _has_display() -> bool:
         return _answers(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland))
     host, _, number = os.environ.get("DISPLAY", "").partition(":")
     if not number or host not in ("", "unix"):
-        return bool(number)  # a display of another host, which is not tested
+        return bool(number)  # on another host: assume that it can be reached
     return _answers(f"/tmp/.X11-unix/X{number.partition('.')[0]}")
 
 

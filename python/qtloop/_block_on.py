@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def block_on(awaitable: Awaitable[_T]) -> _T:
-    """Waits for a coroutine, and returns its result to a plain function, such as a slot:
+    """Waits for a coroutine and returns its result, in a plain function such as a slot:
 
         def data(self, index, role=0):
             return qtloop.block_on(self.load(index.row()))
@@ -46,7 +46,7 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
 
 
 def nests(loop: Running) -> bool:
-    """Whether `run_until_complete()` of a running loop may wait, after `nest_asyncio.apply()`."""
+    """Returns whether `run_until_complete()` may nest: the loop runs under nest_asyncio."""
     return loop.is_running() and hasattr(asyncio, "_nest_patched")
 
 

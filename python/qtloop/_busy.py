@@ -13,7 +13,7 @@ _Start: TypeAlias = Callable[[_Coroutine], asyncio.Task[Any]]
 
 
 def check(when_busy: str) -> None:
-    """Raise ValueError if there is no such policy."""
+    """Raises ValueError if there is no such policy."""
     choices = get_args(WhenBusy)
     if when_busy not in choices:
         raise ValueError(f"when_busy={when_busy!r} is not one of {', '.join(map(repr, choices))}")
@@ -74,7 +74,7 @@ class Runs:
         call: Callable[[], _Coroutine],
         start: _Start,
     ) -> asyncio.Task[Any]:
-        """Apply the policy to a call. Returns the task that was started, or the one that runs."""
+        """Applies the policy to a call. Returns the task that was started, or the one that runs."""
         key = (id(owner), id(loop))
         run = self._runs.get(key)
         if run is None:

@@ -1,4 +1,4 @@
-"""How connections are made: asyncio's hooks, which make our transports, and accepting."""
+"""The loop's methods that make transports: asyncio's hooks, `start_tls()` and accepting."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ._transports import DatagramTransport, SocketTransport
 if TYPE_CHECKING:
     import ssl
 
-# That there is no descriptor or memory left passes.
+# Errors of `accept()` that are temporary: no file descriptor or memory is left.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-# Of TLS, those of the handshake and, since there is a shutdown, of that.
+# The TLS handshake timeout and, from Python 3.11 on, the shutdown timeout.
 _TIMEOUTS = tuple(
     getattr(constants, name)
     for name in ("SSL_HANDSHAKE_TIMEOUT", "SSL_SHUTDOWN_TIMEOUT")
@@ -36,10 +36,11 @@ _REST = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
 
 
 class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
-    """asyncio's loop with native scheduling, and our transports wherever it makes some."""
+    """The part of the loop that makes transports. asyncio's loop calls these methods."""
 
     def __init__(self, *args: Any) -> None:
-        self._out_of_reach: set[socket.socket] = set()  # listening, and known to be exhausted
+        # Listening sockets whose `accept()` fails for lack of resources, which has been reported.
+        self._out_of_reach: set[socket.socket] = set()
         super().__init__(*args)
 
     def _make_socket_transport(
@@ -68,7 +69,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         **options: Any,
     ) -> asyncio.Transport:
         self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
-        # Without a waiter, nobody waits; the stubs do not know that.
+        # The waiter may be None, but typeshed does not allow that.
         waits: Any = waiter
         tls = TLSProtocol(self, protocol, sslcontext, waits, **options)
         SocketTransport(self, rawsock, tls, extra=extra, server=server, context=context)
@@ -85,7 +86,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         server_hostname: str | None = None,
         **timeouts: Any,
     ) -> asyncio.Transport:
-        import ssl  # here, for Pythons that were built without
+        import ssl  # not at module level: Python may be built without it
 
         if not isinstance(sslcontext, ssl.SSLContext):
             raise TypeError(
@@ -104,7 +105,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             call_connection_made=False,
             **timeouts,
         )
-        # What comes before the TLS protocol is connected has to wait for it.
+        # Bytes that arrive now must not be read before `tls.connection_made()`.
         transport.pause_reading()
         transport.set_protocol(tls)
         steps = [self.call_soon(tls.connection_made, transport)]
@@ -149,9 +150,9 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         backlog: int = 100,
         *rest: Any,
     ) -> None:
-        """Accept those who wait, as many as the backlog holds, and then let others have their turn.
+        """Accepts pending connections, at most `backlog` of them, so that other callbacks run too.
 
-        Out of descriptors, it says so once, and tries again every second until there are some.
+        Without free file descriptors it reports that once, and tries again every second.
 
         `rest` holds the TLS timeouts and, from Python 3.15 on, the context in which the server was
         made. Each connection runs in a copy of that context.
@@ -199,7 +200,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], sock: socket.socket, *rest: Any
     ) -> None:
         if sock.fileno() == -1:
-            self._out_of_reach.discard(sock)  # The server was closed meanwhile.
+            self._out_of_reach.discard(sock)  # the server was closed during the delay
         else:
             self._start_serving(protocol_factory, sock, *rest)  # type: ignore[attr-defined]
 
@@ -207,8 +208,9 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
 def _taken_from_reader(protocol: asyncio.BaseProtocol) -> bytes:
     """Takes the bytes that the StreamReader of a stream's protocol has buffered.
 
-    A client may send the request for TLS and its handshake in one packet; then the server's reader
-    has read both. Newer versions of asyncio do the same. Streams have no public method for it.
+    A client may send its request for TLS and its handshake in one packet; then the server's reader
+    has read both. Newer versions of asyncio also pass these bytes to TLS. Streams have no public
+    method for it.
     """
     reader: Any = getattr(protocol, "_stream_reader", None)
     if not isinstance(protocol, asyncio.StreamReaderProtocol) or reader is None:

@@ -1,4 +1,4 @@
-"""A connection to a Qt signal whose calls arrive on the loop's thread, and that reports its end."""
+"""A connection to a Qt signal: delivers on the loop's thread, and reports the sender's end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import _binding
 from ._lent import keep
 from ._thread_loop import thread_loop
 
-# A QObject. In PyQt, `sender()` of any QObject returns the sender of the running slot.
+# A QObject to call `sender()` of: in PyQt any QObject returns the sender of the running slot.
 _asks_for_sender: Any = None
 
 
@@ -68,12 +68,12 @@ class Connection:
         self._slot = weakref.ref(slot, lambda _: deliver(end))
         try:
             self._handle = signal.connect(slot)
-        except RuntimeError as error:  # of PySide; PyQt crashes
+        except RuntimeError as error:  # PySide raises this; PyQt crashes
             raise SenderDestroyed("the sender of the signal has been destroyed") from error
 
     def close(self) -> None:
         """Disconnects. Idempotent, callable on any thread."""
-        self._slot = None  # together with its callback
+        self._slot = None  # drops the weak reference's callback, which would call `end`
         handle, self._handle = self._handle, None
         if handle is not None and not sys.is_finalizing():
             _disconnect(handle)
@@ -94,14 +94,14 @@ class Connection:
 
 @functools.cache
 def _core() -> Any:
-    """Returns the QtCore module; an import each time would take a tenth of a wait."""
+    """Returns the QtCore module. Cached: an import per call costs a tenth of a wait."""
     if _binding.binding is None:
         raise RuntimeError("signals need a Qt binding: pip install PySide6 or PyQt6")
     return _binding.binding.QtCore
 
 
 def _require_signal(signal: Any) -> None:
-    no_signals = (type, _core().QObject)  # which have a `connect`, too
+    no_signals = (type, _core().QObject)  # these have a `connect`, but are no signals
     if isinstance(signal, no_signals) or not callable(getattr(signal, "connect", None)):
         raise TypeError(
             f"a signal of an object was expected, such as `button.clicked`, got {signal!r}"
@@ -109,17 +109,17 @@ def _require_signal(signal: Any) -> None:
 
 
 def _disconnect(handle: Any) -> None:
-    """Ends a connection by its handle. It is no error if the sender has been destroyed.
+    """Ends a connection by its handle. No effect if the sender has been destroyed.
 
-    A signal's own `disconnect` would crash PyQt then. The price: until the sender is destroyed,
-    PyQt keeps 1 KiB per connection that is ended in this way.
+    In that case a signal's own `disconnect` would crash PyQt. The price: until the sender is
+    destroyed, PyQt keeps 1 KiB per connection that is ended by its handle.
     """
     for each in handle if isinstance(handle, list) else [handle]:
         _core().QObject.disconnect(each)
 
 
 def _sender_is_alive() -> bool:
-    """Whether PyQt's sender of the running slot is alive and stays so during the call.
+    """Returns whether PyQt's sender of the running slot is alive and stays so during the call.
 
     False with PySide, whose `_disconnect` frees everything.
     """

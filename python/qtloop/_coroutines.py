@@ -13,7 +13,7 @@ from typing import Any
 
 
 def require_async(fn: Any, decorator: str) -> None:
-    """Raise TypeError unless `fn` is a coroutine function, perhaps under other decorators."""
+    """Raises TypeError unless `fn` is a coroutine function, perhaps under other decorators."""
     if not is_async(fn):
         name = getattr(fn, "__qualname__", repr(fn))
         raise TypeError(
@@ -22,7 +22,7 @@ def require_async(fn: Any, decorator: str) -> None:
 
 
 def is_async(fn: Any) -> bool:
-    """Whether a call of `fn` returns a coroutine, as far as `fn` or what it wraps shows."""
+    """Returns whether a call of `fn` returns a coroutine, as far as `fn` or what it wraps shows."""
     if not callable(fn):
         return False
     while isinstance(fn, functools.partial):
@@ -44,7 +44,7 @@ def _is_async_def(fn: Any) -> bool:
 
 
 def hint(value: object) -> str:
-    """Return ": did you mean ...()?" for a coroutine function where a coroutine was expected."""
+    """Returns ": did you mean ...()?" for a coroutine function where a coroutine was expected."""
     if not inspect.iscoroutinefunction(value):
         return ""
     return f": did you mean {_name(value).rpartition('.')[2]}()?"
@@ -85,7 +85,7 @@ class Call:
         return "" if name.endswith("<locals>") else name
 
     def owner(self, args: tuple[Any, ...]) -> object:
-        """Return the object, or class, whose method is called with these arguments, else None."""
+        """Returns the object, or class, whose method is called with these arguments, else None."""
         if inspect.ismethod(self.fn):
             return self.fn.__self__
         if not args or not self.class_name:
@@ -99,7 +99,7 @@ class Call:
         return first if is_its else None
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
-        """Call it and return its coroutine.
+        """Calls the function and returns its coroutine.
 
         Raises TypeError if the arguments do not fit, or if the result cannot be awaited.
         """
@@ -156,7 +156,7 @@ def _name(fn: Any) -> str:
 
 
 def _own_signature(fn: Any) -> inspect.Signature:
-    """Return the signature that a call must fit.
+    """Returns the signature that a call must fit.
 
     It is that of the outermost function or, if that takes `*args`, of the function that it wraps.
     """

@@ -1,4 +1,4 @@
-"""The loop's default executor, which `asyncio.to_thread()` uses, and its bounded end."""
+"""The loop's default executor, which `asyncio.to_thread()` uses, and its bounded shutdown."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class _DefaultExecutor(QThreadExecutor):
     _prefix = "asyncio"
 
     def __init__(self) -> None:
-        super().__init__(max_workers=None)  # the base class's default for this machine
+        super().__init__(max_workers=None)  # ThreadPoolExecutor's default, not 10
 
 
 class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
-    """asyncio's default executor, with threads that a program with windows may leave at its end."""
+    """The part of the loop that owns the default executor."""
 
     _default_executor: Any
 
@@ -31,7 +31,7 @@ class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
             return super().run_in_executor(executor, func, *args)
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for the default executor's jobs, `timeout` seconds at most (None: without a limit).
+        """Waits for the default executor's jobs, `timeout` seconds at most (None: without a limit).
 
         A program with windows waits at most `QThreadExecutor.grace` seconds.
         """
@@ -46,7 +46,7 @@ class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
 
         def wait() -> None:
             left = executor._leave_within(seconds)
-            with suppress(RuntimeError):  # the loop was closed meanwhile
+            with suppress(RuntimeError):  # the loop was closed during the wait
                 self.call_soon_threadsafe(tell, left)
 
         def tell(left: int) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that start at once: their first step runs inside the call that makes them."""
+"""Eager tasks: their first step runs inside the call that makes them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _T = TypeVar("_T")
 def start(
     loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], **kwargs: Any
 ) -> asyncio.Task[_T]:
-    """Make a task of the loop and run it up to its first wait. `kwargs` are those of `create_task`.
+    """Makes a task and runs it up to its first wait. `kwargs` are those of `create_task()`.
 
     The loop must belong to this thread; it is the running loop during the step, also outside of a
-    run. After the step, the caller's current task is the current one again. A task factory of the
-    loop makes the task instead, and decides when it starts.
+    run. After the step, the caller's current task is the current one again. If the loop has a task
+    factory, the factory makes the task and decides when it starts.
 
-    KeyboardInterrupt and SystemExit in the step are raised here, as from any step of a task.
+    KeyboardInterrupt and SystemExit of the step are raised here.
     """
     if loop.get_task_factory() is not None:
         return loop.create_task(coro, **kwargs)
-    # Not by calling the class: if the first step raises, the task is needed below.
+    # `__new__` first: if the first step raises in `__init__`, the task is needed below.
     task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
     try:
         if events._get_running_loop() is loop:
@@ -63,13 +63,13 @@ if sys.version_info >= (3, 12):
 else:
 
     def _begin(task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> None:
-        """Run the step that a new task schedules by `call_soon()`, instead of scheduling it."""
+        """Runs the step that a new task schedules by `call_soon()`, instead of scheduling it."""
         plain = loop.call_soon
         step: Callable[[], object] | None = None
 
         def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
             nonlocal step
-            # A destructor that the garbage collector runs at this moment may call it, too.
+            # The garbage collector may run a destructor here that calls `call_soon()`, too.
             if getattr(callback, "__self__", None) is not task:
                 return plain(callback, *args, context=context)
             step = lambda: context.run(callback)  # noqa: E731

@@ -1,4 +1,4 @@
-"""What the end of the interpreter, and a fork, mean for loops."""
+"""Detaches all loops from Qt when the interpreter exits; gives a forked child its own pollers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 # All loops, for a forked child: it must not touch the pollers that it shares with its parent.
 loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
 
-# How long the interpreter's end waits for loops of daemon threads, in seconds.
+# Seconds for which the exit of the interpreter waits for loops of daemon threads.
 _PATIENCE = 1.0
 
-# The thread that ends the interpreter.
+# The thread that runs the exit functions; None before.
 _ending: int | None = None
 
 
 def _let_go() -> None:
-    """Detach all loops from Qt. Threads that still run are daemons, and end with the process."""
+    """Detaches all loops from Qt. Threads that still run are daemons, and end with the process."""
     from . import _hosting
 
     global _ending
@@ -35,7 +35,7 @@ def _let_go() -> None:
     _native.watch_application(None)
     for loop in _hosting.kept:
         for task in tasks.all_tasks(loop):
-            # It ends with the process, as the program has it.
+            # Such a loop need not be closed, so its pending tasks cause no warning.
             task._log_destroy_pending = False  # type: ignore[attr-defined]
     elsewhere, in_turns = [], []
     here = _hosting.this_thread()
@@ -43,29 +43,29 @@ def _let_go() -> None:
         if thread is here:
             loop._detach()
         elif not (loop._is_run() or loop._extent):
-            # The thread runs Qt, but not the loop; no turn of the loop begins after this.
+            # The thread may run Qt, but no run of the loop. No new turn begins after this.
             loop._detach()
             in_turns.append(loop)
         else:
-            # A thread that wants the interpreter while it ends is killed inside of Qt, which Qt
-            # does not survive. So it leaves Qt before, and waits in peace.
+            # A thread that takes the GIL while the interpreter exits is terminated. In a Qt loop
+            # that would crash. So the thread exits its Qt loop first, and then blocks in `wait()`.
             loop.stop()
             elsewhere.append(loop)
     if in_turns:
-        time.sleep(0.005)  # a turn that is waiting for the GIL may begin
+        time.sleep(0.005)  # let a turn begin that already waits for the GIL
     deadline = time.monotonic() + _PATIENCE
     while any(loop._depth() > 0 for loop in in_turns) and time.monotonic() < deadline:
         time.sleep(0.001)
     if not _have_left(elsewhere):
         for loop in elsewhere:
-            # Raised in a callback that does not return; no effect on a thread without a callback.
+            # Interrupts a callback that does not return. No effect if no Python code runs there.
             thread_id = ctypes.c_ulong(loop._thread_id or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread_id, ctypes.py_object(SystemExit))
         _have_left(elsewhere)
 
 
 def come_first() -> None:
-    """Register `_let_go` again, so that it runs before the clean-up of a binding.
+    """Registers `_let_go` again, so that it runs before the clean-up of a binding.
 
     `atexit` calls the last function first. PyQt6's clean-up destroys Qt objects, also those that
     other threads use.
@@ -75,13 +75,13 @@ def come_first() -> None:
 
 
 def _have_left(elsewhere: list[QEventLoop]) -> bool:
-    """Wait until these loops are off Qt, but not for long; whether they are."""
+    """Waits up to `_PATIENCE` for these loops' Qt loops to return. Returns whether all have."""
     deadline = time.monotonic() + _PATIENCE
     return all(loop._off_qt.wait(max(0, deadline - time.monotonic())) for loop in elsewhere)
 
 
 def wait() -> None:
-    """Stay here for ever, if the interpreter is ending and this is not the thread that ends it."""
+    """Blocks for ever if the interpreter is exiting and this is not the thread that exits it."""
     if _ending is not None and threading.get_ident() != _ending:
         threading.Event().wait()
 

@@ -1,10 +1,10 @@
 """QThreadExecutor: the thread pool of quamash and qasync, for jobs that need Qt or a deep stack.
 
-Its workers are Python threads. Qt adopts such a thread the moment a job uses Qt in it: there is a
-`QThread.currentThread()`, and objects, timers, event loops and queued signals work as in any
-QThread. Workers that the binding makes as QThread objects would gain nothing, and could end the
-process: Qt aborts when one is deleted while it runs, and PySide6 deletes them together with the
-application, also in a forked child.
+Its workers are Python threads. Qt adopts such a thread when a job first uses Qt in it: then
+`QThread.currentThread()`, objects, timers, event loops and queued signals work as in any QThread.
+QThread objects as workers would have no advantage, and could abort the process: Qt aborts when
+one is deleted while it runs, and PySide6 deletes them together with the application, also in a
+forked child.
 
 The workers are daemon threads. `concurrent.futures` waits for them at the end of the interpreter,
 as it does for its own; only a program with windows stops waiting after `QThreadExecutor.grace`.
@@ -33,7 +33,7 @@ from . import _binding
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-# Seconds that a worker without a job may need to end; after less time it would count as hung.
+# Seconds that an idle worker may take to exit before it counts as hung.
 _TO_END = 0.1
 
 _executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
@@ -67,16 +67,16 @@ class QThreadExecutor(ThreadPoolExecutor):
         super().__init__(max_workers, thread_name_prefix=self._prefix)
         self._stack_size = stack_size
         with _new_threads_have(stack_size):
-            pass  # a size that the platform refuses is refused here, not by the first job
+            pass  # raises here, and not in `submit()`, if the platform refuses the size
         _executors.add(self)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Queue `fn(*args, **kwargs)`; its result or exception comes with the future."""
+        """Queues `fn(*args, **kwargs)`. Returns a future for its result or exception."""
         with _new_threads_have(self._stack_size):
             return super().submit(fn, *args, **kwargs)
 
     def _adjust_thread_count(self) -> None:
-        """Start a worker if none is idle; `submit()` calls this."""
+        """Starts a worker if none is idle; `submit()` calls this."""
         if self._idle_semaphore.acquire(timeout=0) or len(self._threads) >= self._max_workers:
             return
         # A thread is a daemon if a daemon starts it, so a daemon thread starts the worker. The base
@@ -88,13 +88,13 @@ class QThreadExecutor(ThreadPoolExecutor):
         _workers.update(self._threads)
 
     def _leave_within(self, seconds: float) -> int:
-        """Shut down and wait for the jobs. Returns the number of workers that still run one."""
+        """Shuts down and waits for the jobs. Returns the number of workers that still run one."""
         self.shutdown(wait=False)
         return _leave(set(self._threads), seconds)
 
 
 def has_windows() -> bool:
-    """Whether the program may have windows: it has imported the binding's QtGui.
+    """Returns whether the program may have windows: it has imported the binding's QtGui.
 
     If `make_application()` has imported QtWidgets instead, the program must have made a window.
     """
@@ -105,7 +105,7 @@ def has_windows() -> bool:
 
 
 def warn_of_jobs(count: int) -> None:
-    """Warn of jobs that end with the process; the message says how to wait for them."""
+    """Warns of jobs that end with the process; the message says how to wait for them."""
     warnings.warn(
         f"{count} executor job(s) still run, and end with the process: await them in main, "
         f"or raise qtloop.QThreadExecutor.grace ({QThreadExecutor.grace} s)",
@@ -123,7 +123,7 @@ def _complete(future: Future[None], call: Callable[[], None]) -> None:
 
 
 def _leave(workers: set[threading.Thread], seconds: float) -> int:
-    """Wait for workers that were shut down; unregister those that still run a job.
+    """Waits for workers that were shut down; unregisters those that still run a job.
 
     Then `concurrent.futures` does not wait for them. Returns the number of workers that this call
     has unregistered. Workers that an earlier call has unregistered are not waited for again.
@@ -141,7 +141,7 @@ def _join(workers: set[threading.Thread], seconds: float) -> None:
 
 
 def _end() -> None:
-    """Limit the wait of `concurrent.futures`, whose own exit function runs after this one."""
+    """Limits the wait of `concurrent.futures`, whose own exit function runs after this one."""
     if not has_windows():
         return
     for executor in list(_executors):
@@ -156,7 +156,7 @@ def _end() -> None:
 
 
 def _quit_threads_of_qt() -> None:
-    """Exit Qt's event loops on other threads, before the binding deletes the objects in them.
+    """Exits Qt's event loops on other threads, before the binding deletes the objects in them.
 
     A job that still runs such a loop would use the deleted objects and crash the process.
     """
@@ -167,7 +167,7 @@ def _quit_threads_of_qt() -> None:
         if issubclass(type(each), core.QEventLoop):
             with suppress(RuntimeError):  # the C++ object was deleted
                 threads.append(each.thread())
-    del each  # or it might be the last reference to an object of another thread
+    del each  # it might be the last reference to an object of another thread
     for thread in threads:
         if thread != core.QThread.currentThread():
             thread.quit()
@@ -178,7 +178,7 @@ getattr(threading, "_register_atexit", atexit.register)(_end)
 
 
 def _after_fork() -> None:
-    """Forget all workers in a forked child, which has none.
+    """Clears the sets of workers in a forked child, which has none.
 
     A thread of the parent may have held a lock of an executor at the fork.
     """
@@ -196,7 +196,7 @@ def _new_threads_have(stack_size: int | None) -> Iterator[None]:
     if stack_size is None:
         yield
         return
-    # The setting is the whole process's: what others set comes back at the end.
+    # The setting is process-wide, so the previous value is restored.
     with _one_at_a_time:
         before = threading.stack_size(stack_size)
         try:

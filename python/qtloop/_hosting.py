@@ -1,4 +1,4 @@
-"""The loops that Qt serves, by thread; they are attached and detached with the application.
+"""The loops that Qt serves, by thread. They are attached and detached with the application.
 
 A loop is served from its construction, or from that of the application if this comes later, until
 `close()`: its callbacks run whenever Qt processes events on its thread.
@@ -30,7 +30,7 @@ kept: set[QEventLoop] = set()
 
 
 def this_thread() -> object:
-    """Return an identity of this thread that no later thread has; `get_ident()` is used again."""
+    """Returns a unique object for this thread; `get_ident()` of a dead thread is reused."""
     try:
         return _local.identity
     except AttributeError:
@@ -39,10 +39,10 @@ def this_thread() -> object:
 
 
 def items(loops: Mapping[QEventLoop, object]) -> list[tuple[QEventLoop, object]]:
-    """Return the loops and their threads, while other threads may change the mapping."""
+    """Returns a snapshot of the mapping, which other threads may change at the same time."""
     try:
         return list(loops.items())
-    except RuntimeError:  # it was changed; the garbage collector may do so on this thread, too
+    except RuntimeError:  # it changed; on this thread the garbage collector may change it
         return items(loops)
 
 
@@ -52,7 +52,7 @@ def _loops_here(loops: Mapping[QEventLoop, object]) -> list[QEventLoop]:
 
 
 def serve(loop: QEventLoop) -> None:
-    """Attach a loop to Qt on this thread, now or as soon as there is an application."""
+    """Attaches a loop to Qt on this thread, now or as soon as there is an application."""
     thread = this_thread()
     if not _native.app_exists():
         _waiting[loop] = thread
@@ -66,7 +66,7 @@ def serve(loop: QEventLoop) -> None:
 
 
 def release(loop: QEventLoop) -> None:
-    """Detach a loop from Qt."""
+    """Detaches a loop from Qt."""
     loop._detach()
     threads.pop(loop, None)
     if not threads:
@@ -75,7 +75,7 @@ def release(loop: QEventLoop) -> None:
 
 
 def here() -> QEventLoop | None:
-    """Return the loop that Qt serves on this thread: the running one, else the newest, or None."""
+    """Returns the loop that Qt serves on this thread: the running one, else the newest, or None."""
     from ._loop import QEventLoop
 
     running = events._get_running_loop()

@@ -1,4 +1,4 @@
-"""Tasks that stay alive until they complete: a loop itself holds its tasks weakly."""
+"""Strong references to tasks until they complete: a loop itself holds its tasks weakly."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from . import _native
 from ._loop import QEventLoop
 
-_others: set[asyncio.Task[Any]] = set()  # the tasks of loops that are no QEventLoop
+_others: set[asyncio.Task[Any]] = set()  # tasks of loops that are not a QEventLoop
 
 
 def keep(task: asyncio.Task[Any]) -> None:
-    """Keep a task until it is done, or its loop is deleted."""
+    """Keeps a task until it is done, or its loop is deleted."""
     if not task.done():
         _tasks_of(task).add(task)
         task.add_done_callback(_drop)
 
 
 def keep_and_report(task: asyncio.Task[Any]) -> None:
-    """Keep a task until it is done, then report its exception: at once, if it is done already."""
-    if task.done():  # not by a callback: its loop may never run again
+    """Keeps a task until it is done, then reports its exception. Reports now if it is done."""
+    if task.done():  # a done callback might never run: the loop may not run again
         report(task)
     else:
         _tasks_of(task).add(task)
@@ -29,7 +29,7 @@ def keep_and_report(task: asyncio.Task[Any]) -> None:
 
 
 def report(task: asyncio.Task[Any]) -> None:
-    """Pass the exception of a completed task to `sys.excepthook`, or to the loop's handler.
+    """Passes the exception of a completed task to `sys.excepthook`, or to the loop's handler.
 
     The handler gets it if the program has set no hook.
     """

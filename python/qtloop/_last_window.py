@@ -1,8 +1,8 @@
-"""The close of the last window under `run_until_complete()`: does the program quit, or go on?
+"""Decides under `run_until_complete()` whether the close of the last window quits the application.
 
 Qt quits when the last window closes. But a main task that has waited for just that window, such as
-a login dialog, continues and shows the next one. So Qt's quit is removed from the queue, and this
-module quits if the main task does not react.
+a login dialog, continues and shows the next one. So this module removes Qt's quit event from the
+queue, and quits the application itself if the main task does not react.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ._quit import listens_to, moved
 if TYPE_CHECKING:
     from ._running import Running
 
-# How long turns pause between the close of the window and the decision, in milliseconds. Slots that
-# the close calls, such as those of a dialog's `finished`, run before.
+# Milliseconds for which turns pause between the close of the window and the decision. Slots that
+# the close calls, such as those of a dialog's `finished`, run in this time.
 _PAUSE = 5
 
 
@@ -33,7 +33,7 @@ class LastWindow:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Decide at each close of the last window."""
+        """Decides at each close of the last window."""
         closed = getattr(self._app, "lastWindowClosed", None)
         if closed is None:  # an application without windows
             yield
@@ -56,10 +56,10 @@ class LastWindow:
             return
         # Qt posts its quit when this slot has returned.
         _native.forget_quit_soon()
-        # A task in the middle of a step has the window open in an exec(), or closes it itself.
+        # A task in the middle of a step has opened the window by exec(), or is closing it.
         self._was_in_step = any(map(_is_in_step, tasks.all_tasks(self._loop)))
         self._was_in_turn = self._loop._depth() > 0
-        # A reaction to the close must not be confused with one to a socket or timer.
+        # No sockets and timers for now: a reaction to one would look like one to the close.
         self._loop._set_paused(True)
         self._timer.start(_PAUSE)
 
@@ -67,7 +67,7 @@ class LastWindow:
         self._loop._set_paused(False)
         if _native.has_visible_window():
             return
-        # If main completes from here on without a window, the application quits, too.
+        # If main completes after this without a visible window, the application quits.
         self._loop._outlived_windows = True
         if self._was_in_step or self._main.done() or self._reacts():
             self._loop.call_later(self._loop.quit_grace, self._check)
@@ -76,7 +76,7 @@ class LastWindow:
             _binding.quit()
 
     def _reacts(self) -> bool:
-        # Sockets and timers queue callbacks in turns, the close does so outside of them.
+        # Sockets and timers queue callbacks inside turns; slots of the close, outside of them.
         if not (self._was_in_turn or self._loop._depth() or self._loop._queued_since_turn()):
             return False
         heard = {task: listens_to(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
@@ -84,7 +84,7 @@ class LastWindow:
         return moved(self._main, heard)
 
     def _check(self) -> None:
-        """Quit if main has not shown another window in time."""
+        """Quits if main has not shown another window in time."""
         if not (self._main.done() or _native.has_visible_window()):
             _binding.quit()
 

@@ -1,4 +1,4 @@
-"""Copies of what a signal only lends: values that PyQt6 passes as views into the sender's memory.
+"""Copies signal arguments that PyQt6 passes as pointers into the sender's memory.
 
 PyQt6 copies a value whose type Qt can store in a QVariant. A slot gets any other value, such as a
 `QItemSelection`, a `QTextCharFormat` or a `QTextCursor`, as a wrapper that points into the sender's
@@ -13,20 +13,20 @@ from typing import Any
 # Types that Qt's signals pass for a slot to fill in: the sender reads them after the emission.
 _ANSWERS = {
     "QAuthenticator",
-    "QSqlRecord",  # of QSqlTableModel's primeInsert, beforeInsert and beforeUpdate
+    "QSqlRecord",  # for QSqlTableModel's primeInsert, beforeInsert and beforeUpdate
     "QSslPreSharedKeyAuthenticator",
     "QWebSocketCorsAuthenticator",
 }
 
 
 def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
-    """Return a signal's arguments with copies of lent values, which stay valid after the emission.
+    """Returns a signal's arguments with lent values copied, so that they outlive the emission.
 
     Objects with an identity, such as a QObject or an item of a view, are not copied. With
-    `to_answer`, for code that starts during the emission, neither are objects that a slot fills in
-    for the sender; these are valid during the emission only.
+    `to_answer`, for code that starts during the emission, objects that a slot fills in for the
+    sender are not copied either; these are valid during the emission only.
     """
-    # A program that has not imported PyQt6 has none of its objects.
+    # Without an import of PyQt6 no argument can be one of its objects.
     sip = sys.modules.get("PyQt6.sip")
     if sip is None:
         return args
@@ -37,8 +37,8 @@ def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
 
 
 def _is_lent(sip: Any, value: Any) -> bool:
-    # PyQt6 makes every class with an identity a sip.wrapper, which can have an owner; a class of
-    # plain values is a bare simplewrapper.
+    # In PyQt6 a class with an identity derives from sip.wrapper, which can have an owner; a value
+    # class derives from sip.simplewrapper only.
     return (
         isinstance(value, sip.simplewrapper)
         and not isinstance(value, sip.wrapper)

@@ -1,7 +1,7 @@
-"""The asyncio loop that lives inside Qt's: the Python half of `QEventLoop`.
+"""`QEventLoop`: the asyncio event loop that runs inside Qt's, Python half.
 
-What runs once per callback is in the native half. What runs once per connection, per process or per
-loop is inherited from asyncio's own selector loop; here is what joins the two.
+Code that runs once per callback is native (`_native.EventLoop`). Code that runs once per
+connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This module joins them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _numbers = itertools.count()
 
 
 class QEventLoop(Running, Connecting, Sockets, Executing):
-    """A complete asyncio event loop that runs inside Qt's own.
+    """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
     work whenever Qt processes events on the loop's thread, also in the program's own `app.exec()`,
-    in `processEvents()` and in dialogs. `run_forever()` and `run_until_complete()` add an end, and
-    make it the running loop of the thread between Qt's events, too. Otherwise it is the running
-    loop in its callbacks only.
+    in `processEvents()` and in dialogs. During `run_forever()` and `run_until_complete()` it is the
+    running loop of the thread also between its callbacks. Otherwise it is the running loop in its
+    callbacks only.
 
     `app` is the application object, or a `QThread` whose thread will run the loop; another object
     raises TypeError. By default it is the application that exists, now or later. If none exists
     when the loop runs, the loop makes one: a `QApplication` if there is a display and the binding
-    has QtWidgets, else a `QCoreApplication`. On another thread than the main one, a run without an
-    application raises RuntimeError.
+    has QtWidgets, else a `QCoreApplication`. On a thread other than the main thread, a run without
+    an application raises RuntimeError.
 
-    The loop's thread is the one that has made it, until it runs on another one. As in asyncio, only
+    The loop's thread is the one that made it, until it runs on another one. As in asyncio, only
     `call_soon_threadsafe()` may be called from other threads. A loop that is never closed is served
     until it is garbage collected, or until the interpreter ends.
 
@@ -66,7 +66,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self._number = next(_numbers)
         super().__init__(Watched(self))
         _end.loops.add(self)
-        # asyncio's part is initialised, so an error from here on can close the loop.
+        # asyncio's part is initialised now, so on an error the loop can be closed.
         try:
             self._given_app, is_elsewhere = _checked(app)
             if not is_elsewhere:
@@ -82,8 +82,8 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             raise
 
     def close(self) -> None:
-        """Close the loop. Idempotent; what is still queued is dropped. Not while it runs."""
-        # A wait in a slot, such as that of block_on(), could not end any more.
+        """Closes the loop and drops queued callbacks. Idempotent. RuntimeError while it runs."""
+        # A nested wait, such as that of block_on(), could never end on a closed loop.
         if self._depth() > 0 or self._waits:
             raise RuntimeError("Cannot close a running event loop")
         self._end_extent()
@@ -104,7 +104,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End as `asyncio.run` does: cancel what is left, let it clean up, close."""
+        """Closes the loop as `asyncio.run()` does: remaining tasks are cancelled and clean up."""
         try:
             self._wind_up()
         finally:
@@ -127,22 +127,22 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self.run_until_complete(self.shutdown_asyncgens())
         self.run_until_complete(self.shutdown_default_executor())
 
-    # What the native half calls
+    # Methods that the native half calls
 
     def _has_room(self, frames: int = 150) -> None:
-        """Raise RecursionError if the stack has no room for a callback and its error report."""
+        """Raises RecursionError if the stack has no room for a callback and its error report."""
         if frames:
             self._has_room(frames - 1)
 
     def _run_handle(self, handle: events.Handle) -> None:
-        """Run a handle in debug mode."""
+        """Runs a handle in debug mode."""
         outer = self._current_handle  # type: ignore[has-type]
         self._current_handle = handle
         try:
             began, turns = self.time(), self._nested_turns()
             handle._run()
             took = self.time() - began
-            # One that has had a dialog open did not hold the others up.
+            # With nested turns, for example in a dialog, it did not delay other callbacks.
             if took >= self.slow_callback_duration and turns == self._nested_turns():
                 words = base_events._format_handle(handle)  # type: ignore[attr-defined]
                 base_events.logger.warning(  # type: ignore[attr-defined]
@@ -150,11 +150,11 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
                 )
         finally:
             self._current_handle = outer
-            # The traceback of a task's exception keeps this frame, and would keep the task with it.
+            # The traceback of a task's exception keeps this frame; its locals would keep the task.
             del handle, outer
 
     def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
-        """Report a callback's exception as asyncio does."""
+        """Reports a callback's exception as asyncio does."""
         source = format_helpers._format_callback_source(handle._callback, handle._args)  # type: ignore[attr-defined]
         context = {
             "message": f"Exception in callback {source}",
@@ -165,7 +165,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
         self.call_exception_handler(context)
 
-    # Descriptors: asyncio's own methods of these names, without the selector
+    # File descriptors: overrides of asyncio's methods, which would use a selector
 
     def _add_reader(
         self,
@@ -203,7 +203,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         fd = fileno(file)
         handle = self._watch(fd, writer, False, callback, args, context)
         if file is not fd:
-            # Kept alive while it is watched, and known again when it is closed.
+            # Kept alive while it is watched, and to find its descriptor after it is closed.
             self._files[fd, writer] = file
         return handle
 
@@ -223,15 +223,15 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self._files.pop((fd, writer), None)
         return self._unwatch(fd, writer)
 
-    # What the native half calls for a transport
+    # Methods that the native half calls for a transport
 
     def _run_transport(self, transport: Any, writer: bool) -> None:
-        """Run one side of a transport in debug mode."""
+        """Runs one direction of a transport in debug mode."""
         ready = transport._write_ready if writer else transport._read_ready
         self._run_handle(events.Handle(ready, (), self, transport._io.context(writer)))
 
     def _transport_failed(self, transport: Any, writer: bool, error: BaseException) -> None:
-        """Report what asyncio's transports leave to the handle that has called them."""
+        """Reports an exception that a transport has not handled, as asyncio's handle would."""
         ready = transport._write_ready if writer else transport._read_ready
         self._handle_failed(events.Handle(ready, (), self), error)
 
@@ -243,7 +243,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
 
 def _checked(app: Any) -> tuple[Any, bool]:
-    """Return the given application, or None, and whether the loop is for another thread."""
+    """Returns the given application, or None, and whether the loop is for another thread."""
     binding = _binding.binding
     if app is None:
         return None, False
@@ -257,5 +257,5 @@ def _checked(app: Any) -> tuple[Any, bool]:
 
 
 def new_event_loop() -> QEventLoop:
-    """A loop for the application that there is, for those who want a factory."""
+    """Returns a new `QEventLoop`, for APIs that take a loop factory."""
     return QEventLoop()

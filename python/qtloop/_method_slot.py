@@ -9,7 +9,7 @@ from typing import Any
 
 
 def method_slot(method: Any, function: Callable[..., Any]) -> Any:
-    """Return a slot, named as the bound method, that calls `function(instance, *args)`.
+    """Returns a slot with the bound method's name that calls `function(instance, *args)`.
 
     The slot keeps the instance alive, as the bound method does. A connection does not: it holds a
     bound method weakly, and lasts until the instance is deleted.

@@ -1,4 +1,4 @@
-"""The native half: the loop's hot path over Qt, and what of Qt is needed without a binding."""
+"""The native module: the loop's hot path over Qt, and Qt functions that work without a binding."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,68 +43,68 @@ class TimerHandle(asyncio.TimerHandle):
 
 @final
 class Nest:
-    """A QEventLoop for one wait; see EventLoop._exec_nest(). Belongs to the thread that made it."""
+    """A nested QEventLoop for one wait; see EventLoop._exec_nest(). Use it on one thread only."""
 
     def __new__(cls) -> Nest: ...
     def leave(self) -> None:
-        """End the wait, also one that has not begun."""
+        """Ends the wait; if it has not begun, it returns at once."""
 
 @disjoint_base
 class Endpoint:
-    """What a transport's streams and datagrams share. Not for use by itself."""
+    """The base class of Stream and Datagrams: one file descriptor of a transport."""
 
     closing: bool
     lost: bool
     def context(self, writer: bool) -> Context | None:
-        """A context for the protocol's methods on that side. It can be entered."""
+        """Returns the context of the protocol's methods for a direction; a copy if it is in use."""
     def call(self, method: Callable[..., object], *args: Any) -> None:
-        """Call a method of the protocol in the context of the connection, if it has one."""
+        """Calls a method of the protocol in the context of the connection, if it has one."""
     def set_protocol(self, protocol: Any, buffered: bool) -> None:
-        """Have another protocol called from now on."""
+        """Replaces the protocol. `buffered` says whether it is a BufferedProtocol."""
     def start(self, transport: Any) -> None:
-        """Begin to read, unless it was paused."""
+        """Starts reading, unless it is paused or the transport is closing."""
     def stop(self, transport: asyncio.BaseTransport) -> None:
-        """Read no more, for ever."""
+        """Stops reading."""
     def is_watched(self) -> bool:
-        """Whether the reader waits in the poller."""
+        """Returns whether the descriptor is registered for reading."""
     def is_reading(self) -> bool:
-        """Whether the protocol gets what comes."""
+        """Returns whether reading is not paused, and the transport is not closing."""
     def pause(self, transport: asyncio.BaseTransport) -> bool:
-        """Returns whether it read."""
+        """Pauses reading. False if it is paused already, or the transport is closing."""
     def resume(self, transport: Any) -> bool:
-        """Returns whether it was paused."""
+        """Resumes reading. False if it is not paused, or the transport is closing."""
     def buffered(self) -> int:
-        """How many bytes wait to be written."""
+        """Returns the number of bytes that wait to be written."""
     def limits(self) -> tuple[int, int]:
-        """(low, high): the protocol is paused above high, and goes on at low or below."""
+        """Returns (low, high): writing is paused above high, and resumed at low or below."""
     def set_limits(self, transport: Any, high: int, low: int) -> None: ...
     def has_paused_protocol(self) -> bool:
-        """Whether pause_writing() was called, and resume_writing() was not."""
+        """Returns whether pause_writing() was called and resume_writing() not yet."""
     def detach(self) -> None:
-        """Let go of the protocol: no method of it is called any more."""
+        """Drops the protocol: none of its methods is called any more."""
 
 @final
 class Stream(Endpoint):
-    """One connection's bytes; see _transports."""
+    """The bytes of one connection; see _transports."""
 
     eof: bool
     def __new__(
         cls, event_loop: EventLoop, fd: int, medium: str, context: Context | None = None
     ) -> Stream: ...
     def write(self, transport: Any, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes at once, or as soon as there is room for them."""
+        """Sends the bytes now, or queues those for which the system has no room."""
     def writelines(self, transport: Any, list: Any) -> None:
-        """Send all these, in one call to the system where that is possible."""
+        """Sends all items, up to 64 per system call."""
     def discard(self, transport: asyncio.BaseTransport) -> None:
-        """Forget what waits to be written."""
+        """Drops the queued bytes."""
     def lend(self, lent: bool) -> None:
-        """Say whether somebody else writes to the descriptor: sendfile()."""
+        """Sets whether sendfile() is writing to the descriptor; write() then raises."""
     def ready(self, transport: Any, writer: bool) -> None:
-        """Do what one side is ready for."""
+        """Reads or writes, for debug mode: called when the direction is ready."""
 
 @final
 class Datagrams(Endpoint):
-    """One socket's packets; see _transports."""
+    """The packets of one socket; see _transports."""
 
     def __new__(
         cls,
@@ -115,27 +115,28 @@ class Datagrams(Endpoint):
         v6: bool,
     ) -> Datagrams: ...
     def sendto(self, transport: Any, data: bytes | bytearray | memoryview, address: Any) -> None:
-        """Send a packet at once, or as soon as there is room for it."""
+        """Sends a packet now, or queues it if the system has no room."""
     def discard(self, transport: asyncio.BaseTransport) -> None:
-        """Forget what waits to be sent."""
+        """Drops the queued packets."""
     def ready(self, transport: Any, writer: bool) -> None:
-        """Do what one side is ready for."""
+        """Receives or sends, for debug mode: called when the direction is ready."""
 
 @disjoint_base
 class EventLoop:
-    """The native half of QEventLoop. Not for use by itself."""
+    """The native base class of QEventLoop."""
 
     turn_budget: float
-    """How long, in seconds, callbacks may run before Qt sees to its own events; 0.002 by default.
+    """Seconds for which callbacks may run before Qt handles its own events; 0.002 by default.
 
-    A batch is always finished. ValueError for what is no length of time.
+    The callback that is running completes; those after it wait for the next turn. With 0 a turn is
+    one whole batch. A negative value, NaN or infinity raises ValueError.
     """
 
     linger: float
-    """How long, in seconds, a busy loop waits for the next request before it goes back to Qt.
+    """Seconds for which a busy loop waits for more input before it returns to Qt.
 
-    0.0001 by default, within the turn_budget; an idle loop does not wait. Zero switches it off.
-    ValueError for what is no length of time.
+    0.0001 by default, within the turn_budget. An idle loop does not wait. 0 switches it off.
+    A negative value, NaN or infinity raises ValueError.
     """
 
     _debug: bool
@@ -146,29 +147,29 @@ class EventLoop:
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> EventLoop: ...
     def time(self) -> float:
-        """time.monotonic(), in seconds."""
+        """Returns time.monotonic(), in seconds."""
     def get_debug(self) -> bool:
-        """Whether debug mode is on."""
+        """Returns whether debug mode is on."""
     def is_running(self) -> bool:
-        """Whether the loop is the running loop: in its turns, and during a run or an attach()."""
+        """Returns whether the loop runs: in its turns, and during a run or an attach()."""
     def create_future(self) -> asyncio.Future[Any]:
-        """A Future of this loop."""
+        """Makes a Future of this loop."""
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """Run a coroutine as a Task of this loop."""
+        """Makes a Task of this loop that runs the coroutine."""
     def call_soon(
         self,
         callback: Callable[[Unpack[_Ts]], object],
         *args: Unpack[_Ts],
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Call callback(*args) as soon as possible, in the order of the calls."""
+        """Queues callback(*args). Callbacks run in the order of the calls."""
     def call_soon_threadsafe(
         self,
         callback: Callable[[Unpack[_Ts]], object],
         *args: Unpack[_Ts],
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Like call_soon(), from any thread."""
+        """Queues callback(*args), like call_soon(); callable on any thread."""
     def call_later(
         self,
         delay: float,
@@ -176,7 +177,7 @@ class EventLoop:
         *args: Unpack[_Ts],
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Call callback(*args) when delay seconds have passed, and never before."""
+        """Calls callback(*args) when delay seconds have passed, never earlier."""
     def call_at(
         self,
         when: float,
@@ -184,7 +185,7 @@ class EventLoop:
         *args: Unpack[_Ts],
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Call callback(*args) when time() has reached when; math.inf is legal."""
+        """Calls callback(*args) when time() has reached when; math.inf is legal."""
     def _add_callback(self, handle: asyncio.Handle) -> None: ...
     def _after_fork(self) -> None: ...
     def _attach(self) -> None: ...
@@ -219,34 +220,34 @@ class EventLoop:
     ) -> asyncio.Handle: ...
 
 def app_exists() -> bool:
-    """Whether there is an application object, whoever made it."""
+    """Returns whether there is an application object."""
 
 def ensure_app() -> None:
-    """Make a QCoreApplication on this thread, unless there is an application already."""
+    """Makes a QCoreApplication on this thread, unless there is an application already."""
 
 def excepthook(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Set as sys.excepthook while Qt serves a loop; see qtloop._excepthook."""
+    """Handles an exception of a slot: sys.excepthook while Qt serves a loop; see _excepthook."""
 
 def forget_quit() -> None:
-    """Forget quit requests that are still queued."""
+    """Removes quit events that are still queued."""
 
 def forget_quit_soon() -> None:
-    """The same, for requests that are queued before Qt next delivers queued events."""
+    """Removes quit events when Qt next delivers queued events, also those queued in between."""
 
 def watch_application(callback: Callable[[str], object] | None) -> None:
-    """Call callback(event) when the application is "made", "quits" or is "destroyed", and when a
-    second one is made ("doubled")."""
+    """Calls callback(event) when the application is "made", "quits", has quit ("quit done") or is
+    "destroyed", and when a second one is made ("doubled")."""
 
 def has_visible_window() -> bool:
-    """Whether the application shows a window."""
+    """Returns whether the application shows a window."""
 
 def is_main_thread() -> bool:
-    """Whether this is the thread of the application object."""
+    """Returns whether this is the thread of the application object."""
 
 def level() -> int:
-    """How many Qt event loops run on this thread, one inside the other."""
+    """Returns the nesting depth of Qt event loops on this thread; 0 if none runs."""
 
 def send_posted_events() -> None:
-    """Deliver what is posted to the objects of this thread, without a loop."""
+    """Delivers the events posted to objects of this thread, without a loop."""

@@ -19,11 +19,11 @@ class Scope:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.has_ended = False
         cancel = self.cancel
-        # Both: PyQt reports a dropped connection only in Qt's next pass, the emission at once.
+        # The emission cancels at once; PyQt reports a dropped connection only in Qt's next pass.
         self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
 
     def add(self, task: asyncio.Task[Any]) -> None:
-        """Adds a task, and cancels it if its first step has destroyed the object."""
+        """Adds a task; cancels it if its first step has destroyed the object."""
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         if self.has_ended:

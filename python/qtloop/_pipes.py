@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ReadPipeTransport(_Reading):
-    """The end of a pipe, socket or character device that is read."""
+    """The read end of a pipe, or a socket or character device that is read."""
 
     __slots__ = _FIELDS
 
@@ -39,7 +39,7 @@ class ReadPipeTransport(_Reading):
         self._begin(waiter)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have another protocol called from now on; asyncio's pipes know no BufferedProtocol."""
+        """Replaces the protocol. As in asyncio, pipes do not support BufferedProtocol."""
         self._protocol = protocol
         self._io.set_protocol(protocol, False)
 
@@ -53,7 +53,7 @@ class ReadPipeTransport(_Reading):
         self._loop.call_soon(self._call_connection_lost, None)
 
     def _is_usual(self, error: BaseException) -> bool:
-        # The end of a pseudo-terminal.
+        # A read from a pseudo-terminal fails with EIO when the other side is closed.
         return isinstance(error, OSError) and error.errno == errno.EIO
 
     def _sides(self) -> list[str]:
@@ -61,7 +61,7 @@ class ReadPipeTransport(_Reading):
 
 
 class WritePipeTransport(_Writing, transports._FlowControlMixin):
-    """The end of a pipe, socket or character device that is written."""
+    """The write end of a pipe, or a socket or character device that is written."""
 
     __slots__ = _FIELDS
 
@@ -79,15 +79,16 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
         mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
         io = _native.Stream(loop, pipe.fileno(), "sink")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
-        # What is readable there is that nobody reads any more; of a terminal it is what was typed.
+        # A write pipe becomes readable when its reader closes it. A character device, such as a
+        # terminal, also becomes readable on input, so it is not watched.
         self._begin(waiter, reads=not stat.S_ISCHR(mode))
 
     def can_write_eof(self) -> bool:
-        """True."""
+        """Returns True."""
         return True
 
     def write_eof(self) -> None:
-        """Close the pipe once all is written, which is how the other end is told."""
+        """Closes the pipe when all data is written: for a pipe that is the end of file."""
         io = self._io
         if io.closing:
             return
@@ -98,15 +99,15 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
             self._loop.call_soon(self._call_connection_lost, None)
 
     def close(self) -> None:
-        """Close the pipe once all is written."""
+        """Closes the pipe when all data is written."""
         self.write_eof()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
+        """Writes the bytes now, or queues those for which the system has no room. Never blocks."""
         self._io.write(self, data)
 
     def _on_eof(self) -> None:
-        """Nobody reads any more."""
+        """Called when the reader has closed the pipe."""
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
         self._force_close(BrokenPipeError() if self._io.buffered() else None)
@@ -122,7 +123,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
 
 
 def _check_pipe(pipe: Any, words: str) -> int:
-    """Refuse files, for which nobody can wait; returns the mode."""
+    """Raises ValueError for a regular file, which epoll cannot watch. Returns the file mode."""
     mode = os.fstat(pipe.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
         raise ValueError(words)

@@ -1,4 +1,4 @@
-"""An event loop policy, for as long as Python has policies."""
+"""Event loop policies, for Python before 3.16."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ._loop import QEventLoop
 
 if sys.version_info < (3, 16):
     with warnings.catch_warnings():
-        # To name the base class is deprecated; the user's `set_event_loop_policy()` still warns.
+        # Importing the base class warns here; the user's `set_event_loop_policy()` still warns.
         warnings.simplefilter("ignore", DeprecationWarning)
         from asyncio import DefaultEventLoopPolicy as _Base
 
     class QEventLoopPolicy(_Base):
         """Makes every new loop a `QEventLoop`.
 
-        Policies are deprecated since Python 3.14 and gone in 3.16: prefer `asyncio.run(main(),
+        Policies are deprecated since Python 3.14 and removed in 3.16: prefer `asyncio.run(main(),
         loop_factory=QEventLoop)` or `qtloop.run(main())`.
         Source: https://docs.python.org/3/library/asyncio-policy.html
         """
@@ -26,11 +26,11 @@ if sys.version_info < (3, 16):
         _loop_factory: Any = QEventLoop
 
         def new_event_loop(self) -> asyncio.AbstractEventLoop:
-            """A new `QEventLoop`."""
+            """Returns a new `QEventLoop`."""
             return QEventLoop()
 
     class QAsyncioEventLoopPolicy(QEventLoopPolicy):
-        """The policy of `PySide6.QtAsyncio`: `QEventLoopPolicy`; the arguments have no effect."""
+        """`QEventLoopPolicy` by its name in `PySide6.QtAsyncio`. The arguments have no effect."""
 
         def __init__(self, quit_qapp: bool = True, handle_sigint: bool = False) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Names for ported programs, which say `import qtloop as qasync` or `as quamash`.
+"""Names for ported programs, which use `import qtloop as qasync` or `as quamash`.
 
 `qtloop.__getattr__` looks them up here. They are not in `dir(qtloop)`: `help()` and `inspect` read
 every name of that list, which would import QtWidgets.
@@ -24,7 +24,7 @@ logger = logging.getLogger("qtloop")
 
 @functools.cache
 def _simple_timer() -> type:
-    """qasync's class that runs callbacks. Programs patch its methods; no loop here uses it."""
+    """Returns qasync's class that runs callbacks. Programs patch its methods; no loop uses it."""
     QObject: Any = _of_the_binding("_SimpleTimer").QtCore.QObject
 
     class _SimpleTimer(QObject):  # type: ignore[misc]
@@ -50,7 +50,7 @@ def _simple_timer() -> type:
 
 
 def _qt_module(binding: _binding.Binding) -> Any:
-    """The binding's package, after an import of the modules that qasync imports."""
+    """Imports the modules that qasync imports, and returns the binding's package."""
     for name in ("QtCore", "QtGui", "QtWidgets"):
         binding.module(name)
     return importlib.import_module(binding.name)
@@ -75,7 +75,7 @@ if sys.version_info < (3, 16):
 
     @contextmanager
     def _set_event_loop_policy(policy: Any) -> Iterator[None]:
-        """Set a policy for this block."""
+        """Sets a policy for the block."""
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(policy)
         try:
@@ -87,7 +87,7 @@ if sys.version_info < (3, 16):
 
 
 def find(name: str) -> Any:
-    """The value of a name that `qtloop` itself does not define."""
+    """Returns the value of a name that `qtloop` itself does not define."""
     if name in _NEED_NONE:
         return _NEED_NONE[name]
     if name in _NEED_A_BINDING:

@@ -63,7 +63,7 @@ def qmlSlot(*types: Any) -> Any:
         @functools.wraps(fn)
         def slot(self: Any, *args: Any) -> Any:
             engine = qml.qjsEngine(self)
-            # The call is inside the coroutine, so wrong arguments reject the promise, too.
+            # The method is called inside the coroutine, so wrong arguments reject the promise.
             coroutine = _call(fn, self, *args)
             if engine is None:
                 task = start(coroutine, parent=self)
@@ -126,7 +126,7 @@ class _Promise:
 
 
 def _plain(value: Any) -> Any:
-    """Returns the value with containers that both bindings convert."""
+    """Returns the value, with containers and bytes that both bindings convert."""
     if isinstance(value, dict):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -138,7 +138,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_owned(wrapper: Any) -> bool:
-    """Whether the object is destroyed together with its Python wrapper."""
+    """Returns whether the object is destroyed together with its Python wrapper."""
     if _binding.is_pyqt():
         return bool(importlib.import_module("PyQt6.sip").ispyowned(wrapper))
     return bool(importlib.import_module("shiboken6").ownedByPython(wrapper))

@@ -11,7 +11,7 @@ from . import _binding
 
 
 def as_qt_slot(*types: object, **kwargs: Any) -> Callable[[Any], Any]:
-    """Return the binding's `Slot(...)` or `pyqtSlot(...)`; without a binding, a no-op."""
+    """Returns the binding's `Slot(...)` or `pyqtSlot(...)`; without a binding, a no-op."""
     if _binding.binding is None:
         return lambda fn: fn
     core = _binding.binding.QtCore
@@ -21,7 +21,7 @@ def as_qt_slot(*types: object, **kwargs: Any) -> Callable[[Any], Any]:
 
 
 def as_qt_slot_of_any_types(fn: Any, is_in_class: bool) -> Any:
-    """Make a function a slot that gets all arguments of a signal, as PySide6's `Slot()` does.
+    """Makes a function a slot that gets all arguments of a signal, as PySide6's `Slot()` does.
 
     PyQt6 passes no arguments to a `pyqtSlot()`, and all of them to an undecorated function. It also
     refuses to connect a `pyqtSlot` of a class that is no QObject.
@@ -32,12 +32,12 @@ def as_qt_slot_of_any_types(fn: Any, is_in_class: bool) -> Any:
 
 
 def is_qobject(value: object) -> bool:
-    """Whether it is a QObject of the binding."""
+    """Returns whether the value is a QObject of the binding."""
     return _binding.binding is not None and isinstance(value, _binding.binding.QtCore.QObject)
 
 
 def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether a method with these arguments overrides one of PyQt6, and so must return None."""
+    """Returns whether a method with these arguments overrides PyQt6's, and so must return None."""
     return (
         _binding.is_pyqt()
         and bool(args)
@@ -50,7 +50,7 @@ def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
 
 
 class _Undecorated:
-    """A method that is decorated when PyQt6 makes the class, and undecorated when it is read."""
+    """A method that PyQt6 sees as decorated when it makes the class, and as plain afterwards."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         functools.update_wrapper(self, fn)

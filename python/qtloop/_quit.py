@@ -1,4 +1,4 @@
-"""Which tasks a quit of the application has reached: those that may finish before the run ends."""
+"""Finds the tasks that react to a quit of the application: these may still complete."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import asyncio
 import inspect
 from typing import Any
 
-# Coroutines that end by themselves, or with any Qt loop: no news of a quit comes by them.
+# Coroutines whose end does not show that the task knows of a quit: they end anyway.
 _SLEEP = asyncio.sleep.__code__
 deaf = {_SLEEP}
 
 
 def listens_to(task: asyncio.Task[Any], *, to_dialogs: bool = False) -> Any:
-    """What a task awaits, if that may be news of a quit; None for a task that only sleeps.
+    """Returns the future that a task awaits, if a quit may complete it; None if the task sleeps.
 
-    The end of a dialog's `exec()` is no such news, unless `to_dialogs`.
+    A future of `asyncWrap`, which ends with a dialog's `exec()`, counts only with `to_dialogs`.
     """
     innermost: Any = task.get_coro()
     while inspect.iscoroutine(awaited := getattr(innermost, "cr_await", None)):
@@ -25,11 +25,11 @@ def listens_to(task: asyncio.Task[Any], *, to_dialogs: bool = False) -> Any:
 
 
 def moved(task: asyncio.Future[Any], heard: dict[Any, Any]) -> bool:
-    """Whether a task has got what it listened to then. One that only yields does not listen."""
+    """Returns whether a task is done, or awaits another future than the one in `heard`."""
     before = heard.get(task)
     return task.done() or (before is not None and _waits_for(task) is not before)
 
 
 def _waits_for(task: asyncio.Future[Any]) -> Any:
-    """What a task awaits; None if it is about to run."""
+    """Returns the future that a task awaits; None if the task is about to run."""
     return getattr(task, "_fut_waiter", None)

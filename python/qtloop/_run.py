@@ -1,4 +1,4 @@
-"""Ways in: `run()` a coroutine as a program, or `attach()` a loop to somebody's `exec()`."""
+"""`run()`, which runs a coroutine as a program; `attach()`, for a program that calls `exec()`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _T = TypeVar("_T")
 
 
 def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | None:
-    """Run a program: `asyncio.run`, on a `QEventLoop`, whose end is the application's.
+    """Runs a program like `asyncio.run`, on a `QEventLoop`, until `main` ends or Qt quits.
 
-    When the last window is closed, or the application quits otherwise, `main` is cancelled and may
-    clean up as long as it likes, awaits included. Then its result is returned, or None if the
+    When the last window is closed, or the application quits otherwise, `main` is cancelled. It may
+    clean up without a time limit, awaits included. Then its result is returned, or None if the
     cancellation ended it. If `main` waited for the close of that window, it continues, and is
     cancelled if no window is visible `QEventLoop.quit_grace` seconds later. Ctrl-C cancels it as
-    under `asyncio.run`, and raises KeyboardInterrupt. Tasks that are left are cancelled, and the
-    loop is closed.
+    under `asyncio.run`, and raises KeyboardInterrupt. At the end, remaining tasks are cancelled and
+    the loop is closed.
     """
     if not asyncio.iscoroutine(main):
         raise ValueError(f"a coroutine was expected, got {main!r}{_coroutines.hint(main)}")
@@ -55,7 +55,7 @@ else:
     def _runner(
         factory: Callable[[], QEventLoop], debug: bool | None, main: Coroutine[Any, Any, _T]
     ) -> _T:
-        """What `asyncio.Runner` does."""
+        """Does what `asyncio.Runner` does, for Python 3.10."""
         with factory() as loop:
             asyncio.set_event_loop(loop)
             if debug is not None:
@@ -69,7 +69,7 @@ else:
 
     @contextmanager
     def _cancelling_on_sigint(task: asyncio.Task[_T]) -> Iterator[asyncio.Task[_T]]:
-        """The first Ctrl-C cancels the task, and KeyboardInterrupt follows; a second raises it."""
+        """Makes the first Ctrl-C cancel the task, then raises KeyboardInterrupt at the end."""
         is_main = threading.current_thread() is threading.main_thread()
         if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             yield task
@@ -82,7 +82,7 @@ else:
                 raise KeyboardInterrupt
             was_interrupted = True
             task.cancel()
-            # The signal's own wake-up may have been handled before the handler came to run.
+            # Wake the loop: the signal's own wake-up may have been handled before this handler ran.
             task.get_loop().call_soon_threadsafe(lambda: None)
 
         signal.signal(signal.SIGINT, interrupt)
@@ -99,14 +99,14 @@ else:
 
 @contextmanager
 def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop]:
-    """Have a loop in an `exec()` that the program, or somebody else, calls:
+    """Attaches a new loop to Qt, for a program that calls `exec()` itself:
 
         with qtloop.attach():
             sys.exit(app.exec())
 
-    From here on `asyncio.get_running_loop()` is the loop, and tasks run whenever Qt does. At the
-    end of the block, tasks that are left are cancelled and may clean up, and the loop is closed.
-    An exception that stopped the loop, KeyboardInterrupt or SystemExit, is raised there.
+    In the block `asyncio.get_running_loop()` returns the loop, and tasks run whenever Qt processes
+    events. At the end of the block, remaining tasks are cancelled and may clean up, and the loop is
+    closed. A KeyboardInterrupt or SystemExit that stopped the loop is raised there.
     """
     with QEventLoop(app) as loop:
         loop._extend()

@@ -1,7 +1,7 @@
-"""How a loop runs and ends: `run_forever()`, `run_until_complete()`, and nested event loops.
+"""Runs of a loop and their end: `run_forever()`, `run_until_complete()`, and nested event loops.
 
-A run adds two things to a loop that Qt serves: the loop is the thread's running loop also between
-its callbacks, and the run ends by `stop()` or by the application's quit.
+Qt serves a loop also without a run. A run adds two things: the loop is the thread's running loop
+also between its callbacks, and `stop()` or a quit of the application ends the run.
 """
 
 from __future__ import annotations
@@ -20,33 +20,36 @@ from . import _binding, _block_on, _end, _hosting, _native, _wakeup
 from ._last_window import LastWindow
 from ._quit import listens_to, moved
 
-# How many batches of callbacks the main task may need to react to a quit. A chain of
-# futures takes a batch per link; asyncio's longest, wait_for around an event, takes four.
+# Batches of callbacks that the main task may need to react to a quit. A chain of futures takes
+# one batch per link; asyncio's longest, `wait_for()` around an event, takes four.
 _LINKS = 16
 
 
 class Running(_native.EventLoop, asyncio.SelectorEventLoop):
-    """The runs of a loop."""
+    """The part of the loop that runs it."""
 
     quit_grace: float = 5.0
-    """Seconds for which coroutines may run after the application has quit. These may: the future of
-    `run_until_complete()`, if it reacts, that is, if `aboutToQuit` has completed what it awaits (if
-    it does not react, other tasks that do); tasks that slots of `aboutToQuit` have started; and
-    coroutines of `asyncClose` and `block_on()`, also after a `stop()`. After that the run ends;
-    under `qtloop.run()` the main task is cancelled.
+    """Seconds for which some coroutines may still run after the application has quit:
+
+    - the future of `run_until_complete()`, if it reacts: a slot of `aboutToQuit` has completed what
+      it awaits. If it does not react, other tasks that do;
+    - tasks that slots of `aboutToQuit` have started;
+    - coroutines of `asyncClose` and `block_on()`, also after a `stop()`.
+
+    After that the run ends; under `qtloop.run()` the main task is cancelled.
 
     Source: https://doc.qt.io/qt-6/qcoreapplication.html#aboutToQuit
     """
 
-    _nest_patched = True  # nest_asyncio leaves the methods of a class with this attribute alone
+    _nest_patched = True  # makes nest_asyncio leave the methods of this class unchanged
     _cancels_on_quit = False
     _has_quit = False
     _given_app: Any = None
-    _kept_app: Any = None  # the binding's wrapper, which deletes the application when it dies
+    _kept_app: Any = None  # the binding's wrapper; dropping it would delete the application
     _is_served = False
 
     def __init__(self, *args: Any) -> None:
-        # Undoes the state of `_running()` that attach() has set.
+        # Restores the state that attach() has changed by `_running()`.
         self._extent: ExitStack | None = None
         self._off_qt = threading.Event()
         self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
@@ -57,10 +60,10 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         super().__init__(*args)
 
     def run_forever(self) -> int:  # type: ignore[override]
-        """Run until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
+        """Runs until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
 
-        On the main thread it calls the application's own `exec()`. `stop()` exits that without an
-        `aboutToQuit`: the loop has ended, not the application. Inside a Qt loop that runs already,
+        On the main thread it calls the application's own `exec()`. `stop()` exits that without
+        emitting `aboutToQuit`, because the application does not quit. If a Qt loop runs already,
         for example in a slot, it runs a nested event loop. After a quit, callbacks that are ready
         run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
         """
@@ -73,10 +76,10 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         return code
 
     def run_until_complete(self, future: Any) -> Any:
-        """Run until the future, or coroutine, is done, and return its result.
+        """Runs until the future, or coroutine, is done, and returns its result.
 
         If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
-        and the loop can run again; but see `quit_grace`.
+        perhaps after `quit_grace` seconds. The loop can run again.
         """
         if _block_on.nests(self):
             return _block_on.wait(self, future)
@@ -91,15 +94,15 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         awaited = {future}
 
         def done(future: asyncio.Future[Any]) -> None:
-            # A quit may end the run after the future completes and before this is called; then
-            # the next run calls it.
+            # If a quit ends the run between the future's completion and this callback, the next
+            # run calls it.
             if future in awaited:
                 if self._outlived_windows and not _native.has_visible_window():
-                    _binding.quit()  # which the close of the last window has asked for
+                    _binding.quit()  # deferred since the close of the last window
                 else:
                     base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
             elif not future.cancelled():
-                # The run that waited for it has raised it.
+                # Its run has raised the exception: mark it as retrieved.
                 future.exception()
 
         future.add_done_callback(done)
@@ -126,13 +129,13 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     # One run of a Qt loop
 
     def _host_loop(self) -> str:
-        """Which Qt loop to run, as a value for `_begin_run()`."""
+        """Returns the kind of Qt loop to run, as `_begin_run()` takes it."""
         if _native.level() > 0:
             return "nested"
         return "application" if _native.is_main_thread() else "thread"
 
     def _run_qt(self, host_loop: str) -> int:
-        """Run a Qt loop that serves this one, and end it by `stop()`."""
+        """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code."""
         _end.wait()
         _hosting.serve(self)  # type: ignore[arg-type]
         watch = ExitStack()
@@ -144,7 +147,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
                 return self._exec()
             if self._main is not None:
                 watch.enter_context(LastWindow(self, app, self._main).watched())
-            # By the program's object, whose class may override `exec()`.
+            # Called on the program's object, whose class may override `exec()`.
             code: int = app.exec()
             return code
         finally:
@@ -156,7 +159,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
                 _native.forget_quit()
 
     def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
-        """Run Qt's events, and this loop's, until the future is done or the loop is stopped.
+        """Runs a nested event loop until the future is done or the loop is stopped.
 
         After a stop, or a quit of the application, the wait lasts at most `grace` seconds more. If
         `grace` is 0, a stop ends the wait at once, and a quit does not end it.
@@ -200,27 +203,27 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._started_by_quit = weakref.WeakSet(started)
 
     def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
-        """Return the tasks that slots of `aboutToQuit` have started, and forget them."""
-        self._on_quit_done()  # Qt may say so later than exec() returns
+        """Returns the tasks that slots of `aboutToQuit` have started, and resets their set."""
+        self._on_quit_done()  # `exec()` may return before Qt reports the end of `aboutToQuit`
         started, self._started_by_quit = self._started_by_quit, weakref.WeakSet()
         return set(started)
 
     def _finish_tasks_of_quit(self) -> None:
-        """Run tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
+        """Runs tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
         self._go_on(self._tasks_of_quit(), self.time() + self.quit_grace)
 
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
-        """Run `main` to its end after a quit, if it, or a task that it may wait for, reacts."""
+        """Runs `main` to its end after a quit, if `main` or a task that it may await reacts."""
         self._has_quit = True
         heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
         limit = self.time() + self.quit_grace
-        # Posted events include calls of slots of aboutToQuit, if another thread has quit.
+        # If another thread has quit, slots of `aboutToQuit` are called by posted events.
         _native.send_posted_events()
         self._settle(main)
         reacting = self._tasks_of_quit()
         if not (self._cancels_on_quit or moved(main, heard)):
-            # Main may wait for those that react. There is no way to know: a TaskGroup, for example,
-            # is no future.
+            # Main may await tasks that react. This cannot be found out: a TaskGroup, for example,
+            # is not a future.
             reacting.update(task for task in heard if moved(task, heard))
         self._go_on(reacting, limit)
         self._settle(main)
@@ -231,9 +234,9 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._go_on({main}, None)
 
     def _settle(self, main: asyncio.Future[Any] | None) -> None:
-        """Run callbacks that are ready, and those that they queue, but no timers or sockets.
+        """Runs callbacks that are ready, and those that they queue, but no timers or sockets.
 
-        With those, a main that merely sleeps in a loop would seem to react to a quit.
+        A timer could make a main task that sleeps in a loop look as if it reacted to the quit.
         """
         for _ in range(_LINKS):
             if main is not None and main.done():
@@ -242,7 +245,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._raise_fatal()
 
     def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
-        """Run a nested event loop until all these are done, or until `limit`, as of `time()`."""
+        """Runs a nested event loop until all these are done, or until `time()` reaches `limit`."""
         left = {future for future in waited if not future.done()}
         if not left:
             return
@@ -277,14 +280,14 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _close_self_pipe(self) -> None:
         if self._ssock.fileno() < 0:  # type: ignore[attr-defined]
-            return  # the garbage collector has closed it before the loop
+            return  # the garbage collector has closed the socket before the loop
         super()._close_self_pipe()  # type: ignore[misc]
 
     # The running loop
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        """Make this the running loop, with its hooks and signal wake-ups, for a block."""
+        """Makes this the running loop for a block, with its hooks and signal wake-ups."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
         self._ensure_application()
@@ -301,7 +304,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             undo.callback(events._set_running_loop, events._get_running_loop())
             events._set_running_loop(self)
             undo.callback(setattr, self, "_is_owned", self._is_owned)
-            self._is_owned = True  # a fatal exception is raised by the end of this
+            self._is_owned = True  # the code around this block raises a fatal exception
             undo.callback(self._forget_thread, self._thread_id)
             self._thread_id = threading.get_ident()
             undo.enter_context(_wakeup.prompted(self))
@@ -312,7 +315,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         self._thread_id = before
 
     def _extend(self) -> None:
-        """Be the running loop of this thread from now on, until the loop is closed."""
+        """Makes this the running loop of the thread until the loop is closed."""
         with ExitStack() as stack:
             stack.enter_context(self._running())
             _hosting.serve(self)  # type: ignore[arg-type]
@@ -335,7 +338,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             super()._check_running()  # type: ignore[misc]
 
     def _ensure_application(self) -> None:
-        """Make an application if the program has never had one."""
+        """Makes an application if there is none. RuntimeError if the loop's own was destroyed."""
         if _native.app_exists():
             return
         if self._is_served:
@@ -353,7 +356,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     # Signals
 
     def remove_signal_handler(self, sig: int) -> bool:
-        """Remove a handler of `add_signal_handler()`; returns whether there was one."""
+        """Removes a handler of `add_signal_handler()`. Returns whether there was one."""
         removed = super().remove_signal_handler(sig)
         if removed and _wakeup.is_prompted(self):
             _wakeup.claim(self)
@@ -361,7 +364,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
 
 class _Wait:
-    """A wait in a nested event loop, whose time may be limited."""
+    """A wait in a nested event loop, with an optional time limit."""
 
     def __init__(self, loop: Running, grace: float) -> None:
         self.nest: _native.Nest | None = None
@@ -370,7 +373,7 @@ class _Wait:
         self._timer: asyncio.TimerHandle | None = None
 
     def limit(self) -> None:
-        """End the wait when its grace has passed, from the first of these calls on."""
+        """Starts the grace period, after which the wait ends. Later calls have no effect."""
         if self._grace and self._timer is None:
             self._timer = self._loop.call_later(self._grace, self._expire)
 
@@ -380,7 +383,7 @@ class _Wait:
             self.nest.leave()
 
     def end(self) -> None:
-        """Forget the limit, and drop the Qt loop, which belongs to this thread."""
+        """Cancels the time limit, and drops the Qt loop, which must happen on this thread."""
         self.nest = None
         if self._timer is not None:
             self._timer.cancel()

@@ -15,7 +15,7 @@ from ._thread_loop import thread_loop
 class _Buffer:
     """Emissions that have not been fetched, and the futures that wait for the next one.
 
-    The slot refers to the buffer and not to the stream, so a stream that is dropped disconnects.
+    The slot refers to the buffer and not to the stream, so dropping the stream disconnects it.
     """
 
     def __init__(self, maxsize: int, drops_newest: bool) -> None:
@@ -28,7 +28,7 @@ class _Buffer:
         self.end: type[Exception] | None = None
 
     def take(self, args: tuple[Any, ...]) -> None:
-        """Adds an emission, and drops one if there is no room."""
+        """Adds an emission. If the buffer is full, drops the oldest or this one."""
         if self.maxsize and len(self.emissions) >= self.maxsize:
             self.lagged += 1
             if self.drops_newest:
@@ -38,7 +38,7 @@ class _Buffer:
         self.wake()
 
     def finish(self, end: type[Exception] = SenderDestroyed) -> None:
-        """Makes `get()` raise this once the buffer is empty."""
+        """Makes `get()` raise `end` when the buffer is empty."""
         self.end = self.end or end
         self.wake()
 
@@ -63,7 +63,7 @@ class _Buffer:
 
 
 class SignalStream(AsyncIterator[Any]):
-    """The emissions of a signal since the construction; `stream()` makes it.
+    """The emissions of a signal since the construction of this object. `stream()` makes it.
 
     Each item is the argument of a signal that has one, else the tuple of all arguments. If the
     sender is destroyed, earlier emissions are still delivered, then `SenderDestroyed` is raised.
@@ -97,7 +97,7 @@ class SignalStream(AsyncIterator[Any]):
         self._buffer.finish(StopAsyncIteration)
 
     async def aclose(self) -> None:
-        """`close()`, for `contextlib.aclosing`."""
+        """Calls `close()`, for `contextlib.aclosing`."""
         self.close()
 
     async def __aenter__(self) -> SignalStream:

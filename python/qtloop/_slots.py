@@ -23,10 +23,10 @@ def asyncClose(fn: Callable[_P, Coroutine[Any, Any, _T]], /) -> Callable[_P, _T 
 @overload
 def asyncClose() -> Callable[[Callable[_P, Coroutine[Any, Any, _T]]], Callable[_P, _T | None]]: ...
 def asyncClose(fn: Any = None) -> Any:
-    """Make a coroutine function a plain one, for `closeEvent` and others that Qt waits for.
+    """Makes a plain function of a coroutine function, for `closeEvent` and other handlers.
 
     It returns when the coroutine has completed. During the wait a nested event loop serves windows
-    and tasks. The result is the coroutine's, or None if that was cancelled. If the loop is stopped
+    and tasks. The result is the coroutine's, or None if it was cancelled. If the loop is stopped
     or the application quits, the coroutine has `loop.quit_grace` seconds to complete; after that
     the result is None, and the coroutine's task stays pending. Call it on the thread of a
     `QEventLoop`; without one RuntimeError is raised.
@@ -57,10 +57,10 @@ def asyncClose(fn: Any = None) -> Any:
 
 
 async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Call a function that runs a Qt loop of its own, like a dialog's `exec`, outside any task.
+    """Calls a function that runs a nested Qt loop, like a dialog's `exec`, outside any task.
 
-    Cancelled before the call, it is not made; cancelled during it, the function still runs to its
-    end, as nothing can stop it, and its result is dropped.
+    If the wait is cancelled before the call, the function is not called. If it is cancelled during
+    the call, the function still runs to its end, and its result is dropped.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[_T] = loop.create_future()
@@ -72,10 +72,10 @@ async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
             result = fn(*args, **kwargs)
         except (KeyboardInterrupt, SystemExit):
             outcome.cancel()
-            raise  # out of the loop, as from any callback
+            raise  # stops the loop, as from any callback
         except BaseException as error:
             if outcome.done():
-                raise  # to the loop's exception handler: nobody waits for it
+                raise  # to the loop's exception handler, because the wait was cancelled
             outcome.set_exception(error)
         else:
             if not outcome.done():
@@ -85,4 +85,4 @@ async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
     return await outcome
 
 
-deaf.add(asyncWrap.__code__)  # a quit ends dialogs too, which is no sign that main knows of it
+deaf.add(asyncWrap.__code__)  # a quit ends dialogs, too; the task may not know of the quit

@@ -1,4 +1,4 @@
-"""`loop.sock_recv()` and its kin: try, and wait until the socket is ready to be tried again."""
+"""`loop.sock_recv()` and similar: call the socket's method; if it would block, wait and retry."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
-    """asyncio's operations on the program's own sockets.
+    """asyncio's operations on sockets that the program owns.
 
-    Where asyncio has the poller call the operation, here the waiting coroutine does: one that is
-    cancelled has taken nothing from the socket that nobody gets.
+    asyncio calls the operation in the reader callback; here the waiting coroutine calls it. So a
+    cancelled coroutine has not received bytes that would be lost.
     """
 
     _files: dict[tuple[int, bool], Any]
@@ -62,7 +62,7 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
     async def _sock_ready(self, fd: int, writes: bool) -> None:
         self._ensure_fd_no_transport(fd)  # type: ignore[attr-defined]
         ready = self.create_future()
-        self._files.pop((fd, writes), None)  # of an add_reader() that this replaces
+        self._files.pop((fd, writes), None)  # the file of an add_reader() that this replaces
         wake = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
         handle = self._watch(fd, writes, True, wake, (ready, None))
         try:

@@ -1,4 +1,4 @@
-"""Tasks that the loop keeps alive until they complete: `spawn()`."""
+"""`spawn()`: starts a task that the loop keeps alive until it completes."""
 
 from __future__ import annotations
 

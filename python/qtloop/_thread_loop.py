@@ -1,4 +1,4 @@
-"""The loop of the calling thread, for slots, which Qt may call before the loop runs."""
+"""Finds the loop of the calling thread, for slots, which Qt may call before the loop runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._loop import QEventLoop
 
 
 def thread_loop() -> asyncio.AbstractEventLoop:
-    """Return this thread's running loop, else the one that was set, else the one that Qt serves."""
+    """Returns this thread's running loop, else the one that was set, else the one Qt serves."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -42,13 +42,14 @@ def thread_loop() -> asyncio.AbstractEventLoop:
 
 
 def _set_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that was set for this thread, and make none as `get_event_loop()` may."""
+    """Returns the loop that was set for this thread. Unlike `get_event_loop()` it makes none."""
     if sys.version_info < (3, 12):
         policy = asyncio.get_event_loop_policy()
         if isinstance(policy, events.BaseDefaultEventLoopPolicy) and policy._local._loop is None:
             return None
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # 3.12 and 3.13: before it makes one
+        # 3.12 and 3.13 warn before they make a loop: raise instead.
+        warnings.simplefilter("error", DeprecationWarning)
         try:
             return asyncio.get_event_loop()
         except (RuntimeError, DeprecationWarning):

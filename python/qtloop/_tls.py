@@ -1,7 +1,8 @@
-"""asyncio's TLS over our transports, with the usual packet on a shorter way.
+"""asyncio's TLS protocol with a fast path for the usual packet.
 
-The protocol is asyncio's in all but its traffic once the handshake is done, where a request and its
-answer went through twenty functions, two exceptions and two buffers of 256 KiB.
+Everything up to the end of the handshake, and every rare case, is asyncio's code. After the
+handshake that code takes twenty function calls, two exceptions and two buffers of 256 KiB for one
+request and its response.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-# The most that a record of TLS holds, and so the most that one read can give. To ask for more would
-# allocate it, each time. Source: RFC 8446, section 5.1
+# The maximum size of a TLS record in bytes, and so of one read; a larger size would be allocated at
+# each read for no gain. Source: RFC 8446, section 5.1
 RECORD = 1 << 14
 
 if sys.version_info >= (3, 11):
     from asyncio.sslproto import SSLAgainErrors, SSLProtocolState
 
     class TLSProtocol(sslproto.SSLProtocol):
-        """A BufferedProtocol for asyncio's transports, and a plain one for ours."""
+        """A BufferedProtocol that our transports use as a plain Protocol: by `data_received()`."""
 
         if TYPE_CHECKING:
             _app_protocol: Any
@@ -45,7 +46,7 @@ if sys.version_info >= (3, 11):
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            # Made when somebody asks for it, which our transports do not.
+            # Replaces the read buffer of 256 KiB: our transports do not use it.
             self._ssl_buffer = bytearray()
             self._ssl_buffer_view = memoryview(self._ssl_buffer)
 
@@ -54,21 +55,21 @@ if sys.version_info >= (3, 11):
             if self._app_protocol_is_buffer:
                 get_buffer = self._app_protocol_get_buffer
 
-                # asyncio reads the second record of several into a slice, which must not be a copy.
+                # asyncio reads later records into a slice of the buffer, which must not be a copy.
                 def get_view(size_hint: int) -> memoryview:
                     return memoryview(get_buffer(size_hint)).cast("B")
 
                 self._app_protocol_get_buffer = get_view
 
         def data_received(self, data: bytes) -> None:
-            """What has come from the other end, still encrypted."""
+            """Called by the transport with encrypted bytes."""
             self._incoming.write(data)
             if (
                 self._state is not SSLProtocolState.WRAPPED
                 or self._app_protocol_is_buffer
                 or self._app_reading_paused
             ):
-                self.buffer_updated(0)  # asyncio's own way from here on
+                self.buffer_updated(0)  # asyncio's code does the rest
                 return
             try:
                 if self._give_to_application():
@@ -84,7 +85,7 @@ if sys.version_info >= (3, 11):
                 self._fatal_error(error, "Fatal error on SSL protocol")
 
         def _give_to_application(self) -> bool:
-            """Give it what can be decrypted; returns whether that is the end."""
+            """Passes decrypted bytes to the application. Returns whether the peer has ended TLS."""
             read = self._sslobj._sslobj.read
             chunks = []
             ends = False
@@ -96,11 +97,10 @@ if sys.version_info >= (3, 11):
                         break
                     chunks.append(chunk)
                     if not self._incoming.pending:
-                        break  # Another read would only raise that there is no more.
+                        break  # another read would only raise SSLWantReadError
             except SSLAgainErrors:
                 pass
             if chunks:
-                # The application may close the connection, and so end this.
                 self._app_protocol.data_received(
                     chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 )
@@ -108,7 +108,7 @@ if sys.version_info >= (3, 11):
 
         def _write_appdata(self, list_of_data: Any) -> None:
             if (
-                type(list_of_data) is tuple  # as write() makes it; writelines() passes what it gets
+                type(list_of_data) is tuple  # from write(); writelines() passes any iterable
                 and len(list_of_data) == 1
                 and self._state is SSLProtocolState.WRAPPED
                 and not self._write_backlog

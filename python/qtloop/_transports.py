@@ -1,7 +1,7 @@
-"""The transports of sockets, and what those of pipes share: what happens once per connection.
+"""Socket transports, and the base classes of pipe transports: code that runs once per connection.
 
-What happens once per packet is in the native half, the `_io` of each. The names and the order of
-events are asyncio's, because its own code calls some of them: `Server`, `start_tls`, `sendfile`.
+Code that runs once per packet is native: the transport's `_io`. Method names and the order of
+events are asyncio's, because its `Server`, `start_tls` and `sendfile` call some of these methods.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ._connecting import Connecting
 
 
-# The fields of a transport, beside the dictionary that costs nothing until it is used. Only the
-# classes at the end of the line have them, or they could not have more than one base.
+# The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have
+# slots, because Python allows no two bases with slots.
 _FIELDS = (
     "_loop",
     "_protocol",
@@ -35,7 +35,7 @@ _FIELDS = (
 
 
 class _Transport(asyncio.BaseTransport):
-    """What all of them share: who they work for, and how they end."""
+    """The base class of all transports: protocol, descriptor and close."""
 
     if TYPE_CHECKING:
         _extra: dict[str, Any]
@@ -69,7 +69,7 @@ class _Transport(asyncio.BaseTransport):
         reads: bool = True,
         context: Context | None = None,
     ) -> None:
-        """Have the protocol told, then read, and then let the one go on who asked for it all."""
+        """Queues `connection_made()`, then the start of reading, then the waiter's wake-up."""
         loop = self._loop
         loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
         loop.call_soon(self._protocol.connection_made, self, context=context)
@@ -79,22 +79,22 @@ class _Transport(asyncio.BaseTransport):
             loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Have another protocol called from now on."""
+        """Replaces the protocol."""
         self._protocol = protocol
         is_buffered = isinstance(protocol, protocols.BufferedProtocol)
         self._io.set_protocol(protocol, is_buffered and not isinstance(protocol, TLSProtocol))
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """The present protocol; None once the connection is lost."""
+        """Returns the protocol; None after `connection_lost()`."""
         protocol: asyncio.BaseProtocol = self._protocol
         return protocol
 
     def is_closing(self) -> bool:
-        """Whether it is closed, or about to be."""
+        """Returns whether the transport is closed or closing."""
         return self._io.closing
 
     def close(self) -> None:
-        """Read no more, write what waits, and then lose the connection."""
+        """Stops reading, writes queued data, then closes the connection."""
         io = self._io
         if io.closing:
             return
@@ -105,7 +105,7 @@ class _Transport(asyncio.BaseTransport):
             self._loop.call_soon(self._call_connection_lost, None)
 
     def abort(self) -> None:
-        """Lose the connection at once; what waits to be written is forgotten."""
+        """Drops queued data and closes the connection."""
         self._force_close(None)
 
     def _fatal_error(self, error: BaseException, message: str = "Fatal error on transport") -> None:
@@ -117,7 +117,7 @@ class _Transport(asyncio.BaseTransport):
         self._force_close(error)
 
     def _is_usual(self, error: BaseException) -> bool:
-        """Whether it is an error of the connection, and not of the program."""
+        """Returns whether the error is one of the connection, which is not reported."""
         return isinstance(error, OSError)
 
     def _report(self, error: BaseException, message: str) -> None:
@@ -141,14 +141,14 @@ class _Transport(asyncio.BaseTransport):
         self._loop.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
-        """Call `_lose()` in the connection's context. The loop calls this as a callback."""
+        """Calls `_lose()` in the connection's context. The loop runs this as a callback."""
         self._io.call(self._lose, error)
 
     def _lose(self, error: BaseException | None) -> None:
         try:
             self._protocol.connection_lost(error)
         finally:
-            # The endpoint first: it uses the socket as long as it has a protocol.
+            # Detach the endpoint first: it uses the descriptor while it has a protocol.
             self._io.detach()
             self._sock.close()
             self._sock = None
@@ -158,18 +158,18 @@ class _Transport(asyncio.BaseTransport):
             if server is not None:
                 _detach(server, self)
 
-    # What the stream calls
+    # Methods that the native endpoint calls
 
     def _on_eof(self) -> None:
         raise NotImplementedError
 
     def _on_flushed(self) -> None:
-        """All that waited has been written."""
+        """Called when all queued data has been written."""
         if self._io.closing:
             self._io.lost = True
             self._lose(None)
 
-    # In debug mode these are the callbacks that are timed
+    # Callbacks for debug mode, which times them
 
     def _read_ready(self) -> None:
         self._io.ready(self, False)
@@ -191,7 +191,7 @@ class _Transport(asyncio.BaseTransport):
         return f"<{' '.join(info)}>"
 
     def _sides(self) -> list[str]:
-        """What the repr says of them."""
+        """Returns the state of both directions, for the repr."""
         waiting = self._io.buffered()
         return [
             f"read={'polling' if self._io.is_watched() else 'idle'}",
@@ -199,7 +199,7 @@ class _Transport(asyncio.BaseTransport):
         ]
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
-        # What fails in the constructor leaves no such name behind.
+        # The attribute is missing if the constructor has failed.
         if getattr(self, "_sock", None) is not None:
             _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
             self._sock.close()
@@ -208,15 +208,15 @@ class _Transport(asyncio.BaseTransport):
 
 
 class _Reading(_Transport, asyncio.ReadTransport):
-    """The side that reads."""
+    """The methods of a transport that reads."""
 
     __slots__ = ()
 
     def is_reading(self) -> bool:
-        """Whether the protocol gets what comes."""
+        """Returns whether reading is not paused, and the transport is not closing."""
         return self._io.is_reading()
 
-    # Two fields of asyncio's transports, which CPython's own tests read
+    # Two attributes of asyncio's transports, which CPython's own tests read
 
     @property
     def _paused(self) -> bool:
@@ -227,31 +227,31 @@ class _Reading(_Transport, asyncio.ReadTransport):
         return None if self._io.closing else self._read_ready
 
     def pause_reading(self) -> None:
-        """Leave what comes where it is, until `resume_reading()`."""
+        """Stops reading until `resume_reading()`."""
         if self._io.pause(self) and self._loop.get_debug():
             logger.debug("%r pauses reading", self)
 
     def resume_reading(self) -> None:
-        """Go on after `pause_reading()`."""
+        """Reads again after `pause_reading()`."""
         if self._io.resume(self) and self._loop.get_debug():
             logger.debug("%r resumes reading", self)
 
 
 class _Writing(_Transport, asyncio.WriteTransport):
-    """The side that writes."""
+    """The methods of a transport that writes."""
 
     __slots__ = ()
 
     def get_write_buffer_size(self) -> int:
-        """How many bytes wait to be sent."""
+        """Returns the number of bytes that wait to be sent."""
         return self._io.buffered()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """(low, high), in bytes: writing is paused above high, and goes on at low or below."""
+        """Returns (low, high) in bytes: writing is paused above high, resumed at low or below."""
         return self._io.limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set them; by default high is 64 KiB, or four times low, and low a quarter of high."""
+        """Sets the limits. Default: high is 64 KiB, or 4 times low; low is a quarter of high."""
         if high is None:
             high = 64 * 1024 if low is None else 4 * low
         if low is None:
@@ -262,12 +262,12 @@ class _Writing(_Transport, asyncio.WriteTransport):
 
     @property
     def _protocol_paused(self) -> bool:
-        """For loop.sendfile()."""
+        """Whether writing is paused, for `loop.sendfile()`."""
         return self._io.has_paused_protocol()
 
 
 class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):
-    """A connection over TCP or a Unix socket."""
+    """The transport of a TCP or Unix stream socket."""
 
     __slots__ = (*_FIELDS, "_empty_waiter")
 
@@ -297,19 +297,19 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         self._begin(waiter, context=context)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send the bytes, at once or as soon as there is room for them. Never blocks."""
+        """Sends the bytes now, or queues those for which the system has no room. Never blocks."""
         self._io.write(self, data)
 
     def writelines(self, list_of_data: Any) -> None:
-        """Send all these, in one call to the system where that is possible."""
+        """Sends all items, up to 64 per system call."""
         self._io.writelines(self, list_of_data)
 
     def can_write_eof(self) -> bool:
-        """True."""
+        """Returns True."""
         return True
 
     def write_eof(self) -> None:
-        """Tell the other end that there will be no more, once all is sent; reading goes on."""
+        """Shuts down the write direction when all data is sent. Reading continues."""
         io = self._io
         if io.closing or io.eof:
             return
@@ -328,7 +328,7 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
             self._fatal_error(error, "Fatal error: protocol.eof_received() call failed.")
             return
         if self._io.lost:
-            return  # meanwhile
+            return  # the protocol has aborted the connection
         if keep_open:
             self._io.stop(self)
         else:
@@ -350,7 +350,7 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
                     error or ConnectionError("Connection is closed by peer")
                 )
 
-    # For loop.sendfile(), which writes to the socket itself
+    # For `loop.sendfile()`, which writes to the socket directly
 
     def _make_empty_waiter(self) -> asyncio.Future[None]:
         if self._empty_waiter is not None:
@@ -372,7 +372,7 @@ class DatagramTransport(
     transports._FlowControlMixin,
     asyncio.DatagramTransport,
 ):
-    """The packets of a UDP or Unix socket."""
+    """The transport of a UDP or Unix datagram socket."""
 
     __slots__ = _FIELDS
 
@@ -400,16 +400,16 @@ class DatagramTransport(
         self._begin(waiter)
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
-        """Send a packet to that address; without one, to the one that the socket was made for."""
+        """Sends a packet to `addr`; by default, to the address that the socket was made for."""
         self._io.sendto(self, data, addr)
 
     def _send_by_socket(self, data: bytes, addr: Any) -> None:
-        """Send to a name that has to be looked up, and report addresses that are none."""
+        """Sends by Python's socket, which resolves names and raises for invalid addresses."""
         self._sock.sendto(data, addr)
 
 
 def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
-    """What `get_extra_info()` knows; it must survive the socket."""
+    """Returns the values for `get_extra_info()`, which stay available after the close."""
     known = dict(extra or ())
     known["socket"] = trsock.TransportSocket(sock)
     try:

@@ -1,7 +1,7 @@
-"""`signal.set_wakeup_fd()` of the main thread's loops: a signal wakes Qt, and its handler runs.
+"""`signal.set_wakeup_fd()` for loops of the main thread: a signal wakes Qt, and its handler runs.
 
-A process has one such descriptor. The loop that asked last has it. When that loop no longer needs
-it, the loop that asked before has it again. The descriptor of before qtloop is restored at the end.
+A process has one such file descriptor. It is set to that of the loop that claimed it last. When
+that loop is done, the loop before it gets it back, and finally the descriptor of before qtloop.
 Source: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 """
 
@@ -13,14 +13,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-# The loops that have asked, in order; a run inside of an attach() asks twice.
+# The loops that have claimed it, in order. A run inside an attach() claims it twice.
 _asked: list[Any] = []
 _foreign = -1
 
 
 @contextmanager
 def prompted(loop: Any) -> Generator[None]:
-    """Have signals wake the loop. No effect on threads other than the main thread."""
+    """Makes signals wake the loop in this block. No effect except on the main thread."""
     global _foreign
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -33,18 +33,18 @@ def prompted(loop: Any) -> Generator[None]:
         yield
     finally:
         del _asked[len(_asked) - 1 - _asked[::-1].index(loop)]
-        # add_signal_handler() needs it until remove_signal_handler().
+        # With handlers of `add_signal_handler()` the loop keeps the descriptor.
         if not loop._signal_handlers:
             _hand_on(loop)
 
 
 def is_prompted(loop: Any) -> bool:
-    """Whether the loop is inside of `prompted()`."""
+    """Returns whether the loop is inside a `prompted()` block."""
     return loop in _asked
 
 
 def claim(loop: Any) -> int:
-    """Set the loop's descriptor, and return the one before."""
+    """Sets the loop's file descriptor, and returns the previous one."""
     return signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)
 
 

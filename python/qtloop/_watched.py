@@ -1,4 +1,4 @@
-"""What asyncio sees in place of its selector, and its rules for what a descriptor is."""
+"""A stand-in for asyncio's selector, and its conversion of file objects to descriptors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Watched:
-    """What stands where asyncio's loop has its selector: a view of what the native half watches.
+    """A read-only view of the watched descriptors, in place of asyncio's selector.
 
-    The repr of asyncio's transports asks it. Registering goes by `add_reader()` and `add_writer()`.
+    The repr of asyncio's transports reads it. `add_reader()` and `add_writer()` register.
     """
 
     def __init__(self, loop: QEventLoop) -> None:
         self._loop = weakref.proxy(loop)
 
     def get_key(self, file: Any) -> selectors.SelectorKey:
-        """Which sides of a descriptor are watched; KeyError if none is."""
+        """Returns the watched directions of a descriptor. KeyError if none is watched."""
         fd = fileno(file)
         reads, writes = self._loop._is_watched(fd, False), self._loop._is_watched(fd, True)
         if not (reads or writes):
@@ -29,7 +29,7 @@ class Watched:
         return selectors.SelectorKey(file, fd, mask, None)
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: there is no selector."""
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(
@@ -38,7 +38,7 @@ class Watched:
 
 
 def fileno(file: Any) -> int:
-    """The number of a descriptor or file object, by the rules of asyncio's selectors."""
+    """Returns the descriptor of a number or file object, by the rules of asyncio's selectors."""
     if isinstance(file, int):
         fd = file
     else:

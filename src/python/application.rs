@@ -37,7 +37,8 @@ fn notify(event: app::Event) {
     gil::enter(|py| {
         // Read again with the GIL: only its holder replaces the callback.
         let callback = CALLBACK.load(Ordering::Acquire);
-        // SAFETY: the pointer is null or a reference that `CALLBACK` owns; dropping it takes the GIL.
+        // SAFETY: the pointer is null or a reference that `CALLBACK` owns; dropping it takes the
+        // GIL.
         let Some(callback) = (unsafe { Bound::from_borrowed_ptr_or_opt(py, callback) }) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Memory to read into and to write from: the loop's own, and that of Python objects.
+//! Memory for reads and writes: the loop's read buffer, and the buffers of Python objects.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -10,21 +10,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::net::{RecvAncillaryBuffer, RecvFlags, ReturnFlags};
 
-/// How much is asked of the system at once.
+/// The maximum number of bytes of one read.
 const CHUNK: usize = 256 * 1024;
 
-/// What all transports of a loop read into, one after the other. A fresh object for each read would have to be of the full
-/// size, which costs the system calls of a large allocation; so the bytes are copied out, as many as there are.
+/// The read buffer that all transports of a loop share. A fresh object for each read would need the
+/// full size, which costs the system calls of a large allocation; so the received bytes are copied
+/// out.
 ///
-/// It begins with a page: the kernel's copy to memory that lies 16 bytes behind one, where the allocator would put it, took
-/// three times as long on an AMD EPYC.
+/// It is aligned to a page: the allocator would place it 16 bytes behind a page boundary, and the
+/// kernel's copy to such memory took three times as long on an AMD EPYC.
 #[derive(Debug, Default)]
 pub(super) struct Buffer(Vec<u8>);
 
 const PAGE: usize = 4096;
 
 impl Buffer {
-    /// All of it. What is in there is left from reads before.
+    /// Returns the whole buffer, which still contains bytes of earlier reads.
     pub(super) fn whole(&mut self) -> &mut [u8] {
         if self.0.is_empty() {
             self.0 = vec![0; CHUNK + PAGE];
@@ -38,7 +39,8 @@ impl Buffer {
         Ok(count)
     }
 
-    /// Returns also whether the read was cut short by something that is not bytes.
+    /// Returns also whether the read ended early, because ancillary data (a passed descriptor) was
+    /// discarded.
     pub(super) fn recv_unix(
         fd: BorrowedFd<'_>,
         buffer: &mut [u8],
@@ -53,14 +55,14 @@ impl Buffer {
     }
 }
 
-/// The memory of an object, for as long as this is alive.
+/// The memory of a Python object, exported through the buffer protocol until this is dropped.
 pub(super) struct View(ffi::Py_buffer);
 
 impl View {
-    /// `None` if the memory is not in one piece.
+    /// Exports the memory for reading. `None` if it is not contiguous.
     pub(super) fn read(object: &Bound<'_, PyAny>) -> PyResult<Option<View>> {
         let view = View::new(object, ffi::PyBUF_FULL_RO)?;
-        // SAFETY: the view is filled.
+        // SAFETY: `new` has filled the view.
         let contiguous = unsafe { ffi::PyBuffer_IsContiguous(&raw const view.0, b'C' as _) == 1 };
         Ok(contiguous.then_some(view))
     }
@@ -71,7 +73,8 @@ impl View {
 
     fn new(object: &Bound<'_, PyAny>, flags: std::ffi::c_int) -> PyResult<View> {
         let mut view = MaybeUninit::zeroed();
-        // SAFETY: the object is alive, the lock is held, and the view is filled unless it fails.
+        // SAFETY: the object is alive, the GIL is held, and the call fills the view unless it
+        // fails.
         unsafe {
             if ffi::PyObject_GetBuffer(object.as_ptr(), view.as_mut_ptr(), flags) < 0 {
                 return Err(PyErr::fetch(object.py()));
@@ -82,22 +85,23 @@ impl View {
 
     pub(super) fn as_slice(&self) -> &[u8] {
         self.parts(|memory, length| {
-            // SAFETY: the exporter keeps the memory where it is until the release, and the lock keeps Python code from
-            // changing it for as long as no Python code runs.
+            // SAFETY: the exporter keeps the memory in place until the release. No Python code can
+            // change it, because this thread holds the GIL and runs none while the slice is
+            // borrowed.
             unsafe { std::slice::from_raw_parts(memory, length) }
         })
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
         self.parts(|memory, length| {
-            // SAFETY: as above; it was asked for as writable.
+            // SAFETY: as above; `write` has requested writable memory.
             unsafe { std::slice::from_raw_parts_mut(memory, length) }
         })
     }
 
     fn parts<R>(&self, make: impl FnOnce(*mut u8, usize) -> R) -> R {
         let memory = self.0.buf.cast::<u8>();
-        // An empty buffer may have no address.
+        // The pointer of an empty buffer may be null.
         if self.0.len == 0 {
             make(std::ptr::NonNull::dangling().as_ptr(), 0)
         } else {
@@ -108,19 +112,19 @@ impl View {
 
 impl Drop for View {
     fn drop(&mut self) {
-        // SAFETY: filled by `new`, and released once; the lock is held wherever views are used.
+        // SAFETY: filled by `new`, and released once; views are used with the GIL held only.
         unsafe { ffi::PyBuffer_Release(&raw mut self.0) }
     }
 }
 
-/// What may be written.
+/// The argument of a `write()`.
 pub(super) enum Data<'py> {
     Bytes(Bound<'py, PyBytes>),
     View(View),
 }
 
 impl<'py> Data<'py> {
-    /// `None` for what asyncio does not take.
+    /// Accepts `bytes`, `bytearray` and `memoryview`, as asyncio does; `None` for other types.
     #[inline]
     pub(super) fn of(data: &Bound<'py, PyAny>) -> PyResult<Option<Data<'py>>> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
@@ -144,7 +148,8 @@ impl<'py> Data<'py> {
         }
     }
 
-    /// What is left of it, for later, as bytes and how many of them not to count. The owner may change what is not bytes.
+    /// Returns `bytes` to queue, and how many of them are sent already. A mutable buffer is copied,
+    /// because its owner may change it.
     pub(super) fn keep(self, py: Python<'py>, sent: usize) -> (Bound<'py, PyBytes>, usize) {
         match self {
             Data::Bytes(bytes) => (bytes, sent),
@@ -164,14 +169,14 @@ pub(super) fn not_bytes(data: &Bound<'_, PyAny>) -> PyErr {
     ))
 }
 
-/// The same bytes, in an object that nobody can change.
+/// Returns the same bytes as an immutable `bytes` object.
 pub(super) fn copy<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         return Ok(bytes.clone());
     }
-    // memoryview() refuses what is not bytes-like, of which bytes() would make something.
+    // memoryview() refuses objects that are not bytes-like; bytes() would convert an int or a list.
     let view = PyMemoryView::from(data)?;
-    // SAFETY: it is an object, and the lock is held.
+    // SAFETY: it is an object, and the GIL is held.
     let bytes =
         unsafe { Bound::from_owned_ptr_or_err(data.py(), ffi::PyBytes_FromObject(view.as_ptr()))? };
     Ok(bytes.cast_into::<PyBytes>()?)

@@ -1,7 +1,8 @@
-//! The packets of a UDP or Unix socket: from the descriptor to the protocol, and from `sendto()` to the descriptor.
+//! Datagram sockets (UDP or Unix): passes received packets to the protocol, and sends those of
+//! `sendto()`.
 //!
-//! An address is a tuple in Python and a structure for the system. The last one that came and the last one that was sent to
-//! are kept in both forms, because most packets go to and fro between the same two.
+//! An address is a tuple in Python and a structure for the system. The last sender's and the last
+//! receiver's address are cached in both forms, because most packets are exchanged with one peer.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,10 +25,11 @@ use super::gil::Guarded;
 use super::running::is_fatal;
 use crate::reactor::Side;
 
-/// What a packet in the queue counts for beside its bytes; asyncio's.
+/// Bytes that a queued packet counts in addition to its data, as in asyncio.
 const HEADER: usize = 8;
 
-/// How many packets are taken in one go. A socket that has them without end has its turn like others.
+/// The maximum number of packets that one job receives, so that a busy socket does not delay
+/// others.
 const PACKETS: usize = 16;
 
 /// A packet that waits to be sent.
@@ -36,14 +38,14 @@ struct Packet {
     address: Option<Py<PyAny>>,
 }
 
-/// An address in both its forms.
+/// An address in both forms.
 struct Known {
     system: SocketAddrAny,
     python: Py<PyAny>,
 }
 
 struct Post {
-    /// Where all packets go, if the socket is connected or was made for one address.
+    /// The receiver of all packets, if the socket is connected or was made for one address.
     remote: Option<Py<PyAny>>,
     is_connected: bool,
     is_v6: bool,
@@ -52,21 +54,22 @@ struct Post {
     last_to: RefCell<Option<Known>>,
 }
 
-/// One socket's packets; see the module `_transports`.
+/// The packets of one socket; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
 pub(super) struct Datagrams(Guarded<Post>);
 
-/// What became of a packet.
+/// The result of sending a packet.
 enum Sent {
     Yes,
-    /// There is no room.
+    /// The socket's send buffer has no room.
     Full,
     Failed(PyErr),
 }
 
 #[pymethods]
 impl Datagrams {
-    /// `remote` is the one address that packets go to, or None; the socket may be connected to it.
+    /// `remote` is the only address to send to, or None; `connected` says whether the socket is
+    /// connected.
     #[new]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
@@ -87,7 +90,7 @@ impl Datagrams {
         PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post)))
     }
 
-    /// Send a packet at once, or as soon as there is room for it.
+    /// Sends a packet now, or queues it if the system has no room.
     fn sendto(
         slf: &Bound<'_, Self>,
         transport: &Bound<'_, PyAny>,
@@ -140,7 +143,7 @@ impl Datagrams {
         end.pause_protocol(transport)
     }
 
-    /// Forget what waits to be sent.
+    /// Drops the queued packets.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
         let (end, post) = parts(slf);
         if end.queued.replace(0) > 0 {
@@ -150,7 +153,7 @@ impl Datagrams {
         }
     }
 
-    /// Do what one side is ready for. For debug mode, where a handle calls it.
+    /// Receives or sends, for debug mode: a handle calls it when the direction is ready.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
         Datagrams::work(slf, transport, side(writer))
     }
@@ -163,7 +166,8 @@ fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a Inner, &'a Post) {
 }
 
 impl Datagrams {
-    /// Does what one side is ready for. The error is one that ends the loop, or that asyncio's handle would report.
+    /// Receives or sends packets. Returns errors that stop the loop, and those that asyncio's
+    /// handle would report.
     pub(super) fn work(
         slf: &Bound<'_, Datagrams>,
         transport: &Bound<'_, PyAny>,
@@ -179,7 +183,8 @@ impl Datagrams {
     }
 }
 
-/// The system's errors are the protocol's; all others end the transport.
+/// Passes an `OSError` to the protocol's `error_received`; closes the transport for any other
+/// error.
 fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
@@ -197,7 +202,8 @@ fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<(
 }
 
 impl Post {
-    /// Takes [`PACKETS`] at the most and tells the protocol of each. Returns whether there may be more.
+    /// Receives up to [`PACKETS`] packets and passes them to the protocol. Returns whether there
+    /// may be more.
     fn receive_some(
         &self,
         end: &Inner,
@@ -209,7 +215,7 @@ impl Post {
             if !self.receive(end, transport, &protocol)? {
                 return Ok(false);
             }
-            // Paused, closed or passed on to another protocol meanwhile.
+            // The protocol may have paused or closed the transport, or replaced itself.
             match end.protocol(transport.py()) {
                 Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
                 _ => break,
@@ -218,7 +224,7 @@ impl Post {
         Ok(true)
     }
 
-    /// Takes one packet and tells the protocol. Returns whether there may be more.
+    /// Receives one packet and passes it to the protocol. Returns whether there may be more.
     fn receive(
         &self,
         end: &Inner,
@@ -244,7 +250,7 @@ impl Post {
         Ok(true)
     }
 
-    /// An address as Python's sockets name it.
+    /// Returns an address as Python's sockets represent it.
     fn address_of<'py>(
         &self,
         py: Python<'py>,
@@ -286,7 +292,8 @@ impl Post {
         Ok(python)
     }
 
-    /// An address as the system names it; `None` if it takes more than reading it, such as a look-up.
+    /// Returns an address as the system represents it; `None` if only Python's socket can convert
+    /// it, for example a host name.
     fn resolve(&self, address: &Bound<'_, PyAny>) -> Option<SocketAddrAny> {
         for cell in [&self.last_to, &self.last_from] {
             if let Some(known) = &*cell.borrow()
@@ -330,7 +337,7 @@ impl Post {
         Some(system)
     }
 
-    /// The error is of the Python code that sends what is not sent natively.
+    /// Sends one packet natively or, if its address needs that, by Python's socket.
     fn send(
         &self,
         end: &Inner,
@@ -353,7 +360,7 @@ impl Post {
         })
     }
 
-    /// There may be room to send.
+    /// Sends queued packets until the system has no room.
     fn flush(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
         while !end.is_lost.get() {
@@ -383,7 +390,7 @@ impl Post {
     }
 }
 
-/// A path is a string, an abstract name is bytes, and a socket without a name has an empty one.
+/// Returns the name of a Unix socket: a string for a path, bytes for an abstract name, else None.
 fn unix_name<'py>(py: Python<'py>, address: &SocketAddrUnix) -> PyResult<Bound<'py, PyAny>> {
     if let Some(name) = address.abstract_name() {
         let bytes: Vec<u8> = [0].into_iter().chain(name.iter().copied()).collect();
@@ -397,7 +404,7 @@ fn unix_name<'py>(py: Python<'py>, address: &SocketAddrUnix) -> PyResult<Bound<'
     }
 }
 
-/// Sends to an address that only Python's socket understands.
+/// Sends to an address that only Python's socket can convert.
 #[cold]
 fn send_by_python(
     transport: &Bound<'_, PyAny>,

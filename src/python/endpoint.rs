@@ -1,7 +1,8 @@
-//! One descriptor that a transport owns: who waits for it, who is told, and how far it may run ahead.
+//! The file descriptor of a transport: its registration, its protocol and its flow control.
 //!
-//! What streams and datagrams share. What happens once per packet is native; what happens once per connection, from
-//! `connection_made` to `connection_lost`, is in Python, in the transport that owns the endpoint.
+//! The base of `Stream` and `Datagrams`. Code that runs once per packet is native. Code that runs
+//! once per connection, from `connection_made` to `connection_lost`, is Python, in the transport
+//! that owns the endpoint.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -22,34 +23,37 @@ use crate::reactor::Side;
 
 pub(super) struct Inner {
     fd: RawFd,
-    /// The loop's; no reference that the collector would have to know of.
+    /// The loop's state. This is not a Python reference, so `__traverse__` does not visit it.
     pub(super) state: Rc<State>,
-    /// What the protocol's methods run in, by side: of who made the connection or resumed reading, and of who wrote what
-    /// had to wait. As in asyncio, where a handle remembers.
+    /// The `contextvars` context of the protocol's methods for each direction. For reads it is
+    /// captured when reading starts or resumes, for writes when data is queued. In asyncio the
+    /// handle does this.
     contexts: RefCell<[Option<Py<PyAny>>; 2]>,
-    /// The context of the connection, if the transport was given one; both sides then run in it.
+    /// The context of the connection, if the transport was given one; both directions then run in
+    /// it.
     given: RefCell<Option<Py<PyAny>>>,
     /// `None` after `connection_lost`.
     protocol: RefCell<Option<Py<PyAny>>>,
-    /// The protocol has buffers of its own.
+    /// The protocol is a BufferedProtocol, which provides the buffer to read into.
     pub(super) is_buffered: Cell<bool>,
     pub(super) is_paused: Cell<bool>,
     pub(super) is_reading: Cell<bool>,
-    /// How many times reading has begun: a read that finds another number has been stopped, and has a successor.
+    /// Counts how often reading has started. If a callback stops and restarts reading, the read
+    /// under way finds another number afterwards, and leaves the re-arming to the new registration.
     readings: Cell<u32>,
-    /// How many bytes wait to be written.
+    /// The number of bytes that wait to be written.
     pub(super) queued: Cell<usize>,
-    /// The protocol is paused above the first, and goes on at the second or below.
+    /// (high, low): writing is paused above high, and resumed at low or below.
     limits: Cell<(usize, usize)>,
     has_paused_protocol: Cell<bool>,
     pub(super) is_closing: Cell<bool>,
-    /// `connection_lost` is certain.
+    /// `connection_lost` is queued or running; writes are dropped.
     pub(super) is_lost: Cell<bool>,
-    /// How many more writes may be dropped before somebody is told.
+    /// The number of writes that may still be dropped without a warning.
     quiet: Cell<u32>,
 }
 
-/// What a transport's streams and datagrams share. Not for use by itself.
+/// The base class of Stream and Datagrams: one file descriptor of a transport.
 #[pyclass(subclass, frozen, module = "qtloop._native")]
 pub(super) struct Endpoint(Guarded<Inner>);
 
@@ -58,8 +62,8 @@ impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let end = self.0.get_in_traverse();
-        // No cell is borrowed while Python code runs, and the collector runs only then. What waits to be written is
-        // bytes, which refer to nothing.
+        // No cell is borrowed while Python code runs, and the collector runs only then. Queued data
+        // is `bytes`, which refer to no other object.
         if let Ok(contexts) = end.contexts.try_borrow() {
             for context in contexts.iter().flatten() {
                 visit.call(context)?;
@@ -85,7 +89,7 @@ impl Endpoint {
         drop((protocol, contexts, given));
     }
 
-    /// Have another protocol called from now on; `buffered` says whether it is a BufferedProtocol.
+    /// Replaces the protocol; `buffered` says whether it is a BufferedProtocol.
     fn set_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
         let end = self.get(py);
         end.is_buffered.set(buffered);
@@ -93,7 +97,7 @@ impl Endpoint {
         drop(before);
     }
 
-    /// Begin to read, unless it was paused.
+    /// Starts reading, unless it is paused or the transport is closing.
     fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let end = self.get(transport.py());
         if end.is_closing.get() || end.is_paused.get() {
@@ -102,50 +106,51 @@ impl Endpoint {
         end.watch(transport, Side::Read)
     }
 
-    /// Read no more, for ever.
+    /// Stops reading.
     fn stop(&self, transport: &Bound<'_, PyAny>) {
         self.get(transport.py()).unwatch_read(transport);
     }
 
-    /// Whether the reader waits in the poller.
+    /// Returns whether the descriptor is registered for reading.
     fn is_watched(&self, py: Python<'_>) -> bool {
         self.get(py).is_reading.get()
     }
 
-    /// Whether the protocol gets what comes.
+    /// Returns whether reading is not paused, and the transport is not closing.
     fn is_reading(&self, py: Python<'_>) -> bool {
         let end = self.get(py);
         !end.is_closing.get() && !end.is_paused.get()
     }
 
-    /// Returns whether it read.
+    /// Pauses reading. False if it is paused already, or the transport is closing.
     fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
         let end = self.get(transport.py());
         if end.is_closing.get() || end.is_paused.replace(true) {
             return false;
         }
-        // Off the poller at once: it would keep a transport alive that everybody else has dropped.
+        // Deregister at once: the registration would keep a transport alive that the program has
+        // dropped.
         end.unwatch_read(transport);
         true
     }
 
-    /// Returns whether it was paused.
+    /// Resumes reading. False if it is not paused, or the transport is closing.
     fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
         let end = self.get(transport.py());
         if end.is_closing.get() || !end.is_paused.replace(false) {
             return Ok(false);
         }
-        // Back on the poller, which tells at once what has come meanwhile.
+        // Registering again reports at once whether data has arrived during the pause.
         end.watch(transport, Side::Read)?;
         Ok(true)
     }
 
-    /// How many bytes wait to be written.
+    /// Returns the number of bytes that wait to be written.
     fn buffered(&self, py: Python<'_>) -> usize {
         self.get(py).queued.get()
     }
 
-    /// (low, high): the protocol is paused above high, and goes on at low or below.
+    /// Returns (low, high): writing is paused above high, and resumed at low or below.
     fn limits(&self, py: Python<'_>) -> (usize, usize) {
         let (high, low) = self.get(py).limits.get();
         (low, high)
@@ -157,12 +162,12 @@ impl Endpoint {
         end.pause_protocol(transport)
     }
 
-    /// Whether pause_writing() was called, and resume_writing() was not.
+    /// Returns whether pause_writing() was called and resume_writing() not yet.
     fn has_paused_protocol(&self, py: Python<'_>) -> bool {
         self.get(py).has_paused_protocol.get()
     }
 
-    /// Whether the transport is closed, or will be when all is written.
+    /// Whether the transport is closed, or will be when all data is written.
     #[getter]
     fn closing(&self, py: Python<'_>) -> bool {
         self.get(py).is_closing.get()
@@ -173,7 +178,7 @@ impl Endpoint {
         self.get(py).is_closing.set(closing);
     }
 
-    /// Whether connection_lost() is certain, and what is written is dropped.
+    /// Whether connection_lost() is queued or running; writes are dropped.
     #[getter]
     fn lost(&self, py: Python<'_>) -> bool {
         self.get(py).is_lost.get()
@@ -184,20 +189,20 @@ impl Endpoint {
         self.get(py).is_lost.set(lost);
     }
 
-    /// Let go of the protocol: no method of it is called any more.
+    /// Drops the protocol: none of its methods is called any more.
     fn detach(&self, py: Python<'_>) {
         let protocol = self.get(py).protocol.take();
         drop(protocol);
     }
 
-    /// Returns a context for the protocol's methods on that side. It can be entered.
+    /// Returns the context of the protocol's methods for a direction; a copy if it is in use.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
         let context = self.get(py).context(py, side(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Call a method of the protocol in the context of the connection; without one, in the current
-    /// context. Must not be called from a method of the protocol: the context is in use there.
+    /// Calls a method of the protocol in the context of the connection; without one, in the current
+    /// context. In a method of the protocol that context is in use: then this runs in a copy.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -247,7 +252,7 @@ impl Endpoint {
         self.0.get(py)
     }
 
-    /// Runs `work` in the context of a side.
+    /// Runs `work` in the context of a direction.
     pub(super) fn run(
         &self,
         py: Python<'_>,
@@ -261,8 +266,8 @@ impl Endpoint {
     }
 }
 
-/// Runs `work` in a context. Runs it in a copy if the context is in use, because a method of the protocol has opened a
-/// dialog and has not returned.
+/// Runs `work` in a context. Runs it in a copy if the context is in use, because a method of the
+/// protocol has opened a dialog and has not returned.
 fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
     let py = context.py();
     let mut context = context;
@@ -300,7 +305,7 @@ impl Inner {
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
-    /// The context of the methods of the protocol on that side.
+    /// Returns the context of the protocol's methods for a direction.
     fn context<'py>(&self, py: Python<'py>, side: Side) -> Option<Bound<'py, PyAny>> {
         let contexts = self.contexts.borrow();
         let context = contexts[side as usize].as_ref()?;
@@ -327,14 +332,16 @@ impl Inner {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the descriptor. One of them is
-        // checked before each use, and again after each call of Python code before the use.
+        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the
+        // descriptor. One of the two is checked before each use, and again after any Python code
+        // that runs between the check and the use.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
-    // Waiting
+    // Registration
 
-    /// Has the transport's job run when that side is ready, from now on.
+    /// Registers the transport's job for a direction, edge-triggered, unless it is registered
+    /// already.
     pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
         let driver = self.state.driver()?;
         let is_watched = match side {
@@ -363,8 +370,9 @@ impl Inner {
     }
 
     fn unwatch(&self, transport: &Bound<'_, PyAny>, side: Side) {
-        // The loop may be closed, and then nothing is watched. And after a callback that has had a dialog open, the
-        // descriptor may be closed, and its number another transport's.
+        // A closed loop watches nothing. The job is compared because the descriptor may be closed
+        // after a callback that has opened a dialog, and its number may belong to another
+        // transport.
         if let Ok(driver) = self.state.driver() {
             drop(driver.unwatch(self.fd, side, |job| job.object.is(transport)));
         }
@@ -376,7 +384,7 @@ impl Inner {
         }
     }
 
-    /// Has a side's job run once more, after others.
+    /// Queues the job of a direction again, behind those that are ready.
     pub(super) fn again(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
         self.state
             .push_here(Job::new(transport, Kind::Transport(side)))
@@ -388,7 +396,8 @@ impl Inner {
             .is_ok_and(|driver| driver.is_hung_up(self.fd))
     }
 
-    /// Reads by `read`, if reading is what is wanted now; it returns whether there may be more.
+    /// Calls `read` if the transport is reading, then queues or re-arms the job. `read` returns
+    /// whether there may be more.
     pub(super) fn read_ready(
         &self,
         transport: &Bound<'_, PyAny>,
@@ -403,14 +412,16 @@ impl Inner {
         let reading = self.readings.get();
         let result = read(&protocol);
         if !self.is_reading.get() || self.readings.get() != reading {
-            // Closed or paused meanwhile; if it goes on, it does so by a watch of its own.
+            // A callback has closed or paused the transport. If it has resumed reading, the
+            // descriptor is registered again.
             return result.map(drop);
         }
-        // What went wrong in a callback without ending the connection has consumed what it was told.
+        // If a callback raised and the connection stays open, its data is consumed, and there may
+        // be more.
         if !*result.as_ref().unwrap_or(&true) {
             self.rearm(transport, Side::Read);
         } else {
-            // Others come first.
+            // Behind the jobs that are ready, so that one connection does not delay others.
             self.again(transport, Side::Read)?;
         }
         result.map(drop)
@@ -418,7 +429,8 @@ impl Inner {
 
     // Writing
 
-    /// Some of what waits was written; `is_full` says whether there will be an event when there is room for the rest.
+    /// Called when queued data was written. `is_full` says whether the system had no room for the
+    /// rest: then an event follows when it has. Otherwise the job is queued again.
     pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
         let resumed = self.resume_protocol(transport);
         if self.is_lost.get() {
@@ -439,7 +451,7 @@ impl Inner {
         transport.call_method0(intern!(py, "_on_flushed")).map(drop)
     }
 
-    /// A write is dropped, and after the first few with a warning. Returns that it was not done.
+    /// Counts a dropped write; logs a warning if there were too many. Returns false.
     #[cold]
     pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
         let quiet = self.quiet.get();
@@ -488,7 +500,7 @@ impl Inner {
     }
 }
 
-/// Ends the connection by an error, or the loop if it is one of those.
+/// Closes the connection with an error; returns an error that stops the loop.
 pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, words: &str) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
@@ -500,7 +512,7 @@ pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, words: &str) -> P
         .map(drop)
 }
 
-/// That there is no room now is no error.
+/// Returns 0 bytes written for `EAGAIN` and `EINTR`, which are no errors here.
 pub(super) fn ignore_full(result: rustix::io::Result<usize>) -> io::Result<usize> {
     match result {
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),

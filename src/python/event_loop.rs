@@ -1,9 +1,9 @@
-//! The native half of `qtloop.QEventLoop`: what asyncio's loop does once per callback, over a [`Driver`].
+//! The native half of `qtloop.QEventLoop`: the work that asyncio's loop does once per callback, on
+//! a [`Driver`].
 //!
-//! The state that this half reads lives here, under asyncio's own attribute names (`_debug`, `_closed`, `_thread_id`,
-//! `_stopping`), so that asyncio's Python code, which the other half inherits, reads and writes it unchanged.
-//!
-//! Longer than a file should be: PyO3 wants all of a class's methods in one block.
+//! The state is stored here and exposed under asyncio's own attribute names (`_debug`, `_closed`,
+//! `_thread_id`, `_stopping`). So asyncio's Python code, which the Python half inherits, reads and
+//! writes it unchanged.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -36,11 +36,11 @@ use crate::reactor::{Recur, Side, Time, TimerKey};
 /// The Qt loop of a run, which `stop()` exits.
 #[derive(Clone)]
 enum HostLoop {
-    /// The application's `exec()`. The end of the run does not quit the application.
+    /// The application's `exec()`. `stop()` exits it without quitting the application.
     Application,
     /// The `exec()` of this thread's `QThread`.
     Thread,
-    /// A nested loop of our own.
+    /// A nested `QEventLoop`.
     Nested(Rc<Nest>),
 }
 
@@ -49,34 +49,36 @@ pub(super) struct State {
     driver: RefCell<Option<Rc<Driver<Job>>>>,
     /// `None` outside of a run.
     host_loop: RefCell<Option<HostLoop>>,
-    /// The application's signals were off before we switched them off.
+    /// Whether the application's signals were blocked before `exit_run` blocked them; `None` if it
+    /// did not.
     were_blocked: Cell<Option<bool>>,
     pub(super) debug: Cell<bool>,
     /// The thread that runs the loop, or a turn of it.
     thread_id: Cell<Option<u64>>,
-    /// Another loop was the running loop when the turn under way began.
+    /// Another loop was the running loop when the innermost turn began.
     is_inside_another: Cell<bool>,
     /// A run or an attach() is under way, and raises a fatal error at its end.
     is_owned: Cell<bool>,
-    /// Slots of `aboutToQuit` run.
+    /// Slots of `aboutToQuit` are running.
     is_quitting: Cell<bool>,
     pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
-    /// What leaves `run_forever`: KeyboardInterrupt, SystemExit.
+    /// The exception that `run_forever` will raise: KeyboardInterrupt or SystemExit.
     fatal: RefCell<Option<PyErr>>,
-    /// Nested loops that Python code waits in, which end with this loop.
+    /// Nested Qt loops in which Python code waits. They exit when this loop stops.
     nests: RefCell<Vec<Rc<Nest>>>,
-    /// How many turns there were inside of jobs, ever.
+    /// The number of turns that have begun inside jobs so far.
     nested_turns: Cell<u64>,
-    /// What transports read into.
+    /// The read buffer of the transports.
     pub(super) buffer: RefCell<Buffer>,
-    /// Handles whose context is in use further out on the stack, with the depth of the turn they came up in.
+    /// Handles whose context is in use by a caller on the stack, with the depth of the turn that
+    /// tried to run them.
     deferred: RefCell<Vec<(usize, Job)>>,
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     is_forked: Cell<bool>,
 }
 
-/// The native half of QEventLoop. Not for use by itself.
+/// The native base class of QEventLoop.
 #[pyclass(subclass, frozen, module = "qtloop._native")]
 pub(super) struct EventLoop(Guarded<Rc<State>>);
 
@@ -93,7 +95,7 @@ impl EventLoop {
         self.state(py).debug.get()
     }
 
-    /// The handle gives its timer up; the job that waited, for the caller to drop.
+    /// Cancels a timer, and returns its job for the caller to drop.
     pub(super) fn cancel_timer(&self, py: Python<'_>, key: TimerKey) -> Option<Job> {
         self.driver(py).ok()?.cancel(key)
     }
@@ -120,7 +122,7 @@ impl State {
         Ok(())
     }
 
-    /// Runs one turn. `event_loop` is the whole object, both halves.
+    /// Runs one turn. `event_loop` is the Python object, a subclass of [`EventLoop`].
     fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
         let py = event_loop.py();
         let depth = turn.depth();
@@ -129,7 +131,7 @@ impl State {
         }
         let outer = match Outer::replace(event_loop) {
             Ok(outer) => outer,
-            // No job has run, and none is lost: they wait for the next turn.
+            // No job has run; all stay queued for the next turn.
             Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
@@ -149,7 +151,8 @@ impl State {
         if is_nested {
             self.nested_turns.set(self.nested_turns.get() + 1);
             turn.rest_if_spinning();
-            // Without room on the stack a callback would be lost, and the report of its error, too.
+            // If the stack has no room, a callback would be lost, and so would the report of its
+            // error.
             has_room = match event_loop.call_method0(intern!(py, "_has_room")) {
                 Err(error) if !error.is_instance_of::<PyRecursionError>(py) => {
                     result = result.and(Err(error));
@@ -160,8 +163,9 @@ impl State {
         }
         while has_room && result.is_ok() {
             if turn.take_polled() {
-                // Other threads may wait for the lock, and a chain of short callbacks would not let go of it before the
-                // interpreter's switch interval: 5 ms for each time that they need it.
+                // Release the GIL for threads that wait for it. A chain of short callbacks would
+                // keep it for the interpreter's switch interval, 5 ms, each time that another
+                // thread needs it.
                 gil::leave(py, || {});
             }
             let Some(job) = turn.next() else {
@@ -195,11 +199,11 @@ impl State {
         }
     }
 
-    /// Stops the loop by an error. Outside of a run and an attach(), no code of ours would raise a
-    /// KeyboardInterrupt or SystemExit: then the program's own `exec()` is exited, and the error is
-    /// raised where that returns.
+    /// Stops the loop with an error. Outside a run and an attach(), no code of this library can
+    /// raise a KeyboardInterrupt or SystemExit: then the program's own `exec()` is exited, and the
+    /// error is raised where that returns.
     ///
-    /// No bytecode may run between this and the return to Qt, or the error is raised there.
+    /// No bytecode may run between this call and the return to Qt: the error would be raised in it.
     pub(super) fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let py = event_loop.py();
         if self.is_owned.get() || !is_fatal(py, &error) || !running::raise_in_main(py, &error) {
@@ -209,8 +213,8 @@ impl State {
         }
     }
 
-    /// Stops the loop by an error, which `run_forever` raises. The first error is kept; a later one is
-    /// only reported.
+    /// Stops the loop with an error, which `run_forever` raises. The first error is kept; a later
+    /// one is only reported.
     fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let first = self.fatal.borrow().is_none();
         if first {
@@ -221,8 +225,8 @@ impl State {
         self.stop(event_loop);
     }
 
-    /// Exits the Qt loop that serves the loop: that of the run, or the program's own `exec()`. If there
-    /// is none, the next run ends after its first batch, as in asyncio.
+    /// Exits the Qt loop that serves this loop: that of the run, or the program's own `exec()`. If
+    /// there is none, the next run ends after its first batch, as in asyncio.
     fn stop(&self, event_loop: &Bound<'_, PyAny>) {
         let Ok(driver) = self.driver() else { return };
         if driver.is_run() || (driver.is_attached() && !driver.is_here()) {
@@ -233,7 +237,7 @@ impl State {
         }
     }
 
-    /// Runs one handle; the error is one that ends the loop.
+    /// Runs one handle. Returns only errors that stop the loop.
     fn run(
         &self,
         event_loop: &Bound<'_, PyAny>,
@@ -248,7 +252,7 @@ impl State {
         job.unschedule(py);
         if job.is_cancelled(py) {
             if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
-                // Cancelled by its handle, and not by `remove_reader`: it is still registered.
+                // The handle was cancelled directly and not by `remove_reader`: deregister it.
                 drop(driver.unwatch(fd, side, |watched| watched.object.is(&*job.object)));
             }
             return Ok(());
@@ -277,7 +281,7 @@ impl State {
         })
     }
 
-    /// Runs one side of a transport; the error is one that ends the loop.
+    /// Runs one direction of a transport. Returns only errors that stop the loop.
     fn run_transport(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
         let py = event_loop.py();
         let transport = job.object.bind(py);
@@ -302,12 +306,14 @@ impl State {
     }
 
     /// Queues deferred handles again when a turn of this depth begins. They may have waited for a
-    /// context that was entered outside of any turn, such as that of a task started eagerly in a slot.
+    /// context that was entered outside of any turn, such as that of a task started eagerly in a
+    /// slot.
     fn retry_deferred(&self, depth: usize) {
         self.bring_back(depth - 1);
     }
 
-    /// A job at this depth has returned: handles that waited for its context are next.
+    /// Called when a job at this depth has returned: queues the handles that waited for its context
+    /// first.
     #[inline]
     fn bring_back(&self, depth: usize) {
         if !self.deferred.borrow().is_empty() {
@@ -355,7 +361,7 @@ impl State {
         !is_another && self.exit_exec()
     }
 
-    /// The same, if the running loop is this one or none.
+    /// Does what `exit_unrun` does, if the running loop is this one or none.
     fn exit_exec(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;
@@ -371,7 +377,9 @@ impl State {
         true
     }
 
-    /// Queues a handle. From the loop's own thread, or while it does not run, the lock alone orders it with all others.
+    /// Queues a handle on any thread. On the loop's thread, and while the loop does not run, the
+    /// GIL is all the synchronisation that is needed; otherwise the job is sent to the loop's
+    /// thread.
     #[inline]
     pub(super) fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
         match self.thread_id.get() {
@@ -384,7 +392,7 @@ impl State {
     }
 }
 
-/// Has a callback's error told to the program, unless it is one that ends the loop: that is returned.
+/// Reports a callback's error by `tell`, or returns it if it stops the loop.
 fn report<'py>(
     event_loop: &Bound<'py, PyAny>,
     result: PyResult<()>,
@@ -414,13 +422,13 @@ pub(super) fn side(writer: bool) -> Side {
     if writer { Side::Write } else { Side::Read }
 }
 
-/// What `threading.get_ident()` says.
+/// Returns the value of `threading.get_ident()`.
 fn this_thread(_py: Python<'_>) -> u64 {
     // SAFETY: no preconditions.
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
-/// asyncio's errors carry the number, and the class that goes with it.
+/// Converts an I/O error to the subclass of `OSError` for its number.
 pub(super) fn os_error(error: io::Error) -> PyErr {
     match error.raw_os_error() {
         Some(number) => {
@@ -432,7 +440,7 @@ pub(super) fn os_error(error: io::Error) -> PyErr {
     }
 }
 
-/// Switches the record of where each coroutine was made, for asyncio's debug mode.
+/// Switches the tracking of coroutine origins, for asyncio's debug mode.
 fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
     let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
     event_loop.call_method1(name, (on,)).map(drop)
@@ -440,13 +448,13 @@ fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
 
 #[pymethods]
 impl EventLoop {
-    /// The arguments are for the Python half.
+    /// Ignores the arguments, which are for the Python half.
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<EventLoop> {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer).map_err(os_error)?;
-        // `sleep(0)` a few times is how programs, and tests, wait for what is on its way.
+        // Programs and tests call `sleep(0)` a few times to wait for I/O that is about to complete.
         driver.set_poll_batches(5);
         let state = State {
             driver: RefCell::new(Some(driver)),
@@ -506,7 +514,7 @@ impl EventLoop {
         drop((driver, deferred, factory));
     }
 
-    /// asyncio's monotonic clock: time.monotonic().
+    /// Returns time.monotonic(), in seconds.
     #[allow(clippy::unused_self)]
     fn time(&self) -> f64 {
         Time::now().as_secs_f64()
@@ -527,7 +535,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// asyncio says True here to close the loop; it also says False, once, when it makes it.
+    /// Whether the loop is closed. asyncio sets False in its constructor, and True to close the
+    /// loop.
     #[getter(_closed)]
     fn closed(&self, py: Python<'_>) -> bool {
         self.state(py).driver.borrow().is_none()
@@ -536,14 +545,14 @@ impl EventLoop {
     #[setter(_closed)]
     fn set_closed(&self, py: Python<'_>, closed: bool) {
         if closed {
-            // Out of the cell first: what the handles let go of may run any code.
+            // Take them out of the cells first: dropping handles may run any Python code.
             let driver = self.state(py).driver.take();
             let deferred = self.state(py).deferred.take();
             drop((driver, deferred));
         }
     }
 
-    /// Whether the loop is the running loop: in its turns, and during a run or an attach().
+    /// Returns whether the loop runs: in its turns, and during a run or an attach().
     fn is_running(&self, py: Python<'_>) -> bool {
         self.state(py).thread_id.get().is_some()
     }
@@ -556,7 +565,7 @@ impl EventLoop {
 
     #[setter(_task_factory)]
     fn set_task_factory_slot(&self, py: Python<'_>, factory: Option<Py<PyAny>>) {
-        // Out of the cell first: what it lets go of may run any code.
+        // Take it out of the cell first: dropping it may run any Python code.
         let before = self.state(py).task_factory.replace(factory);
         drop(before);
     }
@@ -603,20 +612,24 @@ impl EventLoop {
         self.state(py).is_quitting.get()
     }
 
-    /// Whether slots of aboutToQuit run; a stop() in one of them has no effect on what comes after.
+    /// Whether slots of aboutToQuit are running; a stop() in one of them does not affect the next
+    /// run.
     #[setter(_is_quitting)]
     fn set_is_quitting(&self, py: Python<'_>, quitting: bool) {
         self.state(py).is_quitting.set(quitting);
     }
 
-    /// How many handles were queued since the last outermost turn, that is, by calls from Qt.
+    /// Returns how many handles were queued since the last outermost turn, that is, by calls from
+    /// Qt.
     fn _queued_since_turn(&self, py: Python<'_>) -> u64 {
         self.driver(py)
             .map_or(0, |driver| driver.queued_since_turn())
     }
 
-    /// How long, in seconds, callbacks may run before Qt sees to its own events. The default is 0.002: far below a frame
-    /// of the window, far above what a trip through Qt costs. A batch is always finished.
+    /// Seconds for which callbacks may run before Qt handles its own events. The default is 0.002:
+    /// much less than a frame of a window, and much more than the cost of returning to Qt. The
+    /// callback that is running completes; those after it wait for the next turn. With 0 a turn is
+    /// one whole batch.
     #[getter]
     fn turn_budget(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.driver(py)?.budget().as_secs_f64())
@@ -630,8 +643,9 @@ impl EventLoop {
         Ok(())
     }
 
-    /// How long, in seconds, a busy loop waits for the next request before the thread goes back to Qt. The default is
-    /// 0.0001, which no eye sees; the wait is within the turn_budget, and an idle loop has none. Zero switches it off.
+    /// Seconds for which a busy loop waits for more input before it returns to Qt. The default is
+    /// 0.0001, which is invisible. The wait is within the turn_budget, and an idle loop does not
+    /// wait. 0 switches it off.
     #[getter]
     fn linger(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.driver(py)?.linger().as_secs_f64())
@@ -645,8 +659,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Attach the loop to Qt on this thread, until _detach(). No effect if it is attached here already.
-    /// The application must exist.
+    /// Attaches the loop to Qt on this thread, until _detach(). No effect if it is attached here
+    /// already. The application must exist.
     fn _attach(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let state = slf.get().state(py);
@@ -658,14 +672,16 @@ impl EventLoop {
             driver.detach();
         }
         let (turning, exiting) = (Rc::downgrade(state), Rc::downgrade(state));
-        // Not a reference: the loop owns the driver, the driver owns this closure, and both go together.
+        // A borrowed pointer: the loop owns the driver, and the driver owns this closure. A
+        // reference would be a cycle.
         let object = slf.as_ptr();
         let front_end = move |wakeup: Wakeup<'_, Job>| {
             gil::enter(|py| {
                 if let Some(state) = turning.upgrade()
                     && let Some(turn) = wakeup.turn()
                 {
-                    // SAFETY: the state is the loop's own, so the loop is alive; here it is held.
+                    // SAFETY: only the loop owns the state, so the loop is alive;
+                    // `from_borrowed_ptr` keeps it alive.
                     let event_loop = unsafe { Bound::from_borrowed_ptr(py, object) };
                     state.turn(&event_loop, turn);
                 }
@@ -675,25 +691,25 @@ impl EventLoop {
         driver.attach(front_end, exit).map_err(os_error)
     }
 
-    /// Detach the loop from Qt; callable on any thread. Handles wait for the next _attach().
+    /// Detaches the loop from Qt; callable on any thread. Handles wait for the next _attach().
     fn _detach(&self, py: Python<'_>) {
         if let Ok(driver) = self.driver(py) {
             driver.detach();
         }
     }
 
-    /// Whether the loop is attached to Qt.
+    /// Returns whether the loop is attached to Qt.
     fn _is_attached(&self, py: Python<'_>) -> bool {
         self.driver(py).is_ok_and(|driver| driver.is_attached())
     }
 
-    /// Whether a run is under way.
+    /// Returns whether a run is under way.
     fn _is_run(&self, py: Python<'_>) -> bool {
         self.driver(py).is_ok_and(|driver| driver.is_run())
     }
 
-    /// Begin a run on this thread, after _attach(). `host_loop` is the Qt loop that _exec() will run:
-    /// "application", "thread" or "nested".
+    /// Begins a run on this thread, after _attach(). `host_loop` is the Qt loop that _exec() will
+    /// run: "application", "thread" or "nested".
     fn _begin_run(&self, py: Python<'_>, host_loop: &str) -> PyResult<()> {
         let host_loop = match host_loop {
             "application" => HostLoop::Application,
@@ -718,7 +734,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// End the run.
+    /// Ends the run.
     fn _end_run(&self, py: Python<'_>) {
         let state = self.state(py);
         if let Ok(driver) = state.driver() {
@@ -730,12 +746,12 @@ impl EventLoop {
         }
     }
 
-    /// Run the Qt loop that _begin_run() named, and return its exit code.
+    /// Runs the Qt loop that _begin_run() named, and returns its exit code.
     fn _exec(&self, py: Python<'_>) -> PyResult<i32> {
         let host_loop = self.state(py).host_loop.borrow().clone();
         let host_loop =
             host_loop.ok_or_else(|| PyRuntimeError::new_err("_exec() before _begin_run()"))?;
-        // Borrowed: without the lock, nothing may be dropped that counts its owners.
+        // Borrowed: an `Rc` must not be cloned or dropped without the GIL.
         Ok(gil::leave(py, || match &host_loop {
             HostLoop::Application => app::exec(),
             HostLoop::Thread => app::thread_exec(),
@@ -743,14 +759,15 @@ impl EventLoop {
         }))
     }
 
-    /// Pause or resume the outermost turns of the run, for a Qt loop that is probably about to quit.
+    /// Pauses or resumes the outermost turns of the run, for a Qt loop that is probably about to
+    /// quit.
     fn _set_paused(&self, py: Python<'_>, paused: bool) {
         if let Ok(driver) = self.driver(py) {
             driver.set_paused(paused);
         }
     }
 
-    /// Wait in a nested loop, until it is left or this loop ends.
+    /// Waits in a nested Qt loop until its leave() is called or this loop stops.
     fn _exec_nest(&self, py: Python<'_>, nest: &Bound<'_, super::nest::Nest>) {
         let state = self.state(py);
         let nest = nest.borrow().share();
@@ -766,7 +783,7 @@ impl EventLoop {
             .retain(|other| !Rc::ptr_eq(other, &nest));
     }
 
-    /// Run what is ready now, once, without Qt.
+    /// Runs one batch, the handles that are ready now, without Qt.
     fn _run_batch(slf: &Bound<'_, Self>) -> PyResult<()> {
         let state = slf.get().state(slf.py());
         let turn = state.driver()?.batch();
@@ -774,7 +791,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Give a forked child a poller of its own.
+    /// Replaces the poller in a forked child, which shares it with its parent.
     fn _after_fork(&self, py: Python<'_>) -> PyResult<()> {
         let state = self.state(py);
         if py.version_info() >= (3, 14) && state.thread_id.get() == Some(this_thread(py)) {
@@ -786,41 +803,41 @@ impl EventLoop {
         }
     }
 
-    /// How many turns are under way, one inside the other.
+    /// Returns how many turns are under way, one inside the other.
     fn _depth(&self, py: Python<'_>) -> usize {
         self.driver(py).map_or(0, |driver| driver.depth())
     }
 
-    /// How many turns there were inside of handles, ever. There is one at least in any Qt loop that a handle runs: the
-    /// host is armed before.
+    /// Returns how many turns have begun inside handles so far. A Qt loop that a handle runs has at
+    /// least one, because the host is armed before the first handle of a turn.
     fn _nested_turns(&self, py: Python<'_>) -> u64 {
         self.state(py).nested_turns.get()
     }
 
-    /// Whether stop(), and not Qt, has ended the Qt loop.
+    /// Returns whether stop(), and not Qt, has ended the Qt loop.
     fn _has_exited(&self, py: Python<'_>) -> bool {
         self.driver(py).is_ok_and(|driver| driver.has_exited())
     }
 
-    /// Whether an exception has stopped the loop and has not been raised yet.
+    /// Returns whether an exception has stopped the loop and has not been raised yet.
     fn _has_fatal(&self, py: Python<'_>) -> bool {
         self.state(py).fatal.borrow().is_some()
     }
 
-    /// The exception that has stopped the loop, once.
+    /// Returns the exception that has stopped the loop, and clears it.
     fn _take_fatal<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let fatal = self.state(py).fatal.take()?;
         Some(fatal.into_value(py).into_bound(py).into_any())
     }
 
-    /// Leave run_forever() by this exception.
+    /// Stops the loop; run_forever() raises this exception.
     fn _fail(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) {
         let error = PyErr::from_value(error.clone());
         slf.get().state(slf.py()).fail(slf.as_any(), error);
     }
 
-    /// Watch one side of a descriptor, until _unwatch() or `once`; cancels the handle that did so before, and returns the
-    /// new one.
+    /// Watches one direction of a descriptor until _unwatch(), or for one event with `once`.
+    /// Cancels the handle that it replaces, and returns the new one.
     #[pyo3(signature = (fd, writer, once, callback, args, context=None))]
     fn _watch<'py>(
         slf: &Bound<'py, Self>,
@@ -844,7 +861,7 @@ impl EventLoop {
             context: context.map_or(ptr::null_mut(), Bound::as_ptr),
             debug: state.debug.get(),
         };
-        // SAFETY: all of it is held for the time of the call.
+        // SAFETY: this function's arguments keep all objects alive during the call.
         let (handle, replaced) = unsafe {
             if once {
                 let (handle, job) = call.soon(py)?;
@@ -860,7 +877,8 @@ impl EventLoop {
         Ok(handle)
     }
 
-    /// End a watch, only that of the handle if one is given, and cancel it. Returns whether there was one.
+    /// Ends a watch and cancels its handle; with `handle` only if it is that of the watch. Returns
+    /// whether it did.
     #[pyo3(signature = (fd, writer, handle=None))]
     fn _unwatch(
         &self,
@@ -880,13 +898,13 @@ impl EventLoop {
         Ok(true)
     }
 
-    /// Whether one side of a descriptor is watched.
+    /// Returns whether one direction of a descriptor is watched.
     fn _is_watched(&self, py: Python<'_>, fd: RawFd, writer: bool) -> bool {
         self.driver(py)
             .is_ok_and(|driver| driver.is_watched(fd, side(writer)))
     }
 
-    /// asyncio's way of queueing a handle that it has made itself. Safe in signal handlers.
+    /// Queues a handle that asyncio's Python code has made, for example for a signal handler.
     fn _add_callback(&self, py: Python<'_>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
         if !handle::is_handle(handle)? {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));

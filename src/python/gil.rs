@@ -1,13 +1,15 @@
-//! The interpreter's lock, from the side of Qt.
+//! Taking and releasing the GIL in calls from Qt.
 //!
-//! PyO3 counts per thread how often it has attached, and trusts the count. But a binding releases the lock behind its
-//! back: a Python job runs `QDialog.exec()`, the binding lets go of the lock, Qt calls us, and PyO3 believes that the
-//! lock is still held. So every way in from Qt goes through `PyGILState_Ensure`, which knows; it costs 30 ns a turn.
+//! PyO3 counts per thread how often it has attached, and relies on that count. But a Qt binding
+//! releases the GIL without PyO3's knowledge: a Python job runs `QDialog.exec()`, the binding
+//! releases the GIL, Qt calls the driver, and PyO3 assumes that the GIL is still held. So every
+//! call from Qt uses `PyGILState_Ensure`, which checks; it costs 30 ns a turn.
 
 use pyo3::Python;
 use pyo3::ffi;
 
-/// Runs `work` with the lock held, whoever has released it further out. What it drops, it drops under the lock.
+/// Runs `work` with the GIL held, even if a caller on this stack has released it. Values that
+/// `work` drops are dropped with the GIL held.
 pub(super) fn enter<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
     struct Held(ffi::PyGILState_STATE);
     impl Drop for Held {
@@ -16,38 +18,40 @@ pub(super) fn enter<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
             unsafe { ffi::PyGILState_Release(self.0) }
         }
     }
-    // SAFETY: the interpreter is alive: the loops are taken off Qt before it ends.
+    // SAFETY: the interpreter is alive: `_end.py` detaches the loops from Qt before it exits.
     let held = Held(unsafe { ffi::PyGILState_Ensure() });
     let result = Python::attach(work);
     drop(held);
     result
 }
 
-/// Runs `work` without the lock; it must not touch Python except through [`enter`].
+/// Releases the GIL while `work` runs; `work` must not use Python objects except through [`enter`].
 pub(super) fn leave<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
     struct Saved(*mut ffi::PyThreadState);
     impl Drop for Saved {
         fn drop(&mut self) {
-            // SAFETY: the state was saved below by this thread, and every `enter` since has put back what it found.
+            // SAFETY: the state was saved below by this thread, and every `enter` since has
+            // restored it.
             unsafe { ffi::PyEval_RestoreThread(self.0) }
         }
     }
-    // `Python::detach` would do, if `work` could be `Send`; but Qt's objects stay on their thread.
-    // SAFETY: the token proves that the lock is held.
+    // `Python::detach` would require that `work` is `Send`, which Qt's objects are not.
+    // SAFETY: the token proves that the GIL is held.
     let saved = Saved(unsafe { ffi::PyEval_SaveThread() });
     let result = work();
     drop(saved);
     result
 }
 
-/// A value that is only touched with the lock held, by whichever thread holds it.
+/// A value that any thread may access, but only while it holds the GIL.
 ///
-/// asyncio's rule is weaker than Rust's: a loop may be made on one thread, run on another and collected on a third, and
-/// `call_soon` before the run is legal from any. The lock is what orders all that; no borrow of a cell inside is alive
-/// while the lock may be given up, because none is alive while Python code runs.
+/// asyncio's rule is weaker than Rust's: a loop may be made on one thread, run on another and
+/// collected on a third, and before the run any thread may call `call_soon`. The GIL serialises
+/// these accesses. No borrow of a cell inside is alive while the GIL may be released, because none
+/// is alive while Python code runs.
 pub(super) struct Guarded<T>(T);
 
-// SAFETY: see above; `get` asks for the proof that the lock is held.
+// SAFETY: see above; the argument of `get` proves that the GIL is held.
 unsafe impl<T> Send for Guarded<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Guarded<T> {}
@@ -61,7 +65,7 @@ impl<T> Guarded<T> {
         &self.0
     }
 
-    /// For the garbage collector's visit, which has no token but runs under the lock.
+    /// Returns the value in `__traverse__`, which has no token but runs with the GIL held.
     pub(super) fn get_in_traverse(&self) -> &T {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! What waits in an asyncio loop: a handle, or one side of a transport.
+//! An entry of an asyncio loop's queues: a handle, or one direction of a transport.
 
 use std::mem::ManuallyDrop;
 
@@ -7,23 +7,23 @@ use pyo3::prelude::*;
 
 use crate::reactor::{Recur, Side};
 
-/// What a job is to the loop that runs it.
+/// The kind of a job, which decides how the loop runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A handle that runs once.
     Plain,
-    /// A handle of ours that runs once and has a lock, so that other threads can cancel it.
+    /// A native handle that runs once and has a lock, so that other threads can cancel it.
     ThreadSafe,
-    /// A timer handle of ours.
+    /// A native timer handle.
     Timer,
-    /// The handle of a reader or writer, ours.
+    /// The native handle of a reader or writer.
     Watch,
-    /// A transport of ours, that side of which may be ready.
+    /// A transport that may be ready in this direction.
     Transport(Side),
 }
 
-/// One entry of the loop's queues. Made, copied and dropped with the interpreter's lock held: turns collect and drop
-/// inside the face's scope, and all else happens in Python's own calls.
+/// One entry of the loop's queues. Made, copied and dropped with the GIL held: turns run inside
+/// `gil::enter`, and all other code is called by Python.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) object: ManuallyDrop<Py<PyAny>>,
@@ -31,7 +31,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// The kind must be true of the object: handles and streams are read natively.
+    /// Makes a job. `kind` must match the object's class, whose memory is read natively.
     pub(super) fn new(object: &Bound<'_, PyAny>, kind: Kind) -> Job {
         Job {
             object: ManuallyDrop::new(object.clone().unbind()),
@@ -42,7 +42,7 @@ impl Job {
 
 impl Recur for Job {
     fn again(&self) -> Job {
-        // SAFETY: the lock is held, see `Job`.
+        // SAFETY: the GIL is held, see `Job`.
         let py = unsafe { Python::assume_attached() };
         Job::new(self.object.bind(py), self.kind)
     }
@@ -50,8 +50,9 @@ impl Recur for Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        // `Py` would look for its own count of attachments, find none in a native method, and put the drop off.
-        // SAFETY: the lock is held, see `Job`, and the reference is this job's own.
+        // `Py` would defer the drop: its count of attachments is zero in a method that CPython
+        // calls directly.
+        // SAFETY: the GIL is held, see `Job`, and the job owns the reference.
         unsafe { ffi::Py_DECREF(self.object.as_ptr()) }
     }
 }

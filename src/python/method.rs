@@ -1,7 +1,7 @@
-//! Methods in CPython's own calling convention, for the calls that run once per callback.
+//! Methods in CPython's vectorcall convention, for calls that run once per callback.
 //!
-//! PyO3 builds a tuple for `*args`; here the arguments stay where the caller put them. Measured on an earlier prototype,
-//! that halves the price of `call_soon`.
+//! PyO3 builds a tuple for `*args`; here the arguments stay in the caller's array. In a prototype
+//! this halved the cost of `call_soon`.
 
 use std::ffi::{CStr, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +13,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
-/// Turns a result into what CPython expects; a panic becomes a `RuntimeError`.
+/// Runs `work` and returns its result as CPython expects it; a panic becomes a `RuntimeError`.
 pub(super) fn outcome(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls methods with the lock held.
+    // SAFETY: CPython calls methods with the GIL held.
     let py = unsafe { Python::assume_attached() };
     let result = catch_unwind(AssertUnwindSafe(|| work(py))).unwrap_or_else(|_| {
         Err(PyRuntimeError::new_err(
@@ -31,15 +31,15 @@ pub(super) fn outcome(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *
     }
 }
 
-/// The arguments of a scheduling call, borrowed: named positional ones, then the callback's own, and `context`, which may
-/// be null.
+/// The borrowed arguments of a scheduling call: its named positional arguments, those for the
+/// callback, and `context`, which may be null.
 pub(super) struct Arguments<'a, const N: usize> {
     pub(super) named: [*mut ffi::PyObject; N],
     pub(super) rest: &'a [*mut ffi::PyObject],
     pub(super) context: *mut ffi::PyObject,
 }
 
-/// The body of such a method, which wants `Arguments`.
+/// Runs the body of a scheduling method on its parsed [`Arguments`].
 ///
 /// # Safety
 /// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call.
@@ -59,10 +59,11 @@ pub(super) unsafe fn scheduling<const N: usize>(
     })
 }
 
-/// All that CPython passed: `count` positional arguments, then one per keyword.
+/// Returns all arguments that CPython passed: `count` positional ones, then one per keyword.
 ///
 /// # Safety
-/// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call, and of one that goes on for `'a`.
+/// The arguments are those of a `METH_FASTCALL | METH_KEYWORDS` call that does not return during
+/// `'a`.
 #[inline]
 pub(super) unsafe fn given<'a>(
     args: *const *mut ffi::PyObject,
@@ -84,7 +85,7 @@ pub(super) unsafe fn given<'a>(
 }
 
 impl<'a, const N: usize> Arguments<'a, N> {
-    /// Reads what CPython passed.
+    /// Parses the arguments that CPython passed.
     ///
     /// # Safety
     /// As for [`given`].
@@ -108,7 +109,8 @@ impl<'a, const N: usize> Arguments<'a, N> {
         for (index, &value) in by_keyword.iter().enumerate() {
             // SAFETY: the caller's promise: there is a name for each.
             let keyword = unsafe { ffi::PyTuple_GET_ITEM(keywords, index.cast_signed()) };
-            // asyncio's C code passes the interned word, so a look at the pointer is nearly always enough.
+            // asyncio's C code passes the interned string, so comparing pointers is nearly always
+            // enough.
             if keyword == intern!(py, "context").as_ptr() {
                 context = value;
             } else {
@@ -133,7 +135,7 @@ impl<'a, const N: usize> Arguments<'a, N> {
                 names[missing]
             )));
         }
-        // SAFETY: the lock is held.
+        // SAFETY: the GIL is held.
         if context == unsafe { ffi::Py_None() } {
             context = ptr::null_mut();
         }
@@ -157,7 +159,7 @@ fn place<const N: usize>(function: &str, names: [&str; N], keyword: &str) -> PyR
         })
 }
 
-/// A tuple of `count` objects, filled in place.
+/// Makes a tuple of `count` objects.
 ///
 /// # Safety
 /// There are `count` objects at `items`.
@@ -178,7 +180,7 @@ pub(super) unsafe fn tuple(
     }
 }
 
-/// Gives `class` a method in the fast calling convention.
+/// Adds a method in the vectorcall convention to `class`.
 pub(super) fn add(
     class: &Bound<'_, PyAny>,
     name: &'static CStr,

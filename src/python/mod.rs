@@ -1,8 +1,9 @@
-//! The Python API: the module `qtloop._native`.
+//! The front end of the Python API: the module `qtloop._native`.
 //!
-//! What runs once per callback is native and here; what runs once per connection or per loop is Python, in
-//! `python/qtloop`, on top of asyncio's own code. This folder's `unsafe` is CPython's: `gil` (the lock), `handle` (asyncio's
-//! slots) and `method` (the fast calling convention).
+//! Code that runs once per callback or per packet is native and here. Code that runs once per
+//! connection or per loop is Python, in `python/qtloop`, on top of asyncio's own code. The `unsafe`
+//! code of this folder calls CPython's C API, for the most part in `gil`, `handle` (asyncio's
+//! slots) and `method` (the vectorcall convention).
 
 #![allow(unsafe_code)]
 
@@ -24,7 +25,8 @@ use pyo3::prelude::*;
 
 use crate::qt::app;
 
-/// What of Qt the Python half asks for without a binding.
+/// The native module: its classes, and the Qt functions that the Python half calls without a
+/// binding.
 #[pymodule(gil_used = true)]
 mod _native {
     use super::*;
@@ -48,22 +50,22 @@ mod _native {
         super::schedule::init(module)
     }
 
-    /// Whether there is an application object, whoever made it.
+    /// Returns whether there is an application object.
     #[pyfunction]
     fn app_exists() -> bool {
         app::exists()
     }
 
-    /// Call `callback(event)` on the application's thread, from now on, when the application is "made",
-    /// when it "quits" (aboutToQuit) or is "destroyed", and when a second one is made ("doubled").
-    /// None ends that.
+    /// Calls `callback(event)` on the application's thread when the application is "made", when it
+    /// "quits" (aboutToQuit), when the slots of aboutToQuit have returned ("quit done"), when it is
+    /// "destroyed", and when a second one is made ("doubled"). None removes the callback.
     #[pyfunction]
     fn watch_application(py: Python<'_>, callback: Option<Py<PyAny>>) {
         super::application::watch(py, callback);
     }
 
-    /// Set as sys.excepthook while Qt serves a loop; see `qtloop._excepthook`. It is native because no
-    /// bytecode may run after `end_by`.
+    /// Handles an exception of a slot: sys.excepthook while Qt serves a loop; see
+    /// `qtloop._excepthook`. It is native because no bytecode may run after `end_by`.
     #[pyfunction]
     fn excepthook(
         kind: &Bound<'_, PyAny>,
@@ -79,43 +81,43 @@ mod _native {
         Ok(())
     }
 
-    /// Make a QCoreApplication on this thread, unless there is an application already.
+    /// Makes a QCoreApplication on this thread, unless there is an application already.
     #[pyfunction]
     fn ensure_app() {
         app::ensure(["qtloop"]);
     }
 
-    /// Deliver what is posted to the objects of this thread, without a loop.
+    /// Delivers the events posted to objects of this thread, without a loop.
     #[pyfunction]
     fn send_posted_events(py: Python<'_>) {
         super::gil::leave(py, app::send_posted_events);
     }
 
-    /// Whether this is the thread of the application object.
+    /// Returns whether this is the thread of the application object.
     #[pyfunction]
     fn is_main_thread() -> bool {
         app::is_main_thread()
     }
 
-    /// Whether the application shows a window.
+    /// Returns whether the application shows a window.
     #[pyfunction]
     fn has_visible_window() -> bool {
         app::has_visible_window()
     }
 
-    /// How many Qt event loops run on this thread, one inside the other.
+    /// Returns the nesting depth of Qt event loops on this thread; 0 if none runs.
     #[pyfunction]
     fn level() -> i32 {
         app::level()
     }
 
-    /// Forget quit requests that are still queued, after the application has quit for an earlier one.
+    /// Removes quit events that are still queued after the application has quit for an earlier one.
     #[pyfunction]
     fn forget_quit() {
         app::forget_quit();
     }
 
-    /// The same, for requests that are queued before Qt next delivers queued events.
+    /// Removes quit events when Qt next delivers queued events, also those queued in between.
     #[pyfunction]
     fn forget_quit_soon() {
         app::forget_quit_soon();

@@ -1,4 +1,5 @@
-//! A nested Qt loop that Python can wait in, with any binding or none: `QEventLoop._exec_nest`.
+//! A nested `QEventLoop` that Python code can wait in, with any binding or none: see
+//! `EventLoop._exec_nest`.
 
 use std::rc::Rc;
 
@@ -6,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::qt;
 
-/// A QEventLoop for one wait. Belongs to the thread that made it.
+/// A nested QEventLoop for one wait. Use it on the thread that made it only.
 #[pyclass(module = "qtloop._native", unsendable)]
 pub(super) struct Nest(Rc<qt::Nest>);
 
@@ -23,7 +24,7 @@ impl Nest {
         Nest(Rc::new(qt::Nest::new()))
     }
 
-    /// End the wait, also one that has not begun.
+    /// Ends the wait; if it has not begun, it returns at once.
     fn leave(&self) {
         self.0.leave(0);
     }

@@ -1,8 +1,8 @@
 //! asyncio's running loop and current task of this thread, which a turn replaces and restores.
 //!
-//! A turn may begin in a slot, inside a task's step (a modal dialog) or inside another loop's turn. For
-//! the time of the turn its loop is the running loop, and no task is current. asyncio's own C functions
-//! do the replacement: no Python code runs in which a signal handler could raise.
+//! A turn may begin in a slot, inside a task's step (a modal dialog) or inside another loop's turn.
+//! For the time of the turn its loop is the running loop, and no task is current. asyncio's own C
+//! functions do the replacement: no Python code runs in which a signal handler could raise.
 
 use std::ffi::{c_int, c_void};
 
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// Whether an error ends the loop: KeyboardInterrupt and SystemExit do.
+/// Returns whether an error stops the loop: KeyboardInterrupt and SystemExit do.
 pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
 }
@@ -35,8 +35,8 @@ static FUNCTIONS: PyOnceLock<Functions> = PyOnceLock::new();
 
 fn functions(py: Python<'_>) -> PyResult<&Functions> {
     FUNCTIONS.get_or_try_init(py, || {
-        // First: if `_asyncio` imported asyncio, asyncio would find an incomplete `_asyncio` and use
-        // its Python code instead.
+        // Import asyncio first: if `_asyncio` imported it, asyncio would find an incomplete
+        // `_asyncio` and use its Python code instead.
         py.import("asyncio")?;
         let native = py.import("_asyncio")?;
         let sys = py.import("sys")?;
@@ -61,7 +61,7 @@ fn functions(py: Python<'_>) -> PyResult<&Functions> {
     })
 }
 
-/// The thread's running loop; `None` if there is none.
+/// Returns the thread's running loop; `None` if there is none.
 pub(super) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let running = functions(py)?.running_loop.bind(py).call0()?;
     Ok(Some(running).filter(|running| !running.is_none()))
@@ -72,8 +72,8 @@ fn set_running_loop(py: Python<'_>, event_loop: Option<&Bound<'_, PyAny>>) -> Py
     set.call1((event_loop,)).map(drop)
 }
 
-/// Makes `task` the current task of `event_loop`, and returns the one that was. On Python 3.14 and newer the loop must be
-/// the running one.
+/// Makes `task` the current task of `event_loop`, and returns the previous one. From Python 3.14 on
+/// the loop must be the running one.
 fn swap_current_task<'py>(
     event_loop: &Bound<'py, PyAny>,
     task: Option<Bound<'py, PyAny>>,
@@ -83,7 +83,7 @@ fn swap_current_task<'py>(
     let before = functions.current_task.bind(py).call1((event_loop,))?;
     let before = Some(before).filter(|before| !before.is_none());
     if let Some(swap) = &functions.swap_current_task {
-        // The first releases of 3.12 raise KeyError for taking away a task that is not there.
+        // The first releases of 3.12 raise KeyError if there is no task to remove.
         if before.is_some() || task.is_some() {
             swap.bind(py).call1((event_loop, task))?;
         }
@@ -112,7 +112,7 @@ impl<'py> Outer<'py> {
     pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<Outer<'py>> {
         let py = event_loop.py();
         let running = running_loop(py)?;
-        // The task first, while its loop is still the running one.
+        // Remove the task first, while its loop is still the running one.
         let task = match &running {
             Some(running) => swap_current_task(running, None)?,
             None => None,
@@ -150,25 +150,25 @@ impl<'py> Outer<'py> {
         set.call((), Some(&hooks)).map(drop)
     }
 
-    /// Whether another loop, or none, was running.
+    /// Returns whether another loop, or none, was running.
     pub(super) fn is_foreign_to(&self, event_loop: &Bound<'py, PyAny>) -> bool {
         self.event_loop
             .as_ref()
             .is_none_or(|outer| !outer.is(event_loop))
     }
 
-    /// Whether a loop was running that is not this one.
+    /// Returns whether another loop was running.
     pub(super) fn is_another_loop(&self, event_loop: &Bound<'py, PyAny>) -> bool {
         self.event_loop.is_some() && self.is_foreign_to(event_loop)
     }
 
-    /// Whether the turn is inside a task's step.
+    /// Returns whether the turn is inside a task's step.
     pub(super) fn has_task(&self) -> bool {
         self.task.is_some()
     }
 
-    /// Wakes the loop that was running, if it is another one, before a fatal error is set for the main
-    /// thread: the bytecode of the queued callback raises it.
+    /// Wakes the loop that was running, if it is another one, before a fatal error is set for the
+    /// main thread: the bytecode of the queued callback raises it.
     pub(super) fn wake_for(&self, event_loop: &Bound<'py, PyAny>, error: &PyErr) {
         let py = event_loop.py();
         if let Some(outer) = &self.event_loop
@@ -204,9 +204,10 @@ impl<'py> Outer<'py> {
     }
 }
 
-/// Leaves the task whose step has forked, in the child. asyncio resets the running loop there, and from Python 3.14 on it
-/// cannot leave a task without one: the step fails, the task stays the current one, and no other task can be entered.
-/// Returns the result of the step itself.
+/// In a forked child, resets the current task after the step that has forked. asyncio resets the
+/// running loop in the child, and from Python 3.14 on it cannot leave a task without a running
+/// loop: the step fails, the task stays the current one, and no other task can be entered. Returns
+/// the result of the step itself.
 #[cold]
 pub(super) fn leave_forked_task(
     event_loop: &Bound<'_, PyAny>,
@@ -230,7 +231,7 @@ pub(super) fn leave_forked_task(
     }
 }
 
-/// Has the main thread raise an error before its next bytecode, as a signal handler does. Returns
+/// Makes the main thread raise an error before its next bytecode, as a signal handler does. Returns
 /// false on another thread, and if too many calls are pending.
 pub(super) fn raise_in_main(py: Python<'_>, error: &PyErr) -> bool {
     extern "C" fn raise(value: *mut c_void) -> c_int {
@@ -255,7 +256,7 @@ pub(super) fn raise_in_main(py: Python<'_>, error: &PyErr) -> bool {
     // SAFETY: the function takes the reference.
     let is_pending = unsafe { ffi::Py_AddPendingCall(Some(raise), value.cast()) } == 0;
     if !is_pending {
-        // SAFETY: the reference is still ours.
+        // SAFETY: the call has failed, so the reference is still owned here.
         drop(unsafe { Bound::from_owned_ptr(py, value) });
     }
     is_pending

@@ -1,7 +1,8 @@
-//! The calls that make work: `call_soon` and its kin, `create_future`, `create_task`.
+//! The loop's scheduling methods: `call_soon` and similar, `create_future`, `create_task`.
 //!
-//! They run once per callback or per task, so they are methods in the fast calling convention, and what they make is filled
-//! in natively. In debug mode asyncio's own Python code makes it, with all its checks.
+//! They run once per callback or per task, so they are methods in the vectorcall convention, and
+//! handles are made natively. In debug mode asyncio's own Python code makes them, with all its
+//! checks.
 
 use std::ptr;
 
@@ -17,7 +18,7 @@ use super::handle::{self, Call};
 use super::method::{self, Arguments};
 use crate::reactor::Time;
 
-/// The scheduling calls, in the fast calling convention.
+/// Adds the scheduling methods to the class.
 pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<EventLoop>().into_any();
     method::add(
@@ -64,15 +65,15 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// What `create_future` and `create_task` make things by.
+/// The asyncio objects that `create_future` and `create_task` call.
 struct Made {
     future: Py<PyAny>,
-    /// The names of `asyncio.tasks`. `Task` is looked up for each call, as in asyncio, because programs
-    /// replace it: nest_asyncio, for example, by the class that is written in Python.
+    /// The namespace of `asyncio.tasks`. `Task` is looked up for each call, as in asyncio, because
+    /// programs replace it: nest_asyncio, for example, by the class that is written in Python.
     tasks: Py<PyDict>,
-    /// asyncio's own method, for debug mode, task factories and what else is rare.
+    /// asyncio's own method, for debug mode, task factories and rare arguments.
     create_task: Py<PyAny>,
-    /// The one keyword of `Future(loop=...)`.
+    /// The keyword names of `Future(loop=...)`.
     loop_: Py<PyTuple>,
 }
 
@@ -96,7 +97,7 @@ impl Made {
     }
 }
 
-/// The loop a method was called on.
+/// Returns the loop that a method was called on.
 ///
 /// # Safety
 /// `slf` is an `EventLoop`, held for `'a`: the method descriptor has checked it.
@@ -106,7 +107,7 @@ unsafe fn this<'a, 'py>(py: Python<'py>, slf: &'a *mut ffi::PyObject) -> &'a Bou
     unsafe { Bound::ref_from_ptr(py, slf).cast_unchecked() }
 }
 
-/// What asyncio checks in debug mode only.
+/// Runs asyncio's checks for debug mode.
 #[cold]
 fn check_debug(
     event_loop: &Bound<'_, EventLoop>,
@@ -117,7 +118,7 @@ fn check_debug(
     if thread {
         event_loop.call_method0("_check_thread")?;
     }
-    // SAFETY: it is held by the caller of the method.
+    // SAFETY: the caller of the method keeps it alive.
     let callback = unsafe { Bound::from_borrowed_ptr(event_loop.py(), callback) };
     event_loop
         .call_method1("_check_callback", (callback, function))
@@ -192,7 +193,7 @@ unsafe extern "C" fn call_soon_threadsafe(
     }
 }
 
-/// `given` is what the caller has named the moment by, or null.
+/// Schedules a timer. `given` is the Python object of the deadline, or null.
 #[inline]
 fn at(
     py: Python<'_>,
@@ -226,7 +227,7 @@ fn at(
     Ok(handle.unbind())
 }
 
-/// A number of seconds; `words` is what to say of None.
+/// Converts a Python number to seconds; `words` is the error message for None.
 #[inline]
 fn seconds(py: Python<'_>, value: *mut ffi::PyObject, words: &'static str) -> PyResult<f64> {
     // SAFETY: the value is held by the caller of the method.
@@ -277,7 +278,7 @@ unsafe extern "C" fn call_at(
     }
 }
 
-/// Calls `callable(*args)`, the last of which are the `keywords`.
+/// Calls `callable` with `args`, the last of which are named by `keywords`.
 ///
 /// # Safety
 /// All of it is alive, and there are as many arguments.

@@ -1,7 +1,9 @@
-//! The bytes of a connection: from the descriptor to the protocol, and from `write()` to the descriptor.
+//! Byte streams (sockets and pipes): passes received bytes to the protocol, and writes those of
+//! `write()`.
 //!
-//! Reading goes on until the system has no more, one call per job, so that all connections have their turn; the waiting is
-//! for edges. Writing is done at once where there is room, and the rest goes out in as few calls as possible.
+//! Descriptors are edge-triggered, so a stream reads until the system has no more data: one read
+//! per job, so that one connection does not delay others. `write()` writes at once; the system
+//! takes the rest later, in as few calls as possible.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,19 +22,21 @@ use super::event_loop::{EventLoop, os_error, side};
 use super::gil::Guarded;
 use crate::reactor::Side;
 
-/// How many pieces go out in one call; the system's own bound is 1024.
+/// The maximum number of pieces of one `sendmsg` or `writev`; the system's limit is 1024.
 const PIECES: usize = 64;
 
-/// What the descriptor is.
+/// The kind of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Medium {
-    /// A socket of which a short read means that there is no more.
+    /// A socket: a short read means that there is no more data.
     Socket,
-    /// A Unix socket. A read ends early where a descriptor was passed; the message header tells so.
+    /// A Unix socket. A read also ends early where a descriptor was passed; the message's flags
+    /// show that.
     Unix,
-    /// Anything for `read`. Packets and lines end a read early.
+    /// The read end of a pipe, or a character device. A packet or line boundary may end a read
+    /// early.
     Source,
-    /// Anything for `write`. When it becomes readable, the other end has gone.
+    /// The write end of a pipe. It becomes readable when the read end is closed.
     Sink,
 }
 
@@ -42,9 +46,9 @@ impl Medium {
     }
 }
 
-/// What a read has found.
+/// The result of a read.
 enum Received {
-    /// So many bytes, and whether there may be more; none at the end.
+    /// The number of bytes, 0 at the end of file, and whether there may be more.
     Bytes(usize, bool),
     Nothing,
     Failed(io::Error),
@@ -53,27 +57,27 @@ enum Received {
 /// Bytes that wait to be written.
 struct Piece {
     bytes: Py<PyBytes>,
-    /// How many of them are gone.
+    /// How many of them are written.
     sent: usize,
 }
 
 struct Flow {
     medium: Medium,
     queue: RefCell<VecDeque<Piece>>,
-    /// Nothing may be written any more.
+    /// `write_eof()` was called.
     has_eof: Cell<bool>,
-    /// Somebody else writes to the descriptor.
+    /// `sendfile()` is writing to the descriptor.
     is_lent: Cell<bool>,
 }
 
-/// One connection's bytes; see the module `_transports`.
+/// The bytes of one connection; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
 pub(super) struct Stream(Guarded<Flow>);
 
 #[pymethods]
 impl Stream {
-    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`; without
-    /// one, each side runs in a copy of the context in which its watch was set.
+    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`;
+    /// without one, each direction runs in a copy of the context in which it was registered.
     #[new]
     #[pyo3(signature = (event_loop, fd, medium, context=None))]
     fn new(
@@ -95,13 +99,13 @@ impl Stream {
             has_eof: Cell::new(false),
             is_lent: Cell::new(false),
         };
-        // asyncio's counts: a socket that is lost, and a pipe that is closed.
+        // asyncio's numbers of dropped writes without a warning.
         let quiet = if medium.is_socket() { 4 } else { 5 };
         let endpoint = Endpoint::new(event_loop, fd, quiet, context);
         Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(Guarded::new(flow))))
     }
 
-    /// Send the bytes at once, or as soon as there is room for them.
+    /// Writes the bytes now, or queues those for which the system has no room.
     fn write(
         slf: &Bound<'_, Self>,
         transport: &Bound<'_, PyAny>,
@@ -138,7 +142,7 @@ impl Stream {
         end.pause_protocol(transport)
     }
 
-    /// Send all these, in one call to the system where that is possible.
+    /// Writes all items, up to 64 per system call.
     fn writelines(
         slf: &Bound<'_, Self>,
         transport: &Bound<'_, PyAny>,
@@ -172,13 +176,13 @@ impl Stream {
         Ok(())
     }
 
-    /// Forget what waits to be written.
+    /// Drops the queued bytes.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
         let (end, flow) = parts(slf);
         flow.discard(end, transport);
     }
 
-    /// Whether nothing may be written any more.
+    /// Whether `write_eof()` was called; a later write raises an error.
     #[getter]
     fn eof(&self, py: Python<'_>) -> bool {
         self.0.get(py).has_eof.get()
@@ -189,12 +193,12 @@ impl Stream {
         self.0.get(py).has_eof.set(eof);
     }
 
-    /// Say whether somebody else writes to the descriptor: sendfile().
+    /// Sets whether sendfile() is writing to the descriptor; a write then raises an error.
     fn lend(&self, py: Python<'_>, lent: bool) {
         self.0.get(py).is_lent.set(lent);
     }
 
-    /// Do what one side is ready for. For debug mode, where a handle calls it.
+    /// Reads or writes, for debug mode: a handle calls it when the direction is ready.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
         Stream::work(slf, transport, side(writer))
     }
@@ -207,7 +211,8 @@ fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a Inner, &'a Flow) {
 }
 
 impl Stream {
-    /// Does what one side is ready for. The error is one that ends the loop, or that asyncio's handle would report.
+    /// Reads or writes. Returns errors that stop the loop, and those that asyncio's handle would
+    /// report.
     pub(super) fn work(
         slf: &Bound<'_, Stream>,
         transport: &Bound<'_, PyAny>,
@@ -229,7 +234,7 @@ impl Stream {
     }
 }
 
-/// Returns that there is no more.
+/// Calls the transport's `_on_eof`. Returns false: there is no more data.
 fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
     transport
         .call_method0(intern!(transport.py(), "_on_eof"))
@@ -239,7 +244,7 @@ fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
 impl Flow {
     // Reading
 
-    /// Reads once and tells the protocol. Returns whether there may be more.
+    /// Reads once and passes the bytes to the protocol. Returns whether there may be more.
     fn read(
         &self,
         end: &Inner,
@@ -269,13 +274,13 @@ impl Flow {
                 let words = "Fatal error: protocol.data_received() call failed.";
                 fail(transport, error, words)?;
             }
-            // asyncio's pipes go on.
+            // As in asyncio, a pipe stays open.
             other => drop(other?),
         }
         Ok(more)
     }
 
-    /// As [`read`](Flow::read), into the memory of a BufferedProtocol.
+    /// Reads once, like [`read`](Flow::read), into the buffer of a BufferedProtocol.
     fn read_into_protocol(
         &self,
         end: &Inner,
@@ -301,7 +306,7 @@ impl Flow {
             }
         };
         if end.is_lost.get() {
-            return Ok(false); // meanwhile
+            return Ok(false); // get_buffer() has aborted the connection
         }
         let mut view = match View::write(&buffer) {
             Ok(view) => view,
@@ -344,14 +349,15 @@ impl Flow {
         };
         match result {
             Ok((0, _)) => Received::Bytes(0, false),
-            // The news of the end came with the last bytes, and does not come again.
+            // A hang-up may have been reported together with these bytes and, being edge-triggered,
+            // is not reported again.
             Ok((count, more)) => Received::Bytes(count, more || end.is_hung_up()),
             Err(rustix::io::Errno::AGAIN) => Received::Nothing,
             Err(error) => Received::Failed(error.into()),
         }
     }
 
-    /// Returns that there is no more.
+    /// Closes the connection with a read error. Returns false: there is no more data.
     fn fail_read(&self, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<bool> {
         let words = if self.medium.is_socket() {
             "Fatal read error on socket transport"
@@ -363,7 +369,7 @@ impl Flow {
 
     // Writing
 
-    /// There may be room to write.
+    /// Writes queued data. Called when the descriptor is writable.
     fn write_ready(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
         if end.queued.get() == 0 || end.is_lost.get() {
@@ -390,12 +396,12 @@ impl Flow {
         Err(PyRuntimeError::new_err(words))
     }
 
-    /// Whether what is written can go anywhere; if not, it is dropped.
+    /// Returns whether data can be written; if not, counts it as dropped.
     fn is_connected(&self, py: Python<'_>, end: &Inner) -> PyResult<bool> {
         if self.medium.is_socket() {
             return Ok(!end.is_lost.get() || end.drop_write(py, "socket.send() raised exception.")?);
         }
-        // To close a pipe is to say that there will be no more.
+        // A closing pipe takes no more data.
         let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
         Ok(!(end.is_lost.get() || end.is_closing.get()) || end.drop_write(py, warning)?)
     }
@@ -408,13 +414,13 @@ impl Flow {
 
     fn discard(&self, end: &Inner, transport: &Bound<'_, PyAny>) {
         if end.queued.replace(0) > 0 {
-            // Bytes: to drop them runs no code.
+            // The queue can stay borrowed: dropping `bytes` runs no code.
             self.queue.borrow_mut().clear();
             end.unwatch_write(transport);
         }
     }
 
-    /// How many of the bytes the system took.
+    /// Writes once, and returns how many bytes the system took.
     fn send(&self, end: &Inner, bytes: &[u8]) -> io::Result<usize> {
         ignore_full(if self.medium.is_socket() {
             rustix::net::send(end.fd(), bytes, SendFlags::NOSIGNAL)
@@ -423,8 +429,8 @@ impl Flow {
         })
     }
 
-    /// Sends as much of the queue as the system takes at once. Returns whether it took less than it was given: only then
-    /// there will be an event when there is room again.
+    /// Writes as much of the queue as one system call takes. Returns whether the system took less
+    /// than it was given: only then an event follows when there is room again.
     fn flush(&self, py: Python<'_>, end: &Inner) -> io::Result<bool> {
         let mut queue = self.queue.borrow_mut();
         let (given, mut left) = {

@@ -222,7 +222,26 @@ pub fn forget_quit_soon() {
     }
 }
 
-    using QtloopPosted = void (*)(void*);
+/// Calls a function on the application's thread when Qt next delivers posted events. The function is never called, and
+/// never dropped, if the application is destroyed before.
+pub fn post(work: impl FnOnce() + 'static) {
+    extern "C" fn call(work: *mut c_void) {
+        // SAFETY: made below, and called once.
+        let work = unsafe { Box::from_raw(work.cast::<Box<dyn FnOnce()>>()) };
+        // A panic must not unwind through Qt's frames.
+        contain(*work);
+    }
+    let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
+    let work: *mut c_void = Box::into_raw(work).cast();
+    let call: extern "C" fn(*mut c_void) = call;
+    // SAFETY: the pointer to the application is checked. This is its thread: the callers are slots of its signals.
+    unsafe {
+        cpp!([work as "void*", call as "QtloopPosted"] {
+            if (auto* app = QCoreApplication::instance())
+                QMetaObject::invokeMethod(app, [work, call] { call(work); }, Qt::QueuedConnection);
+        });
+    }
+}
 
 /// Delivers the events posted to objects of this thread, without an event loop.
 pub fn send_posted_events() {

@@ -1,4 +1,4 @@
-"""Runs one module of CPython's asyncio suite on one loop and reports on each test as it goes.
+"""Runs one module of CPython's asyncio suite on one loop, and reports each test to the parent.
 
 `run.py` starts it and holds the other end of the pipe. Because a test is reported before it runs,
 the parent can name the one that hung or crashed this process, and start a new one after it.
@@ -83,7 +83,7 @@ class Result(unittest.TestResult):
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
         if not (self._failures or self._skips or self._succeeded):
-            return  # a KeyboardInterrupt is on its way out: the parent will blame this test
+            return  # a KeyboardInterrupt ends the process: the parent reports this test as failed
         if self._support.environment_altered:
             self._support.environment_altered = False
             self._failures.append("left threads or processes behind")
@@ -104,7 +104,7 @@ class Result(unittest.TestResult):
         self._begin()
 
     def _fixture(self, test: unittest.TestCase) -> None:
-        """Send at once what setUpClass, tearDownClass and their module-wide kin raised."""
+        """Sends exceptions of setUpClass, setUpModule and their tear-downs at once."""
         if self._current is None:
             self._send(short_id(test, self._package))
 
@@ -137,7 +137,7 @@ class Result(unittest.TestResult):
         self._fixture(test)
 
     def stray(self, what: str, exc: BaseException | None) -> None:
-        """Blame the running test for an exception that no caller saw (regrtest does the same)."""
+        """Adds an unraisable or a thread's exception to the running test, as regrtest does."""
         text = "" if exc is None else "".join(traceback.format_exception(exc))
         self._failures.append(f"{what}\n{text}")
         if self._current is None:
@@ -145,17 +145,17 @@ class Result(unittest.TestResult):
 
 
 def printed() -> int:
-    """How much this process and its children have printed so far, into one unbuffered file."""
+    """Returns the number of bytes that this process and its children have printed so far."""
     return os.fstat(1).st_size
 
 
 def short_id(test: unittest.TestCase, package: str) -> str:
-    """test.test_asyncio.test_events.C.test_x is test_events.C.test_x to the reader."""
+    """Returns a test's id without the package: test_events.C.test_x."""
     return test.id().replace(f"{package}.", "")
 
 
 def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
-    """Yield the tests of a suite in the order in which it would run them."""
+    """Yields the tests of a suite in the order in which it would run them."""
     for item in suite:
         if isinstance(item, unittest.TestSuite):
             yield from flatten(item)
@@ -164,26 +164,26 @@ def flatten(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
 
 
 def wanted(name: str, patterns: list[str]) -> bool:
-    """Whether a test is asked for, by unittest's rule: part of the name, or a glob with a star."""
+    """Whether a test matches a pattern, by unittest's rule: a substring, or a glob with `*`."""
     return not patterns or any(
         fnmatch.fnmatchcase(name, p) if "*" in p else p in name for p in patterns
     )
 
 
 def prepare_like_regrtest() -> None:
-    """Set what `python -m test` sets: no extra resources such as the network, crash traces."""
+    """Sets what `python -m test` sets: no extra resources such as the network, crash traces."""
     support: Any = importlib.import_module("test.support")
     support.use_resources = ()
     support.verbose = 0
     support.record_original_stdout(sys.stdout)
     if sys.version_info >= (3, 14):
-        faulthandler.enable(c_stack=False)  # it would push Python's stack out of the report
+        faulthandler.enable(c_stack=False)  # the C stack would leave no room for Python's
     else:
         faulthandler.enable()
 
 
 def make_application() -> object:
-    """Make the QCoreApplication as a user would; without QT_API that is left to the loop."""
+    """Makes the QCoreApplication, as a program does; without QT_API the loop makes it."""
     name = os.environ.get("QT_API")
     if not name:
         return None
@@ -193,7 +193,7 @@ def make_application() -> object:
 
 
 def loop_class(name: str) -> type[asyncio.AbstractEventLoop]:
-    """The class under test: qtloop's, or the standard one as a control."""
+    """Returns the loop class under test: qtloop's, or the standard one as a control."""
     if name == "asyncio":
         return asyncio.SelectorEventLoop
     found: type[asyncio.AbstractEventLoop] = importlib.import_module(name).QEventLoop
@@ -201,7 +201,7 @@ def loop_class(name: str) -> type[asyncio.AbstractEventLoop]:
 
 
 def install(base: type[asyncio.AbstractEventLoop]) -> None:
-    """Make `base` the loop that every way of asking asyncio for one gives.
+    """Makes every function of asyncio that makes a loop return a `base`.
 
     The suite also asks for `SelectorEventLoop(selector)`, one class of tests per kind of selector.
     A loop inside Qt has one poller and takes none, so the argument is dropped, and those classes
@@ -230,7 +230,7 @@ def install(base: type[asyncio.AbstractEventLoop]) -> None:
 
 
 def main() -> None:
-    """Run the module's tests from the given one on, and end as any Python program would."""
+    """Runs the module's tests from the given one on, and exits as any Python program does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module")
     parser.add_argument("--package", default="test.test_asyncio")
@@ -259,15 +259,15 @@ def main() -> None:
     plan = [name for name in tests if wanted(name, options.patterns)]
     reporter.send("plan", tests=plan)
     rest = unittest.TestSuite(tests[name] for name in plan[options.skip :])
-    del suite, tests  # unittest lets go of each test once it has run; so must we
+    del suite, tests  # unittest drops each test once it has run; these would keep them
 
     result = Result(reporter, options.package, options.module, plan)
     sys.unraisablehook = lambda args: result.stray("unraisable exception", args.exc_value)
     threading.excepthook = lambda args: result.stray("uncaught in a thread", args.exc_value)
     rest.run(result)
-    gc.collect()  # what destructors have to say counts too
+    gc.collect()  # exceptions in destructors count, too
     reporter.send("end")
-    del application  # it had to outlive the loops
+    del application  # it must outlive the loops
 
 
 if __name__ == "__main__":

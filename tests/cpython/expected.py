@@ -1,6 +1,6 @@
-"""The tests of CPython's suite that look inside the standard loop, each with its reason.
+"""The tests of CPython's suite that rely on internals of the standard loop, each with its reason.
 
-Nothing else belongs here. A listed test that passes is an error: take it off the list.
+No other failure belongs here. A listed test that passes is an error: remove it from the list.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class Expected(NamedTuple):
     last: Version = (3, 99)
 
     def covers(self, test: str) -> bool:
-        """Whether this entry speaks of the test."""
+        """Whether this entry matches the test."""
         return fnmatch.fnmatchcase(test, self.pattern)
 
 
-# None today: every look inside that the suite takes finds what asyncio's own loop would show.
+# Empty: all internals that the suite reads exist on QEventLoop as on asyncio's own loop.
 EXPECTED: tuple[Expected, ...] = ()
 
 
 def expected_on(version: Version) -> list[Expected]:
-    """The entries that count for one Python."""
+    """Returns the entries for one Python version."""
     return [entry for entry in EXPECTED if entry.first <= version <= entry.last]

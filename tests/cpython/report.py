@@ -1,4 +1,4 @@
-"""What came of each test, and the words in which the runner says it."""
+"""The outcomes of the tests, and the text in which the runner reports them."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ class Outcome:
 
 @dataclasses.dataclass
 class ModuleRun:
-    """One module of the suite and all that became of its tests."""
+    """One module of the suite, with the outcomes of its tests."""
 
     name: str
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
     def count(self, kind: str) -> int:
-        """How many tests ended this way."""
+        """Returns the number of tests with this outcome."""
         return sum(outcome.kind == kind for outcome in self.outcomes)
 
     def row(self) -> str:
-        """This module's line in the table."""
+        """Returns this module's row of the table."""
         kinds = [self.count(kind) for kind in ("passed", "failed", "expected", "skipped")]
         on_loop = sum(outcome.loops > 0 for outcome in self.outcomes)
         return FRAME.format(self.name, *kinds, on_loop, f"{self.seconds:.1f}")
 
 
 def header() -> str:
-    """The first line of the table; `on loop` counts the tests that made the loop under test."""
+    """Returns the header of the table; `on loop` counts the tests that made the loop under test."""
     return FRAME.format("module", "passed", "failed", "expected", "skipped", "on loop", "seconds")
 
 
@@ -60,7 +60,7 @@ def judge(run: ModuleRun, entries: list[Expected]) -> None:
 
 
 def short(text: str) -> str:
-    """The end of a long text: a traceback says what matters last."""
+    """Returns the end of a long text: the last lines of a traceback matter most."""
     lines = text.rstrip().splitlines()
     if len(lines) > TEXT_LINES:
         lines = [f"... {len(lines) - TEXT_LINES} lines left out", *lines[-TEXT_LINES:]]
@@ -68,7 +68,7 @@ def short(text: str) -> str:
 
 
 def print_failures(runs: list[ModuleRun]) -> None:
-    """Say of each failure what it said itself."""
+    """Prints the text of each failure."""
     for run in runs:
         for outcome in run.outcomes:
             if outcome.kind == "failed":
@@ -89,7 +89,7 @@ def print_expected(runs: list[ModuleRun], entries: list[Expected]) -> None:
 
 
 def print_skipped(runs: list[ModuleRun]) -> None:
-    """Count the skipped tests by the suite's own reasons."""
+    """Counts the skipped tests by the suite's own reasons."""
     skips = [" ".join(o.text.split()) for run in runs for o in run.outcomes if o.kind == "skipped"]
     if skips:
         print(f"\n{len(skips)} skipped by the suite itself:")

@@ -29,14 +29,14 @@ from expected import Expected, expected_on
 from report import ModuleRun, Outcome
 
 CHILD = Path(__file__).with_name("child.py")
-OPTIONS = ("-u", "-W", "default", "-bb")  # what CPython's own CI adds
-LIVES = 10  # so many lost processes, and the rest of a module counts as failed
-GRACE = 5.0  # seconds to print a traceback, once told to die
+OPTIONS = ("-u", "-W", "default", "-bb")  # the options of CPython's own CI
+LIVES = 10  # after this many lost processes the remaining tests of a module count as failed
+GRACE = 5.0  # seconds in which an aborted process may print its traceback
 LONGEST_LINE = 1 << 24
 
 
 def find_modules(package: str) -> list[str]:
-    """The suite's modules, those with the most text first: they take longest."""
+    """Returns the suite's modules, the longest files first: they take the most time."""
     try:
         paths = list(importlib.import_module(package).__path__)
     except ImportError as error:
@@ -49,7 +49,7 @@ def find_modules(package: str) -> list[str]:
 
 
 def child_environment() -> dict[str, str]:
-    """Our own environment, without the PYTHON* settings that would change what the suite sees."""
+    """Returns this process's environment without the PYTHON* variables, which affect the suite."""
     keep = ("PYTHONPATH", "PYTHONHOME")
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") or k in keep}
 
@@ -61,7 +61,7 @@ class Child:
         self._options = options
         self._run = run
         self._output = place / "output"
-        self._work = place / "work-æ"  # regrtest works in such a folder too
+        self._work = place / "work-æ"  # a non-ASCII folder, as regrtest uses
         self._work.mkdir(parents=True)
         self._current: int | None = None
         self._ended = False
@@ -70,7 +70,7 @@ class Child:
         self.next = 0
 
     async def run(self, skip: int) -> bool:
-        """Run the tests from number `skip` on; False if the process died before the last one."""
+        """Runs the tests from number `skip` on; False if the process died before the last one."""
         self.next = skip
         read_end, write_end = os.pipe()
         options = self._options
@@ -94,14 +94,14 @@ class Child:
             try:
                 hung = await self._listen(pipe, process)
             finally:
-                # Also the processes that a broken test left behind.
+                # The group includes processes that a broken test left behind.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 status = await process.wait()
         return self._judge(hung, status)
 
     async def _listen(self, pipe: Any, process: asyncio.subprocess.Process) -> bool:
-        """Take events until the process ends; True if it had to be ended."""
+        """Takes events until the process ends; True if it had to be ended."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=LONGEST_LINE)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
@@ -136,11 +136,11 @@ class Child:
             self._ended = True
 
     def _printed(self, start: int, end: int | None = None) -> str:
-        """What the process printed between two places in its output."""
+        """Returns the output of the process between two offsets."""
         return self._output.read_bytes()[start:end].decode(errors="replace")
 
     def _judge(self, hung: bool, status: int) -> bool:
-        """Count a process that did not end by itself, and well, as a failed test."""
+        """Counts a process that did not end by itself, and well, as a failed test."""
         if self._ended and not hung and status == 0:
             return True
         if self._current is not None:
@@ -153,12 +153,12 @@ class Child:
 
 
 def ending(status: int) -> str:
-    """How a process ended, in words."""
+    """Returns a description of a process's exit status."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
 def missing(plan: list[str], outcomes: list[Outcome]) -> list[str]:
-    """The planned tests that have no outcome, nor a set-up which failed or skipped them all."""
+    """Returns planned tests without an outcome and without a set-up that failed or skipped them."""
     told = {outcome.test for outcome in outcomes}
 
     def fixtures(test: str) -> set[str]:
@@ -168,7 +168,7 @@ def missing(plan: list[str], outcomes: list[Outcome]) -> list[str]:
 
 
 async def run_module(name: str, options: argparse.Namespace, place: Path) -> ModuleRun:
-    """Run a module in one process, or in a few if some die on the way."""
+    """Runs a module in one process, or in several if a process dies."""
     run, start, reached = ModuleRun(name), time.monotonic(), 0
     plan: list[str] = []
     why = f"not run: {LIVES} processes of this module hung or died"
@@ -186,7 +186,7 @@ async def run_module(name: str, options: argparse.Namespace, place: Path) -> Mod
 
 
 async def run_all(options: argparse.Namespace, entries: list[Expected]) -> list[ModuleRun]:
-    """Run all modules, a few at a time, and print the table as they come."""
+    """Runs all modules, `--jobs` at a time, and prints a table row for each."""
     names = options.modules or find_modules(options.package)
     room = asyncio.Semaphore(options.jobs)
     print(report.header(), flush=True)
@@ -203,7 +203,7 @@ async def run_all(options: argparse.Namespace, entries: list[Expected]) -> list[
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -217,7 +217,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run, report, and tell by the exit status whether anything was unexpected."""
+    """Runs the tests, reports, and returns exit status 1 if there was an unexpected failure."""
     options = parse()
     entries = expected_on(sys.version_info[:2]) if options.loop == "qtloop" else []
     binding = os.environ.get("QT_API") or "no binding chosen"

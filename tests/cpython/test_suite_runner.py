@@ -1,4 +1,4 @@
-"""The runner counts what it should: tried on a small suite with every way a test can end."""
+"""The runner counts outcomes correctly: tested on a small suite with every way a test can end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Ran:
         self.counts = tuple(map(int, totals.groups()))
 
     def blames(self, test: str, reason: str) -> bool:
-        """Whether the report says that this test failed, and why."""
+        """Whether the report lists this test as failed for this reason."""
         sections = re.split(r"^(?=FAILED )", self.output, flags=re.MULTILINE)
         return any(s.startswith(f"FAILED test_it.{test} ") and reason in s for s in sections)
 
@@ -54,12 +54,12 @@ def case(*lines: str) -> str:
     )
 
 
-def test_all_green_ends_well(tmp_path: Path) -> None:
+def test_suite_that_passes_exits_with_zero(tmp_path: Path) -> None:
     ran = Ran(tmp_path, case("with self.subTest(): pass"))
     assert (ran.counts, ran.status) == ((3, 0, 0), 0)
 
 
-def test_nothing_run_does_not_end_well(tmp_path: Path) -> None:
+def test_run_without_tests_exits_with_an_error(tmp_path: Path) -> None:
     ran = Ran(tmp_path, case("pass"), "-k", "no_such_test")
     assert (ran.counts, ran.status) == ((0, 0, 0), 1)
 
@@ -183,13 +183,13 @@ def test_exception_in_a_thread_fails_the_test(tmp_path: Path) -> None:
 
 
 def test_left_over_thread_fails_the_test(tmp_path: Path) -> None:
-    # What regrtest's own checks for threads and processes do when they find one.
+    # regrtest's own checks for threads and processes set this when they find one.
     ran = Ran(tmp_path, case("import test.support", "test.support.environment_altered = True"))
     assert ran.counts == (2, 1, 0)
     assert ran.blames("C.test_b", "left threads or processes behind")
 
 
-def test_forked_child_reports_nothing_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_forked_child_reports_nothing_and_does_not_delay_the_run(tmp_path: Path) -> None:
     ran = Ran(tmp_path, case("if os.fork() == 0: signal.pause()"), "--limit", "10")
     assert (ran.counts, ran.status) == ((3, 0, 0), 0)
 

@@ -1,4 +1,4 @@
-"""What the tests share: an application of the chosen binding, a loop with its reports, and programs run as children."""
+"""Shared fixtures: the binding's application, a loop with its reports, and child processes."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ BINDING = _binding.binding.name if _binding.binding else None
 
 @pytest.fixture(scope="session")
 def app() -> Any:
-    """The one application object of the process: a QApplication, or qtloop's own without a binding."""
+    """The application object of the process: a QApplication, or qtloop's own without a binding."""
     if _binding.binding is None:
         asyncio.set_event_loop(None)
         qtloop.run(asyncio.sleep(0))
         return None
     application = _binding.binding.module("QtWidgets").QApplication([])
-    # Tests open and close windows; only those that say so quit by it.
+    # Tests close windows; only those that enable this quit by it.
     application.setQuitOnLastWindowClosed(False)
     return application
 
 
 @pytest.fixture
 def loop(app: Any) -> Iterator[qtloop.QEventLoop]:
-    """A loop, closed at the end without a look at what is left in it."""
+    """A loop that is closed at the end, with whatever is still queued."""
     loop = qtloop.QEventLoop(app)
     yield loop
     loop.close()
@@ -44,7 +44,7 @@ def loop(app: Any) -> Iterator[qtloop.QEventLoop]:
 
 @pytest.fixture
 def reports(loop: qtloop.QEventLoop) -> Iterator[list[dict[str, Any]]]:
-    """What reached the loop's exception handler; a test that expects a report takes it out."""
+    """The contexts passed to the loop's exception handler; a test removes those that it expects."""
     reports: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: reports.append(context))
     yield reports
@@ -59,7 +59,7 @@ class Child(Protocol):
     ) -> subprocess.CompletedProcess[str]: ...
 
 
-# What a child may import by these names, whichever binding it is.
+# Imports that a child program starts with, for any binding.
 PREAMBLE = """
 import asyncio, os, signal, sys, threading, time
 import qtloop
@@ -73,7 +73,7 @@ if binding:
 
 
 def spawn(program: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a program as a child, its output piped."""
+    """Starts a program as a child process with piped output."""
     return subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-c", PREAMBLE + textwrap.dedent(program)],
         stdin=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ def spawn(program: str, **environment: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def child() -> Child:
-    """Run a program as a child until it ends by itself; a hang or another exit code fails the test."""
+    """Runs a program as a child until it ends; a hang or another exit code fails the test."""
 
     def run(
         program: str, *, code: int | None = 0, seconds: float = 30, **environment: str

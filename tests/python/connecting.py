@@ -1,4 +1,4 @@
-"""Connections whose one end is a transport and whose other end is a bare socket that misbehaves."""
+"""Connections between a transport and a plain socket that misbehaves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOTS = DATA * 16
 
 
 def run(loop: Loop, main: Coroutine[Any, Any, T]) -> T:
-    """Run a test's coroutine; none takes this long, and none is reported on without being asked."""
+    """Runs a coroutine with a time limit; fails on reported exceptions, if the test takes none."""
     reports: Errors = []
     asked = loop.get_exception_handler()
     loop.set_exception_handler(asked or (lambda _, context: reports.append(context)))
@@ -38,7 +38,7 @@ def run(loop: Loop, main: Coroutine[Any, Any, T]) -> T:
 
 
 def kept(loop: Loop, main: Coroutine[Any, Any, list[Ref]]) -> list[Ref]:
-    """Run a test's coroutine; of the references that it returns, those to what is still there."""
+    """Runs a test's coroutine; returns those of its weak references that are still alive."""
     refs = run(loop, main)
     run(loop, settled())
     gc.collect()
@@ -46,7 +46,7 @@ def kept(loop: Loop, main: Coroutine[Any, Any, list[Ref]]) -> list[Ref]:
 
 
 class Notes:
-    """What a protocol was called, in order, and a way to wait for more of it."""
+    """The calls of a protocol's methods, in order, with methods to wait for more."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -56,24 +56,24 @@ class Notes:
         self._news = asyncio.Event()
 
     def note(self, call: str) -> None:
-        # How data are cut into pieces is nobody's promise.
+        # The number of data_received() calls is not specified.
         if not (call == "data" and self.calls[-1:] == ["data"]):
             self.calls.append(call)
         self._news.set()
 
     async def until(self, is_so: Callable[[], object]) -> None:
-        """Wait for calls until it is so."""
+        """Waits for calls until the condition is true."""
         while not is_so():
             self._news.clear()
             await self._news.wait()
 
     async def received(self, count: int) -> bytes:
-        """Wait for so many bytes, and return all that have come."""
+        """Waits for `count` bytes, and returns all that have arrived."""
         await self.until(lambda: len(self.data) >= count)
         return bytes(self.data)
 
     async def lost(self) -> BaseException | None:
-        """Wait for the end of the connection, and return why."""
+        """Waits for the end of the connection, and returns its exception."""
         await self.until(lambda: "lost" in self.calls)
         return self.error
 
@@ -93,7 +93,7 @@ class Notes:
 
 
 class Recorder(Notes, asyncio.Protocol):
-    """Notes what it is called, and does nothing."""
+    """A protocol that only records its calls."""
 
     keeps_open: bool | None = None
 
@@ -108,7 +108,7 @@ class Recorder(Notes, asyncio.Protocol):
 
 
 class Buffered(Notes, asyncio.BufferedProtocol):
-    """The same, into a buffer of its own."""
+    """A BufferedProtocol that records its calls."""
 
     def __init__(self, size: int = 1000) -> None:
         super().__init__()
@@ -138,11 +138,11 @@ each_protocol = pytest.mark.parametrize("kind", [Recorder, Buffered])
 
 @asynccontextmanager
 async def aborting(transport: Any) -> AsyncIterator[Any]:
-    """The transport; gone afterwards, as by contextlib.closing()."""
+    """Yields the transport, and aborts it at the end of the block."""
     try:
         yield transport
     finally:
-        # Asyncio's fails after a close() that had something to flush.
+        # asyncio's abort() fails after a close() with queued data.
         with suppress(AttributeError):
             transport.abort()
         await settled()
@@ -150,20 +150,20 @@ async def aborting(transport: Any) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def connected(loop: Loop, wire: Pair, protocol: Any) -> AsyncIterator[Any]:
-    """A transport over our end for the protocol; gone afterwards."""
+    """Yields a transport on the first socket for the protocol; aborts it at the end."""
     transport, _ = await loop.create_connection(lambda: protocol, sock=wire[0])
     async with aborting(transport):
         yield transport
 
 
 async def settled() -> None:
-    """Let what is ready run, and what follows from it."""
+    """Lets ready callbacks run, and those that they queue."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def seen(loop: Loop) -> None:
-    """Let the loop see all that has come to its descriptors so far."""
+    """Lets the loop handle everything that has arrived at its descriptors so far."""
     for _ in range(3):
         one, other = socket.socketpair()
         with one, other:
@@ -176,7 +176,7 @@ async def seen(loop: Loop) -> None:
 
 
 async def receive(loop: Loop, peer: socket.socket, count: int) -> bytes:
-    """What the peer gets: so many bytes, or fewer if that is all."""
+    """Reads `count` bytes at the peer, or fewer if the stream ends."""
     got = bytearray()
     while len(got) < count and (data := await loop.sock_recv(peer, min(count - len(got), 1 << 20))):
         got += data
@@ -184,18 +184,18 @@ async def receive(loop: Loop, peer: socket.socket, count: int) -> bytes:
 
 
 async def receive_all(loop: Loop, peer: socket.socket) -> bytes:
-    """What the peer gets until the end."""
+    """Reads at the peer until the stream ends."""
     return await receive(loop, peer, 1 << 40)
 
 
 def reset(peer: socket.socket) -> None:
-    """Close so that the other side gets a reset and no end of file."""
+    """Closes the socket so that the other end gets a reset instead of an end of file."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
 
 
 def stuff(transport: Any) -> bytes:
-    """Write until no more goes into the socket, and a megabyte more; returns what was written."""
+    """Fills the socket and queues a megabyte more; returns the bytes written."""
     written = 0
     while not transport.get_write_buffer_size():
         transport.write(DATA)
@@ -206,7 +206,7 @@ def stuff(transport: Any) -> bytes:
 
 
 def skip_asyncio(transport: Any, since: tuple[int, ...], why: str) -> None:
-    """Skip for asyncio's own transport from this version on, where it has a bug that nobody needs."""
+    """Skips the test for asyncio's own transport from a Python version with a bug on."""
     if sys.version_info >= since and type(transport).__module__.startswith("asyncio"):
         transport.abort()
         pytest.skip(why)

@@ -1,4 +1,4 @@
-"""Endpoints for datagrams whose protocol notes what it gets."""
+"""Datagram endpoints whose protocol records its calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connecting import Loop, Notes, aborting
 
 
 class Datagrams(Notes, asyncio.DatagramProtocol):
-    """Notes what comes, and from whom."""
+    """Records received datagrams and their senders."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,21 +31,21 @@ class Datagrams(Notes, asyncio.DatagramProtocol):
         self.note("error")
 
     async def got(self, count: int) -> list[bytes]:
-        """Wait for so many datagrams, and return all that have come."""
+        """Waits for `count` datagrams, and returns all that have arrived."""
         await self.until(lambda: len(self.came) >= count)
         return self.came
 
 
 @asynccontextmanager
 async def endpoint(loop: Loop, protocol: Any, **how: Any) -> AsyncIterator[Any]:
-    """A transport for datagrams; gone afterwards."""
+    """Yields a datagram transport; aborts it at the end of the block."""
     transport, _ = await loop.create_datagram_endpoint(lambda: protocol, **how)
     async with aborting(transport):
         yield transport
 
 
 def fill(transport: Any) -> list[bytes]:
-    """Send until no more goes into the socket, and some more; returns what was sent."""
+    """Fills the socket and queues some more datagrams; returns all that were sent."""
     sent: list[bytes] = []
     while not transport.get_write_buffer_size() or len(sent) % 10:
         sent.append(b"%04d" % len(sent) * 250)
@@ -54,5 +54,5 @@ def fill(transport: Any) -> list[bytes]:
 
 
 async def take(loop: Loop, peer: socket.socket, count: int) -> list[bytes]:
-    """So many datagrams that the peer gets."""
+    """Receives `count` datagrams at the peer."""
     return [await loop.sock_recv(peer, 1 << 16) for _ in range(count)]

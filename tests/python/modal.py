@@ -1,4 +1,4 @@
-"""A Qt loop inside a call, as a dialog has it; for a binding that is there."""
+"""A nested Qt loop like that of a modal dialog; needs a binding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Modal:
         self.opened = asyncio.Event()
 
     def exec(self) -> None:
-        """Return when it is closed; fail if nobody closes it, for then the loop stands still."""
+        """Returns when it is closed; fails after 10 s, for then the loop has stopped working."""
         limit = QtCore.QTimer()
         limit.setSingleShot(True)
         limit.timeout.connect(self.close)
@@ -47,5 +47,5 @@ class Modal:
 
 
 def from_qt(function: Callable[[], object], msec: int = 0) -> None:
-    """Have Qt itself call the function, outside of any callback of the loop."""
+    """Makes Qt call the function, outside of any callback of the loop."""
     QtCore.QTimer.singleShot(msec, function)

@@ -1,4 +1,4 @@
-"""Pipes whose one end is a transport."""
+"""Pipes with a transport at one end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connecting import DATA, Loop, settled
 
 @asynccontextmanager
 async def reading(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
-    """A transport that reads from it, closed afterwards."""
+    """Yields a transport that reads from the pipe; closes it at the end."""
     file = os.fdopen(descriptor, "rb", 0)
     transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
     try:
@@ -25,7 +25,7 @@ async def reading(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[A
 
 @asynccontextmanager
 async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
-    """A transport that writes to it, closed afterwards."""
+    """Yields a transport that writes to the pipe; closes it at the end."""
     file = os.fdopen(descriptor, "wb", 0)
     transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
     try:
@@ -37,14 +37,14 @@ async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[A
 
 
 def fill(transport: Any) -> bytes:
-    """Write more than a pipe takes."""
+    """Writes more than a pipe holds."""
     transport.write(DATA)
     assert transport.get_write_buffer_size()
     return DATA
 
 
 async def drain(loop: Loop, descriptor: int, count: int) -> bytes:
-    """Read so many bytes from a descriptor, or fewer if that is all."""
+    """Reads `count` bytes from a descriptor, or fewer if the stream ends."""
     got = b""
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)

@@ -1,4 +1,4 @@
-"""Short words for what the tests do with a loop."""
+"""Helpers for running a loop in tests."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Pipe = tuple[int, int]
 
 
 def run_once(loop: asyncio.AbstractEventLoop) -> None:
-    """Run what is ready now and no more."""
+    """Runs one batch of callbacks."""
     loop.call_soon(loop.stop)
     loop.run_forever()
 
 
 def run_for(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-    """Give the loop some time, for tests that nothing happens in it."""
+    """Runs the loop for a short time, for tests that expect no event."""
     loop.call_later(seconds, loop.stop)
     loop.run_forever()
 
 
 def count_descriptors() -> int:
-    """How many file descriptors this process has open."""
+    """Returns the number of open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
 def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) -> None:
-    """Run until something has come about; the limit is the test's."""
+    """Runs the loop until `is_done()` is true; only the test's own timeout limits it."""
 
     async def watch() -> None:
         while not is_done():
@@ -42,7 +42,7 @@ def run_until(loop: asyncio.AbstractEventLoop, is_done: Callable[[], object]) ->
 
 
 def refused_elsewhere(*calls: Callable[[], object]) -> list[str]:
-    """What the RuntimeErrors say that these calls raise in another thread."""
+    """Makes the calls in another thread; returns the texts of the RuntimeErrors they raise."""
     words: list[str] = []
 
     def call_all() -> None:
@@ -59,7 +59,7 @@ def refused_elsewhere(*calls: Callable[[], object]) -> list[str]:
 
 
 async def cleans_up(log: list[str], name: str) -> None:
-    """Wait until it is cancelled; note the name when the clean-up, with awaits and a thread, is done."""
+    """Waits until it is cancelled; notes the name after a clean-up with awaits and a thread."""
     try:
         await asyncio.sleep(60)
     finally:
@@ -68,4 +68,4 @@ async def cleans_up(log: list[str], name: str) -> None:
 
 
 def nothing(*args: object) -> None:
-    """A callback for tests that look at the call and not at what is called."""
+    """A callback that does nothing."""

@@ -22,7 +22,7 @@ Slot: Any = getattr(QtCore, "Slot", None) or QtCore.pyqtSlot
 
 
 class Sender(QObject):  # type: ignore[misc]
-    """Something with the signals of a button and of a line edit."""
+    """A QObject with the signals of a button and of a line edit."""
 
     clicked = Signal(bool)
     edited = Signal(str)
@@ -30,11 +30,11 @@ class Sender(QObject):  # type: ignore[misc]
 
 
 def run(loop: qtloop.QEventLoop, main: Any) -> Any:
-    """Run a coroutine, which ends within 20 seconds."""
+    """Runs a coroutine, which ends within 20 seconds."""
     return loop.run_until_complete(asyncio.wait_for(main, 20))
 
 
 def destroy(qobject: Any) -> None:
-    """Have the C++ object destroyed now, as by `delete`."""
+    """Destroys the C++ object now, as `delete` does."""
     qobject.deleteLater()
     QtCore.QCoreApplication.sendPostedEvents(qobject, QtCore.QEvent.Type.DeferredDelete.value)

@@ -1,4 +1,4 @@
-"""Datagrams that are refused, empty, too long, too many or late: as asyncio's, on both loops."""
+"""Datagrams that are refused, empty, too long or too many: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_thousand_datagrams_arrive_in_order(each_loop: Loop, peer: socket.socket
         async with endpoint(each_loop, protocol, local_addr=HERE) as transport:
             address = transport.get_extra_info("sockname")
             for start in range(0, 1000, 100):
-                # As many as surely fit into the socket.
+                # Few enough to fit into the socket's buffer.
                 for each in expected[start : start + 100]:
                     peer.sendto(each, address)
                 await protocol.got(start + 100)
@@ -58,7 +58,9 @@ def test_connected_endpoint_sends_to_its_peer_only(each_loop: Loop, peer: socket
     run(each_loop, main())
 
 
-def test_connected_endpoint_hears_its_peer_only(each_loop: Loop, peer: socket.socket) -> None:
+def test_connected_endpoint_receives_from_its_peer_only(
+    each_loop: Loop, peer: socket.socket
+) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, remote_addr=peer.getsockname()) as transport:
@@ -140,14 +142,14 @@ def test_largest_datagram_arrives_whole(each_loop: Loop, peer: socket.socket) ->
     run(each_loop, main())
 
 
-def test_too_long_a_datagram_is_an_error_and_no_end(
+def test_too_long_datagram_is_an_error_that_keeps_the_endpoint_open(
     each_loop: Loop, peer: socket.socket, errors: Errors
 ) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, remote_addr=peer.getsockname()) as transport:
             transport.sendto(bytes(65508))
-            # At once.
+            # In the call itself.
             (error,) = protocol.errors
             assert isinstance(error, OSError) and error.errno == errno.EMSGSIZE
             assert transport.get_write_buffer_size() == 0
@@ -159,7 +161,9 @@ def test_too_long_a_datagram_is_an_error_and_no_end(
     assert errors == []
 
 
-def test_refused_datagram_is_an_error_and_no_end(each_loop: Loop, peer: socket.socket) -> None:
+def test_refused_datagram_is_an_error_that_keeps_the_endpoint_open(
+    each_loop: Loop, peer: socket.socket
+) -> None:
     name = peer.getsockname()
     peer.close()
 
@@ -189,7 +193,7 @@ def test_refusal_is_noticed_by_the_next_sending(each_loop: Loop, peer: socket.so
         async with endpoint(each_loop, protocol, remote_addr=name) as transport:
             transport.sendto(b"one")
             transport.sendto(b"two")
-            # Before the loop could look: the second was not sent.
+            # Before the loop polled: the second one was not sent.
             (error,) = protocol.errors
             assert isinstance(error, ConnectionRefusedError)
 
@@ -197,7 +201,9 @@ def test_refusal_is_noticed_by_the_next_sending(each_loop: Loop, peer: socket.so
 
 
 @pytest.mark.parametrize("data", ["text", None, 7, [b"list"]])
-def test_nothing_but_bytes_is_a_datagram(each_loop: Loop, peer: socket.socket, data: Any) -> None:
+def test_sendto_refuses_data_that_is_not_bytes_like(
+    each_loop: Loop, peer: socket.socket, data: Any
+) -> None:
     async def main() -> None:
         async with endpoint(each_loop, Datagrams(), remote_addr=peer.getsockname()) as transport:
             with pytest.raises(TypeError, match="data argument must be a bytes-like object, not"):
@@ -225,7 +231,7 @@ def test_reading_of_datagrams_can_be_paused(each_loop: Loop, peer: socket.socket
     run(each_loop, main())
 
 
-def test_protocol_of_datagrams_can_be_changed_by_one_that_receives(
+def test_datagram_protocol_can_be_replaced_in_datagram_received(
     each_loop: Loop, peer: socket.socket
 ) -> None:
     class First(Datagrams):
@@ -249,7 +255,7 @@ def test_protocol_of_datagrams_can_be_changed_by_one_that_receives(
 
 
 @since_3_11
-def test_endpoint_that_is_paused_in_a_burst_hears_no_more_of_it(
+def test_endpoint_that_is_paused_in_a_burst_receives_no_more_of_it(
     each_loop: Loop, peer: socket.socket
 ) -> None:
     class Pausing(Datagrams):
@@ -271,7 +277,7 @@ def test_endpoint_that_is_paused_in_a_burst_hears_no_more_of_it(
     run(each_loop, main())
 
 
-def test_burst_of_datagrams_lets_others_have_their_turn(
+def test_burst_of_datagrams_does_not_delay_other_callbacks(
     each_loop: Loop, peer: socket.socket
 ) -> None:
     class Asking(Datagrams):
@@ -296,7 +302,7 @@ def test_burst_of_datagrams_lets_others_have_their_turn(
 # Callbacks that raise
 
 
-def test_error_of_datagram_received_is_reported_and_changes_nothing(
+def test_error_of_datagram_received_is_reported_and_the_endpoint_stays_open(
     each_loop: Loop, peer: socket.socket, errors: Errors
 ) -> None:
     class Raises(Datagrams):
@@ -320,7 +326,7 @@ def test_error_of_datagram_received_is_reported_and_changes_nothing(
     run(each_loop, main())
 
 
-def test_error_of_error_received_comes_out_of_sendto(
+def test_error_of_error_received_is_raised_by_sendto(
     each_loop: Loop, peer: socket.socket, errors: Errors
 ) -> None:
     class Raises(Datagrams):
@@ -338,7 +344,7 @@ def test_error_of_error_received_comes_out_of_sendto(
     assert errors == []
 
 
-def test_interrupt_in_datagram_received_leaves_run_forever(
+def test_interrupt_in_datagram_received_is_raised_by_run_forever(
     each_loop: Loop, peer: socket.socket
 ) -> None:
     class Raises(Datagrams):

@@ -1,4 +1,4 @@
-"""Dialogs opened by a protocol's callbacks: the others go on, and its own data keep their order."""
+"""Dialogs opened by a protocol's callbacks: other connections work, and data stay in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("reports")
 
 
 class Asks(Recorder):
-    """Opens a dialog in one callback, the first time; notes when it is back."""
+    """A protocol that opens a dialog in the first call of one callback, and records its return."""
 
     def __init__(self, when: str, kind: str = "QEventLoop") -> None:
         super().__init__()
@@ -48,12 +48,12 @@ class Asks(Recorder):
             super().note("back")
 
     async def asked(self) -> None:
-        """Wait until the dialog is open."""
+        """Waits until the dialog is open."""
         await self.modal.opened.wait()
 
 
 @each_kind
-def test_other_connections_go_on_under_a_dialog_of_a_protocol(
+def test_other_connections_work_during_a_dialog_of_a_protocol(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair, kind: str
 ) -> None:
     async def main() -> None:
@@ -78,7 +78,7 @@ def test_other_connections_go_on_under_a_dialog_of_a_protocol(
 
 
 @each_kind
-def test_further_data_come_when_the_dialog_is_closed(
+def test_further_data_arrives_after_the_dialog_is_closed(
     loop: qtloop.QEventLoop, wire: Pair, kind: str
 ) -> None:
     async def main() -> None:
@@ -97,7 +97,7 @@ def test_further_data_come_when_the_dialog_is_closed(
     run(loop, main())
 
 
-def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
+def test_further_data_arrives_in_the_buffer_after_the_dialog_is_closed(
     loop: qtloop.QEventLoop, wire: Pair
 ) -> None:
     class AsksBuffered(Buffered):
@@ -109,7 +109,7 @@ def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
             super().buffer_updated(count)
             if len(self.data) == 3:
                 self.modal.exec()
-                # Nobody has written into it meanwhile.
+                # The buffer was not overwritten while the dialog was open.
                 assert self.buffer[:3] == b"ask"
                 self.note("back")
 
@@ -128,7 +128,7 @@ def test_further_data_come_into_the_buffer_when_the_dialog_is_closed(
     run(loop, main())
 
 
-def test_end_comes_when_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_eof_is_received_after_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol):
@@ -146,7 +146,7 @@ def test_end_comes_when_the_dialog_is_closed(loop: qtloop.QEventLoop, wire: Pair
     run(loop, main())
 
 
-def test_writes_are_flushed_under_the_dialog(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_writes_are_flushed_during_the_dialog(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol) as transport:
@@ -167,7 +167,7 @@ def test_writes_are_flushed_under_the_dialog(loop: qtloop.QEventLoop, wire: Pair
     run(loop, main())
 
 
-def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
+def test_dialog_in_resume_writing_does_not_stop_the_flushing_of_others(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair
 ) -> None:
     async def main() -> None:
@@ -176,7 +176,7 @@ def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
             connected(loop, wire, protocol) as transport,
             connected(loop, pair, other) as healthy,
         ):
-            # Or the rest would wait for the dialog too: it was opened by what sends it.
+            # Otherwise the rest would also wait for the dialog, which the flush has opened.
             transport.set_write_buffer_limits(1, 0)
             transport.write(LOTS)
             healthy.write(LOTS)
@@ -194,7 +194,7 @@ def test_dialog_of_resume_writing_does_not_stop_the_flushing_of_others(
     run(loop, main())
 
 
-def test_dialog_of_connection_made_holds_back_the_first_data(
+def test_dialog_in_connection_made_delays_the_first_data(
     loop: qtloop.QEventLoop, wire: Pair
 ) -> None:
     async def main() -> None:
@@ -215,7 +215,7 @@ def test_dialog_of_connection_made_holds_back_the_first_data(
 
 
 @pytest.mark.parametrize("way", ["close", "abort"])
-def test_connection_closed_under_its_own_dialog_is_lost(
+def test_connection_closed_during_its_own_dialog_is_lost(
     loop: qtloop.QEventLoop, wire: Pair, way: str
 ) -> None:
     async def main() -> None:
@@ -236,7 +236,7 @@ def test_connection_closed_under_its_own_dialog_is_lost(
     run(loop, main())
 
 
-def test_dialog_of_connection_lost_does_not_hold_up_others(
+def test_dialog_in_connection_lost_does_not_delay_other_connections(
     loop: qtloop.QEventLoop, wire: Pair, pair: Pair
 ) -> None:
     async def main() -> None:
@@ -253,7 +253,7 @@ def test_dialog_of_connection_lost_does_not_hold_up_others(
     run(loop, main())
 
 
-def test_reading_paused_under_the_dialog_stays_so(loop: qtloop.QEventLoop, wire: Pair) -> None:
+def test_reading_paused_during_the_dialog_stays_paused(loop: qtloop.QEventLoop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Asks("data")
         async with connected(loop, wire, protocol) as transport:
@@ -271,7 +271,9 @@ def test_reading_paused_under_the_dialog_stays_so(loop: qtloop.QEventLoop, wire:
     run(loop, main())
 
 
-def test_two_connections_may_ask_at_once(loop: qtloop.QEventLoop, wire: Pair, pair: Pair) -> None:
+def test_two_connections_may_open_dialogs_at_the_same_time(
+    loop: qtloop.QEventLoop, wire: Pair, pair: Pair
+) -> None:
     async def main() -> None:
         first, second = Asks("data"), Asks("data")
         async with connected(loop, wire, first), connected(loop, pair, second):
@@ -292,7 +294,7 @@ def test_two_connections_may_ask_at_once(loop: qtloop.QEventLoop, wire: Pair, pa
     run(loop, main())
 
 
-def test_server_accepts_under_the_dialog_of_one_of_its_clients(loop: qtloop.QEventLoop) -> None:
+def test_server_accepts_during_a_dialog_of_one_of_its_clients(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         made: list[Asks] = []
 
@@ -322,7 +324,7 @@ def test_server_accepts_under_the_dialog_of_one_of_its_clients(loop: qtloop.QEve
     run(loop, main())
 
 
-def test_further_datagrams_come_when_the_dialog_is_closed(loop: qtloop.QEventLoop) -> None:
+def test_further_datagrams_arrive_after_the_dialog_is_closed(loop: qtloop.QEventLoop) -> None:
     class AsksDatagrams(Recorder, asyncio.DatagramProtocol):
         def __init__(self) -> None:
             super().__init__()
@@ -363,7 +365,7 @@ def test_further_datagrams_come_when_the_dialog_is_closed(loop: qtloop.QEventLoo
 
 
 class Replaced:
-    """A callback of a protocol that opens a dialog, in which its transport ends and another gets its number."""
+    """A callback opens a dialog; while it is open, another transport gets the descriptor's number."""
 
     def __init__(self, loop: qtloop.QEventLoop) -> None:
         self._loop = loop
@@ -394,7 +396,7 @@ class Replaced:
         modal.close()
 
     async def works(self) -> None:
-        """What it is for: the new one neither lost nor gave anything."""
+        """Checks that the new connection has lost no data."""
         await self._is_over.wait()
         self.peer.send(b"question")
         assert await self.protocol.received(8) == b"question"
@@ -447,7 +449,7 @@ def test_next_owner_of_the_number_keeps_its_data_after_a_dialog_in_get_buffer(
     class Asked(Buffered):
         def get_buffer(self, size_hint: int) -> bytearray:
             replaced.happens(self.transport)
-            # They are there before the old one could read.
+            # They arrive before the old transport could read.
             with suppress(BlockingIOError):
                 replaced.peer.send(b"question")
             return super().get_buffer(size_hint)
@@ -486,7 +488,7 @@ def test_next_owner_of_the_number_is_sent_from_after_a_dialog_of_datagrams(
 
 
 class AsksInItsContext(Asks):
-    """Notes the value of a context variable that each callback sees, and sets it for the next."""
+    """A protocol that records a context variable in each callback, and sets it for the next."""
 
     def __init__(self) -> None:
         super().__init__("data")

@@ -1,4 +1,4 @@
-"""Connections closed at odd moments, written to when they are closed, or given to another protocol."""
+"""Connections closed at odd moments, written to after the close, or moved to another protocol."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytest_plugins = ["each_loop"]
 
 
 @pytest.mark.parametrize("way", ["close", "abort"])
-def test_connection_closed_in_connection_made_is_lost_before_it_reads(
+def test_connection_closed_in_connection_made_receives_nothing(
     each_loop: Loop, wire: Pair, way: str
 ) -> None:
     class Refuses(Recorder):
@@ -137,7 +137,7 @@ def test_connection_lost_is_not_called_by_close_itself(each_loop: Loop, wire: Pa
     run(each_loop, main())
 
 
-def test_close_sends_what_is_queued_first(each_loop: Loop, wire: Pair) -> None:
+def test_close_sends_queued_data_first(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -154,7 +154,7 @@ def test_close_sends_what_is_queued_first(each_loop: Loop, wire: Pair) -> None:
     run(each_loop, main())
 
 
-def test_abort_drops_what_is_queued(each_loop: Loop, wire: Pair) -> None:
+def test_abort_drops_queued_data(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -214,7 +214,7 @@ def test_connection_lost_may_still_use_the_transport(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_writing_after_the_end_is_ignored_and_warned_of_from_the_fifth_time(
+def test_writing_after_the_end_is_ignored_and_logged_from_the_fifth_time(
     each_loop: Loop, wire: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
@@ -271,7 +271,9 @@ def test_writing_after_a_close_that_still_flushes_is_sent(each_loop: Loop, wire:
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-def test_connection_that_is_cancelled_is_closed(each_loop: Loop, wire: Pair, steps: int) -> None:
+def test_cancelled_create_connection_closes_the_connection(
+    each_loop: Loop, wire: Pair, steps: int
+) -> None:
     async def main() -> None:
         protocol = Recorder()
         connecting = asyncio.ensure_future(
@@ -290,7 +292,7 @@ def test_connection_that_is_cancelled_is_closed(each_loop: Loop, wire: Pair, ste
     run(each_loop, main())
 
 
-def test_debug_mode_tells_what_happens(
+def test_debug_mode_logs_the_events_of_a_connection(
     each_loop: Loop, wire: Pair, caplog: pytest.LogCaptureFixture
 ) -> None:
     words = f"fd={wire[0].fileno()}"
@@ -350,7 +352,7 @@ def test_protocol_can_be_changed_between_two_messages(
 @pytest.mark.parametrize(
     "kinds", [(Recorder, Recorder), (Recorder, Buffered), (Buffered, Recorder)]
 )
-def test_protocol_can_be_changed_by_one_that_receives(
+def test_protocol_can_be_replaced_in_data_received(
     each_loop: Loop, wire: Pair, kinds: tuple[Any, Any]
 ) -> None:
     kind: Any = kinds[0]

@@ -1,4 +1,4 @@
-"""TLS whose handshake fails, or begins in the middle of a connection: as asyncio's."""
+"""TLS handshakes that fail or start in the middle of a connection: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = of_new_tls
 # Handshakes that fail
 
 
-def test_handshake_that_nobody_answers_times_out(each_loop: Loop, wire: Pair) -> None:
+def test_unanswered_handshake_times_out(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         with pytest.raises(ConnectionAbortedError, match="SSL handshake is taking longer than"):
@@ -48,14 +48,14 @@ def test_handshake_that_nobody_answers_times_out(each_loop: Loop, wire: Pair) ->
             )
         await settled()
         assert protocol.calls == []
-        # What had been said before the line went dead.
+        # The client's first handshake record.
         assert (await receive_all(each_loop, wire[1]))[:1] == b"\x16"
 
     run(each_loop, main())
     assert wire[0].fileno() == -1
 
 
-def test_server_hangs_up_on_who_does_not_begin(each_loop: Loop, errors: Errors) -> None:
+def test_server_closes_a_connection_without_a_handshake(each_loop: Loop, errors: Errors) -> None:
     async def main() -> None:
         served = Recorder()
         server = await each_loop.create_server(
@@ -74,7 +74,7 @@ def test_server_hangs_up_on_who_does_not_begin(each_loop: Loop, errors: Errors) 
 
 
 @pytest.mark.parametrize("way", ["reset", "close", "half"])
-def test_peer_that_goes_during_the_handshake_resets_the_connection(
+def test_peer_that_closes_during_the_handshake_resets_the_connection(
     each_loop: Loop, tcp: Pair, way: str
 ) -> None:
     async def main() -> None:
@@ -114,7 +114,7 @@ def test_peer_that_speaks_something_else_is_an_error(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_bad_handshakes_do_not_harm_the_server(each_loop: Loop, errors: Errors) -> None:
+def test_server_works_after_bad_handshakes(each_loop: Loop, errors: Errors) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         server = await each_loop.create_server(lambda: served, *HERE, ssl=for_server())
@@ -146,7 +146,7 @@ def test_bad_handshakes_do_not_harm_the_server(each_loop: Loop, errors: Errors) 
 
 
 class Upgraded(Recorder):
-    """Turns to TLS as a server when it is told to."""
+    """A protocol that starts TLS as the server when `begin` is set."""
 
     def __init__(self, loop: Loop, pauses: bool = False) -> None:
         super().__init__()
@@ -165,13 +165,13 @@ class Upgraded(Recorder):
             self.begin.set()
 
     async def upgrade(self) -> Any:
-        """Return the new transport."""
+        """Returns the new transport."""
         await self.begin.wait()
         return await self._loop.start_tls(self.transport, self, for_server(), server_side=True)
 
 
 @pytest.mark.parametrize("pauses", [True, False])
-def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: bool) -> None:
+def test_tls_may_start_after_plain_data(each_loop: Loop, wire: Pair, pauses: bool) -> None:
     async def main() -> None:
         ours, theirs = Upgraded(each_loop, pauses), Recorder()
         async with (
@@ -181,7 +181,7 @@ def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: boo
             plain.write(DATA[:5000])
             plain.write(b"STARTTLS")
             await ours.begin.wait()
-            # The client has begun, and its first words wait, before the server has.
+            # The client starts first, and its first record waits until the server starts.
             beginning = asyncio.create_task(
                 each_loop.start_tls(plain, theirs, for_client(), server_hostname="localhost")
             )
@@ -204,18 +204,20 @@ def test_tls_may_begin_after_plain_data(each_loop: Loop, wire: Pair, pauses: boo
     run(each_loop, main())
 
 
-def test_what_was_written_before_tls_comes_before_it(each_loop: Loop, wire: Pair) -> None:
+def test_data_written_before_start_tls_is_sent_before_the_handshake(
+    each_loop: Loop, wire: Pair
+) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as plain:
-            # Or TLS would be told to resume what it has not paused.
+            # Otherwise resume_writing() would be called on TLS without a pause_writing().
             plain.set_write_buffer_limits(1 << 30)
             plain.write(LOTS)
             beginning = asyncio.create_task(
                 each_loop.start_tls(plain, protocol, for_client(), server_hostname="localhost")
             )
             assert await receive(each_loop, wire[1], len(LOTS)) == LOTS
-            # And then the first word of a handshake.
+            # And then the first record of a handshake.
             assert await receive(each_loop, wire[1], 1) == b"\x16"
             wire[1].close()
             with pytest.raises(ConnectionError):
@@ -225,7 +227,7 @@ def test_what_was_written_before_tls_comes_before_it(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_tls_that_fails_to_begin_closes_the_connection(each_loop: Loop, wire: Pair) -> None:
+def test_failed_start_tls_closes_the_connection(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as plain:
@@ -256,7 +258,7 @@ def test_tls_over_a_pipe_is_refused(each_loop: Loop, pipe: Pipe) -> None:
     run(each_loop, main())
 
 
-def test_file_goes_over_tls(each_loop: Loop, tmp_path: Path) -> None:
+def test_file_is_sent_over_tls(each_loop: Loop, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(LOTS)
 

@@ -1,4 +1,4 @@
-"""Transports whose peer resets, stalls, ends half, trickles, or floods: as asyncio's, on both loops."""
+"""Peers that half-close, stall, trickle or flood: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytest_plugins = ["each_loop"]
 
 
 @each_protocol
-def test_what_was_sent_before_a_close_comes_before_the_end(
+def test_data_sent_before_a_close_is_received_before_eof(
     each_loop: Loop, wire: Pair, kind: type[Notes]
 ) -> None:
     async def main() -> None:
@@ -47,7 +47,7 @@ def test_what_was_sent_before_a_close_comes_before_the_end(
 
 
 @each_protocol
-def test_data_and_the_end_may_come_together(each_loop: Loop, wire: Pair, kind: type[Notes]) -> None:
+def test_data_and_eof_may_arrive_together(each_loop: Loop, wire: Pair, kind: type[Notes]) -> None:
     wire[1].send(b"all")
     wire[1].close()
 
@@ -62,7 +62,7 @@ def test_data_and_the_end_may_come_together(each_loop: Loop, wire: Pair, kind: t
     run(each_loop, main())
 
 
-def test_end_comes_without_any_data(each_loop: Loop, wire: Pair) -> None:
+def test_eof_may_arrive_without_data(each_loop: Loop, wire: Pair) -> None:
     wire[1].close()
 
     async def main() -> None:
@@ -114,7 +114,7 @@ def test_half_closed_connection_still_writes_if_the_protocol_wants(
     run(each_loop, main())
 
 
-def test_what_the_end_s_callback_writes_is_sent(each_loop: Loop, wire: Pair) -> None:
+def test_data_written_in_eof_received_is_sent(each_loop: Loop, wire: Pair) -> None:
     class Farewell(Recorder):
         def eof_received(self) -> None:
             super().eof_received()
@@ -128,7 +128,7 @@ def test_what_the_end_s_callback_writes_is_sent(each_loop: Loop, wire: Pair) -> 
     assert run(each_loop, main()) == LOTS
 
 
-def test_our_own_half_close_leaves_the_reading_side(each_loop: Loop, wire: Pair) -> None:
+def test_write_eof_keeps_the_read_direction_open(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -152,7 +152,7 @@ def test_our_own_half_close_leaves_the_reading_side(each_loop: Loop, wire: Pair)
     run(each_loop, main())
 
 
-def test_our_own_half_close_waits_for_what_is_queued(each_loop: Loop, wire: Pair) -> None:
+def test_write_eof_waits_for_queued_data(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -168,7 +168,7 @@ def test_our_own_half_close_waits_for_what_is_queued(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_half_close_of_both_sides_is_the_end(each_loop: Loop, wire: Pair) -> None:
+def test_half_close_of_both_sides_closes_the_connection(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         protocol.keeps_open = True
@@ -177,7 +177,7 @@ def test_half_close_of_both_sides_is_the_end(each_loop: Loop, wire: Pair) -> Non
             wire[1].shutdown(socket.SHUT_WR)
             await protocol.until(lambda: "eof" in protocol.calls)
             await seen(each_loop)
-            # Nobody but us can say that it is over.
+            # Only close() ends the connection now.
             assert protocol.calls == ["made", "eof"]
             transport.close()
             assert await protocol.lost() is None
@@ -202,7 +202,7 @@ def test_peer_may_send_one_byte_at_a_time(each_loop: Loop, wire: Pair, kind: typ
     assert run(each_loop, main()) == DATA[:256]
 
 
-def test_peer_that_never_reads_does_not_hold_up_others(
+def test_peer_that_never_reads_does_not_delay_other_connections(
     each_loop: Loop, wire: Pair, pair: Pair
 ) -> None:
     async def main() -> None:
@@ -216,7 +216,7 @@ def test_peer_that_never_reads_does_not_hold_up_others(
                 healthy.write(b"%03d" % number)
                 pair[1].send(await receive(each_loop, pair[1], 3))
                 await other.received(3 * (number + 1))
-            # A stalled peer can still be heard.
+            # Data of a stalled peer still arrive.
             wire[1].send(b"busy")
             assert await stalled.received(4) == b"busy"
             assert not transport.is_closing()
@@ -224,7 +224,7 @@ def test_peer_that_never_reads_does_not_hold_up_others(
     run(each_loop, main())
 
 
-def test_ten_megabytes_go_there_and_come_back(each_loop: Loop, wire: Pair) -> None:
+def test_ten_megabytes_are_echoed(each_loop: Loop, wire: Pair) -> None:
     class Echo(Recorder):
         def data_received(self, data: bytes) -> None:
             self.transport.write(data)
@@ -247,7 +247,7 @@ def test_ten_megabytes_go_there_and_come_back(each_loop: Loop, wire: Pair) -> No
     assert run(each_loop, main()) == data
 
 
-def test_ten_megabytes_go_both_ways_at_once(each_loop: Loop, wire: Pair) -> None:
+def test_ten_megabytes_are_sent_both_ways_at_once(each_loop: Loop, wire: Pair) -> None:
     data = DATA * 40
 
     async def main() -> None:
@@ -262,7 +262,7 @@ def test_ten_megabytes_go_both_ways_at_once(each_loop: Loop, wire: Pair) -> None
     run(each_loop, main())
 
 
-def test_out_of_band_data_do_not_disturb_the_others(each_loop: Loop, tcp: Pair) -> None:
+def test_out_of_band_data_does_not_affect_normal_data(each_loop: Loop, tcp: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, tcp, protocol):

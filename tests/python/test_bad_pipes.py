@@ -1,4 +1,4 @@
-"""Pipes, terminals and Unix sockets as transports, whose other end misbehaves: as asyncio's."""
+"""Pipe transports whose other end misbehaves: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def test_pipe_is_read_to_its_end(each_loop: Loop, pipe: Pipe) -> None:
     run(each_loop, main())
 
 
-def test_end_of_a_pipe_is_the_end_whatever_the_protocol_answers(
-    each_loop: Loop, pipe: Pipe
-) -> None:
+def test_end_of_a_pipe_closes_it_whatever_eof_received_returns(each_loop: Loop, pipe: Pipe) -> None:
     os.write(pipe[1], b"data")
     os.close(pipe[1])
 
@@ -72,7 +70,7 @@ def test_reading_of_a_pipe_can_be_paused(each_loop: Loop, pipe: Pipe) -> None:
 
 
 @since_3_11
-def test_closed_pipe_is_read_no_more(each_loop: Loop, pipe: Pipe) -> None:
+def test_closed_pipe_is_not_read(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with reading(each_loop, pipe[0], protocol) as transport:
@@ -132,7 +130,7 @@ def test_protocol_of_a_pipe_can_be_changed(each_loop: Loop, pipe: Pipe) -> None:
 # Writing to pipes
 
 
-def test_much_goes_through_a_full_pipe(each_loop: Loop, pipe: Pipe) -> None:
+def test_more_data_than_a_pipe_holds_arrives(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with writing(each_loop, pipe[1], protocol) as transport:
@@ -160,7 +158,7 @@ def test_pipe_is_flushed_before_it_closes(each_loop: Loop, pipe: Pipe, way: str)
             getattr(transport, way)()
             getattr(transport, way)()
             assert transport.is_closing()
-            # Unlike a socket, it takes no more.
+            # Unlike a socket, a closing pipe takes no more data.
             transport.write(b"more")
             await seen(each_loop)
             assert "lost" not in protocol.calls
@@ -187,7 +185,7 @@ def test_abort_of_a_pipe_drops_what_is_queued(each_loop: Loop, pipe: Pipe) -> No
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_reader_that_goes_ends_the_writing(each_loop: Loop, pipe: Pipe, is_full: bool) -> None:
+def test_closed_reader_ends_the_write_pipe(each_loop: Loop, pipe: Pipe, is_full: bool) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with writing(each_loop, pipe[1], protocol) as transport:
@@ -220,7 +218,7 @@ def test_write_without_a_reader_breaks_the_pipe(
     assert errors == []
 
 
-def test_writing_to_a_closed_pipe_is_warned_of_from_the_sixth_time(
+def test_writing_to_a_closed_pipe_is_logged_from_the_sixth_time(
     each_loop: Loop, pipe: Pipe, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
@@ -242,7 +240,7 @@ def test_writing_to_a_closed_pipe_is_warned_of_from_the_sixth_time(
     run(each_loop, main())
 
 
-def test_limits_of_a_pipe_are_kept(each_loop: Loop, pipe: Pipe) -> None:
+def test_write_limits_of_a_pipe_pause_and_resume_the_protocol(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with writing(each_loop, pipe[1], protocol) as transport:
@@ -261,7 +259,7 @@ def test_limits_of_a_pipe_are_kept(each_loop: Loop, pipe: Pipe) -> None:
     run(each_loop, main())
 
 
-def test_nothing_but_bytes_goes_into_a_pipe(each_loop: Loop, pipe: Pipe) -> None:
+def test_pipe_refuses_data_that_is_not_bytes_like(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> None:
         async with writing(each_loop, pipe[1], Recorder()) as transport:
             for data in ("text", None, 7):

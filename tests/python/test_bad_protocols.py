@@ -28,7 +28,7 @@ pytest_plugins = ["each_loop"]
 
 
 def raising(kind: Any, method: str, error: BaseException) -> Any:
-    """A protocol of the kind that raises in one method, after it has noted it."""
+    """Makes a protocol that records the call of one method and then raises in it."""
 
     class Raises(kind):  # type: ignore[misc]
         has_raised = False
@@ -90,7 +90,7 @@ def test_error_of_a_reading_callback_is_reported_and_ends_the_connection(
     run(each_loop, main())
 
 
-def test_os_error_of_a_reading_callback_ends_the_connection_without_a_word(
+def test_os_error_of_a_reading_callback_ends_the_connection_without_a_report(
     each_loop: Loop, wire: Pair, errors: Errors
 ) -> None:
     error = FileNotFoundError("oh")
@@ -106,7 +106,9 @@ def test_os_error_of_a_reading_callback_ends_the_connection_without_a_word(
 
 
 @pytest.mark.parametrize("buffer", [bytearray(), b"", memoryview(b"")])
-def test_empty_buffer_is_an_error(each_loop: Loop, wire: Pair, errors: Errors, buffer: Any) -> None:
+def test_empty_buffer_from_get_buffer_is_an_error(
+    each_loop: Loop, wire: Pair, errors: Errors, buffer: Any
+) -> None:
     async def main() -> None:
         protocol = Buffered()
         protocol.buffer = buffer
@@ -123,7 +125,7 @@ def test_empty_buffer_is_an_error(each_loop: Loop, wire: Pair, errors: Errors, b
 
 
 @pytest.mark.parametrize("buffer", [b"read only", None, 7, "text"])
-def test_buffer_that_cannot_be_written_to_is_an_error(
+def test_read_only_buffer_from_get_buffer_is_an_error(
     each_loop: Loop, wire: Pair, errors: Errors, buffer: Any
 ) -> None:
     async def main() -> None:
@@ -145,9 +147,7 @@ def test_buffer_that_cannot_be_written_to_is_an_error(
     run(each_loop, main())
 
 
-def test_buffer_may_be_smaller_than_what_comes_and_another_each_time(
-    each_loop: Loop, wire: Pair
-) -> None:
+def test_get_buffer_may_return_small_and_different_buffers(each_loop: Loop, wire: Pair) -> None:
     class Changing(Buffered):
         def get_buffer(self, sizehint: int) -> Any:
             assert sizehint == -1
@@ -165,7 +165,7 @@ def test_buffer_may_be_smaller_than_what_comes_and_another_each_time(
 
 @pytest.mark.parametrize("method", ["connection_made", "connection_lost"])
 @each_protocol
-def test_error_of_a_callback_at_either_end_is_reported_and_changes_nothing(
+def test_error_of_connection_made_or_lost_is_reported_and_has_no_further_effect(
     each_loop: Loop, wire: Pair, errors: Errors, method: str, kind: type[Notes]
 ) -> None:
     error = ZeroDivisionError("oh")
@@ -193,7 +193,7 @@ def test_error_of_a_callback_at_either_end_is_reported_and_changes_nothing(
 
 
 @pytest.mark.parametrize("method", ["pause_writing", "resume_writing"])
-def test_error_of_a_writing_callback_is_reported_and_changes_nothing(
+def test_error_of_a_flow_control_callback_is_reported_and_has_no_further_effect(
     each_loop: Loop, wire: Pair, errors: Errors, method: str
 ) -> None:
     error = ZeroDivisionError("oh")
@@ -220,7 +220,7 @@ def test_error_of_a_writing_callback_is_reported_and_changes_nothing(
 
 @pytest.mark.parametrize("method", ["data_received", "eof_received", "connection_lost"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_interrupt_in_a_callback_leaves_run_forever(
+def test_interrupt_in_a_protocol_callback_is_raised_by_run_forever(
     each_loop: Loop, wire: Pair, errors: Errors, method: str, error: type[BaseException]
 ) -> None:
     protocol = raising(Recorder, method, error())
@@ -239,7 +239,7 @@ def test_interrupt_in_a_callback_leaves_run_forever(
         if method == "connection_lost":
             assert transport.is_closing()
             return
-        # The loop and the connection are as good as before.
+        # The loop and the connection still work.
         assert not transport.is_closing()
         transport.write(b"answer")
         assert await receive(each_loop, wire[1], 6) == b"answer"
@@ -255,7 +255,7 @@ def test_interrupt_in_a_callback_leaves_run_forever(
     assert errors == []
 
 
-def test_interrupt_in_pause_writing_leaves_write(each_loop: Loop, wire: Pair) -> None:
+def test_interrupt_in_pause_writing_is_raised_by_write(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = raising(Recorder, "pause_writing", KeyboardInterrupt())
         async with connected(each_loop, wire, protocol) as transport:

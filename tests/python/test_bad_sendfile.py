@@ -1,4 +1,4 @@
-"""Files sent to peers that stall or reset: as asyncio's, on both loops."""
+"""`loop.sendfile()` to peers that stall or reset: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytest_plugins = ["each_loop"]
 # Files
 
 
-def test_file_comes_after_what_is_queued_and_before_what_follows(
+def test_file_is_sent_after_queued_data_and_before_later_data(
     each_loop: Loop, wire: Pair, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
@@ -60,7 +60,7 @@ def test_file_comes_after_what_is_queued_and_before_what_follows(
     run(each_loop, main())
 
 
-def test_reading_is_as_it_was_after_a_file(each_loop: Loop, wire: Pair, tmp_path: Path) -> None:
+def test_reading_works_after_a_sendfile(each_loop: Loop, wire: Pair, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
 
@@ -113,7 +113,7 @@ def test_file_without_a_descriptor_is_sent_in_pieces(each_loop: Loop, wire: Pair
     run(each_loop, main())
 
 
-def test_pieces_of_a_file_wait_for_a_peer_that_stalls(each_loop: Loop, wire: Pair) -> None:
+def test_sendfile_waits_for_a_peer_that_stalls(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             skip_asyncio(transport, (3, 12), "it sends the last piece in place of all that wait")
@@ -128,7 +128,7 @@ def test_pieces_of_a_file_wait_for_a_peer_that_stalls(each_loop: Loop, wire: Pai
     run(each_loop, main())
 
 
-def test_no_file_goes_to_a_connection_that_closes(
+def test_sendfile_to_a_closing_connection_is_refused(
     each_loop: Loop, wire: Pair, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"

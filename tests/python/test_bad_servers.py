@@ -1,4 +1,4 @@
-"""Servers whose clients come in crowds, vanish, or find no descriptor left, and files sent to bad peers."""
+"""Servers with many clients at once, clients that vanish, or no file descriptor left."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytest_plugins = ["each_loop"]
 
 
 class Served:
-    """A factory that keeps the protocols it has made."""
+    """A protocol factory that keeps its protocols."""
 
     def __init__(self, kind: Any = Recorder) -> None:
         self.made: list[Recorder] = []
@@ -57,7 +57,7 @@ class Served:
         return self.made[-1]
 
     async def until(self, count: int, lost: int) -> None:
-        """Wait until so many have come, and so many have gone."""
+        """Waits for `count` connections made and `lost` connections lost."""
         while self.count < count or self.lost < lost:
             self._news.clear()
             await self._news.wait()
@@ -67,10 +67,10 @@ class Served:
 
 
 @pytest.mark.parametrize("gently", [True, False])
-def test_crowd_of_clients_that_leave_at_once_is_served(
+def test_many_clients_that_close_at_once_are_accepted(
     each_loop: Loop, errors: Errors, gently: bool
 ) -> None:
-    # More without a farewell, for those use up no ports.
+    # More clients that reset: those leave no port in TIME_WAIT.
     batches = 8 if gently else 40
 
     async def main() -> None:
@@ -95,7 +95,9 @@ def test_crowd_of_clients_that_leave_at_once_is_served(
     assert errors == []
 
 
-def test_crowd_that_talks_and_leaves_is_heard(each_loop: Loop, tmp_path: Path) -> None:
+def test_data_of_many_clients_that_close_at_once_is_received(
+    each_loop: Loop, tmp_path: Path
+) -> None:
     path = str(tmp_path / "socket")
 
     async def main() -> None:
@@ -115,7 +117,7 @@ def test_crowd_that_talks_and_leaves_is_heard(each_loop: Loop, tmp_path: Path) -
     run(each_loop, main())
 
 
-def test_many_clients_stay_and_are_all_served(each_loop: Loop) -> None:
+def test_many_open_clients_are_all_served(each_loop: Loop) -> None:
     class Echo(Recorder):
         def data_received(self, data: bytes) -> None:
             self.transport.write(data)
@@ -142,7 +144,7 @@ def test_many_clients_stay_and_are_all_served(each_loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("made", ["qtloop.QEventLoop()", "asyncio.SelectorEventLoop()"])
-def test_server_lives_on_when_no_descriptor_is_left(child: Child, made: str) -> None:
+def test_server_accepts_again_after_descriptors_ran_out(child: Child, made: str) -> None:
     result = child(
         f"""
         import resource, socket
@@ -186,7 +188,7 @@ def test_server_lives_on_when_no_descriptor_is_left(child: Child, made: str) -> 
                 client.close()
             await done.wait()
             print("served", sorted(heard) == [b"%02d" % number for number in range(20)])
-            # The server is as good as before.
+            # The server still works.
             reader, writer = await asyncio.open_connection(*address)
             writer.close()
             await writer.wait_closed()
@@ -230,7 +232,7 @@ def exhaust():
 """
 
 
-def test_exhaustion_is_told_once_until_somebody_was_accepted(child: Child) -> None:
+def test_exhaustion_is_reported_once_until_a_client_is_accepted(child: Child) -> None:
     result = child(
         EXHAUSTED
         + """
@@ -284,7 +286,7 @@ loop.close()
 # Closing
 
 
-def test_clients_stay_when_the_server_closes(each_loop: Loop) -> None:
+def test_clients_stay_connected_when_the_server_closes(each_loop: Loop) -> None:
     async def main() -> None:
         served = Served()
         server = await each_loop.create_server(served, *HERE)
@@ -302,7 +304,7 @@ def test_clients_stay_when_the_server_closes(each_loop: Loop) -> None:
             assert await protocol.received(4) == b"data"
             protocol.transport.write(LOTS)
             assert await receive(each_loop, client, len(LOTS)) == LOTS
-            # Python 3.12 began to wait for them.
+            # From Python 3.12 on it waits for them.
             assert waiting.done() == (sys.version_info < (3, 12))
         assert await protocol.lost() is None
         await waiting
@@ -331,7 +333,7 @@ def test_server_can_close_its_clients(each_loop: Loop, way: str) -> None:
     run(each_loop, main())
 
 
-def test_server_forgets_the_clients_that_have_gone(each_loop: Loop) -> None:
+def test_server_drops_clients_that_have_disconnected(each_loop: Loop) -> None:
     async def main() -> None:
         served = Served()
         server = await each_loop.create_server(served, *HERE)
@@ -359,7 +361,7 @@ def test_server_forgets_the_clients_that_have_gone(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-def test_factory_that_raises_costs_one_connection(each_loop: Loop) -> None:
+def test_protocol_factory_that_raises_closes_one_connection_only(each_loop: Loop) -> None:
     served = Served()
     reports: list[tuple[str, type[BaseException]]] = []
     reported = asyncio.Event()
@@ -394,7 +396,7 @@ def test_factory_that_raises_costs_one_connection(each_loop: Loop) -> None:
         await server.wait_closed()
 
     with warnings.catch_warnings():
-        # Asyncio leaves the socket to the garbage collector, which says so.
+        # asyncio leaves the socket to the garbage collector, which warns.
         warnings.simplefilter("ignore", ResourceWarning)
         run(each_loop, main())
     message = "Error on transport creation for incoming connection"

@@ -1,4 +1,4 @@
-"""TLS whose peer resets, falls silent, speaks something else, or begins early: as asyncio's."""
+"""TLS connections: data in both directions, and peers that reset or half-close; as in asyncio."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ pytest_plugins = ["each_loop"]
 pytestmark = of_new_tls
 
 
-# Connections that have met
+# After the handshake
 
 
-def test_megabytes_go_both_ways_over_tls(each_loop: Loop) -> None:
+def test_megabytes_are_sent_both_ways_over_tls(each_loop: Loop) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, server):
@@ -66,7 +66,9 @@ def test_any_iterable_of_lines_is_written_over_tls(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-def test_buffer_without_a_view_gets_all_records_of_tls(loop: qtloop.QEventLoop) -> None:
+def test_get_buffer_that_returns_no_memoryview_receives_all_tls_records(
+    loop: qtloop.QEventLoop,
+) -> None:
     # asyncio reads the second record into a copy of the buffer's end.
     async def main() -> None:
         protocol, served = Recorder(), Buffered(1 << 18)
@@ -77,7 +79,7 @@ def test_buffer_without_a_view_gets_all_records_of_tls(loop: qtloop.QEventLoop) 
     run(loop, main())
 
 
-def test_close_over_tls_sends_what_is_queued_first(each_loop: Loop) -> None:
+def test_close_over_tls_sends_queued_data_first(each_loop: Loop) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, _):
@@ -110,7 +112,9 @@ def test_reset_under_tls_is_an_error(each_loop: Loop, errors: Errors) -> None:
 
 
 @pytest.mark.parametrize("keeps_open", [True, None])
-def test_half_close_under_tls_is_the_end(each_loop: Loop, keeps_open: bool | None) -> None:
+def test_half_close_under_tls_closes_the_connection(
+    each_loop: Loop, keeps_open: bool | None
+) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         protocol.keeps_open = keeps_open
@@ -120,7 +124,7 @@ def test_half_close_under_tls_is_the_end(each_loop: Loop, keeps_open: bool | Non
                 client.write_eof()
             server.write(b"data")
             await protocol.received(4)
-            # Without a word of TLS.
+            # Without a TLS close_notify.
             server.get_extra_info("socket").shutdown(socket.SHUT_WR)
             assert await protocol.lost() is None
         assert protocol.calls == ["made", "data", "eof", "lost"]
@@ -166,7 +170,7 @@ def test_error_of_a_callback_over_tls_is_reported_and_ends_the_connection(
     run(each_loop, main())
 
 
-def test_transport_over_tls_tells_of_both(each_loop: Loop) -> None:
+def test_tls_transport_reports_the_socket_and_the_tls_session(each_loop: Loop) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, server):
@@ -184,7 +188,7 @@ def test_transport_over_tls_tells_of_both(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-def test_nothing_is_kept_of_a_connection_over_tls(each_loop: Loop) -> None:
+def test_closed_tls_connection_is_freed(each_loop: Loop) -> None:
     async def main() -> list[weakref.ref[Any]]:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, server):
@@ -198,11 +202,11 @@ def test_nothing_is_kept_of_a_connection_over_tls(each_loop: Loop) -> None:
     assert kept(each_loop, main()) == []
 
 
-def test_records_that_come_in_pieces_and_in_crowds_are_all_given(each_loop: Loop) -> None:
+def test_tls_records_in_pieces_and_in_bursts_are_all_delivered(each_loop: Loop) -> None:
     async def main() -> None:
         protocol, served = Recorder(), Recorder()
         async with both(each_loop, protocol, served) as (client, _):
-            # More records at a time than one read gives, each of less than the most that it holds.
+            # More records at once than one read returns, each smaller than the maximum.
             for size in (1, 100, 16384, 5, 16385, 40000, 3):
                 client.write(bytes([size % 251]) * size)
             expected = b"".join(

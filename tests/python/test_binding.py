@@ -1,7 +1,4 @@
-"""Which Qt binding is chosen, and whose libQt6Core is then in the process.
-
-Each case has a process of its own.
-"""
+"""The choice of the Qt binding, and the libQt6Core that is loaded. Each test runs a new process."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ for core in _binding.loaded_cores(): print(core)
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program, with no QT_API but the one that is given."""
+    """Runs a program with only the given QT_API."""
     inherited = {key: value for key, value in os.environ.items() if key != "QT_API"}
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -52,7 +49,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def chosen(code: str, **environment: str) -> tuple[str, list[Path]]:
-    """Run a program that ends well: the binding that it chose, and the libQt6Cores that it has."""
+    """Runs a program; returns the binding that it chose, and the libQt6Cores that it has loaded."""
     done = python(code + SHOW, **environment)
     assert done.returncode == 0, done.stderr
     name, *cores = done.stdout.splitlines()
@@ -60,7 +57,7 @@ def chosen(code: str, **environment: str) -> tuple[str, list[Path]]:
 
 
 def import_error(code: str, **environment: str) -> str:
-    """Run a program that an ImportError ends: its text."""
+    """Runs a program that fails with an ImportError; returns its message."""
     done = python(code, **environment)
     assert done.returncode == 1, done.stderr
     last = done.stderr.splitlines()[-1]
@@ -75,7 +72,7 @@ def folder(name: str) -> Path:
 
 
 def package(folder: Path, name: str) -> Path:
-    """Make an installed package of that name, which shadows the real one."""
+    """Makes an installed package of this name, which shadows the real one."""
     (folder / name).mkdir()
     (folder / name / "__init__.py").touch()
     return folder / name
@@ -89,7 +86,7 @@ def test_binding_that_is_imported_first_is_chosen_and_its_core_is_the_only_one(n
 
 
 @each_binding
-def test_qtloop_imported_first_loads_the_core_of_the_binding_that_comes_later(name: str) -> None:
+def test_qtloop_imported_first_loads_the_core_of_the_later_binding(name: str) -> None:
     code = f"import qtloop\nimport {name}.QtWidgets\n"
     found, cores = chosen(code, QT_API=name.lower())
     assert found == name
@@ -97,7 +94,7 @@ def test_qtloop_imported_first_loads_the_core_of_the_binding_that_comes_later(na
 
 
 @each_binding
-def test_loop_runs_on_the_binding_that_comes_later(name: str) -> None:
+def test_loop_runs_with_a_binding_that_is_imported_later(name: str) -> None:
     code = f"""
 import asyncio, qtloop
 from {name}.QtCore import QCoreApplication
@@ -121,17 +118,17 @@ def test_qt_api_is_read_in_any_case(name: str) -> None:
         assert chosen("import qtloop", QT_API=spelling)[0] == name
 
 
-def test_empty_qt_api_is_none_at_all() -> None:
+def test_empty_qt_api_is_ignored() -> None:
     assert chosen("import qtloop", QT_API="") == chosen("import qtloop")
 
 
 @pytest.mark.parametrize("value", ["x", "pyqt5", "PySide2"])
-def test_qt_api_that_is_no_choice_names_the_choices(value: str) -> None:
+def test_unknown_qt_api_raises_an_error_that_names_the_choices(value: str) -> None:
     expected = f"QT_API={value!r} is not one of PyQt6, PySide6"
     assert import_error("import qtloop", QT_API=value) == expected
 
 
-def test_qt_api_that_is_not_installed_says_how_to_install_it() -> None:
+def test_qt_api_of_a_missing_binding_raises_an_error_that_names_the_cure() -> None:
     expected = "QT_API='pyside6', but PySide6 is not installed: pip install PySide6"
     assert import_error(NO_BINDING + "import qtloop", QT_API="pyside6") == expected
 
@@ -147,25 +144,25 @@ def test_qt_api_against_the_imported_binding_is_refused() -> None:
 
 @needs_both
 @each_binding
-def test_of_two_installed_bindings_the_imported_one_is_chosen(name: str) -> None:
+def test_imported_binding_is_chosen_of_two_installed_ones(name: str) -> None:
     assert chosen(f"import {name}\nimport qtloop")[0] == name
 
 
 @needs_both
 @each_binding
-def test_of_two_imported_bindings_the_one_whose_core_is_loaded_is_chosen(name: str) -> None:
+def test_binding_whose_core_is_loaded_is_chosen_of_two_imported_ones(name: str) -> None:
     found, cores = chosen(f"import PyQt6, PySide6, {name}.QtCore\nimport qtloop")
     assert found == name
     assert [core.is_relative_to(folder(name)) for core in cores] == [True]
 
 
 @needs_both
-def test_of_two_installed_bindings_none_imported_the_first_is_chosen() -> None:
+def test_first_binding_is_chosen_of_two_that_are_not_imported() -> None:
     assert chosen("import qtloop")[0] == "PyQt6"
 
 
 @needs_system_qt
-def test_without_a_binding_the_systems_qt_is_used_and_the_loop_runs() -> None:
+def test_loop_runs_on_the_systems_qt_without_a_binding() -> None:
     code = """
 import asyncio, qtloop
 assert qtloop.run(asyncio.sleep(0, "done")) == "done"
@@ -176,7 +173,7 @@ assert qtloop.run(asyncio.sleep(0, "done")) == "done"
 
 
 @needs_system_qt
-def test_without_a_binding_slots_and_their_kin_are_plain_functions() -> None:
+def test_slot_decorators_return_plain_functions_without_a_binding() -> None:
     code = """
 import asyncio
 from qtloop import asyncClose, asyncSlot, asyncWrap, run
@@ -199,14 +196,16 @@ assert run(main()) == (1, "closed", "closed")
 
 
 @needs_system_qt
-def test_binding_that_brings_no_qt_gets_the_systems(tmp_path: Path) -> None:
+def test_binding_without_its_own_qt_uses_the_systems_qt(tmp_path: Path) -> None:
     package(tmp_path, "PyQt6")
     found, cores = chosen("import qtloop", QT_API="pyqt6", PYTHONPATH=str(tmp_path))
     assert SYSTEM_QT is not None
     assert (found, cores) == ("PyQt6", [SYSTEM_QT.resolve()])
 
 
-def test_qt_of_a_binding_that_does_not_load_says_to_install_it_anew(tmp_path: Path) -> None:
+def test_qt_of_a_binding_that_does_not_load_raises_an_error_that_names_the_cure(
+    tmp_path: Path,
+) -> None:
     library = package(tmp_path, "PyQt6") / "Qt6" / "lib" / "libQt6Core.so.6"
     library.parent.mkdir(parents=True)
     library.touch()
@@ -215,8 +214,8 @@ def test_qt_of_a_binding_that_does_not_load_says_to_install_it_anew(tmp_path: Pa
     assert error.endswith("): pip install --force-reinstall PyQt6")
 
 
-def test_without_any_qt_the_import_says_what_to_install(tmp_path: Path) -> None:
-    # An empty library that the linker finds before any other: there is no Qt to be had.
+def test_import_without_any_qt_raises_an_error_that_names_the_cure(tmp_path: Path) -> None:
+    # An empty library that the linker finds before any other, as if no Qt were installed.
     (tmp_path / "libQt6Core.so.6").touch()
     error = import_error(NO_BINDING + "import qtloop", LD_LIBRARY_PATH=str(tmp_path))
     assert error == (
@@ -225,14 +224,14 @@ def test_without_any_qt_the_import_says_what_to_install(tmp_path: Path) -> None:
     )
 
 
-def test_import_error_that_is_not_about_qt_is_left_as_it_is() -> None:
+def test_import_error_that_is_not_about_qt_is_unchanged() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         with _binding.explain_missing_qt():
             importlib.import_module("no_such_module")
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_import_on_another_platform_says_that_it_is_linux_only(platform: str) -> None:
+def test_import_on_another_platform_raises_an_error(platform: str) -> None:
     error = import_error(f"import sys; sys.platform = {platform!r}\nimport qtloop")
     assert error == (
         f"qtloop runs on Linux only for now, not on {platform}; "
@@ -240,7 +239,7 @@ def test_import_on_another_platform_says_that_it_is_linux_only(platform: str) ->
     )
 
 
-def test_folder_that_an_uninstalled_binding_left_behind_is_no_binding(
+def test_leftover_folder_of_an_uninstalled_binding_is_not_a_binding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "left_behind" / "Qt6").mkdir(parents=True)
@@ -277,7 +276,7 @@ QLabel("a widget without a QApplication would end the process")
 
 @each_binding
 @pytest.mark.parametrize("has_imported", [True, False])
-def test_last_window_ends_a_program_only_if_that_had_imported_widgets(
+def test_last_window_ends_a_program_only_if_it_had_imported_widgets(
     name: str, has_imported: bool
 ) -> None:
     code = f"""

@@ -1,4 +1,4 @@
-"""Callbacks and handles: what call_soon, stop, run and close do, on this loop as on asyncio's own."""
+"""Callbacks and handles of call_soon, call_later and call_at: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def when_soon(loop: Loop) -> float:
     return loop.time() + 0.001
 
 
-# Each way of scheduling a callback: what it is called, and how it is called with a context.
+# Each way of scheduling a callback, by name.
 WAYS: dict[str, Callable[..., asyncio.Handle]] = {
     "call_soon": lambda loop, *args, **kwargs: loop.call_soon(*args, **kwargs),
     "call_soon_threadsafe": lambda loop, *args, **kw: loop.call_soon_threadsafe(*args, **kw),
@@ -49,7 +49,7 @@ def test_callbacks_run_in_the_order_in_which_they_were_scheduled(each_loop: Loop
     assert seen == list(range(1000))
 
 
-def test_callback_that_a_callback_schedules_comes_after_those_that_were_there(
+def test_callback_scheduled_by_a_callback_runs_after_those_already_queued(
     each_loop: Loop,
 ) -> None:
     seen: list[str] = []
@@ -75,7 +75,7 @@ def test_tasks_take_turns(each_loop: Loop) -> None:
     assert seen == [0, 1, 2, 3] * 3
 
 
-# What the calls take and return
+# Arguments and results
 
 
 @each_way
@@ -87,7 +87,7 @@ def test_arguments_reach_the_callback(each_loop: Loop, schedule: Any) -> None:
 
 
 @each_way
-def test_a_call_returns_one_of_asyncios_handles(each_loop: Loop, schedule: Any) -> None:
+def test_scheduling_call_returns_a_handle_of_asyncios_class(each_loop: Loop, schedule: Any) -> None:
     handle = schedule(each_loop, nothing)
     assert isinstance(handle, asyncio.Handle)
     assert handle.cancelled() is False
@@ -158,7 +158,7 @@ def test_wrong_keywords_are_named_in_the_error(loop: Any) -> None:
 @pytest.mark.parametrize("debug", [False, True])
 def test_repr_of_a_handle_is_asyncios(each_loop: Loop, schedule: Any, debug: bool) -> None:
     each_loop.set_debug(debug)
-    # On one line: in debug mode the repr tells where the handle was made.
+    # Both on one line: in debug mode the repr contains the line where the handle was made.
     made = [(schedule(each_loop, nothing, 1, "x"), asyncio.Handle(nothing, (1, "x"), each_loop))]
     for handle, model in made:
         if isinstance(handle, asyncio.TimerHandle):
@@ -185,14 +185,14 @@ def test_repr_of_a_readers_handle_is_asyncios(each_loop: Any) -> None:
 
 
 @each_way
-def test_debug_mode_remembers_the_line_of_the_call(each_loop: Loop, schedule: Any) -> None:
+def test_handle_in_debug_mode_records_the_line_of_the_call(each_loop: Loop, schedule: Any) -> None:
     each_loop.set_debug(True)
     handle: Any = schedule(each_loop, nothing)
     frames = [frame for frame in handle._source_traceback if frame.filename == __file__]
     assert handle._source_traceback[-1].filename == __file__
     # The last line is the one in WAYS, which was called from here.
     assert [frame.name for frame in frames[-2:]] == [
-        "test_debug_mode_remembers_the_line_of_the_call",
+        "test_handle_in_debug_mode_records_the_line_of_the_call",
         "<lambda>",
     ]
     each_loop.set_debug(False)
@@ -229,7 +229,7 @@ def test_handle_may_be_cancelled_by_its_own_callback(each_loop: Loop) -> None:
     assert seen == ["ran", "rang"]
 
 
-def test_handle_runs_also_by_hand(each_loop: Loop) -> None:
+def test_handle_can_be_run_directly(each_loop: Loop) -> None:
     seen: list[str] = []
     handle: Any = each_loop.call_soon(seen.append, "ran")
     handle._run()
@@ -328,7 +328,7 @@ def test_one_context_may_serve_callbacks_that_follow_each_other(each_loop: Loop)
 # Programs that replace asyncio's Task
 
 
-def test_task_class_that_a_program_puts_in_asyncios_place_is_used(
+def test_task_class_that_replaces_asyncio_tasks_task_is_used(
     each_loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = type("Own", (asyncio.Task,), {})

@@ -1,4 +1,4 @@
-"""Which context and task a protocol's callbacks run in: those that asyncio gives them.
+"""The context and task in which a protocol's callbacks run: the same as in asyncio.
 
 From Python 3.15 on, a connection has one context for all of them: see test_connection_context.py.
 """
@@ -27,7 +27,7 @@ pytest_plugins = ["each_loop"]
 
 
 class Contextual(Recorder):
-    """Notes the value of a context variable, and the task, that each callback sees."""
+    """A protocol that records a context variable and the current task in each callback."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ of_two_contexts = pytest.mark.skipif(
 )
 
 
-def test_callbacks_run_in_the_context_of_who_connected_and_in_no_task(
+def test_callbacks_run_in_the_connecting_tasks_context_and_in_no_task(
     each_loop: Loop, wire: Pair
 ) -> None:
     async def main() -> None:
@@ -67,9 +67,7 @@ def test_callbacks_run_in_the_context_of_who_connected_and_in_no_task(
 
 
 @of_two_contexts
-def test_context_is_kept_between_data_and_is_renewed_by_who_resumes(
-    each_loop: Loop, wire: Pair
-) -> None:
+def test_context_of_reads_is_kept_until_reading_is_resumed(each_loop: Loop, wire: Pair) -> None:
     class Sets(Contextual):
         def note(self, call: str) -> None:
             super().note(call)
@@ -103,7 +101,7 @@ def test_context_is_kept_between_data_and_is_renewed_by_who_resumes(
 
 
 @of_two_contexts
-def test_writing_is_resumed_in_the_context_of_who_wrote(each_loop: Loop, wire: Pair) -> None:
+def test_resume_writing_runs_in_the_context_of_the_write(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Contextual()
         variable.set("connected")
@@ -122,7 +120,7 @@ def test_writing_is_resumed_in_the_context_of_who_wrote(each_loop: Loop, wire: P
     run(each_loop, main())
 
 
-def test_accepted_connections_have_the_context_of_who_served(each_loop: Loop) -> None:
+def test_accepted_connections_have_the_context_of_the_server(each_loop: Loop) -> None:
     async def main() -> None:
         protocol = Contextual()
         variable.set("served")

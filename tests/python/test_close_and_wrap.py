@@ -1,4 +1,4 @@
-"""asyncClose and asyncWrap: a Qt call that waits for a coroutine, and the other way round."""
+"""asyncClose, a Qt call that waits for a coroutine, and asyncWrap, which awaits a Qt call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
 
 
 def soon(function: Callable[[], object]) -> None:
-    """Have Qt call the function: outside of any task, and of this loop's callbacks."""
+    """Makes Qt call the function, outside of any task and of the loop's callbacks."""
     QtCore.QTimer.singleShot(0, function)
 
 
@@ -71,7 +71,7 @@ def test_parentheses_may_be_written(loop: qtloop.QEventLoop) -> None:
 
 
 def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function from Qt while the loop runs; its result or exception."""
+    """Calls the function from Qt while the loop runs; returns its result or exception."""
 
     async def main() -> Any:
         outcome: asyncio.Future[Any] = loop.create_future()
@@ -89,7 +89,7 @@ def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function from a coroutine; its result or exception."""
+    """Calls the function from a coroutine; returns its result or exception."""
 
     async def main() -> Any:
         return function()
@@ -98,7 +98,7 @@ def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def before_the_loop_runs(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Call the function when the loop is set, but does not run; its result or exception."""
+    """Calls the function when the loop is set but does not run; returns its result or exception."""
     asyncio.set_event_loop(loop)
     try:
         return function()
@@ -129,7 +129,7 @@ def test_close_that_is_done_at_once_returns(loop: qtloop.QEventLoop) -> None:
     assert inside_a_task(loop, lambda: give("at once", ticks=0)) == "at once"
 
 
-def test_close_takes_the_place_of_a_virtual_method(loop: qtloop.QEventLoop) -> None:
+def test_async_close_overrides_a_virtual_method(loop: qtloop.QEventLoop) -> None:
     closing = Closing()
 
     async def main() -> None:
@@ -142,7 +142,7 @@ def test_close_takes_the_place_of_a_virtual_method(loop: qtloop.QEventLoop) -> N
 
 
 @pytest.mark.parametrize("call", [outside_a_task, inside_a_task])
-def test_other_tasks_go_on_during_a_close(loop: qtloop.QEventLoop, call: Any) -> None:
+def test_other_tasks_run_during_an_async_close(loop: qtloop.QEventLoop, call: Any) -> None:
     asked, answered = asyncio.Event(), asyncio.Event()
 
     async def other() -> None:
@@ -159,7 +159,9 @@ def test_other_tasks_go_on_during_a_close(loop: qtloop.QEventLoop, call: Any) ->
     run(loop, task)
 
 
-def test_task_that_closes_goes_on_as_itself(loop: qtloop.QEventLoop) -> None:
+def test_task_that_calls_an_async_close_is_current_again_afterwards(
+    loop: qtloop.QEventLoop,
+) -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
     async def main() -> None:
@@ -173,7 +175,7 @@ def test_task_that_closes_goes_on_as_itself(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_close_within_a_close_ends_first(loop: qtloop.QEventLoop) -> None:
+def test_nested_async_close_returns_first(loop: qtloop.QEventLoop) -> None:
     log: list[str] = []
 
     @asyncClose
@@ -191,12 +193,12 @@ def test_close_waits_without_using_the_processor(loop: qtloop.QEventLoop, call: 
     close = asyncClose(asyncio.sleep)
     before = time.thread_time()
     call(loop, lambda: close(0.5))
-    # A pump of events, as this is elsewhere, takes all of the half second.
+    # Calling processEvents() in a loop, as other libraries do, would take all of the half second.
     assert time.thread_time() - before < 0.2
 
 
 @pytest.mark.parametrize("way", ["quit", "stop"])
-def test_close_that_the_loops_end_overtakes_returns_none_and_raises_nothing(
+def test_async_close_cut_off_by_the_loops_end_returns_none(
     loop: qtloop.QEventLoop, app: Any, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log: list[object] = []
@@ -232,7 +234,7 @@ def test_close_of_a_plain_function_is_refused() -> None:
         asyncClose(plain)  # type: ignore[arg-type]
 
 
-def test_close_with_no_loop_says_how_to_run_one() -> None:
+def test_async_close_without_a_loop_raises_an_error_that_names_the_cure() -> None:
     asyncio.set_event_loop(None)
     with pytest.raises(RuntimeError, match="no event loop is running"):
         give(None)
@@ -254,7 +256,7 @@ def test_close_on_another_kind_of_loop_is_refused() -> None:
 
 
 def spin(function: Callable[[], object] = lambda: None) -> str:
-    """Run a Qt loop as a dialog does, until after the function has been called in it."""
+    """Runs a nested Qt loop until the function has been called in it."""
     nested = QtCore.QEventLoop()
 
     def call() -> None:
@@ -302,7 +304,7 @@ def test_wrapped_function_runs_outside_any_task_with_the_tasks_context(
     assert run(loop, main()) == (None, "main's")
 
 
-def test_other_tasks_go_on_inside_a_wrapped_function(loop: qtloop.QEventLoop) -> None:
+def test_other_tasks_run_during_a_wrapped_function(loop: qtloop.QEventLoop) -> None:
     log: list[str] = []
 
     async def main() -> None:
@@ -323,7 +325,9 @@ def test_other_tasks_go_on_inside_a_wrapped_function(loop: qtloop.QEventLoop) ->
     assert log == ["other runs", "other done", "wrap done"]
 
 
-def test_wrap_cancelled_before_the_call_makes_none(loop: qtloop.QEventLoop) -> None:
+def test_async_wrap_cancelled_before_the_call_does_not_call_the_function(
+    loop: qtloop.QEventLoop,
+) -> None:
     calls: list[str] = []
 
     async def main() -> None:
@@ -367,7 +371,9 @@ def test_wrap_cancelled_during_the_call_ends_at_once_and_loses_no_exception(
     assert seen == ([error] if error else [])
 
 
-def test_keyboard_interrupt_in_a_wrapped_function_leaves_the_loop(loop: qtloop.QEventLoop) -> None:
+def test_keyboard_interrupt_in_a_wrapped_function_is_raised_by_the_run(
+    loop: qtloop.QEventLoop,
+) -> None:
     def dialog() -> None:
         raise KeyboardInterrupt
 

@@ -1,6 +1,6 @@
-"""Programs written for qasync and quamash run with qtloop in their place.
+"""Programs for qasync and quamash run with qtloop in their place.
 
-They are of the shape of those in the two projects' READMEs and examples; the binding is QT_API's.
+They are modelled on those in the two projects' READMEs and examples. `QT_API` names the binding.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ needs_aiohttp = pytest.mark.skipif(find_spec("aiohttp") is None, reason="aiohttp
 
 
 def run(program: str, instead_of: str) -> str:
-    """Run a program to which qtloop goes by another name; what it printed."""
-    # What `import qtloop as qasync` does for a program's own imports, for `from qasync import` too.
+    """Runs a program that imports qtloop by another name; returns its output."""
+    # Makes `from qasync import ...` work as well as `import qtloop as qasync`.
     prelude = f"import sys, qtloop\nsys.modules[{instead_of!r}] = qtloop\n"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", prelude + program.replace("$QT", NAME)],
@@ -36,14 +36,14 @@ def run(program: str, instead_of: str) -> str:
         timeout=50,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_API": NAME},
     )
-    # The offscreen platform says this of every dialog.
+    # The offscreen platform prints this for every dialog.
     errors = done.stderr.replace("This plugin does not support propagateSizeHints()\n", "")
     assert (done.returncode, errors) == (0, "")
     return done.stdout
 
 
 def test_quamash_progress_bar() -> None:
-    """A bar that a coroutine fills up to the half, and a thread from there on."""
+    """A progress bar whose first half is filled by a coroutine and the second by a thread."""
     printed = run(
         """
 import asyncio
@@ -91,7 +91,7 @@ print("full")
 
 
 def test_quamash_run_forever_returns_the_exit_code() -> None:
-    """`with loop: sys.exit(loop.run_forever())`, as its users write it."""
+    """`with loop: sys.exit(loop.run_forever())`, as programs for quamash do."""
     printed = run(
         """
 import asyncio, sys
@@ -177,7 +177,7 @@ asyncio.run(main(), loop_factory=QEventLoop)
 
 
 def test_qasync_readme_program_with_its_own_run() -> None:
-    """The same by `qasync.run`, as its README says for Python up to 3.11."""
+    """The same window with `qasync.run`, as its README recommends for Python up to 3.11."""
     program = """
 from $QT.QtCore import QTimer
 QTimer.singleShot(0, main_window.button.click)
@@ -189,7 +189,7 @@ print("application has quit")
 
 
 def test_qasync_program_that_sets_the_loop_and_runs_it() -> None:
-    """The same in the older way: set the loop, make the window, `with loop:`."""
+    """The same window in the older style: set the loop, make the window, `with loop:`."""
     program = """
 loop = QEventLoop(app)
 asyncio.set_event_loop(loop)
@@ -204,7 +204,7 @@ print("application has quit")
 
 @needs_aiohttp
 def test_qasync_aiohttp_fetch() -> None:
-    """A window that fetches a page when its button is clicked, here from a server of its own."""
+    """A window that fetches a page from a local server when its button is clicked."""
     printed = run(
         """
 import asyncio
@@ -304,7 +304,7 @@ if __name__ == "__main__":
 
 @needs_loop_factory
 def test_qasync_executor_example() -> None:
-    """A bar that a coroutine fills up to the half and a thread from there on, by `asyncio.run`."""
+    """The same progress bar, run by `asyncio.run`."""
     printed = run(
         """
 import asyncio
@@ -346,7 +346,7 @@ asyncio.run(both_halves(), loop_factory=lambda: QEventLoop(app))
 
 
 def test_qasync_modal_example() -> None:
-    """A message box by asyncWrap; a task goes on while it is open."""
+    """A message box opened by asyncWrap; another task runs while it is open."""
     printed = run(
         """
 import asyncio
@@ -404,7 +404,7 @@ loop.close()
 
 
 def test_qasync_policy() -> None:
-    """`DefaultQEventLoopPolicy`, on the Pythons where nobody is told to give policies up."""
+    """`DefaultQEventLoopPolicy`, on Python versions in which policies are not deprecated."""
     if sys.version_info >= (3, 14):
         pytest.skip("policies are deprecated since Python 3.14")
     printed = run(

@@ -1,4 +1,4 @@
-"""Datagrams that wait, endpoints that close, and what they tell: as asyncio's, on both loops."""
+"""Queued datagrams, closing endpoints and their repr: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_plugins = ["each_loop"]
 # Sockets that are full
 
 
-def test_datagrams_wait_while_the_socket_is_full(each_loop: Loop, full: Pair) -> None:
+def test_datagrams_are_queued_while_the_socket_is_full(each_loop: Loop, full: Pair) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, sock=full[0]) as transport:
@@ -56,7 +56,7 @@ def test_protocol_of_datagrams_is_paused_and_resumed(each_loop: Loop, full: Pair
     run(each_loop, main())
 
 
-def test_close_sends_the_datagrams_that_wait(each_loop: Loop, full: Pair) -> None:
+def test_close_sends_queued_datagrams(each_loop: Loop, full: Pair) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, sock=full[0]) as transport:
@@ -73,7 +73,7 @@ def test_close_sends_the_datagrams_that_wait(each_loop: Loop, full: Pair) -> Non
     run(each_loop, main())
 
 
-def test_abort_drops_the_datagrams_that_wait(each_loop: Loop, full: Pair) -> None:
+def test_abort_drops_queued_datagrams(each_loop: Loop, full: Pair) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, sock=full[0]) as transport:
@@ -90,7 +90,7 @@ def test_abort_drops_the_datagrams_that_wait(each_loop: Loop, full: Pair) -> Non
     run(each_loop, main())
 
 
-def test_peer_that_goes_fails_the_datagrams_that_wait(each_loop: Loop, full: Pair) -> None:
+def test_closed_peer_makes_queued_datagrams_fail(each_loop: Loop, full: Pair) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, sock=full[0]) as transport:
@@ -106,7 +106,7 @@ def test_peer_that_goes_fails_the_datagrams_that_wait(each_loop: Loop, full: Pai
 # The end
 
 
-def test_closed_endpoint_hears_no_more(each_loop: Loop, peer: socket.socket) -> None:
+def test_closed_endpoint_receives_no_more(each_loop: Loop, peer: socket.socket) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, local_addr=HERE) as transport:
@@ -122,7 +122,7 @@ def test_closed_endpoint_hears_no_more(each_loop: Loop, peer: socket.socket) -> 
     run(each_loop, main())
 
 
-def test_sending_from_a_closed_endpoint_is_ignored_and_warned_of_from_the_fifth_time(
+def test_sending_from_a_closed_endpoint_is_ignored_and_logged_from_the_fifth_time(
     each_loop: Loop, peer: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
@@ -160,9 +160,7 @@ def test_sending_from_a_closed_endpoint_to_an_address_is_ignored(
     run(each_loop, main())
 
 
-def test_nothing_is_kept_of_an_endpoint_that_is_closed(
-    each_loop: Loop, peer: socket.socket
-) -> None:
+def test_closed_endpoint_is_freed(each_loop: Loop, peer: socket.socket) -> None:
     async def main() -> list[weakref.ref[Any]]:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, remote_addr=peer.getsockname()) as transport:
@@ -174,9 +172,7 @@ def test_nothing_is_kept_of_an_endpoint_that_is_closed(
     assert kept(each_loop, main()) == []
 
 
-def test_endpoint_that_is_dropped_unclosed_is_complained_of_and_closed(
-    each_loop: Loop, full: Pair
-) -> None:
+def test_dropped_open_endpoint_warns_and_is_closed(each_loop: Loop, full: Pair) -> None:
     async def main() -> Any:
         transport, _ = await each_loop.create_datagram_endpoint(
             asyncio.DatagramProtocol, sock=full[0]
@@ -192,10 +188,10 @@ def test_endpoint_that_is_dropped_unclosed_is_complained_of_and_closed(
     assert full[0].fileno() == -1
 
 
-# What they tell
+# Information
 
 
-def test_endpoint_tells_who_it_is(each_loop: Loop, peer: socket.socket) -> None:
+def test_endpoint_reports_its_addresses_and_state(each_loop: Loop, peer: socket.socket) -> None:
     async def main() -> None:
         async with (
             endpoint(each_loop, Datagrams(), local_addr=HERE) as bound,
@@ -257,7 +253,7 @@ def test_addresses_over_ipv6_have_four_parts(each_loop: Loop) -> None:
                 await protocol.got(1)
                 assert protocol.senders == [peer.getsockname()]
                 assert len(peer.getsockname()) == 4
-                # Two parts will do.
+                # Two parts are accepted.
                 transport.sendto(b"two", peer.getsockname()[:2])
                 transport.sendto(b"three", protocol.senders[0])
                 assert await take(each_loop, peer, 2) == [b"two", b"three"]

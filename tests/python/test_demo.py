@@ -1,4 +1,4 @@
-"""The demo window does what it shows: it fetches, asks, cancels, and says what went wrong."""
+"""The demo window: fetches files, asks questions, cancels downloads, and reports errors."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EX
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the demo by itself and return what it printed."""
+    """Runs the demo by itself and returns its output."""
     return subprocess.run(
         command(*arguments), env=ENVIRONMENT, capture_output=True, text=True, timeout=50
     )
 
 
 def play(program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that opens the window and uses it."""
+    """Runs a program that opens the window and uses it."""
     return subprocess.run(
         [sys.executable, "-c", PROLOGUE + program],
         env=ENVIRONMENT,
@@ -57,7 +57,7 @@ def play(program: str) -> subprocess.CompletedProcess[str]:
 
 
 def complaints(errors: str) -> list[str]:
-    """Return the lines of stderr; the invisible platform's own remark is not one of ours."""
+    """Returns the lines of stderr without the offscreen platform's warning."""
     return [line for line in errors.splitlines() if "propagateSizeHints" not in line]
 
 
@@ -94,13 +94,13 @@ def test_every_file_arrives_intact_and_the_picture_is_saved(tmp_path: Path) -> N
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_downloads_go_on_while_the_question_is_open(tmp_path: Path) -> None:
+def test_downloads_run_while_the_question_is_open(tmp_path: Path) -> None:
     ended = run("--screenshot", tmp_path / "window.png", "--files", 2, "--size", 2, "--rate", 1)
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"While the question was open, the others received \d+ kB", ended.stdout)
 
 
-def test_files_are_saved_where_the_user_says(tmp_path: Path) -> None:
+def test_files_are_saved_in_the_folder_that_the_user_names(tmp_path: Path) -> None:
     ended = run("--screenshot", tmp_path / "w.png", "--size", 0.2, "--rate", 4, "--save", tmp_path)
     assert ended.returncode == 0, ended.stderr
     for file in server.catalogue(7, 200_000, 1.0):
@@ -109,7 +109,7 @@ def test_files_are_saved_where_the_user_says(tmp_path: Path) -> None:
 
 
 class Peer(socketserver.ThreadingTCPServer):
-    """A server for one kind of trouble: it reads a request, then does what `answer` says."""
+    """A server that reads a request and then calls `answer`, to cause one kind of failure."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -124,7 +124,7 @@ class Peer(socketserver.ThreadingTCPServer):
             self.answer(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, as ours does on a bad certificate, is no error here."""
+        """Ignores clients that disconnect, as the demo does on a bad certificate."""
 
 
 @contextmanager
@@ -137,7 +137,9 @@ def serving(peer: Peer) -> Iterator[Peer]:
         thread.join()
 
 
-def test_each_failure_is_told_as_a_sentence_and_the_demo_fails(tmp_path: Path) -> None:
+def test_each_failure_is_shown_as_a_sentence_and_the_demo_exits_with_an_error(
+    tmp_path: Path,
+) -> None:
     def missing(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
@@ -182,7 +184,7 @@ def test_each_failure_is_told_as_a_sentence_and_the_demo_fails(tmp_path: Path) -
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
-def test_a_certificate_that_nobody_signed_is_told_as_a_sentence(tmp_path: Path) -> None:
+def test_self_signed_certificate_is_shown_as_a_sentence(tmp_path: Path) -> None:
     made = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {tmp_path}/key -out {tmp_path}/cert"
     subprocess.run([*made.split(), "-subj", "/CN=127.0.0.1"], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -196,7 +198,7 @@ def test_a_certificate_that_nobody_signed_is_told_as_a_sentence(tmp_path: Path) 
     assert "The server's certificate is not to be trusted" in ended.stdout
 
 
-def test_the_buttons_start_one_cancel_one_and_cancel_all() -> None:
+def test_buttons_start_one_cancel_one_and_cancel_all_downloads() -> None:
     ended = play("""
 async def main():
     files = server.catalogue(4, 4_000_000, 1e6)
@@ -229,7 +231,7 @@ print("done")
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
 
 
-def test_a_cancelled_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_cancelled_download_resumes_where_it_stopped(tmp_path: Path) -> None:
     ended = play(f"""
 import pathlib
 async def main():
@@ -258,7 +260,7 @@ qtloop.run(main())
     assert hashlib.sha256((tmp_path / "story.txt").read_bytes()).digest() == story.digest()
 
 
-def test_a_file_that_is_there_already_is_not_overwritten(tmp_path: Path) -> None:
+def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     first = server.catalogue(1, 10_000, 1.0)[0]
     (tmp_path / first.name).write_text("mine")
     ended = run("--screenshot", tmp_path / "w.png", "--size", 0.01, "--save", tmp_path)
@@ -290,7 +292,7 @@ print(qtloop.run(main()))
     assert (ended.returncode, ended.stdout) == (0, "closed\nNone\n")
 
 
-def test_the_window_follows_the_desktop_into_the_dark_and_back() -> None:
+def test_window_follows_the_desktop_to_dark_colours_and_back() -> None:
     ended = play("""
 from fetching import theme
 from fetching.qt import QtGui

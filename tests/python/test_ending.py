@@ -1,4 +1,4 @@
-"""What ends a loop, and what ends with it: the loop alone, the application, or main in its time."""
+"""The end of a run by stop(), by a quit of the application, or by main."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def hears_quit(app: Any) -> Iterator[asyncio.Event]:
 # The loop ends, or the application does
 
 
-def test_quitting_ends_run_forever_and_is_announced_once(
+def test_quit_ends_run_forever_and_emits_about_to_quit_once(
     loop: qtloop.QEventLoop, quit: Quit, quits: list[str]
 ) -> None:
     loop.call_later(0.001, quit)
@@ -65,7 +65,7 @@ def test_exit_code_is_what_run_forever_returns(loop: qtloop.QEventLoop, app: Any
     assert loop.run_forever() == 4
 
 
-def test_stop_ends_the_loop_and_not_the_application(
+def test_stop_ends_the_run_without_quitting_the_application(
     loop: qtloop.QEventLoop, window: Any, quits: list[str]
 ) -> None:
     for _ in range(3):
@@ -74,7 +74,7 @@ def test_stop_ends_the_loop_and_not_the_application(
     assert quits == [] and window.isVisible()
 
 
-def test_run_until_complete_ends_the_loop_and_not_the_application(
+def test_run_until_complete_returns_without_quitting_the_application(
     loop: qtloop.QEventLoop, window: Any, quits: list[str]
 ) -> None:
     for number in range(3):
@@ -82,7 +82,7 @@ def test_run_until_complete_ends_the_loop_and_not_the_application(
     assert quits == [] and window.isVisible()
 
 
-def test_exception_in_main_ends_the_loop_and_not_the_application(
+def test_exception_in_main_ends_the_run_without_quitting_the_application(
     loop: qtloop.QEventLoop, window: Any, quits: list[str]
 ) -> None:
     async def main() -> None:
@@ -97,7 +97,7 @@ def test_exception_in_main_ends_the_loop_and_not_the_application(
 def test_signals_of_the_application_work_after_a_stop(
     loop: qtloop.QEventLoop, app: Any, quits: list[str]
 ) -> None:
-    """Between stop() and the end of exec() they are switched off, lest aboutToQuit be sent."""
+    """From stop() to the end of exec() they are blocked, so that aboutToQuit is not emitted."""
     names: list[str] = []
 
     def note() -> None:
@@ -113,7 +113,7 @@ def test_signals_of_the_application_work_after_a_stop(
     assert names == ["renamed"] and not app.signalsBlocked()
 
 
-def test_quit_and_stop_at_once_say_about_to_quit_or_not_but_end_once(
+def test_quit_and_stop_together_end_the_run_once(
     loop: qtloop.QEventLoop, app: Any, quits: list[str]
 ) -> None:
     loop.call_soon(app.quit)
@@ -123,13 +123,13 @@ def test_quit_and_stop_at_once_say_about_to_quit_or_not_but_end_once(
     assert loop.run_until_complete(asyncio.sleep(0.002, "runs again")) == "runs again"
 
 
-def test_quit_before_the_loop_runs_is_forgotten(loop: qtloop.QEventLoop, app: Any) -> None:
-    """As with exec(), which a quit before it does not end."""
+def test_quit_before_the_run_is_ignored(loop: qtloop.QEventLoop, app: Any) -> None:
+    """Qt's exec() also ignores a quit before it."""
     app.exit(5)
     assert loop.run_until_complete(asyncio.sleep(0.002, "runs")) == "runs"
 
 
-def test_loop_cut_short_by_a_quit_says_so_and_runs_again(
+def test_run_until_complete_ended_by_a_quit_raises_and_the_loop_can_run_again(
     loop: qtloop.QEventLoop, quit: Quit, quits: list[str]
 ) -> None:
     async def main() -> str:
@@ -159,7 +159,7 @@ def test_quit_in_a_loop_that_runs_in_a_slot_ends_the_program_after_it(
     assert log == [0] and quits == ["about to quit"]
 
 
-def test_objects_that_are_to_be_deleted_later_are(loop: qtloop.QEventLoop) -> None:
+def test_objects_passed_to_delete_later_are_deleted(loop: qtloop.QEventLoop) -> None:
     deleted: list[str] = []
 
     def delete_later(name: str) -> None:
@@ -227,7 +227,7 @@ async def waits_for_the_first(event: asyncio.Event) -> str:
         waits_for_the_first,
     ],
 )
-def test_main_that_reacts_to_the_quit_is_let_finish(
+def test_main_that_reacts_to_the_quit_completes(
     main: Callable[[asyncio.Event], Awaitable[str]],
     loop: qtloop.QEventLoop,
     quit: Quit,
@@ -310,7 +310,7 @@ def test_main_whose_sleep_ends_with_the_quit_does_not_react(
     assert time.monotonic() - began[0] < 2
 
 
-def test_main_that_reacts_for_longer_than_the_grace_is_cut_short(
+def test_main_that_reacts_for_longer_than_the_grace_is_cut_off(
     loop: qtloop.QEventLoop, app: Any, hears_quit: asyncio.Event
 ) -> None:
     async def main() -> None:

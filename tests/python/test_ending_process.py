@@ -1,4 +1,4 @@
-"""How a program ends, with work pending or its application gone: no hang, no crash, no noise."""
+"""Exit of the process with pending work or without an application: no hang, crash or output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ pipe = os.pipe()
 
 
 def lines(text: str) -> list[str]:
-    """What was printed, without two remarks of Qt's: of the invisible platform, and of its own pipe, shared by a fork."""
+    """Returns the printed lines without Qt's warnings about the offscreen platform and about a
+    pipe that a fork shares."""
     remarks = ("propagateSizeHints", "QThreadPipe: internal error")
     return [line for line in text.splitlines() if not any(remark in line for remark in remarks)]
 
@@ -107,14 +108,14 @@ thread.join()
         ),
     ],
 )
-def test_program_ends_with_work_pending(program: str, child: Child) -> None:
+def test_program_exits_cleanly_with_pending_work(program: str, child: Child) -> None:
     done = child(MAKE_APP + WORK + program + "print('end')")
     assert lines(done.stdout) == ["a callback ran", "end"]
     assert lines(done.stderr) == []
 
 
 @needs_binding
-def test_program_ends_with_loops_that_never_ran(child: Child) -> None:
+def test_program_exits_cleanly_with_loops_that_never_ran(child: Child) -> None:
     program = """
 loops = [QEventLoop(app), QEventLoop(app)]
 for loop in loops:
@@ -173,7 +174,7 @@ def start_all(*mains):
 """
 
 
-def test_interpreter_ends_beside_loops_of_daemon_threads(child: Child) -> None:
+def test_interpreter_exits_while_daemon_threads_run_loops(child: Child) -> None:
     program = """
 app = QtCore.QCoreApplication([]) if binding else qtloop.run(asyncio.sleep(0))
 start_all(sleeps, spins, waits, sleeps, spins)
@@ -184,7 +185,7 @@ print("end")
     assert lines(done.stderr) == []
 
 
-def test_interpreter_ends_beside_daemon_threads_whose_callbacks_hold_their_loops_up(
+def test_interpreter_exits_while_callbacks_of_daemon_threads_block(
     child: Child,
 ) -> None:
     program = """
@@ -197,7 +198,7 @@ print("end")
     assert lines(done.stderr) == []
 
 
-def test_loop_can_run_while_the_interpreter_ends(child: Child) -> None:
+def test_loop_can_run_while_the_interpreter_exits(child: Child) -> None:
     program = """
 import atexit
 @atexit.register
@@ -259,7 +260,7 @@ with qtloop.attach(app) as loop:
 @needs_binding
 @pytest.mark.parametrize("way", ["run", "attach"])
 def test_sys_exit_in_a_slot_ends_the_program_with_its_code(way: str, child: Child) -> None:
-    """At once: the bindings leave it to Python's own end, where no loop is asked."""
+    """The process exits at once, without clean-up: the bindings leave SystemExit to Python."""
     program = """
 async def main():
     QtCore.QTimer.singleShot(0, lambda: sys.exit(7))
@@ -273,11 +274,11 @@ async def main():
     assert lines(done.stdout) == lines(done.stderr) == []
 
 
-# The application is gone
+# Destroyed applications
 
 
 @needs_binding
-def test_application_that_was_deleted_is_named_and_nothing_aborts(child: Child) -> None:
+def test_run_with_a_deleted_application_raises_an_error_that_names_the_cure(child: Child) -> None:
     program = """
 loop = QEventLoop(app)
 delete(app)
@@ -299,7 +300,7 @@ loop.close()
 
 
 @needs_binding
-def test_application_that_is_deleted_under_a_guest_leaves_the_loop_usable(child: Child) -> None:
+def test_loop_can_be_closed_after_its_application_was_deleted(child: Child) -> None:
     program = """
 loop = QEventLoop(app, already_running=True)
 loop.call_later(0.001, print)
@@ -319,7 +320,7 @@ print(qtloop.run(asyncio.sleep(0.001, "another runs")))
 
 
 @needs_binding
-def test_application_whose_last_name_goes_lives_as_long_as_the_loop(child: Child) -> None:
+def test_application_without_other_references_lives_as_long_as_the_loop(child: Child) -> None:
     program = """
 loop = QEventLoop()
 del app
@@ -334,10 +335,10 @@ loop.close()
 # Forks
 
 
-def test_fork_in_a_loop_leaves_the_parents_loop_alone(child: Child) -> None:
+def test_fork_in_a_loop_does_not_affect_the_parents_loop(child: Child) -> None:
     program = """
 import warnings
-warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+warnings.simplefilter("ignore", DeprecationWarning)  # for a fork in a process with threads
 async def main():
     loop = asyncio.get_running_loop()
     ours, theirs = os.pipe()
@@ -359,7 +360,7 @@ qtloop.run(main())
     assert lines(done.stderr) == []
 
 
-def test_loops_warning_when_never_closed_is_asyncios(child: Child) -> None:
+def test_unclosed_loop_warns_as_asyncios_does(child: Child) -> None:
     program = """
 loop = QEventLoop()
 loop.run_until_complete(asyncio.sleep(0))
@@ -369,6 +370,6 @@ gc.collect()
 """
     done = child(program, PYTHONWARNINGS="default")
     assert lines(done.stdout) == []
-    # In which order the collector comes to the loop and to its sockets is its own affair.
+    # The order in which the collector frees the loop and its sockets is not defined.
     warning = "ResourceWarning: unclosed event loop <QEventLoop running=False closed=False"
     assert any(warning in line for line in lines(done.stderr))

@@ -1,4 +1,4 @@
-"""Under `qtloop.run` the application's end is main's: it is cancelled and cleans up in its time."""
+"""`qtloop.run()`: when the application quits, main is cancelled and may clean up."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_main_that_spins_is_cancelled(quit_soon: Callable[[], object]) -> None:
 
 
 def test_clean_up_may_show_a_window_and_close_it(window: Any, quits: list[str]) -> None:
-    """Its closing is a quit once more, which must not cut the clean-up short."""
+    """Closing the window quits the application again, which must not end the clean-up."""
     log: list[str] = []
 
     async def main() -> None:
@@ -210,15 +210,13 @@ def test_quit_under_a_dialog_closes_it_and_cancels_its_main(app: Any) -> None:
     assert log == [0, "cleaned up"]
 
 
-def test_main_that_ends_by_itself_leaves_the_application_alone(
-    window: Any, quits: list[str]
-) -> None:
+def test_main_that_completes_does_not_quit_the_application(window: Any, quits: list[str]) -> None:
     for number in range(2):
         assert qtloop.run(asyncio.sleep(0.001, number)) == number
     assert quits == [] and window.isVisible()
 
 
-def test_tasks_that_are_left_clean_up_before_run_returns() -> None:
+def test_remaining_tasks_clean_up_before_run_returns() -> None:
     log: list[str] = []
 
     async def main() -> str:
@@ -231,7 +229,7 @@ def test_tasks_that_are_left_clean_up_before_run_returns() -> None:
     assert log == ["task"]
 
 
-def test_cancellation_that_no_quit_has_caused_is_raised() -> None:
+def test_cancellation_without_a_quit_is_raised() -> None:
     async def main() -> None:
         raise asyncio.CancelledError
 
@@ -255,7 +253,7 @@ def test_exception_of_main_is_raised_and_tasks_clean_up(kind: type[BaseException
 
 
 @pytest.mark.parametrize("quits_too", [False, True])
-def test_run_in_a_slot_ends_itself_and_only_a_quit_ends_the_program(
+def test_run_in_a_slot_returns_and_only_a_quit_ends_the_program(
     quits_too: bool, app: Any, quits: list[str]
 ) -> None:
     log: list[object] = []

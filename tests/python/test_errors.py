@@ -31,7 +31,7 @@ async def fail_later(error: BaseException) -> NoReturn:
     raise error
 
 
-# What the exception handler gets
+# Reports to the exception handler
 
 
 @pytest.mark.parametrize("method", ["call_soon", "call_soon_threadsafe", "call_later"])
@@ -45,7 +45,7 @@ def test_exception_of_a_callback_reaches_the_handler(
     (context,) = errors
     assert context["exception"] is error
     assert context["handle"] is handle
-    # Python 3.13 tells the arguments only in debug mode.
+    # Python 3.13 reports the arguments only in debug mode.
     assert context["message"].startswith("Exception in callback fail(")
     assert f") at {__file__}:" in context["message"]
     assert set(context) == {"message", "exception", "handle"}
@@ -70,7 +70,7 @@ def test_exception_of_a_reader_reaches_the_handler(
     assert context["message"].startswith("Exception in callback ")
 
 
-def test_debug_mode_adds_where_the_handle_was_made(each_loop: Loop, errors: Errors) -> None:
+def test_debug_mode_reports_where_the_handle_was_made(each_loop: Loop, errors: Errors) -> None:
     each_loop.set_debug(True)
     each_loop.call_soon(fail, LookupError())
     run_once(each_loop)
@@ -79,7 +79,7 @@ def test_debug_mode_adds_where_the_handle_was_made(each_loop: Loop, errors: Erro
     assert set(context) == {"message", "exception", "handle", "source_traceback"}
 
 
-def test_callback_that_cannot_be_called_is_an_error_of_its_own(
+def test_callback_that_is_not_callable_is_reported_as_its_own_error(
     each_loop: Any, errors: Errors
 ) -> None:
     for wrong in (None, 5, "name", object()):
@@ -112,7 +112,7 @@ def test_exceptions_of_all_kinds_reach_the_handler(
     assert [type(context["exception"]) for context in errors] == [kind]
 
 
-def test_task_whose_exception_nobody_takes_is_reported(each_loop: Loop, errors: Errors) -> None:
+def test_task_with_an_unretrieved_exception_is_reported(each_loop: Loop, errors: Errors) -> None:
     task = each_loop.create_task(fail_later(LookupError("on purpose")))
     run_until(each_loop, task.done)
     del task
@@ -154,7 +154,7 @@ def test_default_handler_logs(each_loop: Loop, caplog: pytest.LogCaptureFixture)
     assert record.exc_info and isinstance(record.exc_info[1], LookupError)
 
 
-def test_handler_that_raises_is_logged_and_the_loop_goes_on(
+def test_exception_handler_that_raises_is_logged_and_the_loop_continues(
     each_loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
     each_loop.set_exception_handler(lambda loop, context: fail(ValueError("in the handler")))
@@ -167,7 +167,7 @@ def test_handler_that_raises_is_logged_and_the_loop_goes_on(
     assert "in the handler" in caplog.text
 
 
-# What leaves the loop
+# Exceptions that stop the loop
 
 
 LEAVE = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
@@ -222,7 +222,7 @@ WAYS = [
 @LEAVE
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("debug", [False, True])
-def test_interrupts_and_exits_leave_run_forever_and_what_is_left_runs_later(
+def test_interrupts_and_exits_leave_run_forever_and_queued_callbacks_run_later(
     each_loop: Loop,
     kind: type[BaseException],
     way: Callable[[Loop, BaseException], None],
@@ -294,7 +294,7 @@ def test_subclasses_of_exits_leave_too(each_loop: Loop) -> None:
 # Debug mode
 
 
-def test_slow_callbacks_are_told_of_in_debug_mode(
+def test_slow_callbacks_are_logged_in_debug_mode(
     each_loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def slow_task() -> None:
@@ -308,7 +308,7 @@ def test_slow_callbacks_are_told_of_in_debug_mode(
     each_loop.call_soon(slow_callback)
     each_loop.run_until_complete(slow_task())
     texts = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    # asyncio's words around what is slow; a task is told of as a task.
+    # asyncio's message; for the step of a task it names the task.
     assert any(t.startswith("Executing <Handle ") and "slow_callback() " in t for t in texts)
     assert any(t.startswith("Executing <Task ") and "slow_task() " in t for t in texts)
     assert all(" took 0." in text and text.endswith(" seconds") for text in texts)
@@ -368,7 +368,7 @@ def test_debug_mode_can_be_switched_while_the_loop_runs(each_loop: Loop) -> None
     assert sys.get_coroutine_origin_tracking_depth() == before
 
 
-def test_all_goes_on_in_debug_mode(each_loop: Loop, pipe: Pipe) -> None:
+def test_callbacks_timers_and_readers_work_in_debug_mode(each_loop: Loop, pipe: Pipe) -> None:
     each_loop.set_debug(True)
     reading, writing = pipe
     seen: list[str] = []
@@ -389,7 +389,7 @@ def test_all_goes_on_in_debug_mode(each_loop: Loop, pipe: Pipe) -> None:
 # Shutting down
 
 
-def test_default_executor_is_of_no_use_after_its_shutdown(each_loop: Loop) -> None:
+def test_default_executor_refuses_jobs_after_its_shutdown(each_loop: Loop) -> None:
     async def main() -> None:
         assert await each_loop.run_in_executor(None, max, 1, 2) == 2
         await each_loop.shutdown_default_executor()
@@ -459,7 +459,7 @@ def test_generator_that_is_dropped_is_closed_by_the_loop(each_loop: Loop) -> Non
     run_until(each_loop, lambda: seen)
 
 
-def test_hooks_for_generators_are_put_back_after_the_run(each_loop: Loop) -> None:
+def test_asyncgen_hooks_are_restored_after_the_run(each_loop: Loop) -> None:
     hooks = sys.get_asyncgen_hooks()
     during: list[Any] = []
     each_loop.call_soon(lambda: during.append(sys.get_asyncgen_hooks()))

@@ -1,4 +1,4 @@
-"""Every example runs, as a user would run it, and ends as it says."""
+"""Every example runs as a user runs it, and ends without an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conftest import needs_binding
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-# Closes whatever window comes up, as a person does; it runs before the example, in its process.
+# Closes each window that opens, as a user does; it runs before the example, in its process.
 CLOSER = """
 import runpy, sys
 from qtloop._binding import binding
@@ -40,7 +40,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 
 
 def run(name: str, *, closing: bool) -> str:
-    """What an example prints; it must end with code 0, and have nothing to complain of."""
+    """Runs an example and returns its output; it must exit with code 0 and print no warning."""
     path = str(EXAMPLES / name)
     program = ["-c", CLOSER, path] if closing else [path]
     done = subprocess.run(
@@ -50,7 +50,7 @@ def run(name: str, *, closing: bool) -> str:
         timeout=40,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
-    # The offscreen platform says this of every dialog.
+    # The offscreen platform prints this for every dialog.
     errors = done.stderr.replace("This plugin does not support propagateSizeHints()\n", "")
     errors = "".join(line for line in errors.splitlines(True) if "olicy" not in line)
     assert (done.returncode, errors) == (0, "")
@@ -80,12 +80,12 @@ def test_example_without_a_window_ends_by_itself(name: str, printed: str) -> Non
         ("signals.py", "you move the slider\n"),
     ],
 )
-def test_example_with_a_window_ends_when_that_is_closed(name: str, printed: str) -> None:
+def test_example_with_a_window_ends_when_the_window_is_closed(name: str, printed: str) -> None:
     assert run(name, closing=True).startswith(printed)
 
 
 @needs_binding
-def test_example_of_qml_shows_what_it_has_read_and_ends_by_itself() -> None:
+def test_qml_example_shows_the_result_and_ends_by_itself() -> None:
     assert run("promise.py", closing=False) == "Hello from a socket.\n"
 
 

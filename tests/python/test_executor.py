@@ -23,7 +23,7 @@ MEGABYTE = 1024 * 1024
 
 
 def own_stack_size() -> int:
-    """How large the stack of the calling thread is, as the C library knows it."""
+    """Returns the stack size of the calling thread, from the C library."""
     libc = ctypes.CDLL(None)
     libc.pthread_self.restype = ctypes.c_void_p
     attributes = ctypes.create_string_buffer(256)
@@ -34,7 +34,7 @@ def own_stack_size() -> int:
     return size.value
 
 
-def test_submit_gives_the_result_and_the_exception() -> None:
+def test_submit_returns_a_future_of_the_result_or_exception() -> None:
     with QThreadExecutor() as executor:
         assert executor.submit(divmod, 7, 2).result() == (3, 1)
         assert executor.submit(dict, [("a", 1)], b=2).result() == {"a": 1, "b": 2}
@@ -78,13 +78,13 @@ def test_workers_have_names() -> None:
     assert name == "QThreadExecutor_0"
 
 
-def test_stack_size_is_what_was_asked_for() -> None:
+def test_worker_has_the_requested_stack_size() -> None:
     with QThreadExecutor(1, stack_size=64 * MEGABYTE) as executor:
-        # The C library may have a larger one left over from another thread.
+        # The C library may reuse a larger stack of an earlier thread.
         assert executor.submit(own_stack_size).result() >= 64 * MEGABYTE
 
 
-def test_stack_size_of_other_threads_is_left_alone() -> None:
+def test_stack_size_of_other_threads_is_unchanged() -> None:
     before = threading.stack_size(2 * MEGABYTE)
     try:
         with QThreadExecutor(1, stack_size=64 * MEGABYTE) as executor:
@@ -95,7 +95,7 @@ def test_stack_size_of_other_threads_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("size", [1, -1])
-def test_stack_size_that_cannot_be_is_refused_at_once(size: int) -> None:
+def test_invalid_stack_size_is_refused_by_the_constructor(size: int) -> None:
     with pytest.raises(ValueError, match=r"size"):
         QThreadExecutor(1, stack_size=size)
 
@@ -118,7 +118,7 @@ def test_submit_after_shutdown_raises_and_a_second_shutdown_is_harmless() -> Non
         executor.submit(int)
 
 
-def test_shutdown_can_cancel_what_has_not_begun() -> None:
+def test_shutdown_can_cancel_jobs_that_have_not_started() -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def job() -> bool:
@@ -140,7 +140,7 @@ def test_shutdown_can_cancel_what_has_not_begun() -> None:
 
 
 @needs_binding
-def test_qt_knows_the_worker_as_a_thread_of_its_own(app: Any) -> None:
+def test_worker_has_its_own_current_qthread(app: Any) -> None:
     def job() -> tuple[bool, bool]:
         thread = QtCore.QThread.currentThread()
         return thread == app.thread(), thread.isRunning()
@@ -220,7 +220,7 @@ def test_executor_can_be_the_loops_default_one(app: Any) -> None:
 
 
 def program(code: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has an executor with a worker; it must end by itself."""
+    """Runs a program that has an executor with a worker; it must end by itself."""
     prelude = """
 import os, sys, threading, time, qtloop
 from qtloop import _binding
@@ -268,7 +268,7 @@ threading.Timer(0.5, may_end.set).start()
     assert sorted(done.stdout.split()) == ["first", "second"]
 
 
-def test_child_of_a_fork_ends_without_the_workers_it_has_not_got() -> None:
+def test_forked_child_exits_without_waiting_for_the_parents_workers() -> None:
     done = program("""
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # that is what it is about: fork and threads

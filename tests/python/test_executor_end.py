@@ -1,4 +1,4 @@
-"""Jobs of executors do not hold up the end of a program with windows; other ends wait for them."""
+"""Executor jobs at the end of a program: the wait is limited by `grace` if it has windows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def close_soon():
     QtCore.QTimer.singleShot(50, window.close)
 """
 
-# How a program may start a job that never returns, and end with its window.
+# Programs that start a job that never returns, and then close their window.
 WAYS = {
     "to_thread in run()": """
         async def main():
@@ -87,7 +87,7 @@ WAYS = {
 
 @needs_binding
 @pytest.mark.parametrize("way", WAYS)
-def test_job_that_hangs_does_not_outlive_the_window_for_long(child: Child, way: str) -> None:
+def test_hanging_job_delays_the_exit_by_the_grace_only(child: Child, way: str) -> None:
     done = child(HANGS + "\n".join(line[8:] for line in WAYS[way].splitlines()) + "\nprint('end')")
     assert done.stdout == "end\n"
     assert done.stderr.count("1 executor job(s) still run") == 1
@@ -95,7 +95,7 @@ def test_job_that_hangs_does_not_outlive_the_window_for_long(child: Child, way: 
 
 
 @needs_binding
-def test_job_that_hangs_in_a_loop_of_qts_leaves_it_before_the_process_ends(child: Child) -> None:
+def test_hanging_job_in_a_qt_loop_leaves_it_before_the_process_exits(child: Child) -> None:
     """The binding deletes its objects at the end; a loop that uses them would crash."""
     program = """
         def job():

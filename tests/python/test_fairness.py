@@ -22,7 +22,7 @@ SPAN = 0.3
 
 @contextlib.asynccontextmanager
 async def two_hundred_tasks_spin() -> AsyncIterator[list[int]]:
-    """All the work asyncio can have; yields a count of their steps."""
+    """Makes 200 tasks spin; yields a count of their steps."""
     steps = [0]
 
     async def spin() -> None:
@@ -40,7 +40,7 @@ async def two_hundred_tasks_spin() -> AsyncIterator[list[int]]:
 
 
 def while_tasks_spin(loop: qtloop.QEventLoop, start: Callable[[], Any]) -> int:
-    """Run for the span, with what `start` sets going in Qt; returns how many steps tasks made."""
+    """Runs for SPAN after calling `start`; returns the number of steps of the tasks."""
 
     async def main() -> int:
         async with two_hundred_tasks_spin() as steps:
@@ -64,7 +64,7 @@ class Count:
 
 
 def reaches(wanted: float, count: Count, measure: Callable[[], object]) -> bool:
-    """Whether one of ten measurements counts as much: the machine may be busy for a while."""
+    """Returns whether one of ten measurements reaches the count: the machine may be busy."""
     for _ in range(10):
         count.calls = 0
         measure()
@@ -82,7 +82,7 @@ def qt_timer(milliseconds: int, slot: Callable[[], object]) -> Any:
     return timer
 
 
-# Tasks spin, Qt goes on
+# Qt while tasks spin
 
 
 @needs_binding
@@ -99,7 +99,7 @@ def test_qts_timer_keeps_its_rate_while_tasks_spin(loop: qtloop.QEventLoop) -> N
 
 @needs_binding
 @pytest.mark.parametrize("kind", ["single shots", "posted events", "zero timer"])
-def test_qts_queue_goes_on_while_tasks_spin(loop: qtloop.QEventLoop, kind: str) -> None:
+def test_qts_event_queue_is_processed_while_tasks_spin(loop: qtloop.QEventLoop, kind: str) -> None:
     assert binding
     core: Any = binding.QtCore
     count = Count()
@@ -228,7 +228,7 @@ def test_qts_timer_keeps_its_rate_while_sockets_and_threads_are_busy(
     loop.run_until_complete(loop.shutdown_default_executor())
 
 
-# Qt spins, tasks go on
+# Tasks while Qt spins
 
 
 @needs_binding
@@ -293,20 +293,20 @@ def test_budget_is_two_milliseconds_and_can_be_set(loop: qtloop.QEventLoop) -> N
 
 
 @pytest.mark.parametrize("wrong", [-1, -0.001, math.nan, math.inf, -math.inf, 1e300])
-def test_budget_that_is_no_duration_is_refused(loop: qtloop.QEventLoop, wrong: float) -> None:
+def test_turn_budget_that_is_no_duration_is_refused(loop: qtloop.QEventLoop, wrong: float) -> None:
     with pytest.raises(ValueError, match="turn_budget"):
         loop.turn_budget = wrong
     assert loop.turn_budget == 0.002
 
 
 @pytest.mark.parametrize("wrong", [None, "0.1", []])
-def test_budget_that_is_no_number_is_refused(loop: Any, wrong: object) -> None:
+def test_turn_budget_that_is_no_number_is_refused(loop: Any, wrong: object) -> None:
     with pytest.raises(TypeError):
         loop.turn_budget = wrong
     assert loop.turn_budget == 0.002
 
 
-def test_budget_of_a_closed_loop_is_an_error(app: Any) -> None:
+def test_turn_budget_of_a_closed_loop_raises_runtime_error(app: Any) -> None:
     loop = qtloop.QEventLoop(app)
     loop.close()
     with pytest.raises(RuntimeError, match="Event loop is closed"):
@@ -315,7 +315,7 @@ def test_budget_of_a_closed_loop_is_an_error(app: Any) -> None:
 
 @needs_binding
 def test_turns_last_as_long_as_their_budget(loop: qtloop.QEventLoop) -> None:
-    # Each time that Qt has its turn, it fires the zero timer once: SPAN / budget times at the most.
+    # Each time Qt processes events, it fires the zero timer once: at most SPAN / budget times.
     count = Count()
     took = 0.0
 
@@ -334,7 +334,7 @@ def test_turns_last_as_long_as_their_budget(loop: qtloop.QEventLoop) -> None:
 
 
 @needs_binding
-def test_budget_of_nothing_gives_qt_a_turn_after_each_batch(loop: qtloop.QEventLoop) -> None:
+def test_turn_budget_of_zero_returns_to_qt_after_each_batch(loop: qtloop.QEventLoop) -> None:
     loop.turn_budget = 0
     count = Count()
     batches = [0]
@@ -350,7 +350,7 @@ def test_budget_of_nothing_gives_qt_a_turn_after_each_batch(loop: qtloop.QEventL
     assert count.calls >= 190
 
 
-def test_batch_is_finished_also_beyond_the_budget(loop: qtloop.QEventLoop) -> None:
+def test_turn_budget_of_zero_runs_a_whole_batch(loop: qtloop.QEventLoop) -> None:
     seen: list[int] = []
     loop.turn_budget = 0
     for number in range(100):
@@ -360,7 +360,7 @@ def test_batch_is_finished_also_beyond_the_budget(loop: qtloop.QEventLoop) -> No
     run_for(loop, 0.001)
 
 
-def test_threads_go_on_beside_a_task_that_never_rests(loop: qtloop.QEventLoop) -> None:
+def test_threads_run_beside_a_task_that_spins(loop: qtloop.QEventLoop) -> None:
     async def spin() -> None:
         while True:
             await asyncio.sleep(0)
@@ -374,7 +374,7 @@ def test_threads_go_on_beside_a_task_that_never_rests(loop: qtloop.QEventLoop) -
         spinning.cancel()
         return took
 
-    # It took up to seven seconds when a chain of short callbacks held the lock. The machine may be
+    # It took up to seven seconds when a chain of short callbacks kept the GIL. The machine may be
     # busy for a while, so one of ten measurements is enough.
     assert any(loop.run_until_complete(main()) < 1 for _ in range(10))
 

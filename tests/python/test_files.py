@@ -1,4 +1,4 @@
-"""Which files can be watched, and what happens when one is closed or its number goes to another."""
+"""Files that can be watched, and watched descriptors that are closed, duplicated or reused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Loop = asyncio.SelectorEventLoop
 # Closed, reused and doubled numbers
 
 
-def test_descriptor_closed_while_watched_is_silent(each_loop: Loop, pipe: Pipe) -> None:
+def test_descriptor_closed_while_watched_calls_no_reader(each_loop: Loop, pipe: Pipe) -> None:
     reading, writing = pipe
     seen: list[str] = []
     each_loop.add_reader(reading, seen.append, "closed")
@@ -33,7 +33,7 @@ def test_descriptor_closed_while_watched_is_silent(each_loop: Loop, pipe: Pipe) 
 
 
 @pytest.mark.parametrize("where", ["before", "inside its callback"])
-def test_number_that_is_given_to_another_file_does_not_call_the_old_reader(
+def test_reused_descriptor_number_does_not_call_the_old_reader(
     each_loop: Loop, pipe: Pipe, where: str
 ) -> None:
     reading, writing = pipe
@@ -85,8 +85,8 @@ def test_reused_number_can_be_watched_after_the_old_reader_was_removed(
         os.close(new_writing)
 
 
-def test_reused_number_can_be_watched_also_if_the_old_reader_was_left(loop: Any) -> None:
-    # Here asyncio's own never calls the new reader: it does not notice that the file is another.
+def test_reused_number_can_be_watched_although_the_old_reader_was_not_removed(loop: Any) -> None:
+    # asyncio's own loop never calls the new reader: it does not notice that the file has changed.
     seen: list[str] = []
     reading, writing = os.pipe()
     loop.add_reader(reading, seen.append, "old")
@@ -104,9 +104,11 @@ def test_reused_number_can_be_watched_also_if_the_old_reader_was_left(loop: Any)
         os.close(descriptor)
 
 
-def test_closed_double_of_a_watched_file_neither_calls_nor_spins(loop: Any, pair: Pair) -> None:
-    # The kernel goes on reporting a closed number as long as a double of its file is open; asyncio's
-    # own loop then calls the reader of that number for ever.
+def test_closed_duplicate_of_a_watched_descriptor_neither_calls_nor_spins(
+    loop: Any, pair: Pair
+) -> None:
+    # The kernel keeps reporting a closed descriptor while a duplicate is open; asyncio's own loop
+    # then calls its reader for ever.
     one, other = pair
     double = os.dup(one.fileno())
     seen: list[str] = []
@@ -128,7 +130,7 @@ def test_closed_double_of_a_watched_file_neither_calls_nor_spins(loop: Any, pair
     loop.remove_reader(double)
 
 
-def test_two_doubles_of_a_file_can_be_watched_at_once(each_loop: Loop, pair: Pair) -> None:
+def test_two_duplicates_of_a_descriptor_can_be_watched_at_once(each_loop: Loop, pair: Pair) -> None:
     one, other = pair
     double = os.dup(one.fileno())
     seen: list[str] = []

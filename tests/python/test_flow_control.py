@@ -1,4 +1,4 @@
-"""How transports hold back those who write, and how they are held back in reading: as asyncio's."""
+"""Flow control of writing: limits, pause_writing() and resume_writing(), as in asyncio."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_limits_follow_from_each_other(each_loop: Loop, wire: Pair) -> None:
 
 
 @pytest.mark.parametrize("limits", [(10, 11), (-1, None), (None, -1), (0, 1), (-2, -3)])
-def test_limits_that_make_no_sense_are_refused(
+def test_invalid_write_limits_are_refused(
     each_loop: Loop, wire: Pair, limits: tuple[Any, Any]
 ) -> None:
     async def main() -> None:
@@ -85,7 +85,7 @@ def test_protocol_is_paused_by_the_first_byte_over_the_limit(each_loop: Loop, wi
             assert protocol.calls == ["made"]
             transport.write(bytes(1))
             assert protocol.calls == ["made", "pause"]
-            # It is told once.
+            # pause_writing() is called once.
             transport.write(DATA)
             transport.write(DATA)
             assert protocol.calls == ["made", "pause"]
@@ -138,7 +138,7 @@ def test_protocol_is_resumed_neither_before_nor_after_the_low_limit(
     run(each_loop, main())
 
 
-def test_limit_of_nothing_pauses_for_any_byte_that_is_queued(each_loop: Loop, wire: Pair) -> None:
+def test_limit_of_zero_pauses_for_any_queued_byte(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -154,7 +154,7 @@ def test_limit_of_nothing_pauses_for_any_byte_that_is_queued(each_loop: Loop, wi
     run(each_loop, main())
 
 
-def test_lower_limit_counts_for_what_is_queued_already(each_loop: Loop, wire: Pair) -> None:
+def test_lowered_limit_applies_to_queued_data(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -201,7 +201,7 @@ def test_writing_from_resume_writing_is_in_order(each_loop: Loop, wire: Pair) ->
     run(each_loop, main())
 
 
-def test_pause_that_writes_no_more_but_closes_still_flushes(each_loop: Loop, wire: Pair) -> None:
+def test_close_in_pause_writing_still_flushes(each_loop: Loop, wire: Pair) -> None:
     class Closing(Recorder):
         def pause_writing(self) -> None:
             super().pause_writing()

@@ -1,12 +1,12 @@
-"""Forked processes: what a child does to the loop it has inherited, its parent's loop survives."""
+"""Forked processes: actions of the child on its copy of the loop do not affect the parent's loop."""
 
 from __future__ import annotations
 
 import pytest
 from conftest import Child
 
-# A parent that forks in a callback, lets the child do something, and is busy meanwhile, so that the child is the
-# first to see what comes in. Then all ways into the parent's loop must work as before.
+# A parent that forks in a callback and blocks while the child does something, so that the child
+# would be the first to see new events. Afterwards everything in the parent's loop must still work.
 PROGRAM = """
     import socket
     async def nap():
@@ -63,17 +63,17 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
-def test_parent_goes_on_when_a_forked_child(child: Child, action: str) -> None:
+def test_parents_loop_still_works_when_a_forked_child(child: Child, action: str) -> None:
     result = child(PROGRAM.format(action=action))
     assert result.stdout.splitlines() == ["0 b'xxxxxxxxxxy'", "thread slept"]
     assert "the child reads" not in result.stderr
 
 
-def test_child_that_leaves_by_an_exit_leaves_its_parent_the_signals_and_the_readers(
+def test_parent_keeps_signals_and_readers_when_its_child_exits_by_sys_exit(
     child: Child,
 ) -> None:
-    # The child's clean-up runs, and closes, the loop it has inherited. asyncio's own does not survive this, nor the
-    # next: parent and child share one set of watched descriptors.
+    # The child's clean-up runs and closes the inherited loop. With asyncio's own loop this test and
+    # the next fail: parent and child share one epoll instance.
     program = """
         import socket
         async def main():
@@ -96,7 +96,7 @@ def test_child_that_leaves_by_an_exit_leaves_its_parent_the_signals_and_the_read
     assert child(program).stdout.split() == ["5", "came", "heard"]
 
 
-def test_child_that_removes_its_inherited_reader_leaves_the_parents(child: Child) -> None:
+def test_child_that_removes_its_inherited_reader_does_not_remove_the_parents(child: Child) -> None:
     program = """
         import socket
         async def main():
@@ -160,7 +160,7 @@ def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> Non
                 jobs = [loop.run_in_executor(pool, pow, number, 2) for number in range(10)]
                 print(await asyncio.gather(*jobs))
         import warnings
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # for a fork in a process with threads
         qtloop.run(main())
     """
     result = child(program)

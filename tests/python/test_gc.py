@@ -1,4 +1,4 @@
-"""What is let go of, and when: callbacks of cancelled and finished handles, cycles, loops, memory."""
+"""When memory is freed: callbacks of cancelled and finished handles, cycles, loops."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Loop = asyncio.SelectorEventLoop
 
 
 class Payload:
-    """What a callback holds on to."""
+    """A callback to which the tests hold weak references."""
 
     def __call__(self, *args: object) -> None: ...
 
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """What goes, goes by its last reference."""
+    """Disables the collector: only reference counts free objects."""
     gc.collect()
     gc.disable()
     yield
@@ -104,7 +104,7 @@ def test_callback_that_has_run_is_free_with_its_handle(each_loop: Loop, no_colle
     assert [ref() for ref in refs] == [None, None]
 
 
-def test_handles_themselves_go_when_they_have_run(each_loop: Loop, no_collector: None) -> None:
+def test_handles_are_freed_when_they_have_run(each_loop: Loop, no_collector: None) -> None:
     refs: list[Any] = [
         weakref.ref(each_loop.call_soon(nothing)),
         weakref.ref(each_loop.call_soon_threadsafe(nothing)),
@@ -116,8 +116,10 @@ def test_handles_themselves_go_when_they_have_run(each_loop: Loop, no_collector:
     assert [ref() for ref in refs] == [None] * 3
 
 
-def test_cancelled_timer_goes_itself(loop: qtloop.QEventLoop, no_collector: None) -> None:
-    # asyncio's own keeps it until its time has come, or until there are many.
+def test_cancelled_timer_handle_is_freed_at_once(
+    loop: qtloop.QEventLoop, no_collector: None
+) -> None:
+    # asyncio's own loop keeps it until its deadline, or until many are cancelled.
     handle = loop.call_later(60, nothing)
     ref = weakref.ref(handle)
     handle.cancel()
@@ -125,7 +127,7 @@ def test_cancelled_timer_goes_itself(loop: qtloop.QEventLoop, no_collector: None
     assert ref() is None
 
 
-def test_closing_frees_all_that_is_queued(each_loop: Loop, pipe: Pipe) -> None:
+def test_close_frees_queued_callbacks(each_loop: Loop, pipe: Pipe) -> None:
     callbacks = [Payload() for _ in range(4)]
     refs = [weakref.ref(callback) for callback in callbacks]
     each_loop.call_soon(callbacks[0])
@@ -163,7 +165,7 @@ def test_handle_in_a_cycle_is_collected(each_loop: Loop, schedule: Callable[...,
     handle = schedule(each_loop, payload)
     payload.handle = handle  # type: ignore[attr-defined]
     if not isinstance(handle, asyncio.TimerHandle):
-        run_once(each_loop)  # or the loop holds it
+        run_once(each_loop)  # otherwise the loop holds a reference
         del handle, payload
         gc.collect()
         assert ref() is None
@@ -187,7 +189,7 @@ def test_long_chain_of_handles_is_freed(each_loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 100])
-def test_arguments_of_a_handle_are_told_run_and_freed(each_loop: Loop, count: int) -> None:
+def test_arguments_of_a_handle_are_returned_passed_and_freed(each_loop: Loop, count: int) -> None:
     got: list[tuple[Payload, ...]] = []
     things = tuple(Payload() for _ in range(count))
     handle = each_loop.call_soon(lambda *args: got.append(args), *things)
@@ -236,7 +238,7 @@ def test_loop_that_has_run_is_collected(app: Any) -> None:
     assert ref() is None
 
 
-def test_loop_that_was_left_by_an_exception_is_collected(app: Any) -> None:
+def test_loop_whose_run_raised_is_collected(app: Any) -> None:
     loop = qtloop.QEventLoop(app)
     loop.call_soon(sys.exit, 3)
     with pytest.raises(SystemExit):
@@ -248,7 +250,7 @@ def test_loop_that_was_left_by_an_exception_is_collected(app: Any) -> None:
     assert ref() is None
 
 
-def test_descriptors_of_loops_are_given_back(app: Any) -> None:
+def test_close_closes_the_loops_descriptors(app: Any) -> None:
     def use() -> None:
         loop = qtloop.QEventLoop(app)
         loop.run_until_complete(asyncio.sleep(0.001))
@@ -262,7 +264,7 @@ def test_descriptors_of_loops_are_given_back(app: Any) -> None:
     assert count_descriptors() == before
 
 
-def test_descriptors_of_loops_that_nobody_closed_are_given_back(app: Any) -> None:
+def test_descriptors_of_unclosed_loops_are_closed_by_the_collector(app: Any) -> None:
     def use() -> None:
         qtloop.QEventLoop(app).run_until_complete(asyncio.sleep(0.001))
 
@@ -277,7 +279,7 @@ def test_descriptors_of_loops_that_nobody_closed_are_given_back(app: Any) -> Non
         assert count_descriptors() == before
 
 
-def test_tasks_and_futures_that_are_done_go(each_loop: Loop) -> None:
+def test_completed_tasks_and_futures_are_freed(each_loop: Loop) -> None:
     refs: list[weakref.ref[Any]] = []
 
     async def work(payload: Payload) -> None:
@@ -298,7 +300,7 @@ def test_tasks_and_futures_that_are_done_go(each_loop: Loop) -> None:
 # Objects whose end uses the loop
 
 
-def test_object_may_use_the_loop_when_it_goes(each_loop: Loop) -> None:
+def test_destructor_may_use_the_loop(each_loop: Loop) -> None:
     seen: list[str] = []
 
     class Last:
@@ -334,7 +336,7 @@ def test_object_may_use_the_loop_when_it_goes(each_loop: Loop) -> None:
     os.close(writing)
 
 
-def test_object_that_uses_the_loop_while_it_closes_is_told_that_it_is_closed(app: Any) -> None:
+def test_destructor_that_uses_a_closing_loop_gets_an_error(app: Any) -> None:
     loop = qtloop.QEventLoop(app)
     seen: list[str] = []
 
@@ -362,12 +364,12 @@ def test_object_that_uses_the_loop_while_it_closes_is_told_that_it_is_closed(app
 
 
 def memory() -> int:
-    """Resident pages of this process, in bytes."""
+    """Returns the resident memory of this process in bytes."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def test_cancelled_timers_leave_no_memory(loop: qtloop.QEventLoop) -> None:
+def test_cancelled_timers_leak_no_memory(loop: qtloop.QEventLoop) -> None:
     def set_and_cancel() -> None:
         handles = [loop.call_later(3600 + number, nothing, number) for number in range(10_000)]
         for handle in handles:
@@ -383,7 +385,7 @@ def test_cancelled_timers_leave_no_memory(loop: qtloop.QEventLoop) -> None:
     assert memory() - bytes_before < 4_000_000  # 200,000 of them would be some 40 MB
 
 
-def test_timers_cancelled_one_by_one_leave_no_memory(loop: qtloop.QEventLoop) -> None:
+def test_timers_cancelled_one_by_one_leak_no_memory(loop: qtloop.QEventLoop) -> None:
     keep = [loop.call_later(7200, nothing) for _ in range(100)]
     for _ in range(10_000):
         loop.call_later(3600, nothing).cancel()
@@ -395,7 +397,7 @@ def test_timers_cancelled_one_by_one_leave_no_memory(loop: qtloop.QEventLoop) ->
     assert not any(handle.cancelled() for handle in keep)
 
 
-def test_running_leaves_no_memory(loop: qtloop.QEventLoop, pipe: Pipe) -> None:
+def test_runs_leak_no_memory(loop: qtloop.QEventLoop, pipe: Pipe) -> None:
     reading, writing = pipe
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""How transports are held back in reading, and what comes meanwhile: as asyncio's."""
+"""pause_reading() and resume_reading(): data that arrive during a pause, as in asyncio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytest_plugins = ["each_loop"]
 
 
 @each_protocol
-def test_what_comes_during_a_pause_comes_after_it(
+def test_data_received_during_a_pause_is_delivered_after_it(
     each_loop: Loop, wire: Pair, kind: type[Notes]
 ) -> None:
     async def main() -> None:
@@ -47,7 +47,7 @@ def test_what_comes_during_a_pause_comes_after_it(
             assert protocol.data == b"one"
             transport.resume_reading()
             assert transport.is_reading()
-            # Not out of resume_reading() itself.
+            # Not inside resume_reading() itself.
             assert protocol.data == b"one"
             assert await protocol.received(11) == b"onetwothree"
 
@@ -104,7 +104,7 @@ def test_reading_paused_in_data_received_stops_at_once(each_loop: Loop, wire: Pa
     run(each_loop, main())
 
 
-def test_reading_paused_and_resumed_in_one_callback_goes_on(each_loop: Loop, wire: Pair) -> None:
+def test_reading_paused_and_resumed_in_one_callback_continues(each_loop: Loop, wire: Pair) -> None:
     class Blinks(Recorder):
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -121,7 +121,7 @@ def test_reading_paused_and_resumed_in_one_callback_goes_on(each_loop: Loop, wir
     assert run(each_loop, main()) == LOTS
 
 
-def test_pausing_and_resuming_twice_is_as_once(each_loop: Loop, wire: Pair) -> None:
+def test_pausing_or_resuming_twice_has_no_further_effect(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -140,7 +140,7 @@ def test_pausing_and_resuming_twice_is_as_once(each_loop: Loop, wire: Pair) -> N
     run(each_loop, main())
 
 
-def test_end_that_comes_during_a_pause_comes_after_it(each_loop: Loop, wire: Pair) -> None:
+def test_eof_during_a_pause_is_delivered_after_it(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -179,7 +179,7 @@ def test_resuming_after_a_close_reads_nothing(each_loop: Loop, wire: Pair) -> No
     run(each_loop, main())
 
 
-def test_writing_goes_on_while_reading_is_paused(each_loop: Loop, wire: Pair) -> None:
+def test_writing_works_while_reading_is_paused(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:
@@ -209,7 +209,7 @@ def test_resuming_after_the_peer_s_half_close_is_harmless(each_loop: Loop, wire:
     run(each_loop, main())
 
 
-def test_stream_that_nobody_reads_holds_its_peer_back(each_loop: Loop, wire: Pair) -> None:
+def test_unread_stream_makes_its_peer_wait(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         reader, writer = await asyncio.open_connection(sock=wire[0], limit=1000)
         sending = asyncio.create_task(each_loop.sock_sendall(wire[1], LOTS))
@@ -250,7 +250,7 @@ def test_nothing_is_received_before_create_connection_returns(
     run(each_loop, main())
 
 
-def test_pausing_and_resuming_in_each_callback_does_not_take_the_turn_of_others(
+def test_pausing_and_resuming_in_each_callback_does_not_delay_others(
     each_loop: Loop, pair: Pair
 ) -> None:
     class Restless(Buffered):

@@ -1,4 +1,4 @@
-"""An idle loop sleeps: no wake-ups, no processor time, no threads. Measured on children, from outside."""
+"""An idle loop causes no wake-ups and uses no processor time or threads; measured on children."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conftest import BINDING, spawn
 # How long the children are watched, in seconds.
 SPAN = 2.0
 
-# Each child says "idle" when it is about to be, and then waits to be killed.
+# Each child prints "idle" when its loop is about to be idle, and then waits to be killed.
 MAIN = """
     async def main():
         loop = asyncio.get_running_loop()
@@ -95,7 +95,7 @@ SURROUNDINGS = [
 
 @dataclass
 class Use:
-    """What a process has used of the machine."""
+    """The resources that a process has used."""
 
     wakes: int
     seconds: float
@@ -106,7 +106,7 @@ class Use:
 
 
 def use_of(process: subprocess.Popen[str]) -> Use:
-    """What a process has used so far."""
+    """Reads the resources that a process has used so far."""
     wakes = 0
     tasks = list(Path(f"/proc/{process.pid}/task").iterdir())
     for task in tasks:
@@ -129,7 +129,7 @@ def until_idle(name: str, process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def all_idle() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """All the programs, as soon as each has said that it is idle. They do not disturb each other."""
+    """All the programs, as soon as each has printed that it is idle."""
     programs = {**PROGRAMS, **(PROGRAMS_OF_QT if BINDING else {})}
     children = {name: spawn(program) for name, program in programs.items()}
     for surroundings in SURROUNDINGS:
@@ -145,12 +145,12 @@ def all_idle() -> Iterator[dict[str, subprocess.Popen[str]]]:
             process.communicate()
 
 
-def test_idle_loop_neither_wakes_nor_works_nor_has_a_thread() -> None:
+def test_idle_loop_causes_no_wake_ups_no_work_and_no_thread() -> None:
     with all_idle() as children:
         before = {name: use_of(process) for name, process in children.items()}
         time.sleep(SPAN)
         used = {name: use_of(process) - before[name] for name, process in children.items()}
-    # One or two are the kernel's own: it moves a page, and the process waits for that.
+    # The kernel may cause one or two: it moves a page, and the process waits for that.
     assert {name: use for name, use in used.items() if use.wakes > 2} == {}
     assert {name: use for name, use in used.items() if use.seconds > 0.02} == {}
     # The main thread of the last program waits in Qt's own exec.

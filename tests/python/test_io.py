@@ -1,4 +1,4 @@
-"""Readers and writers: level-triggered, replaced, removed, closed; on this loop as on asyncio's own."""
+"""Readers and writers: level-triggered, replaced, removed, closed: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_reader_that_reads_nothing_is_called_with_each_batch(each_loop: Loop, pa
     assert calls[0] == 52
 
 
-def test_data_that_was_there_before_the_reader_counts(each_loop: Loop, pair: Pair) -> None:
+def test_reader_is_called_for_data_that_arrived_before_it_was_added(
+    each_loop: Loop, pair: Pair
+) -> None:
     one, other = pair
     other.send(b"early")
     run_once(each_loop)
@@ -82,9 +84,7 @@ def test_writer_is_called_as_long_as_there_is_room(each_loop: Loop, pair: Pair) 
     run_until(each_loop, lambda: calls[0] > 5)
 
 
-def test_reader_and_writer_of_one_socket_do_not_disturb_each_other(
-    each_loop: Loop, pair: Pair
-) -> None:
+def test_reader_and_writer_of_one_socket_are_independent(each_loop: Loop, pair: Pair) -> None:
     one, other = pair
     reads: list[bytes] = []
     writes = [0]
@@ -130,7 +130,9 @@ def test_many_readers_are_called_in_turn(each_loop: Loop) -> None:
 # Adding, replacing, removing
 
 
-def test_removing_tells_whether_there_was_one(each_loop: Loop, pipe: Pipe) -> None:
+def test_removing_a_reader_or_writer_returns_whether_there_was_one(
+    each_loop: Loop, pipe: Pipe
+) -> None:
     reading, writing = pipe
     assert each_loop.remove_reader(reading) is False
     assert each_loop.remove_writer(writing) is False
@@ -203,7 +205,7 @@ def test_reader_may_remove_itself(each_loop: Loop, pipe: Pipe) -> None:
     assert seen == [True]
 
 
-def test_reader_may_replace_itself_and_go_on(each_loop: Loop, pipe: Pipe) -> None:
+def test_reader_that_replaces_itself_runs_to_its_end(each_loop: Loop, pipe: Pipe) -> None:
     reading, writing = pipe
     seen: list[int] = []
 
@@ -249,7 +251,7 @@ def test_reader_removed_while_its_call_is_queued_is_not_called(each_loop: Loop, 
     assert seen == []
 
 
-def test_cancelled_handle_of_a_reader_ends_it(each_loop: Any, pipe: Pipe) -> None:
+def test_cancelling_the_handle_of_a_reader_removes_the_reader(each_loop: Any, pipe: Pipe) -> None:
     reading, writing = pipe
     seen: list[str] = []
     handle = each_loop._add_reader(reading, seen.append, "cancelled")

@@ -1,4 +1,4 @@
-"""Libraries that people use asyncio for, as they are, on the loop."""
+"""Popular asyncio libraries work on the loop unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = b"words " * 10_000
 
 
 def library(name: str) -> Any:
-    """The module, or a test that is skipped for want of it."""
+    """Imports the module, or skips the test if it is not installed."""
     return pytest.importorskip(name, reason=f"{name} is not installed")
 
 
@@ -63,7 +63,7 @@ class Site:
         return socket
 
 
-def test_aiohttp_serves_and_fetches(loop: qtloop.QEventLoop) -> None:
+def test_aiohttp_server_and_client_work(loop: qtloop.QEventLoop) -> None:
     aiohttp = library("aiohttp")
 
     async def fetch(session: Any, url: str) -> bool:
@@ -85,7 +85,7 @@ def test_aiohttp_serves_and_fetches(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_httpx_fetches(loop: qtloop.QEventLoop) -> None:
+def test_httpx_client_works(loop: qtloop.QEventLoop) -> None:
     httpx = library("httpx")
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_httpx_fetches(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_websockets_talk(loop: qtloop.QEventLoop) -> None:
+def test_websockets_exchange_messages(loop: qtloop.QEventLoop) -> None:
     server_module = library("websockets.asyncio.server")
     client_module = library("websockets.asyncio.client")
 
@@ -150,7 +150,7 @@ def test_anyio_runs_on_the_loop(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main()) == [0, 1, 2, 42, True]
 
 
-def test_anyio_streams_and_processes(loop: qtloop.QEventLoop) -> None:
+def test_anyio_streams_and_processes_work(loop: qtloop.QEventLoop) -> None:
     anyio = library("anyio")
 
     async def serve(stream: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a program does wrong to its loop: it gets an exception, and never an abort or a hang."""
+"""Wrong uses of a loop raise an exception; they never abort or hang."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def errors_of(loop: qtloop.QEventLoop) -> Errors:
 # In callbacks
 
 
-def test_callback_that_closes_the_loop_is_an_error(each_loop: Loop, errors: Errors) -> None:
+def test_close_in_a_callback_raises_runtime_error(each_loop: Loop, errors: Errors) -> None:
     seen: list[str] = []
     each_loop.call_soon(each_loop.close)
     each_loop.call_soon(seen.append, "next")
@@ -41,7 +41,7 @@ def test_callback_that_closes_the_loop_is_an_error(each_loop: Loop, errors: Erro
     assert seen == ["next"]
 
 
-def test_callbacks_may_stop_the_loop_as_often_as_they_like(each_loop: Loop) -> None:
+def test_callbacks_may_call_stop_repeatedly(each_loop: Loop) -> None:
     for _ in range(5):
         for _ in range(10):
             each_loop.call_soon(each_loop.stop)
@@ -50,9 +50,7 @@ def test_callbacks_may_stop_the_loop_as_often_as_they_like(each_loop: Loop) -> N
     run_once(each_loop)
 
 
-def test_endless_recursion_in_a_callback_is_an_error_of_that_callback(
-    each_loop: Loop, errors: Errors
-) -> None:
+def test_endless_recursion_in_a_callback_is_reported(each_loop: Loop, errors: Errors) -> None:
     def dig() -> None:
         dig()
 
@@ -65,7 +63,7 @@ def test_endless_recursion_in_a_callback_is_an_error_of_that_callback(
     assert seen == ["next"]
 
 
-def test_loop_can_be_used_where_the_stack_ends(each_loop: Loop) -> None:
+def test_scheduling_without_room_on_the_stack_does_not_crash(each_loop: Loop) -> None:
     handles: list[asyncio.Handle] = []
     depths = [0]
 
@@ -74,7 +72,7 @@ def test_loop_can_be_used_where_the_stack_ends(each_loop: Loop) -> None:
             depths[0] += 1
             dig()
         except RecursionError:
-            # Some of these calls have room, some have not; none may do harm.
+            # The stack has room for some of these calls only; none may crash.
             for schedule in (each_loop.call_soon, each_loop.call_soon_threadsafe):
                 handles.append(schedule(nothing))
             handles.append(each_loop.call_later(0, nothing))
@@ -126,7 +124,7 @@ def test_descriptor_objects_that_misbehave_are_refused(each_loop: Loop) -> None:
         each_loop.add_writer(Odd(LookupError("odd")), nothing)
 
 
-def test_handles_that_were_never_made_are_errors(loop: Any) -> None:
+def test_uninitialised_handles_are_reported_as_errors(loop: Any) -> None:
     for made in (loop.call_soon(nothing), loop.call_later(60, nothing)):
         kind: Any = type(made)
         blank = kind.__new__(kind)
@@ -142,7 +140,7 @@ def test_handles_that_were_never_made_are_errors(loop: Any) -> None:
     run_once(loop)
 
 
-def test_handles_that_were_tampered_with_are_errors_of_their_own(
+def test_handles_with_modified_attributes_are_reported_as_errors(
     loop: Any, errors_of: Errors
 ) -> None:
     handles = [loop.call_soon(nothing) for _ in range(3)]
@@ -170,7 +168,7 @@ def test_callback_whose_repr_fails_does_not_end_the_loop(
     loop.call_soon(seen.append, "next")
     run_once(loop)
     assert seen == ["next"]
-    # Where asyncio's own loop would be left by it, this one says so and goes on.
+    # asyncio's own loop would raise it from the run; this one reports it and continues.
     assert [str(error) for error in unraisable] == ["no repr"]
 
 
@@ -234,7 +232,7 @@ def test_running_loop_cannot_be_run_or_closed_from_another_thread(each_loop: Loo
         await asyncio.sleep(0.001)
         return failures
 
-    if isinstance(each_loop, qtloop.QEventLoop):  # Python 3.13 spoils its own by it
+    if isinstance(each_loop, qtloop.QEventLoop):  # this breaks the loop of Python 3.13
         assert each_loop.run_until_complete(main()) == [
             "This event loop is already running",
             "Cannot close a running event loop",
@@ -244,7 +242,7 @@ def test_running_loop_cannot_be_run_or_closed_from_another_thread(each_loop: Loo
 # Resources
 
 
-def test_loop_without_descriptors_left_is_an_os_error(child: Child) -> None:
+def test_loop_without_free_descriptors_raises_os_error(child: Child) -> None:
     program = """
         import gc, resource, warnings
         warnings.simplefilter("ignore", ResourceWarning)
@@ -277,7 +275,7 @@ def test_loop_without_descriptors_left_is_an_os_error(child: Child) -> None:
     assert child(program).stdout.split() == ["True", "True", "runs", "well"]
 
 
-def test_huge_descriptor_numbers_cost_nothing(child: Child) -> None:
+def test_huge_descriptor_numbers_use_no_memory(child: Child) -> None:
     program = """
         import resource
         loop = QEventLoop()
@@ -312,7 +310,7 @@ def test_huge_descriptor_numbers_cost_nothing(child: Child) -> None:
     ],
 )
 @pytest.mark.parametrize("where", ["call_soon", "task"])
-def test_process_may_end_inside_a_callback(child: Child, end: str, code: int, where: str) -> None:
+def test_process_may_exit_inside_a_callback(child: Child, end: str, code: int, where: str) -> None:
     program = f"""
         loop = QEventLoop()
         def end():
@@ -332,7 +330,7 @@ def test_process_may_end_inside_a_callback(child: Child, end: str, code: int, wh
     assert "Fatal" not in result.stderr and "panicked" not in result.stderr
 
 
-def test_interpreter_may_end_while_daemon_threads_run_loops(child: Child) -> None:
+def test_interpreter_may_exit_while_daemon_threads_run_loops(child: Child) -> None:
     program = """
         QtApp = binding.QtCore.QCoreApplication([]) if binding else None
         main_loop = QEventLoop()
@@ -359,7 +357,7 @@ def test_interpreter_may_end_while_daemon_threads_run_loops(child: Child) -> Non
         assert "Fatal" not in result.stderr
 
 
-def test_interpreter_may_end_with_work_pending_and_no_loop_closed(child: Child) -> None:
+def test_interpreter_may_exit_with_pending_work_and_open_loops(child: Child) -> None:
     program = """
         loops = [QEventLoop() for _ in range(3)]
         for loop in loops:

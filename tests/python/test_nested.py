@@ -1,4 +1,4 @@
-"""Under an open dialog everything goes on: tasks, timers, sockets, threads, processes, Qt."""
+"""While a dialog is open, tasks, timers, sockets, threads, processes and Qt are served."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def all_there_is() -> list[object]:
-    """Use a server, a client, a timer, the executor, a thread and a process."""
+    """Uses a server, a client, a timer, the executor, a thread and a process."""
     loop = asyncio.get_running_loop()
     async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -50,14 +50,14 @@ USED = [b"over a socket\n", 7, 0]
 
 
 def under(modal: Modal) -> asyncio.Task[list[object]]:
-    """Start a task that does all this, and then closes the dialog."""
+    """Starts a task that does all of this, and then closes the dialog."""
     others = asyncio.get_running_loop().create_task(all_there_is())
     others.add_done_callback(lambda _: modal.close())
     return others
 
 
 @each_kind
-def test_tasks_timers_sockets_threads_and_processes_go_on_under(
+def test_tasks_timers_sockets_threads_and_processes_work_under(
     kind: str, loop: qtloop.QEventLoop
 ) -> None:
     async def main() -> list[object]:
@@ -70,7 +70,7 @@ def test_tasks_timers_sockets_threads_and_processes_go_on_under(
 
 
 @each_kind
-def test_they_go_on_two_levels_deep_under(kind: str, loop: qtloop.QEventLoop) -> None:
+def test_tasks_and_sockets_work_in_two_nested_loops_of(kind: str, loop: qtloop.QEventLoop) -> None:
     outer, inner = Modal(kind), Modal(kind)
 
     async def second() -> list[object]:
@@ -89,7 +89,7 @@ def test_they_go_on_two_levels_deep_under(kind: str, loop: qtloop.QEventLoop) ->
 
 
 @each_kind
-def test_the_dialogs_task_goes_on_after_it(kind: str, loop: qtloop.QEventLoop) -> None:
+def test_dialogs_task_continues_after_the_dialog(kind: str, loop: qtloop.QEventLoop) -> None:
     async def main() -> list[object]:
         for _ in range(3):
             modal = Modal(kind)
@@ -102,7 +102,7 @@ def test_the_dialogs_task_goes_on_after_it(kind: str, loop: qtloop.QEventLoop) -
 
 
 @pytest.mark.parametrize("opener", ["slot", "callback", "signal of a dialog", "exception handler"])
-def test_a_dialog_may_be_opened_by_a(
+def test_dialog_may_be_opened_by_a(
     opener: str, loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     async def main() -> list[object]:
@@ -131,7 +131,7 @@ def test_a_dialog_may_be_opened_by_a(
     assert loop.run_until_complete(main()) == USED
 
 
-def test_process_events_in_a_coroutine_lets_the_others_go_on(loop: qtloop.QEventLoop) -> None:
+def test_process_events_in_a_coroutine_runs_other_tasks(loop: qtloop.QEventLoop) -> None:
     async def main() -> list[object]:
         others = asyncio.create_task(all_there_is())
         while not others.done():
@@ -158,7 +158,7 @@ def test_dialogs_nest_in_the_loop_of_a_worker_thread(app: Any) -> None:
     assert results == [USED]
 
 
-def test_dialogs_nest_in_a_loop_that_is_a_guest(app: Any) -> None:
+def test_dialogs_nest_in_an_attached_loop(app: Any) -> None:
     async def main() -> list[object]:
         modal = Modal()
         others = under(modal)
@@ -172,8 +172,8 @@ def test_dialogs_nest_in_a_loop_that_is_a_guest(app: Any) -> None:
     assert task.result() == USED
 
 
-def test_inner_loop_that_has_ended_goes_on_under_a_dialog_until_that_closes(app: Any) -> None:
-    """Another task's dialog keeps Qt from returning; what closes it must not be frozen."""
+def test_inner_run_whose_main_has_completed_is_served_until_its_dialog_closes(app: Any) -> None:
+    """The dialog keeps Qt's loop running; the task that closes it must still run."""
     closed: list[object] = []
 
     async def asks() -> None:
@@ -200,7 +200,7 @@ def test_inner_loop_that_has_ended_goes_on_under_a_dialog_until_that_closes(app:
 # Order
 
 
-def test_dialogs_that_close_in_the_wrong_order_return_in_the_right_one(
+def test_dialogs_closed_outermost_first_return_innermost_first(
     loop: qtloop.QEventLoop,
 ) -> None:
     modals = [Modal() for _ in range(5)]
@@ -247,7 +247,7 @@ def test_callbacks_keep_their_order_and_none_is_lost_or_called_twice(
     assert called == list(range(10))
 
 
-def test_forty_levels_are_not_too_many(loop: qtloop.QEventLoop) -> None:
+def test_forty_nested_dialogs_work(loop: qtloop.QEventLoop) -> None:
     async def ask(level: int) -> int:
         modal = Modal()
         if level == 0:
@@ -265,7 +265,7 @@ def test_forty_levels_are_not_too_many(loop: qtloop.QEventLoop) -> None:
 # Descriptors
 
 
-def test_a_reader_whose_callback_has_a_dialog_open_is_not_called_again_meanwhile(
+def test_reader_with_an_open_dialog_is_not_called_again_until_it_closes(
     loop: qtloop.QEventLoop,
 ) -> None:
     ours, theirs = socket.socketpair()
@@ -289,7 +289,7 @@ def test_a_reader_whose_callback_has_a_dialog_open_is_not_called_again_meanwhile
     assert calls == [False, False]
 
 
-def test_a_reader_may_go_and_its_number_be_used_anew_while_its_dialog_is_open(
+def test_reader_can_be_removed_and_its_number_reused_during_its_dialog(
     loop: qtloop.QEventLoop,
 ) -> None:
     ours, theirs = socket.socketpair()
@@ -327,7 +327,7 @@ def test_a_reader_may_go_and_its_number_be_used_anew_while_its_dialog_is_open(
     assert log == ["second read b'y'", "first closed"]
 
 
-def test_a_protocol_that_opens_a_dialog_is_given_its_next_data_after_it(
+def test_protocol_that_opens_a_dialog_gets_its_next_data_after_it(
     loop: qtloop.QEventLoop,
 ) -> None:
     log: list[object] = []
@@ -368,7 +368,7 @@ def test_a_protocol_that_opens_a_dialog_is_given_its_next_data_after_it(
 # Fairness, debug mode, garbage
 
 
-def test_qt_has_its_turn_under_a_dialog_while_tasks_spin(loop: qtloop.QEventLoop) -> None:
+def test_qt_processes_events_during_a_dialog_while_tasks_spin(loop: qtloop.QEventLoop) -> None:
     async def spin(modal: Modal) -> None:
         await modal.opened.wait()
         while modal.is_open:
@@ -420,7 +420,7 @@ def test_an_idle_dialog_uses_no_processor_time(opener: str, loop: qtloop.QEventL
     assert used[0] < 0.05
 
 
-def test_debug_mode_knows_which_handle_runs_and_calls_no_dialog_slow(
+def test_debug_mode_tracks_the_current_handle_and_reports_no_dialog_as_slow(
     loop: qtloop.QEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop.set_debug(True)
@@ -452,7 +452,9 @@ def test_debug_mode_knows_which_handle_runs_and_calls_no_dialog_slow(
 
 
 @pytest.mark.parametrize("in_a_cycle", [False, True])
-def test_what_ran_under_a_dialog_is_freed(in_a_cycle: bool, loop: qtloop.QEventLoop) -> None:
+def test_callbacks_and_tasks_of_a_dialog_are_freed(
+    in_a_cycle: bool, loop: qtloop.QEventLoop
+) -> None:
     class Thing:
         itself: Thing
 

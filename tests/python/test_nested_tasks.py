@@ -1,4 +1,4 @@
-"""Around open dialogs each task stays itself, and what ends a task or a loop ends the right one."""
+"""Tasks and open dialogs: current task, contexts, exceptions, cancellations, and the loop's end."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio has t
 from_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has this from 3.12 on")
 
 
-# Each task stays itself
+# Current tasks and contexts
 
 
-def test_current_task_is_right_everywhere(loop: qtloop.QEventLoop) -> None:
+def test_current_task_is_correct_before_during_and_after_a_dialog(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         me, modal = asyncio.current_task(), Modal()
         seen: list[object] = []
@@ -44,7 +44,9 @@ def test_current_task_is_right_everywhere(loop: qtloop.QEventLoop) -> None:
     assert asyncio.current_task(loop) is None
 
 
-def test_current_task_is_right_after_two_levels_and_an_exception(loop: qtloop.QEventLoop) -> None:
+def test_current_task_is_correct_after_two_nested_dialogs_and_an_exception(
+    loop: qtloop.QEventLoop,
+) -> None:
     async def main() -> None:
         me, outer, inner = asyncio.current_task(), Modal(), Modal()
 
@@ -66,7 +68,9 @@ def test_current_task_is_right_after_two_levels_and_an_exception(loop: qtloop.QE
     loop.run_until_complete(main())
 
 
-def test_a_slot_that_opens_a_dialog_outside_of_any_task_has_none(loop: qtloop.QEventLoop) -> None:
+def test_slot_that_opens_a_dialog_outside_any_task_has_no_current_task(
+    loop: qtloop.QEventLoop,
+) -> None:
     seen: list[object] = []
 
     def slot() -> None:
@@ -85,7 +89,9 @@ def test_a_slot_that_opens_a_dialog_outside_of_any_task_has_none(loop: qtloop.QE
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
-def test_context_variables_are_right_everywhere(loop: qtloop.QEventLoop) -> None:
+def test_context_variables_are_correct_before_during_and_after_a_dialog(
+    loop: qtloop.QEventLoop,
+) -> None:
     seen: list[str] = []
 
     async def other(modal: Modal) -> None:
@@ -114,7 +120,7 @@ def test_context_variables_are_right_everywhere(loop: qtloop.QEventLoop) -> None
 
 @from_3_11
 @pytest.mark.parametrize("levels", [1, 2])
-def test_a_task_in_the_context_of_the_dialogs_task_waits_for_it_and_then_runs(
+def test_task_in_the_context_of_the_dialogs_task_runs_after_the_dialog(
     loop: qtloop.QEventLoop, levels: int
 ) -> None:
     context = contextvars.copy_context()
@@ -151,7 +157,7 @@ def test_a_task_in_the_context_of_the_dialogs_task_waits_for_it_and_then_runs(
     assert log == ["free", "main", "a", "b", "a", "b"]
 
 
-def test_a_callback_in_the_context_of_the_dialog_can_be_cancelled_while_it_waits(
+def test_callback_deferred_by_a_dialogs_context_can_be_cancelled(
     loop: qtloop.QEventLoop,
 ) -> None:
     context, modal = contextvars.copy_context(), Modal()
@@ -170,7 +176,7 @@ def test_a_callback_in_the_context_of_the_dialog_can_be_cancelled_while_it_waits
     assert called == ["waits"]
 
 
-def test_a_callback_that_waits_for_a_context_survives_the_stop_of_the_loop(
+def test_callback_deferred_by_a_dialogs_context_runs_after_a_stop_and_rerun(
     loop: qtloop.QEventLoop,
 ) -> None:
     context, modal = contextvars.copy_context(), Modal()
@@ -215,10 +221,10 @@ def test_eager_tasks_may_open_dialogs_and_start_under_them(loop: qtloop.QEventLo
     assert loop.run_until_complete(main()) == ["under it", "asks"]
 
 
-# What goes wrong under a dialog
+# Exceptions and cancellations while a dialog is open
 
 
-def test_exceptions_under_a_dialog_reach_those_they_belong_to(
+def test_exceptions_during_a_dialog_reach_the_handler_or_the_awaiting_task(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     async def fails() -> None:
@@ -242,7 +248,9 @@ def test_exceptions_under_a_dialog_reach_those_they_belong_to(
     loop.run_until_complete(main())
 
 
-def test_cancelling_the_dialogs_task_takes_effect_after_the_dialog(loop: qtloop.QEventLoop) -> None:
+def test_cancellation_of_the_dialogs_task_takes_effect_after_the_dialog(
+    loop: qtloop.QEventLoop,
+) -> None:
     log: list[str] = []
 
     async def asks(modal: Modal) -> None:
@@ -303,7 +311,7 @@ def test_a_task_group_fails_after_the_dialog_in_it(loop: qtloop.QEventLoop) -> N
     loop.run_until_complete(main())
 
 
-# What ends the loop under a dialog
+# The end of the loop while a dialog is open
 
 
 async def asks(modal: Modal, log: list[str]) -> str:
@@ -338,7 +346,7 @@ def test_quit_closes_the_dialog_and_the_loop_can_run_again(
 
 
 @each_kind
-def test_main_that_ends_under_another_tasks_dialog_closes_it(
+def test_dialog_of_another_task_closes_when_main_completes(
     kind: str, loop: qtloop.QEventLoop
 ) -> None:
     log: list[str] = []
@@ -356,7 +364,7 @@ def test_main_that_ends_under_another_tasks_dialog_closes_it(
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("of", ["callback", "task"])
-def test_an_exit_under_a_dialog_closes_it_and_leaves_the_loop(
+def test_exit_during_a_dialog_closes_it_and_is_raised_by_the_run(
     loop: qtloop.QEventLoop, kind: type[BaseException], of: str
 ) -> None:
     def leaves() -> None:
@@ -380,7 +388,9 @@ def test_an_exit_under_a_dialog_closes_it_and_leaves_the_loop(
     assert loop.run_until_complete(task) == "goes on"
 
 
-def test_loop_that_runs_under_a_dialog_is_not_run_again_nor_closed(loop: qtloop.QEventLoop) -> None:
+def test_loop_with_an_open_dialog_refuses_to_run_again_and_to_close(
+    loop: qtloop.QEventLoop,
+) -> None:
     async def main() -> str:
         modal = Modal()
 

@@ -1,4 +1,4 @@
-"""Real traffic on the loop: TCP, UDP, Unix sockets, TLS, files, pipes, processes, names, executors."""
+"""TCP, UDP, Unix sockets, TLS, files, pipes, processes, name look-ups and executors on the loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ssl
 import sys
 from collections.abc import Coroutine
 
-# By the module: PySide6 6.12 breaks the lazy import by which 3.15 has it in concurrent.futures.
+# From its own module: PySide6 6.12 breaks the lazy import of concurrent.futures in Python 3.15.
 from concurrent.futures.process import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ DATA = bytes(range(256)) * 1024
 
 
 def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
-    """Run it, and then what it has started to its end: before 3.12 no server waits for its handlers."""
+    """Runs it, then the tasks that it started: before 3.12 a server does not wait for handlers."""
 
     async def whole() -> T:
         result = await asyncio.wait_for(main, 30)
@@ -42,7 +42,7 @@ def run(loop: qtloop.QEventLoop, main: Coroutine[Any, Any, T]) -> T:
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send back all that comes, and close when the other side has."""
+    """Sends back all data, and closes when the other side has closed."""
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
@@ -53,7 +53,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes
 ) -> bytes:
-    """Send the data, and return what comes back."""
+    """Sends the data, and returns the response."""
 
     async def send() -> None:
         writer.write(data)
@@ -108,7 +108,7 @@ def test_hundred_connections_carry_a_megabyte_each(loop: qtloop.QEventLoop) -> N
     assert run(loop, main()) == 100
 
 
-def test_connection_to_nobody_is_refused(loop: qtloop.QEventLoop) -> None:
+def test_connection_to_a_port_without_a_server_is_refused(loop: qtloop.QEventLoop) -> None:
     with socket.create_server(HERE) as server:
         address = server.getsockname()
 
@@ -119,7 +119,7 @@ def test_connection_to_nobody_is_refused(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_reset_of_a_connection_is_told_to_both_ways_of_waiting(loop: qtloop.QEventLoop) -> None:
+def test_reset_is_raised_by_drain_or_read_and_by_wait_closed(loop: qtloop.QEventLoop) -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(1)
         writer.transport.abort()
@@ -138,7 +138,7 @@ def test_reset_of_a_connection_is_told_to_both_ways_of_waiting(loop: qtloop.QEve
     run(loop, main())
 
 
-def test_slow_reader_holds_the_writer_back(loop: qtloop.QEventLoop) -> None:
+def test_slow_reader_makes_the_writer_wait(loop: qtloop.QEventLoop) -> None:
     async def main() -> tuple[bool, bytes]:
         one, other = socket.socketpair()
         reader, back = await asyncio.open_connection(sock=one)
@@ -160,7 +160,7 @@ def test_slow_reader_holds_the_writer_back(loop: qtloop.QEventLoop) -> None:
 # Protocols
 
 
-def test_datagrams_go_to_and_fro(loop: qtloop.QEventLoop) -> None:
+def test_datagrams_are_exchanged(loop: qtloop.QEventLoop) -> None:
     class Server(asyncio.DatagramProtocol):
         def connection_made(self, transport: Any) -> None:
             self.transport = transport
@@ -192,7 +192,7 @@ def test_datagrams_go_to_and_fro(loop: qtloop.QEventLoop) -> None:
     assert sorted(answers) == sorted((b"datagram %d" % number)[::-1] for number in range(20))
 
 
-def test_buffered_protocol_is_given_its_own_buffer(loop: qtloop.QEventLoop) -> None:
+def test_buffered_protocol_receives_into_its_own_buffer(loop: qtloop.QEventLoop) -> None:
     class Buffered(asyncio.BufferedProtocol):
         def __init__(self) -> None:
             self.buffer = bytearray(100)
@@ -223,7 +223,7 @@ def test_buffered_protocol_is_given_its_own_buffer(loop: qtloop.QEventLoop) -> N
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For the server and for the client."""
+    """Returns the SSL contexts of the server and the client."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(CERTIFICATE)
     return server, ssl.create_default_context(cafile=str(CERTIFICATE))
@@ -246,7 +246,7 @@ def test_tls_carries_what_is_sent(loop: qtloop.QEventLoop) -> None:
     assert version.startswith("TLS")
 
 
-def test_tls_refuses_a_certificate_that_nobody_vouches_for(loop: qtloop.QEventLoop) -> None:
+def test_tls_refuses_an_untrusted_certificate(loop: qtloop.QEventLoop) -> None:
     for_server, _ = contexts()
     loop.set_exception_handler(lambda loop, context: None)
 
@@ -262,7 +262,7 @@ def test_tls_refuses_a_certificate_that_nobody_vouches_for(loop: qtloop.QEventLo
     run(loop, main())
 
 
-def test_tls_can_begin_in_the_middle_of_a_connection(loop: qtloop.QEventLoop) -> None:
+def test_tls_can_start_in_the_middle_of_a_connection(loop: qtloop.QEventLoop) -> None:
     for_server, for_client = contexts()
 
     class Server(asyncio.Protocol):
@@ -363,7 +363,7 @@ def test_pipes_can_be_connected_to_protocols(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main()) == DATA
 
 
-def test_write_pipe_hears_of_its_readers_end(loop: qtloop.QEventLoop) -> None:
+def test_write_pipe_is_lost_when_its_reader_ends(loop: qtloop.QEventLoop) -> None:
     class Writer(asyncio.Protocol):
         def connection_lost(self, error: Exception | None) -> None:
             lost.set()
@@ -382,7 +382,7 @@ def test_write_pipe_hears_of_its_readers_end(loop: qtloop.QEventLoop) -> None:
 # Processes
 
 
-def test_processes_talk_through_their_pipes(loop: qtloop.QEventLoop) -> None:
+def test_processes_exchange_data_through_their_pipes(loop: qtloop.QEventLoop) -> None:
     program = "import sys; data = sys.stdin.read(); print(data[::-1]); sys.exit(len(data))"
 
     async def main() -> tuple[bytes, bytes, int | None]:
@@ -415,7 +415,7 @@ def test_shell_can_be_waited_for_and_killed(loop: qtloop.QEventLoop) -> None:
     assert killed == -signal.SIGKILL
 
 
-def test_program_that_is_not_there_is_an_error(loop: qtloop.QEventLoop) -> None:
+def test_starting_a_missing_program_raises_file_not_found_error(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         with pytest.raises(FileNotFoundError):
             await asyncio.create_subprocess_exec("/no/such/program")
@@ -438,7 +438,7 @@ def test_names_are_looked_up(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_address_is_not_looked_up(loop: qtloop.QEventLoop) -> None:
+def test_numeric_address_is_not_looked_up(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         for host in ("127.0.0.1", "::1"):
             async with await asyncio.start_server(echo, host, 0) as server:
@@ -462,7 +462,7 @@ def test_zone_of_an_address_is_kept(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main())[3] == socket.if_nametoindex("lo")
 
 
-def test_thread_and_process_executors_do_work(loop: qtloop.QEventLoop) -> None:
+def test_thread_and_process_executors_run_jobs(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             jobs = (loop.run_in_executor(threads, pow, 2, number) for number in range(20))

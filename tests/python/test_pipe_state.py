@@ -1,4 +1,4 @@
-"""What pipes tell, terminals, and Unix sockets whose other end misbehaves: as asyncio's."""
+"""State of pipe transports; terminals and Unix sockets as pipes: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ pytest_plugins = ["each_loop"]
 # Both
 
 
-def test_pipes_are_of_asyncio_s_classes_and_tell_their_state(each_loop: Loop, pipe: Pipe) -> None:
+def test_pipe_transports_are_of_asyncios_classes_and_show_their_state(
+    each_loop: Loop, pipe: Pipe
+) -> None:
     numbers = [f"fd={number}" for number in pipe]
 
     async def main() -> None:
@@ -57,7 +59,7 @@ def test_pipes_are_of_asyncio_s_classes_and_tell_their_state(each_loop: Loop, pi
     run(each_loop, main())
 
 
-def test_file_is_no_pipe(each_loop: Loop, tmp_path: Path) -> None:
+def test_regular_file_is_refused_as_a_pipe(each_loop: Loop, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"data")
 
@@ -72,9 +74,7 @@ def test_file_is_no_pipe(each_loop: Loop, tmp_path: Path) -> None:
     run(each_loop, main())
 
 
-def test_pipe_that_is_dropped_unclosed_is_complained_of_and_closed(
-    each_loop: Loop, pipe: Pipe
-) -> None:
+def test_dropped_open_pipe_warns_and_is_closed(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> Any:
         file = os.fdopen(pipe[0], "rb", 0)
         transport, _ = await each_loop.connect_read_pipe(asyncio.Protocol, file)
@@ -90,7 +90,7 @@ def test_pipe_that_is_dropped_unclosed_is_complained_of_and_closed(
         os.write(pipe[1], b"data")
 
 
-def test_nothing_is_kept_of_a_pipe_that_is_closed(each_loop: Loop, pipe: Pipe) -> None:
+def test_closed_pipe_is_freed(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> list[weakref.ref[Any]]:
         one, other = Recorder(), Recorder()
         async with (
@@ -119,7 +119,7 @@ def test_terminal_is_read_until_its_other_end_closes(each_loop: Loop, errors: Er
             assert await protocol.received(6) == b"line\r\n"
             os.close(slave)
             error = await protocol.lost()
-            # Linux has this for an end of file.
+            # Linux reports this at the end of file.
             assert isinstance(error, OSError) and error.errno == errno.EIO
         assert protocol.calls == ["made", "data", "lost"]
 
@@ -163,7 +163,7 @@ def test_sockets_can_be_used_as_pipes(each_loop: Loop, pair: Pair) -> None:
 # Unix sockets
 
 
-def test_descriptors_sent_along_do_not_lose_data(each_loop: Loop, pair: Pair) -> None:
+def test_descriptors_passed_over_a_unix_socket_lose_no_data(each_loop: Loop, pair: Pair) -> None:
     files = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
 
@@ -181,7 +181,7 @@ def test_descriptors_sent_along_do_not_lose_data(each_loop: Loop, pair: Pair) ->
             pair[1].close()
             assert await protocol.lost() is None
         assert protocol.data == expected + b"last"
-        # Nobody has asked for them, so nobody has got them.
+        # The protocol has not asked for descriptors, so they were discarded.
         assert count_descriptors() <= before
 
     try:
@@ -191,7 +191,7 @@ def test_descriptors_sent_along_do_not_lose_data(each_loop: Loop, pair: Pair) ->
             os.close(file)
 
 
-def test_unix_sockets_know_their_paths(each_loop: Loop, tmp_path: Path) -> None:
+def test_unix_socket_transports_report_their_paths(each_loop: Loop, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
 
     async def main() -> None:
@@ -215,7 +215,7 @@ def test_unix_sockets_know_their_paths(each_loop: Loop, tmp_path: Path) -> None:
     run(each_loop, main())
 
 
-def test_pipe_of_a_transport_is_refused_to_others(each_loop: Loop, pipe: Pipe) -> None:
+def test_descriptor_of_a_pipe_transport_cannot_be_watched(each_loop: Loop, pipe: Pipe) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with reading(each_loop, pipe[0], protocol) as transport:
@@ -229,7 +229,7 @@ def test_pipe_of_a_transport_is_refused_to_others(each_loop: Loop, pipe: Pipe) -
     run(each_loop, main())
 
 
-def test_peer_that_reads_slowly_gets_all_of_a_unix_socket(each_loop: Loop, pair: Pair) -> None:
+def test_slow_peer_of_a_unix_socket_receives_all_data(each_loop: Loop, pair: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, pair, protocol) as transport:

@@ -17,7 +17,7 @@ from qtloop import QtAsyncio
 
 @needs_binding
 def test_window_of_the_documentation_changes_its_text_and_closes(child: Child) -> None:
-    """The example of QtAsyncio's page: a button starts a coroutine, and the window's end the run's."""
+    """QtAsyncio's documented example: a button starts a coroutine; the closed window ends the run."""
     program = f"""
 from {BINDING}.QtCore import QTimer
 from {BINDING}.QtWidgets import QApplication, QLabel, QMainWindow, QPushButton, QVBoxLayout, QWidget
@@ -66,7 +66,7 @@ def test_exception_of_the_coroutine_is_raised(app: Any) -> None:
         QtAsyncio.run(main(), keep_running=False)
 
 
-def test_loop_that_keeps_running_outlives_its_coroutine_and_is_wound_up(app: Any) -> None:
+def test_keep_running_outlives_the_coroutine_and_closes_the_loop(app: Any) -> None:
     log: list[object] = []
 
     async def main() -> None:
@@ -86,13 +86,13 @@ def test_loop_that_keeps_running_outlives_its_coroutine_and_is_wound_up(app: Any
     assert log[-1] == "cleaned up"
 
 
-def test_nothing_to_run_is_an_error(app: Any) -> None:
+def test_run_without_a_coroutine_and_keep_running_is_refused(app: Any) -> None:
     with pytest.raises(RuntimeError, match="must be a coroutine"):
         QtAsyncio.run(keep_running=False)
 
 
 @pytest.mark.parametrize("keep_running", [True, False])
-def test_ctrl_c_is_quiet_if_it_is_handled(app: Any, keep_running: bool) -> None:
+def test_ctrl_c_raises_nothing_with_handle_sigint(app: Any, keep_running: bool) -> None:
     def interrupt() -> None:
         threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
@@ -104,7 +104,7 @@ def test_ctrl_c_is_quiet_if_it_is_handled(app: Any, keep_running: bool) -> None:
         QtAsyncio.run(asyncio.sleep(60), keep_running=keep_running)
 
 
-def test_names_are_asyncios(app: Any) -> None:
+def test_names_of_qtasyncio_are_asyncios_classes(app: Any) -> None:
     async def main() -> None:
         assert isinstance(asyncio.current_task(), QtAsyncio.QAsyncioTask)
         loop = asyncio.get_running_loop()
@@ -118,7 +118,7 @@ def test_names_are_asyncios(app: Any) -> None:
     qtloop.run(main())
 
 
-def test_policy_makes_the_loop(app: Any) -> None:
+def test_qtasyncios_policy_makes_this_loop(app: Any) -> None:
     loop = QtAsyncio.QAsyncioEventLoopPolicy(quit_qapp=False).new_event_loop()
     assert isinstance(loop, qtloop.QEventLoop)
     loop.close()

@@ -98,7 +98,7 @@ def test_asyncio_run_in_the_block_is_on_qt(app: Any) -> None:
     loop.close()
 
 
-def test_guest_ends_with_its_block_and_its_tasks_clean_up(app: Any) -> None:
+def test_attached_loop_closes_at_the_end_of_its_block_and_its_tasks_clean_up(app: Any) -> None:
     log: list[str] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -190,7 +190,7 @@ def test_stream_gives_every_emission(app: Any) -> None:
     assert run(main()) == [0, 1, 2]
 
 
-def test_signals_as_one_tell_which_it_was(app: Any) -> None:
+def test_multisignal_passes_the_value_of_the_emitted_signal(app: Any) -> None:
     sender, seen = Sender(), list[Any]()
     both = qtinter.multisignal({sender.moved: "moved", sender.sized: "sized"})
     both.connect(lambda value, args: seen.append((value, len(args))))
@@ -215,7 +215,7 @@ def test_slot_takes_as_many_arguments_as_its_function(app: Any) -> None:
     assert seen == [7, 7]
 
 
-def test_slot_keeps_no_object_alive_and_does_nothing_after_it(app: Any) -> None:
+def test_connected_slot_does_not_keep_its_object_alive(app: Any) -> None:
     sender, seen = Sender(), list[int]()
 
     async def main() -> None:
@@ -256,7 +256,7 @@ class Named(QtCore.QObject):  # type: ignore[misc]
         self.got.append((number, text))
 
 
-def test_slots_of_a_class_keep_their_names_and_do_not_stand_for_one_another(app: Any) -> None:
+def test_slots_of_a_class_keep_their_names_and_are_distinct(app: Any) -> None:
     async def main() -> None:
         sender, receiver = Sender(), Named()
         sender.moved.connect(receiver.refresh)
@@ -318,7 +318,7 @@ def test_function_with_keywords_that_no_signal_passes_is_refused() -> None:
     qtinter.asyncslot(functools.partial(needs, speed=1))
 
 
-def test_task_is_not_run_inside_of_another_if_that_is_not_allowed(app: Any) -> None:
+def test_run_task_inside_a_task_is_refused_if_nesting_is_not_allowed(app: Any) -> None:
     async def work() -> None: ...
 
     async def main() -> None:
@@ -330,13 +330,13 @@ def test_task_is_not_run_inside_of_another_if_that_is_not_allowed(app: Any) -> N
     run(main())
 
 
-def test_slot_of_no_function_is_refused() -> None:
+def test_asyncslot_of_a_value_that_is_not_callable_is_refused() -> None:
     not_callable: Any = 7
     with pytest.raises(TypeError, match="takes a coroutine function"):
         qtinter.asyncslot(not_callable)
 
 
-def test_task_runs_to_its_first_wait_at_once(app: Any) -> None:
+def test_run_task_runs_the_task_to_its_first_wait(app: Any) -> None:
     seen: list[object] = []
 
     async def work() -> str:
@@ -352,7 +352,7 @@ def test_task_runs_to_its_first_wait_at_once(app: Any) -> None:
     run(main())
 
 
-def test_modal_function_runs_while_tasks_go_on(app: Any) -> None:
+def test_tasks_run_during_a_modal_function(app: Any) -> None:
     async def main() -> int:
         asyncio.get_running_loop().call_later(0.005, lambda: nest.exit(3))
         result: int = await qtinter.modal(nest.exec)()

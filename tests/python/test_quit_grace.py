@@ -1,4 +1,4 @@
-"""Coroutines that have `quit_grace` to complete after a stop or a quit of the application."""
+"""`quit_grace`: the time that coroutines have after a stop or a quit of the application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if binding is None:
 QtCore: Any = binding.QtCore
 QtWidgets: Any = binding.module("QtWidgets")
 
-# A window whose closeEvent does something that ends the loop, and then waits.
+# A window whose closeEvent ends the loop and then awaits.
 WINDOW = """
 class Window(QtWidgets.QWidget):
     @qtloop.asyncClose
@@ -104,7 +104,7 @@ def test_coroutine_of_a_close_event_finishes_after(way: str, child: Child) -> No
 
 
 @pytest.mark.parametrize("way", ["stop under run_forever", "quit that main waits for"])
-def test_coroutine_of_a_close_event_has_quit_grace_and_no_more(way: str, child: Child) -> None:
+def test_coroutine_of_a_close_event_is_cut_off_after_quit_grace(way: str, child: Child) -> None:
     program = "QEventLoop.quit_grace = 0.1\n" + WINDOW.replace("WAIT", "60") + dedented(WAYS[way])
     assert child(program).stdout == "cut off\n"
 
@@ -155,14 +155,14 @@ def test_task_of_a_slot_of_about_to_quit_finishes_under(way: str, child: Child) 
 
 
 @pytest.mark.parametrize("way", RUNS)
-def test_task_of_a_slot_of_about_to_quit_has_quit_grace_and_no_more_under(
+def test_task_of_a_slot_of_about_to_quit_is_cut_off_after_quit_grace_under(
     way: str, child: Child
 ) -> None:
     program = QUITS.replace("WAIT", "60") + dedented(RUNS[way])
     assert child("QEventLoop.quit_grace = 0.1\n" + program).stdout == ""
 
 
-def test_task_that_was_there_before_the_quit_gets_no_grace(app: Any) -> None:
+def test_task_started_before_the_quit_gets_no_grace(app: Any) -> None:
     log: list[str] = []
 
     async def sleeps() -> None:
@@ -182,7 +182,9 @@ def test_task_that_was_there_before_the_quit_gets_no_grace(app: Any) -> None:
     assert loop.time() - before < 4
 
 
-def test_run_forever_runs_what_the_quit_has_made_ready(loop: QEventLoop, app: Any) -> None:
+def test_run_forever_runs_callbacks_that_the_quit_has_made_ready(
+    loop: QEventLoop, app: Any
+) -> None:
     log: list[str] = []
 
     async def waits(event: asyncio.Event) -> None:
@@ -209,7 +211,7 @@ def test_run_forever_runs_what_the_quit_has_made_ready(loop: QEventLoop, app: An
 
 @pytest.fixture
 def quits(app: Any) -> Any:
-    """The application, which quits with its last window, as programs have it."""
+    """The application, which quits when its last window closes, as is the default."""
     app.setQuitOnLastWindowClosed(True)
     yield app
     app.setQuitOnLastWindowClosed(False)
@@ -275,7 +277,7 @@ def test_main_that_continues_without_a_window_is_cancelled_after_quit_grace(
 def test_main_with_traffic_ends_with_the_last_window(
     quits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It awaits one future after another. The close of the window completes none of them."""
+    """Main awaits one future after another. The close of the window completes none of them."""
     monkeypatch.setattr(QEventLoop, "quit_grace", 0.1)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -299,7 +301,7 @@ def test_main_with_traffic_ends_with_the_last_window(
     assert qtloop.run(main()) is None
 
 
-def test_last_window_that_does_not_end_the_application_stops_nothing(app: Any) -> None:
+def test_last_window_without_quit_on_close_does_not_end_main(app: Any) -> None:
     """quitOnLastWindowClosed is off, as in a program with an icon in the tray."""
 
     async def main() -> str:
@@ -326,7 +328,7 @@ SHOWS = {
     "run", ["qtloop.run(main())", "with QEventLoop() as l: l.run_until_complete(main())"]
 )
 @pytest.mark.parametrize("way", SHOWS)
-def test_main_goes_on_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
+def test_main_continues_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
     """aboutToQuit is emitted once, when the main window closes."""
     program = f"""
         app = QtWidgets.QApplication([])

@@ -18,7 +18,7 @@ PORTING = (ROOT / "docs" / "PORTING.md").read_text(encoding="utf-8")
 
 
 def programs(page: str) -> list[str]:
-    """The blocks of Python on a page."""
+    """Returns the Python blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -26,7 +26,7 @@ PROGRAMS = programs(README)
 
 
 def section(heading: str) -> str:
-    """The one block of Python under a heading of docs/PORTING.md."""
+    """Returns the only Python block under a heading of docs/PORTING.md."""
     _, text = PORTING.split(f"\n## {heading}\n")
     (program,) = programs(text.split("\n## ")[0])
     return program
@@ -42,8 +42,8 @@ def test_first_program_runs_until_its_window_is_closed(child: Child) -> None:
 
 
 @needs_binding
-def test_slot_of_the_second_program_asks_and_goes_on(child: Child) -> None:
-    """The class is README's; the window around it, the answer and what is saved are the test's."""
+def test_slot_of_the_second_program_asks_a_question_and_continues(child: Child) -> None:
+    """The class is README's; the window, the answer and the saved text are the test's."""
     program = f"""
 from {BINDING}.QtWidgets import QApplication, QMessageBox, QWidget
 app = QApplication([])
@@ -107,7 +107,7 @@ def test_trio_is_a_guest_of_the_loop_without_a_warning(child: Child) -> None:
     find_spec("pytestqt") is None or find_spec("pytest_asyncio") is None,
     reason="pytest-qt or pytest-asyncio is not installed",
 )
-def test_coroutine_with_qtbot_is_a_test(tmp_path: Path) -> None:
+def test_coroutine_test_with_qtbot_runs_on_the_loop(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(section("Tests with pytest"))
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     (tmp_path / "test_button.py").write_text(f"""
@@ -142,11 +142,11 @@ async def test_after_a_window_was_closed():
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([a-z][\w./]+)[)#]", README))))
-def test_what_readme_links_to_exists(path: str) -> None:
+def test_files_that_readme_links_to_exist(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-def test_pythons_that_are_promised_are_those_that_are_tested() -> None:
+def test_supported_python_versions_are_the_tested_ones() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     tested = re.findall(
         r"^for minor in ([\d ]+);", (ROOT / "tools/pythons").read_text(), re.MULTILINE

@@ -38,7 +38,7 @@ class Depth:
         self.now -= 1
 
 
-def test_callbacks_that_process_events_nest_to_a_bound_and_all_run(loop: QEventLoop) -> None:
+def test_callbacks_that_process_events_nest_up_to_a_bound_and_all_run(loop: QEventLoop) -> None:
     depth = Depth()
 
     async def job() -> None:
@@ -87,8 +87,8 @@ def test_dialog_at_the_bound_still_serves_the_loop(loop: QEventLoop) -> None:
     assert closed == [1] and depth.deepest == DEEPEST
 
 
-def test_no_callback_is_lost_where_the_stack_has_no_room_for_it(loop: QEventLoop) -> None:
-    """A logging handler that processes events, called deep down in coroutines."""
+def test_callback_without_room_on_the_stack_is_not_lost(loop: QEventLoop) -> None:
+    """A logging handler that processes events is called in deeply nested coroutines."""
     done: list[int] = []
 
     async def deep(frames: int, number: int) -> None:
@@ -144,7 +144,7 @@ def test_task_that_waits_for_an_open_dialog_spins_without_load(loop: QEventLoop)
     assert spins > 100
 
 
-def test_work_in_pieces_is_not_slowed_down_under_a_dialog(loop: QEventLoop) -> None:
+def test_work_in_pieces_is_not_slowed_down_during_a_dialog(loop: QEventLoop) -> None:
     dialog = QtWidgets.QDialog()
     pieces = 0
 
@@ -171,10 +171,10 @@ def test_work_in_pieces_is_not_slowed_down_under_a_dialog(loop: QEventLoop) -> N
     assert pieces == 300
 
 
-def test_callback_whose_context_an_eager_task_holds_runs_when_that_has_returned(
+def test_callback_whose_context_an_eager_task_holds_runs_after_the_step(
     loop: QEventLoop,
 ) -> None:
-    """A slot starts a task at once, outside of any turn, and the task opens a dialog."""
+    """A slot outside any turn starts an eager task, and the task opens a dialog."""
     if sys.version_info < (3, 12):
         pytest.skip("tasks start eagerly from Python 3.12 on")
     import contextvars

@@ -1,4 +1,4 @@
-"""Peers that reset the connection, at every moment of its life: as asyncio's, on both loops."""
+"""Peers that reset the connection at different moments: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ pytest_plugins = ["each_loop"]
 
 
 @each_protocol
-def test_reset_is_an_error_and_no_end(each_loop: Loop, tcp: Pair, kind: type[Notes]) -> None:
+def test_reset_is_passed_to_connection_lost_without_eof_received(
+    each_loop: Loop, tcp: Pair, kind: type[Notes]
+) -> None:
     async def main() -> None:
         protocol = kind()
         async with connected(each_loop, tcp, protocol) as transport:
@@ -43,7 +45,7 @@ def test_reset_is_an_error_and_no_end(each_loop: Loop, tcp: Pair, kind: type[Not
     run(each_loop, main())
 
 
-def test_reset_is_nothing_for_the_exception_handler(
+def test_reset_is_not_reported_to_the_exception_handler(
     each_loop: Loop, tcp: Pair, errors: Errors
 ) -> None:
     async def main() -> None:
@@ -57,7 +59,7 @@ def test_reset_is_nothing_for_the_exception_handler(
 
 
 @each_protocol
-def test_data_that_came_before_a_reset_are_received(
+def test_data_sent_before_a_reset_is_received(
     each_loop: Loop, tcp: Pair, kind: type[Notes]
 ) -> None:
     tcp[1].send(b"last words")
@@ -83,7 +85,7 @@ def test_reset_is_noticed_by_a_write_while_reading_is_paused(each_loop: Loop, tc
             assert protocol.calls == ["made"]
             transport.write(b"?")
             assert transport.is_closing()
-            # It is told later, never out of write().
+            # connection_lost() is called later, never inside write().
             assert protocol.calls == ["made"]
             assert isinstance(await protocol.lost(), ConnectionError)
         assert protocol.calls == ["made", "lost"]
@@ -91,7 +93,7 @@ def test_reset_is_noticed_by_a_write_while_reading_is_paused(each_loop: Loop, tc
     run(each_loop, main())
 
 
-def test_reset_is_noticed_by_reading_once_it_is_resumed(each_loop: Loop, tcp: Pair) -> None:
+def test_reset_is_noticed_when_reading_is_resumed(each_loop: Loop, tcp: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, tcp, protocol) as transport:
@@ -167,7 +169,7 @@ def test_peer_that_left_unread_data_breaks_the_pipe(each_loop: Loop, wire: Pair)
     run(each_loop, main())
 
 
-def test_reset_wakes_those_who_drain(each_loop: Loop, tcp: Pair) -> None:
+def test_reset_wakes_tasks_that_drain(each_loop: Loop, tcp: Pair) -> None:
     async def main() -> None:
         reader, writer = await asyncio.open_connection(sock=tcp[0])
         writer.write(LOTS)

@@ -1,4 +1,4 @@
-"""Running, stopping and closing: when a run begins and ends, and what is left for the next one."""
+"""Running, stopping and closing a loop, and running it again."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_stop_has_no_effect_on_a_later_run(each_loop: Loop) -> None:
     assert each_loop.run_until_complete(answer()) == 42
 
 
-def test_run_until_complete_raises_what_the_coroutine_raised(each_loop: Loop) -> None:
+def test_run_until_complete_raises_the_coroutines_exception(each_loop: Loop) -> None:
     async def fail() -> None:
         await asyncio.sleep(0)
         raise LookupError("on purpose")
@@ -155,7 +155,7 @@ def test_loop_is_running_in_a_slot(loop: qtloop.QEventLoop) -> None:
 
 
 def test_running_loop_refuses_to_run_again(loop: qtloop.QEventLoop) -> None:
-    # Not on asyncio's own: a refused run_forever leaves that of Python 3.13 without its thread.
+    # Not on asyncio's own loop: in Python 3.13 a refused run_forever() resets its thread.
     async def main() -> None:
         coroutine = answer()
         with pytest.raises(RuntimeError, match=r"^This event loop is already running$"):
@@ -183,7 +183,7 @@ def test_second_loop_does_not_run_inside_the_first(app: Any, loop: qtloop.QEvent
     second.close()
 
 
-def test_run_until_complete_refuses_what_is_not_awaitable(each_loop: Loop) -> None:
+def test_run_until_complete_refuses_values_that_are_not_awaitable(each_loop: Loop) -> None:
     wrong: Any
     for wrong in (None, 5, nothing):
         with pytest.raises(TypeError):
@@ -225,7 +225,7 @@ CLOSED: dict[str, Callable[[Loop], object]] = {
 
 
 def refused() -> Coroutine[Any, Any, int]:
-    """A coroutine that nobody is expected to await."""
+    """Makes a coroutine that is not awaited."""
     refusals.append(answer())
     return refusals[-1]
 
@@ -242,7 +242,7 @@ def test_closed_loop_refuses_to_be_used(each_loop: Loop, use: Callable[[Loop], o
         refusals.pop().close()
 
 
-def test_closed_loop_still_answers_questions(each_loop: Loop) -> None:
+def test_closed_loop_still_returns_its_state(each_loop: Loop) -> None:
     each_loop.close()
     assert each_loop.remove_reader(0) is False
     assert each_loop.remove_writer(1) is False
@@ -253,7 +253,7 @@ def test_closed_loop_still_answers_questions(each_loop: Loop) -> None:
     each_loop.stop()
 
 
-def test_closing_drops_what_is_queued(each_loop: Loop) -> None:
+def test_close_drops_queued_callbacks(each_loop: Loop) -> None:
     seen: list[str] = []
     handles = [
         each_loop.call_soon(seen.append, "late"),

@@ -64,7 +64,7 @@ each_way = pytest.mark.parametrize("serve", [by_exec, by_process_events, by_dial
 
 @pytest.fixture(autouse=True)
 def limit(app: Any) -> Iterator[None]:
-    """Fail a test that hangs in Qt: an exception in a timer would not end it."""
+    """Fails a test that hangs in Qt: an exception in a timer would not end it."""
     timer = threading.Timer(20, lambda: app.exit(-1))
     timer.start()
     yield
@@ -175,7 +175,7 @@ def test_loop_without_a_run_is_the_running_loop_in_its_callbacks_only(
 
 
 def test_another_loop_can_run_in_a_slot_beside_a_loop_without_a_run(loop: QEventLoop) -> None:
-    """As at the prompt of a console inside of a Qt program."""
+    """As at the prompt of a console inside a Qt program."""
     seen: list[object] = []
     ticks: list[None] = []
 
@@ -202,7 +202,7 @@ def test_another_loop_can_run_in_a_slot_beside_a_loop_without_a_run(loop: QEvent
 def test_task_of_the_outer_loop_is_current_again_after_a_turn_inside_of_its_step(
     loop: QEventLoop, factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    """Another loop's task processes Qt's events, and so runs callbacks of this one."""
+    """Another loop's task processes Qt's events, which runs callbacks of this loop."""
     inner: list[object] = []
 
     async def work() -> None:
@@ -222,7 +222,7 @@ def test_task_of_the_outer_loop_is_current_again_after_a_turn_inside_of_its_step
     assert inner == [loop, task]
 
 
-def test_three_loops_on_one_thread_do_not_disturb_each_other(app: Any) -> None:
+def test_three_loops_on_one_thread_are_independent(app: Any) -> None:
     loops = [QEventLoop(app) for _ in range(3)]
     turns: dict[QEventLoop, int] = dict.fromkeys(loops, 0)
 
@@ -280,7 +280,7 @@ def test_stop_ends_an_exec_of_the_program(loop: QEventLoop, app: Any) -> None:
         assert app.exec() == 0
 
 
-def test_stop_that_finds_no_qt_loop_ends_the_next_run_after_one_turn(loop: QEventLoop) -> None:
+def test_stop_without_a_qt_loop_ends_the_next_run_after_one_turn(loop: QEventLoop) -> None:
     seen: list[str] = []
 
     def stops() -> None:
@@ -442,7 +442,7 @@ def test_already_running_loop_lives_without_a_reference_until_its_close(app: Any
 @needs_binding
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("module", ["PySide6", "PyQt6"])
-def test_prompt_of_python_serves_a_loop_and_reports_errors_itself(
+def test_python_prompt_serves_a_loop_and_prints_errors(
     module: str, app: Any, tmp_path: Any
 ) -> None:
     """`python -i`: the bindings run Qt while the prompt waits for input."""
@@ -490,10 +490,10 @@ def test_prompt_of_python_serves_a_loop_and_reports_errors_itself(
         os.close(terminal)
 
 
-# The interpreter's end, and forks
+# Exit of the interpreter, and forks
 
 
-def test_interpreter_ends_beside_a_daemon_thread_that_runs_qt_with_a_busy_loop(
+def test_interpreter_exits_while_a_daemon_thread_runs_qt_with_a_busy_loop(
     child: Child,
 ) -> None:
     program = """

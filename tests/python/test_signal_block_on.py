@@ -29,7 +29,7 @@ async def ticking(ticks: list[int]) -> None:
 
 
 @needs_binding
-def test_slot_gets_results_and_exceptions_while_tasks_go_on(app: Any) -> None:
+def test_block_on_returns_results_and_exceptions_while_tasks_run(app: Any) -> None:
     results: list[Any] = []
 
     def slot() -> None:
@@ -52,7 +52,7 @@ def test_slot_gets_results_and_exceptions_while_tasks_go_on(app: Any) -> None:
     assert results == [[0, 2, 4], "-1"]
 
 
-def test_task_that_blocks_holds_up_itself_alone(app: Any) -> None:
+def test_task_that_calls_block_on_suspends_only_itself(app: Any) -> None:
     async def main() -> None:
         ticks: list[int] = []
         task = asyncio.create_task(ticking(ticks))
@@ -71,7 +71,7 @@ def test_task_that_blocks_holds_up_itself_alone(app: Any) -> None:
     qtloop.run(main())
 
 
-def test_nested_waits_return_innermost_first(app: Any) -> None:
+def test_nested_block_on_calls_return_innermost_first(app: Any) -> None:
     log: list[str] = []
 
     async def wait(name: str, seconds: float) -> None:
@@ -168,7 +168,7 @@ def block(seconds):
     ("grace", "seconds", "printed"),
     [(20, 0.2, ["completed", "result"]), (0.1, 60, ["cleaned up", "CancelledError"])],
 )
-def test_stopped_loop_gives_the_coroutine_its_grace_and_then_cancels_it(
+def test_stop_during_block_on_cancels_the_coroutine_after_quit_grace(
     child: Child, grace: float, seconds: float, printed: list[str]
 ) -> None:
     program = f"""
@@ -190,7 +190,7 @@ print("ended")
     ("grace", "seconds", "printed"),
     [(20, 0.2, ["completed", "result"]), (0.1, 60, ["cleaned up", "CancelledError"])],
 )
-def test_quit_gives_the_coroutine_its_grace_and_then_cancels_it(
+def test_quit_during_block_on_cancels_the_coroutine_after_quit_grace(
     child: Child, grace: float, seconds: float, printed: list[str]
 ) -> None:
     program = f"""
@@ -207,7 +207,7 @@ print("ended")
 
 
 @needs_binding
-def test_slot_whose_wait_a_quit_cuts_short_is_not_reported(child: Child) -> None:
+def test_slot_whose_block_on_a_quit_cancels_is_not_reported(child: Child) -> None:
     program = """
 app = QtWidgets.QApplication([])
 async def main():
@@ -241,7 +241,7 @@ print("ended")
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
-def test_exit_raised_by_the_coroutine_leaves_the_run(child: Child, error: str) -> None:
+def test_exit_raised_by_the_coroutine_is_raised_by_the_run(child: Child, error: str) -> None:
     program = f"""
 async def leave():
     await asyncio.sleep(0.01)
@@ -260,7 +260,7 @@ except {error}:
     assert child(program).stdout == "in the caller\nout of the run\n"
 
 
-def test_ctrl_c_during_the_wait_leaves_the_run(child: Child) -> None:
+def test_ctrl_c_during_block_on_is_raised_by_the_run(child: Child) -> None:
     program = """
 loop = QEventLoop()
 asyncio.set_event_loop(loop)

@@ -29,7 +29,7 @@ def later(function: Any, *args: Any) -> None:
 
 
 @pytest.mark.parametrize(("how", "code"), [("accept", 1), ("reject", 0), ("close", 0)])
-def test_dialog_gives_its_result_code(app: Any, how: str, code: int) -> None:
+def test_exec_dialog_returns_the_result_code(app: Any, how: str, code: int) -> None:
     async def main() -> None:
         dialog = QtWidgets.QDialog()
         later(getattr(dialog, how))
@@ -39,7 +39,7 @@ def test_dialog_gives_its_result_code(app: Any, how: str, code: int) -> None:
     run(main())
 
 
-def test_dialog_gives_the_code_of_done(app: Any) -> None:
+def test_exec_dialog_returns_the_code_passed_to_done(app: Any) -> None:
     async def main() -> None:
         dialog = QtWidgets.QDialog()
         for code in (7, 8):
@@ -49,7 +49,7 @@ def test_dialog_gives_the_code_of_done(app: Any) -> None:
     run(main())
 
 
-def test_dialog_is_modal_to_its_window_while_tasks_go_on(app: Any) -> None:
+def test_dialog_is_modal_to_its_window_while_tasks_run(app: Any) -> None:
     async def main() -> None:
         window = QtWidgets.QWidget()
         window.show()
@@ -69,7 +69,7 @@ def test_dialog_is_modal_to_its_window_while_tasks_go_on(app: Any) -> None:
     run(main())
 
 
-def test_message_box_gives_the_standard_button_as_its_exec_does(app: Any) -> None:
+def test_message_box_returns_the_standard_button_as_its_exec_does(app: Any) -> None:
     async def main() -> None:
         box = QtWidgets.QMessageBox()
         box.setStandardButtons(Button.Yes | Button.No)
@@ -82,7 +82,7 @@ def test_message_box_gives_the_standard_button_as_its_exec_does(app: Any) -> Non
     run(main())
 
 
-def test_file_dialog_is_asked_for_its_selection(app: Any, tmp_path: Any) -> None:
+def test_file_dialog_has_its_selection_after_the_wait(app: Any, tmp_path: Any) -> None:
     async def main() -> None:
         (tmp_path / "file").touch()
         dialog = QtWidgets.QFileDialog(None, "Open", str(tmp_path))
@@ -142,7 +142,7 @@ def test_dialog_that_refuses_to_be_rejected_is_hidden_by_a_cancellation(app: Any
     run(main())
 
 
-def test_destroyed_dialog_is_an_error(app: Any) -> None:
+def test_destroyed_dialog_raises_sender_destroyed(app: Any) -> None:
     async def main() -> None:
         window = QtWidgets.QWidget()
         dialog = QtWidgets.QDialog(window)
@@ -186,7 +186,7 @@ def test_dialog_is_kept_alive_while_it_is_open(app: Any) -> None:
     run(main())
 
 
-def test_visible_dialog_is_refused_with_the_cure(app: Any) -> None:
+def test_visible_dialog_is_refused_with_an_error_that_names_the_cure(app: Any) -> None:
     async def main() -> None:
         dialog = QtWidgets.QDialog()
         dialog.show()

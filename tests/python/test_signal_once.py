@@ -14,7 +14,7 @@ from signal_sender import QtCore, Sender, run
 import qtloop
 
 
-def test_once_returns_one_argument_plainly_and_several_as_a_tuple(app: Any) -> None:
+def test_once_returns_one_argument_as_itself_and_several_as_a_tuple(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         loop = asyncio.get_running_loop()
@@ -28,7 +28,7 @@ def test_once_returns_one_argument_plainly_and_several_as_a_tuple(app: Any) -> N
     run(main())
 
 
-def test_once_is_connected_by_the_call_and_gives_the_first_emission(app: Any) -> None:
+def test_once_connects_in_the_call_and_returns_the_first_emission(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         emitted = qtloop.once(sender.valued)
@@ -103,7 +103,7 @@ def test_once_raises_when_the_sender_is_destroyed(app: Any, by: str) -> None:
     run(main())
 
 
-def test_awaited_destroyed_signal_is_an_emission_and_no_error(app: Any) -> None:
+def test_awaiting_the_destroyed_signal_returns_without_an_error(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         sender.deleteLater()
@@ -134,7 +134,7 @@ def test_connection_keeps_the_awaiting_task_alive(app: Any) -> None:
     assert seen == [3]
 
 
-def test_once_refuses_what_is_no_signal_of_an_object(app: Any) -> None:
+def test_once_refuses_values_that_are_not_signals_of_an_object(app: Any) -> None:
     async def main() -> None:
         for wrong in (Sender.valued, Sender, 7):
             with pytest.raises(TypeError, match="a signal of an object was expected"):
@@ -143,13 +143,13 @@ def test_once_refuses_what_is_no_signal_of_an_object(app: Any) -> None:
     run(main())
 
 
-def test_once_without_a_loop_names_the_cure(app: Any) -> None:
+def test_once_without_a_loop_raises_an_error_that_names_the_cure(app: Any) -> None:
     asyncio.set_event_loop(None)
     with pytest.raises(RuntimeError, match=r"qtloop\.run"):
         _ = qtloop.once(Sender().valued)
 
 
-def test_many_waits_leave_nothing_at_their_sender(child: Child) -> None:
+def test_many_waits_leave_no_connection_at_their_sender(child: Child) -> None:
     """PyQt keeps a proxy per connection; 5,000 of them are 5 MiB."""
     child("""
         async def main():
@@ -170,7 +170,7 @@ def test_many_waits_leave_nothing_at_their_sender(child: Child) -> None:
     """)
 
 
-def test_awaited_signal_of_a_quit_lets_main_end(child: Child) -> None:
+def test_main_that_awaits_about_to_quit_completes_after_the_quit(child: Child) -> None:
     program = """
         app = QtWidgets.QApplication([])
         async def main():

@@ -19,7 +19,7 @@ QtQml: Any = pytest.importorskip(f"{binding.name}.QtQml")
 Slot: Any = getattr(QtCore, "Slot", None) or QtCore.pyqtSlot
 Signal: Any = getattr(QtCore, "Signal", None) or QtCore.pyqtSignal
 
-# Calls one of the methods, and hands what becomes of the promise to `settled`.
+# Calls one of the methods, and passes the promise's result or error to `settled`.
 QML = """
 import QtQml
 QtObject {

@@ -36,7 +36,7 @@ def empty_log() -> None:
 
 def test_spawned_task_is_kept_alive_by_the_loop(app: Any) -> None:
     async def wait() -> None:
-        # Nothing but the collector's cycle refers to this future and the task.
+        # Only their own reference cycle refers to this future and the task.
         asyncio.get_running_loop().call_later(0.005, gc.collect)
         await asyncio.sleep(0.01)
         log.append("done")
@@ -97,15 +97,15 @@ def test_task_spawned_before_the_run_starts_in_the_run(loop: qtloop.QEventLoop) 
     assert log == ["started"]
 
 
-def test_spawn_without_a_loop_names_the_cure_and_closes_the_coroutine(app: Any) -> None:
+def test_spawn_without_a_loop_raises_an_error_and_closes_the_coroutine(app: Any) -> None:
     asyncio.set_event_loop(None)
     with pytest.raises(RuntimeError, match=r"qtloop\.run"):
         qtloop.spawn(work())
 
 
 @needs_binding
-def test_looking_for_the_loop_of_a_thread_makes_none(child: Child) -> None:
-    """asyncio.get_event_loop() of Python 3.10 and 3.11 makes one, which nobody closes."""
+def test_thread_loop_lookup_does_not_make_a_loop(child: Child) -> None:
+    """asyncio.get_event_loop() of Python 3.10 and 3.11 makes a loop that is never closed."""
     program = """
         import contextlib, gc, warnings
         warnings.simplefilter("always")
@@ -244,7 +244,7 @@ def test_parent_of_another_thread_cancels_the_task_on_the_loops_thread(app: Any)
 
 
 @needs_binding
-def test_parent_works_with_a_second_loop(app: Any) -> None:
+def test_parent_can_own_tasks_of_a_second_loop(app: Any) -> None:
     parent = QtCore.QObject()
 
     async def first() -> None:

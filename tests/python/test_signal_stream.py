@@ -15,7 +15,7 @@ import qtloop
 from qtloop._binding import binding
 
 
-def test_stream_gives_every_emission_since_its_construction_in_order(app: Any) -> None:
+def test_stream_returns_every_emission_since_its_construction_in_order(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         stream = qtloop.stream(sender.valued)
@@ -45,7 +45,7 @@ def test_stream_waits_for_the_next_emission(app: Any) -> None:
     run(main())
 
 
-def test_stream_of_the_latest_drops_what_came_before(app: Any) -> None:
+def test_stream_with_latest_keeps_the_last_emission_only(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         stream = qtloop.stream(sender.valued, latest=True)
@@ -75,7 +75,7 @@ def test_full_stream_drops_by_its_policy_and_counts(app: Any, drop: Any, kept: l
 @pytest.mark.parametrize(
     "options", [{"maxsize": -1}, {"drop": "all"}, {"latest": True, "maxsize": 5}]
 )
-def test_stream_refuses_options_that_contradict(app: Any, options: Any) -> None:
+def test_stream_refuses_contradictory_options(app: Any, options: Any) -> None:
     async def main() -> None:
         with pytest.raises(ValueError):
             qtloop.stream(Sender().valued, **options)
@@ -123,7 +123,7 @@ def test_dropped_stream_is_disconnected(app: Any) -> None:
     run(main())
 
 
-def test_stream_that_is_left_by_break_is_disconnected(app: Any) -> None:
+def test_stream_is_disconnected_after_a_break(app: Any) -> None:
     async def main() -> None:
         sender = Sender()
         asyncio.get_running_loop().call_soon(sender.valued.emit, 1)
@@ -180,7 +180,7 @@ def test_two_tasks_share_a_stream(app: Any) -> None:
     run(main())
 
 
-def test_argument_that_the_signal_only_lends_is_good_after_the_emission(app: Any) -> None:
+def test_lent_argument_in_a_stream_is_valid_after_the_emission(app: Any) -> None:
     gui: Any = binding and binding.module("QtGui")
     widgets: Any = binding and binding.module("QtWidgets")
 
@@ -198,7 +198,7 @@ def test_argument_that_the_signal_only_lends_is_good_after_the_emission(app: Any
     run(main())
 
 
-def test_program_may_end_while_streams_are_open(child: Child) -> None:
+def test_program_exits_cleanly_while_streams_are_open(child: Child) -> None:
     program = """
         app = QtWidgets.QApplication([])
         timer = QtCore.QTimer()

@@ -81,7 +81,7 @@ def test_loop_of_a_thread_awaits_the_signal_of_the_main_thread(app: Any) -> None
     assert results == [(1, "x"), *range(50)]
 
 
-def test_emission_after_the_loop_was_closed_does_no_harm(app: Any) -> None:
+def test_emission_after_the_loop_was_closed_is_ignored(app: Any) -> None:
     async def main(sender: Sender) -> qtloop.SignalStream:
         return qtloop.stream(sender.valued)
 

@@ -1,4 +1,4 @@
-"""Signals: Ctrl-C is prompt while Qt is idle, and the wake-up descriptor comes back afterwards."""
+"""Signals: Ctrl-C while Qt is idle, signal handlers, and the restored wake-up descriptor."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import qtloop
 
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.Runner is new in 3.11")
 
-# A signal comes from another thread when Qt has been idle for a while; how late may its effect be?
+# Seconds within which a signal must take effect while Qt is idle.
 IDLE = 0.1
-LATE = 0.5  # tens of microseconds in fact; a busy machine may be slow to give us the processor
+LATE = 0.5  # it takes tens of microseconds; the bound leaves room for a busy machine
 
 
 @pytest.fixture
 def kill() -> Iterator[Callable[[int], list[float]]]:
-    """Send a signal to the process, soon; the list gets the moment."""
+    """Sends a signal to the process after a delay; adds the time to the list."""
     threads: list[threading.Thread] = []
 
     def kill(number: int) -> list[float]:
@@ -47,7 +47,7 @@ def kill() -> Iterator[Callable[[int], list[float]]]:
 
 
 def ways(loop: qtloop.QEventLoop, app: Any) -> dict[str, Callable[[], object]]:
-    """Every way to be in the loop, with nothing to do."""
+    """Every way to run the idle loop."""
 
     def attached() -> None:
         with qtloop.attach(app):
@@ -157,7 +157,7 @@ def test_ctrl_c_cancels_main_which_cleans_up(
 
 
 @from_3_11
-def test_second_ctrl_c_ends_the_clean_up(app: Any) -> None:
+def test_second_ctrl_c_interrupts_the_clean_up(app: Any) -> None:
     log: list[str] = []
 
     async def main() -> None:
@@ -247,7 +247,7 @@ def test_handler_may_be_added_and_removed_while_the_loop_runs_and_ctrl_c_still_w
     assert time.monotonic() - sent[0][0] < LATE
 
 
-def test_handler_for_ctrl_c_takes_its_place(
+def test_handler_for_sigint_replaces_keyboard_interrupt(
     loop: qtloop.QEventLoop, kill: Callable[[int], list[float]]
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
@@ -259,7 +259,9 @@ def test_handler_for_ctrl_c_takes_its_place(
     signal.signal(signal.SIGINT, before)
 
 
-def test_handler_that_fails_is_reported_and_the_loop_goes_on(loop: qtloop.QEventLoop) -> None:
+def test_signal_handler_that_raises_is_reported_and_the_loop_continues(
+    loop: qtloop.QEventLoop,
+) -> None:
     reports: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: reports.append(context))
     loop.add_signal_handler(signal.SIGUSR1, int, "no number")
@@ -337,7 +339,9 @@ def test_wakeup_descriptor_is_restored(
         assert signal.set_wakeup_fd(before) == ours.fileno()
 
 
-def test_wakeup_descriptor_that_was_closed_meanwhile_is_no_error(loop: qtloop.QEventLoop) -> None:
+def test_closing_the_previous_wakeup_descriptor_during_a_run_is_no_error(
+    loop: qtloop.QEventLoop,
+) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     before = signal.set_wakeup_fd(ours.fileno())

@@ -74,8 +74,8 @@ qtloop.run(main())
 
 
 @needs_binding
-def test_ctrl_c_under_a_dialog_cancels_main_which_goes_on_when_it_closes(child: Child) -> None:
-    """As Runner has it: the first Ctrl-C asks, the second insists."""
+def test_ctrl_c_during_a_dialog_cancels_main_after_the_dialog_closes(child: Child) -> None:
+    """As with asyncio.Runner: the first Ctrl-C cancels, the second raises KeyboardInterrupt."""
     program = """
 async def main():
     dialog = QtWidgets.QDialog()
@@ -119,7 +119,7 @@ except KeyboardInterrupt:
 
 
 @needs_binding
-def test_signals_under_a_dialog_are_prompt(child: Child) -> None:
+def test_signals_during_a_dialog_are_handled_promptly(child: Child) -> None:
     program = """
 loop = QEventLoop(app)
 moments = {}

@@ -28,7 +28,7 @@ MISMATCH = r"asyncSlot was not callable from Signal\. Potential signature mismat
 
 
 class Sender(QObject):  # type: ignore[misc]
-    """Something with the signals of a button and of a line edit."""
+    """A QObject with the signals of a button and of a line edit."""
 
     clicked = Signal(bool)
     edited = Signal(str)
@@ -40,7 +40,7 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
     return loop.run_until_complete(asyncio.wait_for(main, 20))
 
 
-# asyncSlot: what it takes
+# asyncSlot: decorated functions
 
 
 def test_slot_starts_a_task_and_returns_it(loop: qtloop.QEventLoop) -> None:
@@ -57,7 +57,7 @@ def test_slot_starts_a_task_and_returns_it(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main()) == 42
 
 
-def test_slot_without_parentheses_is_the_same(loop: qtloop.QEventLoop) -> None:
+def test_async_slot_without_parentheses_works(loop: qtloop.QEventLoop) -> None:
     @asyncSlot
     async def answer() -> int:
         return 42
@@ -68,7 +68,7 @@ def test_slot_without_parentheses_is_the_same(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main()) == 42
 
 
-def test_slot_keeps_the_functions_name_and_docstring() -> None:
+def test_slot_has_the_functions_name_and_docstring() -> None:
     async def original() -> None:
         """Its docstring."""
 
@@ -129,7 +129,7 @@ def test_slots_may_be_functions_nested_functions_methods_and_static_methods(
     assert sorted(got) == ["method text", "nested text", "outside text", "static text"]
 
 
-# asyncSlot: what Qt sees of it
+# asyncSlot: meta-objects and arguments
 
 
 class Receiver(QObject):  # type: ignore[misc]
@@ -214,7 +214,7 @@ def test_slots_result_type_is_known_to_the_meta_object() -> None:
         ("edited", ("text",), "named", "text"),
     ],
 )
-def test_slot_gets_of_a_signal_what_it_takes(
+def test_slot_gets_as_many_arguments_of_a_signal_as_it_takes(
     loop: qtloop.QEventLoop, signal: str, values: tuple[Any, ...], slot: str, expected: Any
 ) -> None:
     sender, receiver = Sender(), Receiver()
@@ -254,7 +254,7 @@ def test_slot_with_a_default_works_for_a_signal_with_and_without_a_value(
     assert receiver.got == [None, True, True]
 
 
-def test_partial_of_a_slot_that_names_an_argument_drops_what_the_signal_adds(
+def test_partial_of_a_slot_that_names_an_argument_drops_extra_signal_arguments(
     loop: qtloop.QEventLoop,
 ) -> None:
     sender, receiver = Sender(), Receiver()
@@ -279,7 +279,7 @@ def test_slot_can_be_called_by_name_as_qml_does(loop: qtloop.QEventLoop) -> None
     assert receiver.got == [()]
 
 
-def test_slot_that_wants_more_than_the_signal_has_raises_type_error(
+def test_slot_with_more_parameters_than_the_signal_raises_type_error(
     loop: qtloop.QEventLoop,
 ) -> None:
     @asyncSlot()
@@ -296,7 +296,7 @@ def test_slot_that_wants_more_than_the_signal_has_raises_type_error(
 # asyncSlot: its task
 
 
-def test_slot_with_no_loop_says_how_to_run_one() -> None:
+def test_slot_without_a_loop_raises_an_error_that_names_the_cure() -> None:
     @asyncSlot()
     async def slot() -> None: ...
 
@@ -318,12 +318,12 @@ def test_slot_called_before_the_loop_runs_starts_with_it(loop: qtloop.QEventLoop
     assert run(loop, task) == "started"
 
 
-def test_slots_task_is_kept_until_it_is_done_and_no_longer(loop: qtloop.QEventLoop) -> None:
+def test_slots_task_is_kept_alive_until_it_is_done(loop: qtloop.QEventLoop) -> None:
     wakers: list[Callable[[], None]] = []
 
     @asyncSlot()
     async def slot() -> None:
-        # Nobody else knows the future: the two hold each other, and no one holds them.
+        # Only the task and the future refer to each other.
         future = asyncio.get_running_loop().create_future()
         waker = weakref.ref(future)
         wakers.append(lambda: waker().set_result(None))  # type: ignore[union-attr]
@@ -345,7 +345,7 @@ def test_slots_task_is_kept_until_it_is_done_and_no_longer(loop: qtloop.QEventLo
 
 
 async def slot_that_raises(error: Exception) -> None:
-    """Call one, and let it end."""
+    """Calls a slot that raises, and waits for its end."""
 
     @asyncSlot()
     async def slot() -> None:
@@ -380,7 +380,9 @@ def test_exception_of_a_slot_reaches_the_loops_handler_if_there_is_no_excepthook
     assert seen == [error]
 
 
-def test_cancelled_slot_is_silent(loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_slot_is_not_reported(
+    loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(sys, "excepthook", lambda *exception: seen.append(exception))
     loop.set_exception_handler(lambda _, context: seen.append(context))
@@ -400,7 +402,7 @@ def test_cancelled_slot_is_silent(loop: qtloop.QEventLoop, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-def test_exit_in_a_slot_leaves_the_loop_and_is_not_reported_twice(
+def test_exit_in_a_slot_is_raised_by_the_run_and_not_reported(
     loop: qtloop.QEventLoop, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
     seen: list[Any] = []

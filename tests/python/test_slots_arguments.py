@@ -22,7 +22,7 @@ QtNetwork: Any = binding.module("QtNetwork")
 
 
 class Notes(QObject):  # type: ignore[misc]
-    """Slots that note a value before a wait and after it."""
+    """Slots that record a value before and after a wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def test_values_that_a_signal_lends_stay_valid_in_its_slots(loop: qtloop.QEventL
     run(loop, main())
 
 
-def test_object_that_a_slot_fills_in_for_the_sender_is_the_senders_own(
+def test_object_that_a_slot_fills_in_for_the_sender_is_not_copied(
     loop: qtloop.QEventLoop,
 ) -> None:
     class Client(QObject):  # type: ignore[misc]
@@ -102,7 +102,7 @@ def test_object_that_a_slot_fills_in_for_the_sender_is_the_senders_own(
 
 
 class Untyped(QObject):  # type: ignore[misc]
-    """Slots that name no types of arguments."""
+    """Slots without argument types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,7 +182,9 @@ def test_static_slot_without_types_gets_the_arguments_it_takes(
     assert untyped_static == [7]
 
 
-def test_function_that_is_a_slot_without_types_gets_what_it_takes(loop: qtloop.QEventLoop) -> None:
+def test_function_that_is_a_slot_without_types_gets_the_arguments_it_takes(
+    loop: qtloop.QEventLoop,
+) -> None:
     got: list[int] = []
 
     @asyncSlot()
@@ -238,7 +240,7 @@ def test_slot_without_types_is_inherited_and_overridden(loop: qtloop.QEventLoop)
 
 
 def busy(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """As most decorators: a plain function that returns the coroutine."""
+    """A typical decorator: its wrapper is a plain function that returns the coroutine."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -269,7 +271,7 @@ def synchronous(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Decorated(QObject):  # type: ignore[misc]
-    """Slots under decorators of the program's own."""
+    """Slots below other decorators."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -317,7 +319,7 @@ def test_decorated_coroutine_function_is_a_slot(
     run(loop, main())
 
 
-def test_decorated_coroutine_function_can_close(loop: qtloop.QEventLoop) -> None:
+def test_decorated_coroutine_function_can_be_an_async_close(loop: qtloop.QEventLoop) -> None:
     async def main() -> Any:
         return Decorated().close()
 
@@ -334,7 +336,7 @@ def test_slot_that_returns_no_awaitable_raises_type_error_that_names_the_cure(
     run(loop, main())
 
 
-def test_type_error_of_a_decorator_is_not_taken_for_a_mismatch(loop: qtloop.QEventLoop) -> None:
+def test_type_error_of_a_decorator_is_not_reported_as_a_mismatch(loop: qtloop.QEventLoop) -> None:
     def fails(fn: Any) -> Any:
         @functools.wraps(fn)
         def wrapper(*args: Any) -> Any:
@@ -385,7 +387,7 @@ def test_partials_and_callable_objects_are_slots(loop: qtloop.QEventLoop) -> Non
     assert sorted(map(str, got)) == ["(1, 7)", "(2, 7)", "7", "7"]
 
 
-def test_other_awaitables_of_a_decorator_are_awaited(loop: qtloop.QEventLoop) -> None:
+def test_awaitables_that_a_decorator_returns_are_awaited(loop: qtloop.QEventLoop) -> None:
     class Awaitable_:
         def __await__(self) -> Generator[Any, Any, str]:
             yield from asyncio.sleep(0).__await__()

@@ -15,7 +15,7 @@ from qtloop import asyncSlot
 
 
 class Log:
-    """The work of a slot: it notes its begin, waits for `go`, and notes its end."""
+    """The work of a slot: it records its start, waits for `go`, and records its end."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -35,7 +35,7 @@ class Log:
 
 
 class Window(QObject, Log):  # type: ignore[misc]
-    """A slot of each policy."""
+    """A window with a slot for each policy."""
 
     def __init__(self) -> None:
         QObject.__init__(self)
@@ -58,7 +58,7 @@ class Window(QObject, Log):  # type: ignore[misc]
         return await self.work(text)
 
 
-def test_parallel_tasks_run_beside_one_another(loop: qtloop.QEventLoop) -> None:
+def test_parallel_tasks_run_at_the_same_time(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         window = Window()
         tasks = [window.parallel(text) for text in "ab"]
@@ -86,7 +86,7 @@ def test_queued_tasks_run_one_after_the_other_with_the_arguments_of_their_calls(
     run(loop, main())
 
 
-def test_queued_task_that_is_cancelled_does_not_start_and_the_next_waits_on(
+def test_cancelled_queued_task_does_not_start_and_the_next_keeps_waiting(
     loop: qtloop.QEventLoop,
 ) -> None:
     async def main() -> None:
@@ -117,7 +117,7 @@ def test_queue_starts_the_next_task_after_one_fails_or_is_cancelled(
     run(loop, main())
 
 
-def test_dropped_call_starts_nothing_and_returns_the_task_that_runs(
+def test_dropped_call_starts_no_task_and_returns_the_running_one(
     loop: qtloop.QEventLoop,
 ) -> None:
     async def main() -> None:
@@ -305,7 +305,7 @@ def test_policy_works_with_a_task_factory(loop: qtloop.QEventLoop) -> None:
     run(loop, main())
 
 
-def test_policy_of_the_outermost_decorator_counts(loop: qtloop.QEventLoop) -> None:
+def test_policy_of_the_outermost_decorator_applies(loop: qtloop.QEventLoop) -> None:
     class Stacked(QObject, Log):  # type: ignore[misc]
         def __init__(self) -> None:
             QObject.__init__(self)

@@ -1,4 +1,4 @@
-"""An exception in a Qt slot, which nobody can catch, reaches the exception handler of the loop."""
+"""An uncaught exception in a plain Qt slot reaches the exception handler of the loop."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def fails() -> None:
 
 @pytest.fixture(autouse=True)
 def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program has set no hook: the case that the loops care for."""
+    """Sets Python's own hook, as in a program without a hook; then the loop reports exceptions."""
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
 
 @pytest.fixture
 def reports(loop: qtloop.QEventLoop) -> list[dict[str, Any]]:
-    """What reached the loop's exception handler."""
+    """The contexts passed to the loop's exception handler."""
     reports: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: reports.append(context))
     return reports
 
 
 def from_qt(function: Callable[[], object]) -> None:
-    """Have Qt call the function."""
+    """Makes Qt call the function."""
     QtCore.QTimer.singleShot(0, function)
 
 
@@ -54,7 +54,7 @@ def words(reports: list[dict[str, Any]]) -> list[str]:
     return [str(report["exception"]) for report in reports]
 
 
-def test_it_reaches_the_loops_handler_and_the_loop_goes_on(
+def test_exception_in_a_slot_reaches_the_loops_handler_and_the_loop_continues(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     async def main() -> str:
@@ -66,7 +66,7 @@ def test_it_reaches_the_loops_handler_and_the_loop_goes_on(
     assert "slot" in reports[0]["message"]
 
 
-def test_it_is_logged_where_the_loop_has_no_handler(
+def test_exception_in_a_slot_is_logged_if_the_loop_has_no_handler(
     loop: qtloop.QEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     from_qt(fails)
@@ -76,7 +76,7 @@ def test_it_is_logged_where_the_loop_has_no_handler(
     assert record.exc_info and isinstance(record.exc_info[1], LookupError)
 
 
-def test_a_signal_emitted_by_a_coroutine_does_not_raise_what_its_slot_does(
+def test_emit_in_a_coroutine_does_not_raise_the_slots_exception(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     async def main() -> str:
@@ -89,7 +89,7 @@ def test_a_signal_emitted_by_a_coroutine_does_not_raise_what_its_slot_does(
     assert words(reports) == ["in a slot"]
 
 
-def test_a_virtual_method_that_fails_is_reported_too(
+def test_exception_in_a_virtual_method_is_reported(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     class Ticker(QtCore.QObject):  # type: ignore[misc]
@@ -103,7 +103,7 @@ def test_a_virtual_method_that_fails_is_reported_too(
     assert words(reports) == ["in a slot"]
 
 
-def test_it_is_reported_under_a_dialog_and_in_a_guest(app: Any) -> None:
+def test_exception_in_a_slot_is_reported_during_a_dialog_and_in_attach(app: Any) -> None:
     reports: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -124,7 +124,7 @@ def test_it_is_reported_under_a_dialog_and_in_a_guest(app: Any) -> None:
     assert sys.excepthook is sys.__excepthook__
 
 
-def test_a_handler_that_fails_itself_is_logged(
+def test_exception_handler_that_raises_is_logged(
     loop: qtloop.QEventLoop, caplog: pytest.LogCaptureFixture
 ) -> None:
     def handler(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -161,13 +161,13 @@ def test_an_exception_in_a_slot_of_a_worker_thread_reaches_that_threads_loop(
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the program's own hook gets."""
+    """The errors passed to the program's own hook."""
     seen: list[str] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: seen.append(str(error)))
     return seen
 
 
-def test_the_programs_own_hook_wins(
+def test_excepthook_of_the_program_takes_precedence(
     hook: list[str], loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     before = sys.excepthook
@@ -177,7 +177,7 @@ def test_the_programs_own_hook_wins(
     assert sys.excepthook is before
 
 
-def test_a_hook_that_is_set_while_the_loop_runs_wins_and_stays(
+def test_excepthook_set_during_a_run_takes_precedence_and_stays_set(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:
     seen: list[str] = []
@@ -235,7 +235,7 @@ def runs(loop: qtloop.QEventLoop, app: Any) -> Iterator[dict[str, Callable[[], o
         "threads",
     ],
 )
-def test_the_hook_stays_while_a_loop_is_served_and_is_restored_by_its_close(
+def test_excepthook_is_set_while_a_loop_is_served_and_restored_by_close(
     way: str, runs: dict[str, Callable[[], object]], loop: qtloop.QEventLoop
 ) -> None:
     try:
@@ -250,7 +250,7 @@ def test_the_hook_stays_while_a_loop_is_served_and_is_restored_by_its_close(
 def test_an_exception_outside_of_any_loop_is_printed_as_python_does(
     app: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A loop runs in a worker thread, the slot is the main thread's, which has none."""
+    """A loop runs in a worker thread; the slot runs in the main thread, which has no loop."""
     ready, done = threading.Event(), threading.Event()
 
     async def main() -> None:
@@ -269,10 +269,10 @@ def test_an_exception_outside_of_any_loop_is_printed_as_python_does(
 
 
 # KeyboardInterrupt. From Python 3.14 on, a process in which a binding has passed one to
-# `sys.excepthook` ends by SIGINT, whatever the program did with it; hence the child processes.
+# `sys.excepthook` is killed by SIGINT at its exit. So these tests use child processes.
 
 
-def test_keyboard_interrupt_in_a_slot_leaves_the_loop(child: Child) -> None:
+def test_keyboard_interrupt_in_a_slot_is_raised_by_the_run(child: Child) -> None:
     program = """
         app = QtCore.QCoreApplication([])
         loop = QEventLoop(app)
@@ -296,7 +296,7 @@ def test_keyboard_interrupt_in_a_slot_leaves_the_loop(child: Child) -> None:
     assert done.returncode == (-signal.SIGINT if sys.version_info >= (3, 14) else 0)
 
 
-def test_keyboard_interrupt_in_a_slot_leaves_attach(child: Child) -> None:
+def test_keyboard_interrupt_in_a_slot_is_raised_by_attach(child: Child) -> None:
     program = """
         app = QtCore.QCoreApplication([])
         def interrupts():
@@ -311,10 +311,10 @@ def test_keyboard_interrupt_in_a_slot_leaves_attach(child: Child) -> None:
     assert child(program, code=None).stdout == "in a slot\n"
 
 
-# PyQt6 aborts the process where Python's own hook is in place: after the loop, that is so again.
+# PyQt6 aborts the process if Python's own hook is set, as it is again after the loop was closed.
 
 
-def test_exceptions_before_during_and_after_the_loop_do_what_the_binding_does(child: Child) -> None:
+def test_exceptions_before_and_after_the_loop_do_what_the_binding_does(child: Child) -> None:
     program = """
 app = QtCore.QCoreApplication([])
 loop = QEventLoop(app)

@@ -17,7 +17,7 @@ from qtloop import asyncSlot
 
 
 class Window(QObject):  # type: ignore[misc]
-    """A slot that ends with the window, one that does not, and one that waits for its turn."""
+    """A window with a scoped slot, a slot that is not scoped, and a scoped queued slot."""
 
     def __init__(self, log: list[str], parent: Any = None) -> None:
         super().__init__(parent)
@@ -71,7 +71,7 @@ def test_scoped_task_is_cancelled_when_its_object_is_destroyed(
     assert log == ["scoped is cancelled", "free ends"]
 
 
-def test_scoped_task_of_an_object_that_stays_ends_by_itself_and_keeps_nothing(
+def test_scoped_task_of_a_living_object_completes_and_leaves_no_reference(
     loop: qtloop.QEventLoop,
 ) -> None:
     log: list[str] = []

@@ -20,13 +20,13 @@ from qtloop import asyncSlot
 
 
 def soon(function: Any) -> None:
-    """Have Qt call the function, outside of the loop's callbacks."""
+    """Makes Qt call the function, outside of the loop's callbacks."""
     QtCore.QTimer.singleShot(0, function)
 
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """Exceptions that the program's own hook gets."""
+    """The exceptions passed to the program's own hook."""
     seen: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: seen.append(error))
     return seen
@@ -123,7 +123,7 @@ def test_slot_that_disables_its_button_first_is_started_by_one_of_two_queued_cli
 
 
 @pytest.mark.parametrize("caller", ["a task", "a callback", "Qt"])
-def test_tasks_go_on_under_a_dialog_that_a_slot_opens_before_its_first_wait(
+def test_tasks_run_while_a_slot_has_a_dialog_open_before_its_first_wait(
     loop: qtloop.QEventLoop,
     app: Any,
     caller: str,
@@ -157,7 +157,7 @@ def test_tasks_go_on_under_a_dialog_that_a_slot_opens_before_its_first_wait(
         await task
         await asyncio.sleep(0.01)
 
-    limit = QtCore.QTimer()  # for the case that the loop's own timers fail
+    limit = QtCore.QTimer()  # ends the test if the loop's own timers fail
     limit.timeout.connect(lambda: (nested.quit(), app.exit()))
     limit.start(3000)
     run(loop, main())
@@ -226,7 +226,7 @@ def test_slot_is_the_current_task_in_its_first_step_and_its_caller_afterwards(
     run(loop, main())
 
 
-def test_slot_with_no_wait_is_done_when_its_call_returns(loop: qtloop.QEventLoop) -> None:
+def test_slot_without_await_is_done_when_its_call_returns(loop: qtloop.QEventLoop) -> None:
     @asyncSlot()
     async def slot() -> int:
         return 7
@@ -265,7 +265,7 @@ def test_cancellations_and_deadlines_of_the_first_step_work(loop: qtloop.QEventL
     run(loop, main())
 
 
-def test_task_factory_makes_the_task_in_its_own_way(loop: qtloop.QEventLoop) -> None:
+def test_task_factory_of_the_loop_makes_the_slots_task(loop: qtloop.QEventLoop) -> None:
     log: list[str] = []
 
     def factory(
@@ -413,7 +413,7 @@ def test_exit_in_the_first_step_is_raised_to_the_caller_and_not_reported(
     assert caught == [kind]
 
 
-def test_exit_in_the_first_step_of_a_slot_that_qt_calls_leaves_the_loop(child: Child) -> None:
+def test_exit_in_the_first_step_of_a_slot_that_qt_calls_stops_the_loop(child: Child) -> None:
     program = """
         @qtloop.asyncSlot()
         async def interrupts():

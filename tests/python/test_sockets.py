@@ -1,4 +1,4 @@
-"""The methods of the loop for the program's own sockets."""
+"""The loop's sock_* methods, for sockets that the program owns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(loop: asyncio.SelectorEventLoop, main: Coroutine[Any, Any, T]) -> T:
     return result
 
 
-def test_bare_sockets_are_served(loop: qtloop.QEventLoop, tmp_path: Path) -> None:
+def test_sock_methods_exchange_data(loop: qtloop.QEventLoop, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(DATA)
 
@@ -59,7 +59,7 @@ def test_bare_sockets_are_served(loop: qtloop.QEventLoop, tmp_path: Path) -> Non
     assert run(loop, main()) == DATA * 9
 
 
-def test_bare_datagrams_go_to_and_fro(loop: qtloop.QEventLoop) -> None:
+def test_sock_methods_exchange_datagrams(loop: qtloop.QEventLoop) -> None:
     async def main() -> tuple[bytes, bytes]:
         with (
             socket.socket(type=socket.SOCK_DGRAM) as one,
@@ -79,7 +79,7 @@ def test_bare_datagrams_go_to_and_fro(loop: qtloop.QEventLoop) -> None:
     assert run(loop, main()) == (b"to", b"fro")
 
 
-def test_waiting_for_a_bare_socket_can_be_cancelled(loop: qtloop.QEventLoop, pair: Pair) -> None:
+def test_sock_methods_can_be_cancelled(loop: qtloop.QEventLoop, pair: Pair) -> None:
     one, other = pair
 
     async def main() -> bytes:
@@ -93,7 +93,7 @@ def test_waiting_for_a_bare_socket_can_be_cancelled(loop: qtloop.QEventLoop, pai
     assert run(loop, main()) == b"after"
 
 
-def test_one_that_is_cancelled_has_taken_nothing(loop: qtloop.QEventLoop, pair: Pair) -> None:
+def test_cancelled_sock_recv_has_received_nothing(loop: qtloop.QEventLoop, pair: Pair) -> None:
     one, other = pair
 
     async def main() -> bytes:
@@ -111,7 +111,7 @@ def test_one_that_is_cancelled_has_taken_nothing(loop: qtloop.QEventLoop, pair: 
     assert run(loop, main()) == b"whole"
 
 
-def test_both_sides_of_a_socket_can_be_waited_for(
+def test_sock_recv_and_sock_sendall_can_wait_for_one_socket(
     each_loop: asyncio.SelectorEventLoop, wire: Pair
 ) -> None:
     one, other = wire
@@ -134,7 +134,9 @@ def test_both_sides_of_a_socket_can_be_waited_for(
     assert run(each_loop, main()) == [LOTS, LOTS, None, None]
 
 
-def test_all_of_a_view_is_sent_whatever_its_items_are(loop: qtloop.QEventLoop, pair: Pair) -> None:
+def test_sock_sendall_sends_all_bytes_of_a_memoryview_with_wide_items(
+    loop: qtloop.QEventLoop, pair: Pair
+) -> None:
     # asyncio counts the bytes sent against the items, and waits for ever.
     numbers = array.array("q", range(100))
 
@@ -145,7 +147,9 @@ def test_all_of_a_view_is_sent_whatever_its_items_are(loop: qtloop.QEventLoop, p
     assert run(loop, main()) == numbers.tobytes()
 
 
-def test_end_of_the_peer_wakes_who_waits(each_loop: asyncio.SelectorEventLoop, pair: Pair) -> None:
+def test_close_of_the_peer_wakes_a_waiting_sock_recv(
+    each_loop: asyncio.SelectorEventLoop, pair: Pair
+) -> None:
     one, other = pair
 
     async def main() -> bytes:
@@ -188,7 +192,7 @@ def test_socket_that_blocks_is_refused_in_debug_mode(
     run(each_loop, main())
 
 
-def test_next_socket_with_the_number_of_a_closed_one_is_waited_for(
+def test_sock_recv_works_on_a_reused_descriptor_number(
     each_loop: asyncio.SelectorEventLoop,
 ) -> None:
     async def main() -> list[bytes]:
@@ -226,7 +230,7 @@ def test_reader_of_a_socket_that_was_received_from_is_called(
     assert run(each_loop, main()) == b"second"
 
 
-def test_socket_that_a_reader_had_is_free_after_receiving_replaced_it(
+def test_socket_object_of_a_reader_is_freed_after_sock_recv_replaced_it(
     each_loop: asyncio.SelectorEventLoop, pair: Pair
 ) -> None:
     class Socket(socket.socket):

@@ -1,4 +1,4 @@
-"""call_soon_threadsafe: what other threads and signal handlers hand to a loop, and how it wakes."""
+"""call_soon_threadsafe() from other threads and signal handlers, and the wake-up of the loop."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_eight_threads_with_twenty_thousand_calls_each_lose_nothing(each_loop: L
     assert came == [list(range(calls))] * threads
 
 
-def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
-    # A wake-up that is lost leaves the loop asleep: each call waits for the one before it to be run.
+def test_calls_from_a_thread_always_wake_an_idle_loop(each_loop: Loop) -> None:
+    # Each call waits until the previous one has run: a lost wake-up would leave the loop asleep.
     def ping() -> None:
         answered = threading.Event()
         for _ in range(2000):
@@ -74,7 +74,7 @@ def test_calls_to_an_idle_loop_are_never_forgotten(each_loop: Loop) -> None:
     worker.join()
 
 
-def test_calls_made_while_the_loop_does_not_run_wait_for_it(each_loop: Loop) -> None:
+def test_calls_from_a_thread_before_a_run_are_run_by_it(each_loop: Loop) -> None:
     seen: list[int] = []
 
     def send() -> None:
@@ -87,7 +87,7 @@ def test_calls_made_while_the_loop_does_not_run_wait_for_it(each_loop: Loop) -> 
     assert seen == list(range(100)) * 3
 
 
-def test_calls_that_meet_the_end_of_a_run_come_with_the_next(each_loop: Loop) -> None:
+def test_calls_from_a_thread_at_the_end_of_a_run_are_run_by_the_next_one(each_loop: Loop) -> None:
     seen: list[int] = []
     done = threading.Event()
 
@@ -159,7 +159,7 @@ def test_call_from_a_thread_runs_in_the_context_it_was_given(each_loop: Loop) ->
     assert seen == ["given", "the thread's"]
 
 
-def test_call_from_a_thread_frees_its_callback_in_any_case(each_loop: Loop) -> None:
+def test_call_from_a_thread_frees_its_callback_whether_it_runs_or_not(each_loop: Loop) -> None:
     import weakref
 
     class Payload:
@@ -198,7 +198,7 @@ def test_call_after_close_is_an_error_in_any_thread(each_loop: Loop) -> None:
     assert failures == ["Event loop is closed"]
 
 
-def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
+def test_calls_from_threads_while_the_loop_closes_succeed_or_raise(
     each_loop: Loop,
 ) -> None:
     failures: list[BaseException] = []
@@ -220,7 +220,7 @@ def test_threads_that_call_while_the_loop_closes_get_their_error_or_not_at_all(
     assert [str(failure) for failure in failures] == ["Event loop is closed"] * 4
 
 
-# Other ways in
+# Signal handlers, futures, other loops
 
 
 def test_signal_handler_may_call_the_loop(each_loop: Loop) -> None:
@@ -238,7 +238,7 @@ def test_signal_handler_may_call_the_loop(each_loop: Loop) -> None:
         if isinstance(each_loop, qtloop.QEventLoop):
             each_loop.run_forever()
         else:
-            # asyncio's own wakes for a signal only with one of its own handlers in place.
+            # A signal wakes asyncio's own loop only if add_signal_handler() was called.
             each_loop.add_signal_handler(signal.SIGUSR2, nothing)
             each_loop.run_forever()
             each_loop.remove_signal_handler(signal.SIGUSR2)
@@ -275,7 +275,7 @@ def test_run_coroutine_threadsafe_gives_its_result_to_the_thread(each_loop: Loop
     assert results == [number * 2 for number in range(20)]
 
 
-def test_two_loops_in_two_threads_talk_to_each_other(app: Any, loop: qtloop.QEventLoop) -> None:
+def test_two_loops_in_two_threads_call_each_other(app: Any, loop: qtloop.QEventLoop) -> None:
     rounds: list[int] = []
     ready = threading.Event()
     others: list[qtloop.QEventLoop] = []
@@ -306,7 +306,7 @@ def test_two_loops_in_two_threads_talk_to_each_other(app: Any, loop: qtloop.QEve
 
 
 @needs_binding
-def test_slot_of_the_loops_thread_may_use_it_as_well(loop: qtloop.QEventLoop) -> None:
+def test_slot_on_the_loops_thread_may_call_call_soon_threadsafe(loop: qtloop.QEventLoop) -> None:
     assert binding
     seen: list[str] = []
     binding.QtCore.QTimer.singleShot(
@@ -325,7 +325,7 @@ def test_stop_from_another_thread_ends_an_idle_run(loop: qtloop.QEventLoop) -> N
     run_once(loop)
 
 
-# What a wake-up costs
+# The cost of a wake-up
 
 
 def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
@@ -341,7 +341,7 @@ def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
         seen = []
         def send():
             time.sleep(0.1)
-            # With the lock of the interpreter held all along: a thousand calls before the loop can look.
+            # The GIL is held during all thousand calls, so the loop cannot run in between.
             sys.setswitchinterval(60)
             for number in range(1000):
                 loop.call_soon_threadsafe(seen.append, number)
@@ -356,11 +356,11 @@ def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
     """
     calls, waits = map(int, child(program).stdout.split())
     assert calls == 1000
-    # Sleeping, taking the lock, starting and ending: each may wait a few times.
+    # Sleeping, taking the GIL, starting and ending: each may wait a few times.
     assert waits < 50
 
 
-def test_idle_loop_answers_a_thread_at_once(each_loop: Loop) -> None:
+def test_idle_loop_runs_a_call_from_a_thread_at_once(each_loop: Loop) -> None:
     delays: list[float] = []
 
     def ask() -> None:
@@ -510,7 +510,7 @@ def test_handle_whose_callback_fails_can_be_cancelled_by_another_thread(
     assert isinstance(report["exception"], ZeroDivisionError)
 
 
-def test_handles_of_threads_leave_nothing_behind(each_loop: Loop) -> None:
+def test_handles_of_calls_from_threads_are_freed(each_loop: Loop) -> None:
     class Token:
         pass
 

@@ -1,4 +1,4 @@
-"""Timers: never early, in order, cancelled at once; on this loop as on asyncio's own."""
+"""Timers: never early, in order, cancelled at once: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Loop = asyncio.SelectorEventLoop
 # Handles
 
 
-def test_timer_handle_knows_its_deadline(each_loop: Loop) -> None:
+def test_timer_handle_returns_its_deadline(each_loop: Loop) -> None:
     before = each_loop.time()
     later = each_loop.call_later(10, nothing)
     after = each_loop.time()
@@ -74,7 +74,7 @@ def test_loops_clock_is_the_monotonic_one(each_loop: Loop) -> None:
 # Order
 
 
-def test_timers_ring_by_deadline_and_equal_ones_in_order_of_scheduling(loop: Loop) -> None:
+def test_timers_fire_by_deadline_and_equal_ones_in_order_of_scheduling(loop: Loop) -> None:
     # Not on asyncio's own: its heap compares deadlines alone, so equal ones ring in no order.
     start = loop.time() + 0.005
     due = [(start + slot * 0.0005, index) for index, slot in enumerate([3, 1, 2, 1, 3, 2, 1] * 50)]
@@ -86,7 +86,7 @@ def test_timers_ring_by_deadline_and_equal_ones_in_order_of_scheduling(loop: Loo
     assert rung == sorted(due)
 
 
-def test_timers_that_are_due_together_ring_by_deadline(each_loop: Loop) -> None:
+def test_timers_that_are_due_together_fire_by_deadline(each_loop: Loop) -> None:
     past = each_loop.time() - 100
     rung: list[int] = []
     order = random.Random(1).sample(range(500), 500)
@@ -110,7 +110,7 @@ def test_one_batch_is_ready_callbacks_then_descriptors_then_timers(each_loop: Lo
     assert seen == ["soon", "reader", "timer"]
 
 
-def test_zero_and_negative_delays_ring_with_the_next_batch(each_loop: Loop) -> None:
+def test_zero_and_negative_delays_fire_in_the_next_batch(each_loop: Loop) -> None:
     seen: list[str] = []
 
     def schedule() -> None:
@@ -197,7 +197,7 @@ def test_earlier_timer_that_is_set_last_is_not_late(each_loop: Loop) -> None:
     assert 0.005 <= each_loop.run_until_complete(main()) < 1
 
 
-def test_timer_set_by_another_timer_comes_in_time(each_loop: Loop) -> None:
+def test_timer_set_by_another_timer_fires_in_time(each_loop: Loop) -> None:
     seen: list[float] = []
 
     def chain() -> None:
@@ -215,7 +215,7 @@ def test_timer_set_by_another_timer_comes_in_time(each_loop: Loop) -> None:
 
 
 @needs_binding
-def test_timer_set_in_a_slot_of_an_idle_loop_comes_in_time(loop: qtloop.QEventLoop) -> None:
+def test_timer_set_in_a_slot_of_an_idle_loop_fires_in_time(loop: qtloop.QEventLoop) -> None:
     assert binding
     took: list[float] = []
 
@@ -229,7 +229,7 @@ def test_timer_set_in_a_slot_of_an_idle_loop_comes_in_time(loop: qtloop.QEventLo
     assert 0.01 <= took[0] < 1
 
 
-def test_cancelling_the_first_timer_does_not_hurry_the_second(each_loop: Loop) -> None:
+def test_cancelling_the_first_timer_does_not_make_the_second_early(each_loop: Loop) -> None:
     async def main() -> float:
         before = each_loop.time()
         first = each_loop.call_later(0.005, nothing)
@@ -242,7 +242,7 @@ def test_cancelling_the_first_timer_does_not_hurry_the_second(each_loop: Loop) -
     assert each_loop.run_until_complete(main()) >= 0.02 - 2e-9
 
 
-def test_qtimers_take_the_place_of_the_timerfd_when_asked_to(child: Child) -> None:
+def test_qtimers_replace_the_timerfd_on_request(child: Child) -> None:
     program = """
         loop = QEventLoop()
         with os.scandir("/proc/self/fd") as descriptors:
@@ -265,7 +265,7 @@ def test_qtimers_take_the_place_of_the_timerfd_when_asked_to(child: Child) -> No
 # Odd delays
 
 
-def test_infinite_delays_are_legal_and_never_ring(each_loop: Loop) -> None:
+def test_infinite_delays_are_legal_and_never_fire(each_loop: Loop) -> None:
     seen: list[str] = []
     later = each_loop.call_later(math.inf, seen.append, "later")
     at = each_loop.call_at(math.inf, seen.append, "at")
@@ -317,7 +317,7 @@ def test_delay_beyond_all_floats_is_an_overflow_error(each_loop: Loop) -> None:
         each_loop.call_later(10**400, nothing)
 
 
-def test_whatever_can_be_added_to_a_time_is_a_delay(each_loop: Any) -> None:
+def test_values_that_can_be_added_to_a_time_are_delays(each_loop: Any) -> None:
     import fractions
 
     seen: list[str] = []
@@ -333,7 +333,7 @@ def test_whatever_can_be_added_to_a_time_is_a_delay(each_loop: Any) -> None:
 # Many
 
 
-def test_timers_cancelled_in_any_order_leave_the_others_alone(each_loop: Loop) -> None:
+def test_timers_cancelled_in_any_order_do_not_affect_the_others(each_loop: Loop) -> None:
     chance = random.Random(3)
     rung: list[int] = []
     start = each_loop.time() + 0.01
@@ -350,7 +350,7 @@ def test_timers_cancelled_in_any_order_leave_the_others_alone(each_loop: Loop) -
     assert sorted(rung) == sorted(kept)
 
 
-def test_timer_that_cancels_others_which_are_due_as_well(each_loop: Loop) -> None:
+def test_timer_can_cancel_others_that_are_due(each_loop: Loop) -> None:
     past = each_loop.time() - 1
     seen: list[int] = []
     handles: list[asyncio.TimerHandle] = []
@@ -373,7 +373,7 @@ def test_ten_thousand_sleepers_all_wake_up(each_loop: Loop) -> None:
     assert each_loop.run_until_complete(main()) == 10_000
 
 
-def test_timeouts_that_are_set_and_cancelled_all_the_time_do_no_harm(each_loop: Loop) -> None:
+def test_timeouts_set_and_cancelled_all_the_time_do_not_delay_others(each_loop: Loop) -> None:
     async def main() -> int:
         done = 0
         for _ in range(2000):

@@ -1,4 +1,4 @@
-"""What transports tell of themselves, whose descriptors they use, and what they leave behind."""
+"""Transports: their information, the ownership of descriptors, and freed memory."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from running import Pair, nothing
 pytest_plugins = ["each_loop"]
 
 
-# What they tell
+# Information
 
 
-def test_transport_is_of_asyncio_s_classes(each_loop: Loop, wire: Pair) -> None:
+def test_transport_is_an_instance_of_asyncios_classes(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             for kind in (
@@ -78,7 +78,7 @@ def test_extra_information_outlives_the_connection(each_loop: Loop, tcp: Pair) -
 
 
 @since_3_11
-def test_socket_of_a_transport_takes_options_and_no_more(each_loop: Loop, tcp: Pair) -> None:
+def test_socket_of_a_transport_has_options_and_no_io_methods(each_loop: Loop, tcp: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, tcp, Recorder()) as transport:
             held = transport.get_extra_info("socket")
@@ -86,7 +86,7 @@ def test_socket_of_a_transport_takes_options_and_no_more(each_loop: Loop, tcp: P
             assert held.type == socket.SOCK_STREAM
             assert held.getpeername() == tcp[1].getsockname()
             assert held.gettimeout() == 0
-            # Asyncio has turned this on.
+            # asyncio turns this on, too.
             assert held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             assert held.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -99,7 +99,7 @@ def test_socket_of_a_transport_takes_options_and_no_more(each_loop: Loop, tcp: P
     run(each_loop, main())
 
 
-def test_peer_that_is_gone_has_no_name(each_loop: Loop, tcp: Pair) -> None:
+def test_extra_info_of_a_closed_peer_has_no_peername(each_loop: Loop, tcp: Pair) -> None:
     name = tcp[0].getsockname()
     reset(tcp[1])
 
@@ -141,7 +141,7 @@ def test_names_over_ipv6_have_four_parts(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-def test_repr_tells_the_state(each_loop: Loop, wire: Pair) -> None:
+def test_repr_of_a_transport_shows_its_state(each_loop: Loop, wire: Pair) -> None:
     number = wire[0].fileno()
 
     async def main() -> None:
@@ -171,7 +171,7 @@ def test_repr_tells_the_state(each_loop: Loop, wire: Pair) -> None:
     run(each_loop, main())
 
 
-# Whose descriptor it is
+# Ownership of the descriptor
 
 
 def test_descriptor_of_a_transport_cannot_be_watched_by_others(each_loop: Loop, wire: Pair) -> None:
@@ -188,7 +188,7 @@ def test_descriptor_of_a_transport_cannot_be_watched_by_others(each_loop: Loop, 
                 ):
                     with pytest.raises(RuntimeError, match="is used by transport"):
                         attempt()
-            # It has not been harmed by that.
+            # The transport still works.
             wire[1].send(b"data")
             assert await protocol.received(4) == b"data"
             transport.write(LOTS)
@@ -227,7 +227,7 @@ def test_descriptor_is_free_again_after_the_close(each_loop: Loop, wire: Pair) -
             await protocol.lost()
             await settled()
         with copy, socket.socket(fileno=copy.detach()) as again:
-            # The system gives the same number to the next.
+            # The system reuses the number for the next socket.
             with again.dup() as same:
                 same.setblocking(False)
                 assert same.fileno() == number
@@ -241,7 +241,7 @@ def test_descriptor_is_free_again_after_the_close(each_loop: Loop, wire: Pair) -
     run(each_loop, main())
 
 
-def test_numbers_of_descriptors_are_used_again_and_again(each_loop: Loop) -> None:
+def test_transports_work_on_reused_descriptor_numbers(each_loop: Loop) -> None:
     async def main() -> None:
         for number in range(200):
             mine, peer = socket.socketpair()
@@ -260,14 +260,12 @@ def test_numbers_of_descriptors_are_used_again_and_again(each_loop: Loop) -> Non
     run(each_loop, main())
 
 
-# What they leave behind
+# Freed memory and descriptors
 
 
 @each_protocol
 @pytest.mark.parametrize("way", ["close", "abort", "peer", "flush"])
-def test_nothing_is_kept_of_a_connection_that_is_closed(
-    each_loop: Loop, wire: Pair, kind: Any, way: str
-) -> None:
+def test_closed_connection_is_freed(each_loop: Loop, wire: Pair, kind: Any, way: str) -> None:
     async def main() -> list[weakref.ref[Any]]:
         protocol = kind()
         transport, _ = await each_loop.create_connection(lambda: protocol, sock=wire[0])
@@ -286,7 +284,7 @@ def test_nothing_is_kept_of_a_connection_that_is_closed(
     assert wire[0].fileno() == -1
 
 
-def test_closed_transport_lets_go_of_its_protocol(each_loop: Loop, wire: Pair) -> None:
+def test_closed_transport_drops_its_protocol(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         transport, protocol = await each_loop.create_connection(Recorder, sock=wire[0])
         transport.close()
@@ -303,7 +301,7 @@ def test_closed_transport_lets_go_of_its_protocol(each_loop: Loop, wire: Pair) -
     run(each_loop, main())
 
 
-def test_open_connection_is_kept_by_the_loop(each_loop: Loop, wire: Pair) -> None:
+def test_open_connection_is_kept_alive_by_the_loop(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         transport, _ = await each_loop.create_connection(lambda: protocol, sock=wire[0])
@@ -322,9 +320,7 @@ def test_open_connection_is_kept_by_the_loop(each_loop: Loop, wire: Pair) -> Non
     run(each_loop, main())
 
 
-def test_transport_that_is_dropped_unclosed_is_complained_of_and_closed(
-    each_loop: Loop, wire: Pair
-) -> None:
+def test_dropped_open_transport_warns_and_is_closed(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         transport, _ = await each_loop.create_connection(asyncio.Protocol, sock=wire[0])
         await settled()
@@ -341,9 +337,7 @@ def test_transport_that_is_dropped_unclosed_is_complained_of_and_closed(
     assert wire[0].fileno() == -1
 
 
-def test_transport_whose_loop_is_closed_is_complained_of_and_closed(
-    each_loop: Loop, wire: Pair
-) -> None:
+def test_transport_of_a_closed_loop_warns_and_is_closed(each_loop: Loop, wire: Pair) -> None:
     async def main() -> Any:
         transport, _ = await each_loop.create_connection(asyncio.Protocol, sock=wire[0])
         await settled()
@@ -369,14 +363,14 @@ def test_closed_loop_makes_no_more_transports(each_loop: Loop, wire: Pair) -> No
 
     transport = run(each_loop, main())
     each_loop.close()
-    # What is harmless stays so.
+    # These calls still have no effect.
     transport.close()
     assert "closed" in repr(transport)
     assert transport.is_closing()
 
 
 @pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="counts references")
-def test_data_are_not_kept_after_they_were_sent(each_loop: Loop, wire: Pair) -> None:
+def test_sent_data_is_freed(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         protocol = Recorder()
         async with connected(each_loop, wire, protocol) as transport:

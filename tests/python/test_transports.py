@@ -1,4 +1,4 @@
-"""What transports take, tell and leave behind: the same on both loops."""
+"""Data that write() and writelines() accept: asyncio's behaviour on both loops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from running import Errors, Pair
 pytest_plugins = ["each_loop"]
 
 
-# What can be written
+# Types of data
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_bytes_of_any_kind_can_be_written(each_loop: Loop, wire: Pair, data: Any
     ],
 )
 @pytest.mark.parametrize("lines", [True, False])
-def test_views_whose_items_are_no_bytes_can_be_written(
+def test_memoryviews_with_wider_items_can_be_written(
     each_loop: Loop, wire: Pair, data: Any, lines: bool
 ) -> None:
     async def main() -> None:
@@ -75,7 +75,7 @@ def test_views_whose_items_are_no_bytes_can_be_written(
 
 
 @pytest.mark.parametrize("data", ["text", None, 7, [b"list"], array.array("B", b"array")])
-def test_nothing_else_can_be_written(
+def test_write_refuses_data_that_is_not_bytes_like(
     each_loop: Loop, wire: Pair, errors: Errors, data: Any
 ) -> None:
     async def main() -> None:
@@ -94,7 +94,7 @@ def test_nothing_else_can_be_written(
     assert errors == []
 
 
-def test_lines_that_are_no_bytes_are_refused(each_loop: Loop, wire: Pair) -> None:
+def test_writelines_refuses_items_that_are_not_bytes_like(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             skip_asyncio(
@@ -109,7 +109,7 @@ def test_lines_that_are_no_bytes_are_refused(each_loop: Loop, wire: Pair) -> Non
     run(each_loop, main())
 
 
-def test_view_with_gaps_is_written_as_its_bytes(each_loop: Loop, wire: Pair) -> None:
+def test_non_contiguous_memoryview_is_written_as_its_bytes(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             skip_asyncio(transport, (3,), "it loses the connection by a BufferError")
@@ -119,7 +119,7 @@ def test_view_with_gaps_is_written_as_its_bytes(each_loop: Loop, wire: Pair) -> 
     run(each_loop, main())
 
 
-def test_data_may_change_after_they_were_written(each_loop: Loop, wire: Pair) -> None:
+def test_data_changed_after_write_is_sent_unchanged(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             skip_asyncio(transport, (3, 12), "it keeps what is written, and does not copy it")
@@ -135,7 +135,7 @@ def test_data_may_change_after_they_were_written(each_loop: Loop, wire: Pair) ->
     run(each_loop, main())
 
 
-def test_data_that_went_at_once_are_not_kept(each_loop: Loop, wire: Pair) -> None:
+def test_data_sent_at_once_is_not_kept(each_loop: Loop, wire: Pair) -> None:
     async def main() -> None:
         async with connected(each_loop, wire, Recorder()) as transport:
             data = bytearray(b"data")

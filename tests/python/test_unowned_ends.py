@@ -1,4 +1,4 @@
-"""How a loop without a run reacts to stop(), close(), Ctrl-C and sys.exit() in the program's exec()."""
+"""A loop without a run: stop(), close(), Ctrl-C and sys.exit() in the program's exec()."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def test_asynchronous_generator_of_a_slots_first_step_is_known_to_the_loop(
     assert log == ["finalised"]
 
 
-def test_task_after_an_exec_gets_no_grace_for_the_quit_of_that(app: Any) -> None:
+def test_task_started_after_an_exec_gets_no_grace_for_its_quit(app: Any) -> None:
     with QEventLoop(app) as loop:
         soon(app.quit, 1)
         app.exec()
@@ -247,10 +247,10 @@ def test_task_after_an_exec_gets_no_grace_for_the_quit_of_that(app: Any) -> None
         assert clock.time() - before < QEventLoop.quit_grace - 0.5
 
 
-def test_context_that_a_dialog_of_a_slot_holds_is_entered_when_that_closes(
+def test_callback_in_a_context_held_by_a_slots_dialog_runs_after_the_dialog(
     loop: QEventLoop,
 ) -> None:
-    """The slot runs under another dialog, which stays open."""
+    """The slot runs during another dialog, which stays open."""
     log: list[str] = []
     outer, inner = QtWidgets.QDialog(), QtWidgets.QDialog()
 

@@ -1,4 +1,4 @@
-"""The ways into a loop: a coroutine as the program, somebody's exec(), threads, policies, no binding."""
+"""Ways to run a loop: run(), attach() and the program's exec(), threads, policies, no binding."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Exec = Callable[[], int]
 
 
 def soon(function: Callable[[], object], msec: int = 0) -> None:
-    """Have Qt itself call it."""
+    """Makes Qt call the function."""
     QtCore.QTimer.singleShot(msec, function)
 
 
 @pytest.fixture
 def execute(app: Any) -> Exec:
-    """The program's own exec(); if nobody ends it, its code is -1."""
+    """The program's own exec(); it returns -1 if it is not exited in time."""
     if binding is None:
         pytest.skip("a program without a binding cannot call exec()")
 
@@ -100,7 +100,7 @@ def test_main_returns_or_raises_and_its_loop_is_closed(app: Any, run: Run) -> No
 
 
 @pytest.mark.parametrize("run", [qtloop.run, by_with_block, lambda _: qtloop.attach().__enter__()])
-def test_second_loop_in_a_thread_is_refused_and_the_first_goes_on(app: Any, run: Run) -> None:
+def test_second_loop_in_a_thread_is_refused_and_the_first_keeps_running(app: Any, run: Run) -> None:
     with qtloop.attach() as loop:
         refused = asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="running"):
@@ -128,7 +128,7 @@ def test_loop_in_a_slot_of_a_plain_exec_ends_itself(app: Any, execute: Exec, run
 
 
 @needs_binding
-def test_exec_that_the_program_overrides_is_what_runs(child: Child) -> None:
+def test_exec_that_the_program_overrides_is_called(child: Child) -> None:
     program = """
         class App(QtWidgets.QApplication):
             def exec(self):
@@ -143,10 +143,12 @@ def test_exec_that_the_program_overrides_is_what_runs(child: Child) -> None:
     assert child(program).stdout.splitlines() == ["own exec", "107"] * 2
 
 
-# Somebody else calls exec()
+# attach(): the program calls exec()
 
 
-def test_guest_is_the_running_loop_in_tasks_slots_and_around(app: Any, execute: Exec) -> None:
+def test_attached_loop_is_the_running_loop_in_tasks_slots_and_the_block(
+    app: Any, execute: Exec
+) -> None:
     seen: list[object] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -160,12 +162,12 @@ def test_guest_is_the_running_loop_in_tasks_slots_and_around(app: Any, execute: 
         assert asyncio.get_running_loop() is loop and loop.is_running()
         soon(lambda: tasks.append(asyncio.create_task(work())))
         assert execute() == 7
-        # Nobody runs it any more, so it can run by itself.
+        # The exec() has returned, so the loop can run by itself.
         assert loop.run_until_complete(asyncio.sleep(0.001, "done")) == "done"
     assert seen == [3, True, loop] and loop.is_closed() and no_loop_runs()
 
 
-def test_stop_of_a_guest_ends_one_exec_and_the_next_goes_on(execute: Exec) -> None:
+def test_stop_of_an_attached_loop_exits_one_exec_and_the_next_one_runs(execute: Exec) -> None:
     log: list[int] = []
     with qtloop.attach() as loop:
         for number in range(4):
@@ -175,7 +177,7 @@ def test_stop_of_a_guest_ends_one_exec_and_the_next_goes_on(execute: Exec) -> No
     assert log == [0, 1, 2, 3]
 
 
-def test_guest_that_has_run_by_itself_before_exec_is_a_guest_still(app: Any, execute: Exec) -> None:
+def test_attached_loop_that_has_run_before_exec_is_served_by_exec(app: Any, execute: Exec) -> None:
     with qtloop.attach() as loop:
         assert loop.run_until_complete(asyncio.sleep(0.001, "prepared")) == "prepared"
         loop.call_later(0.001, app.exit, 7)
@@ -183,7 +185,7 @@ def test_guest_that_has_run_by_itself_before_exec_is_a_guest_still(app: Any, exe
 
 
 @pytest.mark.parametrize("when", ["exec runs", "exec ends"])
-def test_guest_can_be_closed_while(app: Any, execute: Exec, when: str) -> None:
+def test_already_running_loop_can_be_closed_while(app: Any, execute: Exec, when: str) -> None:
     log: list[object] = []
     loop = QEventLoop(already_running=True)
 
@@ -202,7 +204,7 @@ def test_guest_can_be_closed_while(app: Any, execute: Exec, when: str) -> None:
         assert (execute(), log) == (0, [True])
 
 
-def test_guest_may_come_and_go_while_exec_runs(app: Any, execute: Exec) -> None:
+def test_loops_can_be_attached_and_closed_while_exec_runs(app: Any, execute: Exec) -> None:
     log: list[str] = []
     guest = ExitStack()
 
@@ -222,7 +224,7 @@ def test_guest_may_come_and_go_while_exec_runs(app: Any, execute: Exec) -> None:
 
 
 @pytest.mark.parametrize("end", ["quit", "exit", "stop"])
-def test_tasks_that_a_guest_leaves_clean_up(app: Any, execute: Exec, end: str) -> None:
+def test_remaining_tasks_of_an_attached_loop_clean_up(app: Any, execute: Exec, end: str) -> None:
     for _ in range(2):
         log: list[str] = []
         with qtloop.attach() as loop:
@@ -234,7 +236,7 @@ def test_tasks_that_a_guest_leaves_clean_up(app: Any, execute: Exec, end: str) -
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("then", ["goes on", "exits", "fails"])
-def test_exit_in_a_guest_is_raised_at_the_end_of_its_block_whatever_that_does(
+def test_exit_in_an_attached_loop_is_raised_at_the_end_of_its_block(
     execute: Exec, kind: type[BaseException], then: str
 ) -> None:
     log: list[str] = []
@@ -254,7 +256,7 @@ def test_exit_in_a_guest_is_raised_at_the_end_of_its_block_whatever_that_does(
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_debug_of_attach_is_the_loops(app: Any, execute: Exec, debug: bool) -> None:
+def test_attach_passes_debug_to_the_loop(app: Any, execute: Exec, debug: bool) -> None:
     depth, depths = sys.get_coroutine_origin_tracking_depth, list[int]()
     with qtloop.attach(debug=debug) as loop:
         loop.call_later(0.001, lambda: depths.append(depth()))
@@ -268,7 +270,7 @@ def test_debug_of_attach_is_the_loops(app: Any, execute: Exec, debug: bool) -> N
 
 @contextlib.contextmanager
 def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any]]]:
-    """Call the function in a QThread's `run()`, and give it the QThread."""
+    """Calls the function in a QThread's `run()`, with the QThread as its argument."""
     ended: Future[Any] = Future()
 
     def run(self: Any) -> None:
@@ -287,7 +289,7 @@ def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any
 
 
 async def talk(together: threading.Barrier) -> bytes:
-    """Serve and be served, both in this loop, while all the others run."""
+    """Runs a server and a client in this loop, while all the other loops run."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -306,7 +308,7 @@ async def talk(together: threading.Barrier) -> bytes:
 
 
 @each_run
-def test_threads_run_loops_at_once_beside_the_main_one(app: Any, run: Run) -> None:
+def test_threads_run_loops_at_the_same_time_as_the_main_thread(app: Any, run: Run) -> None:
     async def main() -> list[bytes]:
         together = threading.Barrier(5)
         threads = [asyncio.to_thread(run, talk(together)) for _ in range(4)]
@@ -318,7 +320,7 @@ def test_threads_run_loops_at_once_beside_the_main_one(app: Any, run: Run) -> No
 @needs_binding
 @pytest.mark.parametrize("end", ["quit", "exit", "stop"])
 @pytest.mark.parametrize("way", [QEventLoop, qtloop.attach])
-def test_end_of_a_loop_in_a_qthread_is_not_the_programs(app: Any, way: Any, end: str) -> None:
+def test_end_of_a_loop_in_a_qthread_does_not_end_the_program(app: Any, way: Any, end: str) -> None:
     log: list[str] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -353,7 +355,9 @@ def test_end_of_a_qthread_cancels_the_main_that_run_runs_in_it(app: Any) -> None
         assert ended.result(10) is None and log == ["main"]
 
 
-def test_thread_that_runs_a_loop_before_the_application_is_told_to_make_one(child: Child) -> None:
+def test_run_in_a_thread_without_an_application_raises_an_error_that_names_the_cure(
+    child: Child,
+) -> None:
     program = """
         from concurrent.futures import ThreadPoolExecutor
         with ThreadPoolExecutor() as pool:
@@ -373,7 +377,7 @@ before_3_16 = pytest.mark.skipif(sys.version_info >= (3, 16), reason="Python 3.1
 
 
 @before_3_16
-def test_policy_makes_all_loops_of_asyncio(app: Any) -> None:
+def test_policy_makes_asyncio_use_this_loop(app: Any) -> None:
     async def main() -> type:
         return type(asyncio.get_running_loop())
 
@@ -381,7 +385,7 @@ def test_policy_makes_all_loops_of_asyncio(app: Any) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         undo.callback(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
         asyncio.set_event_loop_policy(qtloop.QEventLoopPolicy())
-        if sys.version_info < (3, 14):  # where the main thread is given a loop
+        if sys.version_info < (3, 14):  # get_event_loop() makes a loop on the main thread
             with closing(asyncio.get_event_loop()) as loop:
                 assert type(loop) is QEventLoop and asyncio.get_event_loop() is loop
         with closing(asyncio.new_event_loop()) as loop:
@@ -393,7 +397,7 @@ def test_policy_makes_all_loops_of_asyncio(app: Any) -> None:
 
 
 @before_3_16
-def test_setting_a_policy_warns_where_python_gives_policies_up(child: Child) -> None:
+def test_setting_a_policy_warns_on_python_versions_that_deprecate_policies(child: Child) -> None:
     program = """
         asyncio.set_event_loop_policy(qtloop.QEventLoopPolicy())
         asyncio.run(asyncio.sleep(0.001))
@@ -442,7 +446,7 @@ with ThreadPoolExecutor() as pool:
     assert chosen(NO_BINDING + code)[0] == "None"
 
 
-def test_run_asks_whether_the_function_was_to_be_called() -> None:
+def test_run_of_an_uncalled_coroutine_function_asks_whether_it_should_be_called() -> None:
     async def main() -> None: ...
 
     with pytest.raises(

@@ -31,7 +31,7 @@ def for_client() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def both(loop: Loop, protocol: Any, served: Any) -> AsyncIterator[tuple[Any, Any]]:
-    """Transports of a client and of its server, which have met; gone afterwards."""
+    """Yields the transports of a client and its server after the handshake; aborts both later."""
     server = await loop.create_server(lambda: served, *HERE, ssl=for_server())
     transport, _ = await loop.create_connection(
         lambda: protocol,
@@ -51,7 +51,7 @@ async def both(loop: Loop, protocol: Any, served: Any) -> AsyncIterator[tuple[An
 
 
 def reset_by(transport: Any) -> None:
-    """End the connection under a transport with a reset."""
+    """Ends the connection under a transport with a reset."""
     held = transport.get_extra_info("socket")
     held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

@@ -1,7 +1,7 @@
-"""The names of PySide6.QtAsyncio, for programs that move: `import qtloop.QtAsyncio as QtAsyncio`.
+"""The names of PySide6.QtAsyncio, for ported programs: `import qtloop.QtAsyncio as QtAsyncio`.
 
-It works with any binding. What QtAsyncio leaves out, sockets, processes and signals, is there; the
-classes are asyncio's own and the loop is `qtloop.QEventLoop`. New programs have `qtloop.run()`.
+It works with any binding. Unlike QtAsyncio it supports sockets, processes and signal handlers. The
+classes are asyncio's own and the loop is `qtloop.QEventLoop`. New programs use `qtloop.run()`.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def run(
     handle_sigint: bool = False,
     debug: bool | None = None,
 ) -> Any:
-    """Run the loop: with `keep_running` until the application quits, else until `coro` is done.
+    """Runs a loop: with `keep_running` until the application quits, else until `coro` is done.
 
-    Without `keep_running` the result is the coroutine's. At the end, tasks that are left are
-    cancelled and clean up, and the loop is closed. With `handle_sigint`, Ctrl-C ends the run
-    quietly; else it raises KeyboardInterrupt. `quit_qapp` has no effect: the application object may
-    be used again in any case.
+    Without `keep_running` the result is the coroutine's. At the end, remaining tasks are cancelled
+    and may clean up, and the loop is closed. With `handle_sigint`, Ctrl-C ends the run without an
+    exception; else it raises KeyboardInterrupt. `quit_qapp` has no effect: the application object
+    can always be used again.
 
     Source: https://doc.qt.io/qtforpython-6/PySide6/QtAsyncio/index.html
     """

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-# Absolute, for a program that imports this module by the name PySide6.QtAsyncio.events.
+# An absolute import also works if a program registers this module as PySide6.QtAsyncio.events.
 from qtloop import QEventLoop
 
 QAsyncioEventLoop = QEventLoop

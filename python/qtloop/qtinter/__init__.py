@@ -1,7 +1,7 @@
-"""The names of qtinter, for programs that move: `import qtloop.qtinter as qtinter`.
+"""The names of qtinter, for ported programs: `import qtloop.qtinter as qtinter`.
 
 Three things differ: no thread waits for sockets, tasks run while any dialog is open and not only
-inside `modal`, and `app.quit()` ends `asyncio.run()` too. New programs use `qtloop.run()`,
+inside `modal`, and `app.quit()` also ends `asyncio.run()`. New programs use `qtloop.run()`,
 `qtloop.attach()`, `asyncSlot`, `asyncWrap`, and `qtloop.once()` and `stream()` to await signals.
 """
 
@@ -52,7 +52,7 @@ if sys.version_info < (3, 16):
 
     @contextmanager
     def using_qt_from_asyncio() -> Iterator[None]:
-        """Have `asyncio.run()`, and all that makes loops, make a `QEventLoop` in this block."""
+        """Makes `asyncio.run()`, and other code that makes loops, use a `QEventLoop`."""
         asyncio.set_event_loop_policy(QEventLoopPolicy())
         try:
             yield
@@ -70,7 +70,7 @@ if sys.version_info < (3, 16):
 def using_asyncio_from_qt(
     *, debug: bool | None = None, loop_factory: Callable[[], QEventLoop] | None = None
 ) -> Iterator[None]:
-    """`qtloop.attach()`: attach a loop to an `exec()` that the program calls."""
+    """Attaches a new loop to Qt, as `qtloop.attach()` does, and sets it as the current loop."""
     with (loop_factory or new_event_loop)() as loop:
         if debug is not None:
             loop.set_debug(debug)
@@ -85,7 +85,7 @@ def using_asyncio_from_qt(
 def run_task(
     coro: Coroutine[Any, Any, _T], *, allow_task_nesting: bool = True, **kwargs: Any
 ) -> asyncio.Task[_T]:
-    """Make a task that runs to its first wait at once."""
+    """Makes a task and runs it up to its first wait."""
     try:
         loop = thread_loop()
     except RuntimeError as error:
@@ -103,10 +103,10 @@ def asyncslot(
     *,
     task_runner: Callable[[Coroutine[Any, Any, _T]], asyncio.Task[_T]] = run_task,
 ) -> Callable[..., asyncio.Task[_T]]:
-    """A slot that runs a coroutine function as a task, for `signal.connect(asyncslot(fn))`.
+    """Makes a slot that runs a coroutine function as a task: `signal.connect(asyncslot(fn))`.
 
     It has the function's name. The slot of a bound method keeps the object alive, as the method
-    does; a connection does not. As of any task, asyncio reports an exception that is not retrieved.
+    does; a connection does not. asyncio reports an exception that is not retrieved.
     """
     if not callable(fn):
         raise TypeError(f"asyncslot takes a coroutine function, which {fn!r} is not")
@@ -127,7 +127,7 @@ def asyncslot(
 
 
 def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
-    """A coroutine function that calls `fn`, which runs a Qt loop, by `asyncWrap`."""
+    """Makes a coroutine function that calls `fn`, which runs a Qt loop, by `asyncWrap`."""
 
     @functools.wraps(fn)
     async def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -137,7 +137,7 @@ def modal(fn: Callable[_P, _T]) -> Callable[_P, Coroutine[Any, Any, _T]]:
 
 
 async def asyncsignal(signal: Any) -> tuple[Any, ...]:
-    """Wait for the next emission of a signal. Returns the tuple of its arguments.
+    """Waits for the next emission of a signal. Returns the tuple of its arguments.
 
     If the sender is destroyed first, `qtloop.SenderDestroyed` is raised.
     """
@@ -147,20 +147,20 @@ async def asyncsignal(signal: Any) -> tuple[Any, ...]:
 
 
 class asyncsignalstream(SignalStream):
-    """The arguments of each emission of a signal, from now on: `async for args in ...`."""
+    """The arguments of each emission of a signal since construction: `async for args in ...`."""
 
     async def __anext__(self) -> tuple[Any, ...]:
         return await self._buffer.get()
 
 
 class multisignal:
-    """Several signals as one, which calls its slots with a signal's value and its arguments."""
+    """Several signals as one. Its slots get the emitted signal's value and arguments."""
 
     def __init__(self, signal_map: Mapping[Any, Any]) -> None:
         self.signal_map = signal_map
 
     def connect(self, slot: Callable[..., object]) -> list[Any]:
-        """Connect `slot(value, args)` to each signal."""
+        """Connects `slot(value, args)` to each signal."""
         return [
             signal.connect(lambda *args, value=value: slot(value, keep(args)))
             for signal, value in self.signal_map.items()
@@ -168,5 +168,5 @@ class multisignal:
 
 
 def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a signal's arguments with copies that stay valid after the emission."""
+    """Returns a signal's arguments with copies that stay valid after the emission."""
     return keep(args)

@@ -1,8 +1,8 @@
-"""The modules of the Qt binding: `from qtloop.qtinter.bindings import QtCore`, as of qtinter."""
+"""The modules of the Qt binding, as in qtinter: `from qtloop.qtinter.bindings import QtCore`."""
 
 from typing import Any
 
-# Absolute, for a program that imports this module by the name qtinter.bindings.
+# An absolute import also works if a program registers this module as qtinter.bindings.
 from qtloop import _binding
 
 __all__ = ["QtCore"]  # noqa: F822

@@ -1,11 +1,12 @@
-//! The classes of our handles: where their parts lie, how they are made and how they end.
+//! The native handle classes: their memory layout, allocation and deallocation.
 //!
-//! Each is a subclass of asyncio's class, so its slots come first; behind them lies a *tail* of our own. asyncio's slots
-//! hold what every handle has. What most handles have not got is not stored but told: `_args` is made of the arguments in
-//! the tail when somebody asks, and `_cancelled`, `_repr` and `_source_traceback` have their defaults while their slots
-//! are empty. Memory of dead handles is kept for the next ones, up to [`KEPT`] of a class.
+//! Each is a subclass of asyncio's class. Its memory begins with asyncio's slots, followed by a
+//! native *tail*. Attributes that most handles do not use have no stored value: the getter of
+//! `_args` makes a tuple of the arguments in the tail, and those of `_cancelled`, `_repr` and
+//! `_source_traceback` return the default while the slot is empty. The memory of freed handles is
+//! reused, up to [`KEPT`] per class.
 //!
-//! Longer than a file should be: it is all that may know where the parts lie.
+//! Only this file knows the layout.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
@@ -22,16 +23,18 @@ use crate::python::gil::Guarded;
 use crate::python::method;
 use crate::reactor::TimerKey;
 
-/// More arguments than these are in a tuple.
+/// The number of arguments that fit in the tail; more are stored as a tuple.
 pub(super) const INLINE: usize = 3;
 
-/// As many handles as a busy turn has; a quarter of a megabyte at the most, for all classes together.
+/// The maximum number of free handles per class: as many as a busy turn has. At most a quarter of a
+/// megabyte in total.
 const KEPT: usize = 1024;
 
-/// Handles that hold handles that hold handles are freed one inside the other down to here, and then one by one.
+/// The maximum recursion of freeing handles that hold handles. Deeper ones are queued and freed one
+/// by one.
 const DEEP: usize = 32;
 
-/// What a handle of ours has behind asyncio's slots. All zero bytes are a good tail.
+/// The memory behind asyncio's slots. All zero bytes are a valid tail.
 #[repr(C)]
 pub(super) struct Tail {
     /// The arguments, while asyncio's slot for them is empty.
@@ -57,7 +60,7 @@ pub(super) struct WatchTail {
     pub(super) is_writer: bool,
 }
 
-/// Where `asyncio.Handle` keeps its slots: byte offsets from the start of the object.
+/// The byte offsets of the slots of `asyncio.Handle`, from the start of the object.
 #[derive(Debug)]
 pub(super) struct Slots {
     pub(super) callback: isize,
@@ -67,13 +70,13 @@ pub(super) struct Slots {
     pub(super) source_traceback: isize,
     pub(super) repr: isize,
     pub(super) context: isize,
-    /// Of `asyncio.TimerHandle`.
+    /// The slot of `asyncio.TimerHandle`.
     pub(super) when: isize,
     weak: isize,
 }
 
 impl Slots {
-    /// Those that hold references, with which a handle begins empty.
+    /// Returns the slots that hold references. They are empty in a new handle.
     fn held(&self) -> [isize; 7] {
         [
             self.callback,
@@ -87,14 +90,14 @@ impl Slots {
     }
 }
 
-/// One class.
+/// One native handle class.
 pub(super) struct Class {
     pub(super) class: Py<PyAny>,
-    /// Where its tail begins.
+    /// The offset of its tail.
     pub(super) tail: isize,
-    /// The offset of a reference that it has beside those of `asyncio.Handle`.
+    /// The offset of a reference that it has in addition to those of `asyncio.Handle`.
     own: Option<isize>,
-    /// Objects without references or owner, ready to be used again.
+    /// Freed objects with empty slots, ready to be reused.
     kept: Guarded<RefCell<Vec<*mut ffi::PyObject>>>,
 }
 
@@ -107,7 +110,7 @@ pub(super) struct ThreadSafe {
     pub(super) rlock: Py<PyAny>,
 }
 
-/// Our classes.
+/// The native handle classes.
 pub(super) struct Types {
     pub(super) handle: Class,
     pub(super) timer: Class,
@@ -131,7 +134,7 @@ pub(super) fn types(py: Python<'_>) -> &Types {
     TYPES.get(py).expect("made when the module is")
 }
 
-/// Makes the classes. Called once, by the module.
+/// Makes the classes. The module calls it once.
 pub(in crate::python) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let events = py.import("asyncio.events")?;
@@ -190,12 +193,12 @@ pub(in crate::python) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     };
     module.add("Handle", &types.handle.class)?;
     module.add("TimerHandle", &types.timer.class)?;
-    // A second import in this process would make the same classes once more; the first ones stay.
+    // After a second import in this process the first classes stay in use.
     let _ = TYPES.set(py, types);
     Ok(())
 }
 
-/// Where a class keeps one of its `__slots__`.
+/// Returns the offset of one of a class's `__slots__`.
 fn offset(class: &Bound<'_, PyAny>, slot: &str) -> PyResult<isize> {
     let descriptor = class.getattr("__dict__")?.get_item(slot)?;
     let is_member = descriptor.get_type().name()? == "member_descriptor";
@@ -206,8 +209,8 @@ fn offset(class: &Bound<'_, PyAny>, slot: &str) -> PyResult<isize> {
         )));
     }
     let descriptor = descriptor.as_ptr().cast::<ffi::PyMemberDescrObject>();
-    // SAFETY: a member descriptor has this layout in every supported version; the cast is for 3.10, where PyO3 names
-    // another type for the same pointer.
+    // SAFETY: a member descriptor has this layout in every supported version; the cast is for 3.10,
+    // where PyO3 names another type for the same pointer.
     Ok(unsafe { (*(*descriptor).d_member.cast::<ffi::PyMemberDef>()).offset })
 }
 
@@ -221,8 +224,8 @@ fn property(name: &'static CStr, get: ffi::getter, set: Option<ffi::setter>) -> 
     }
 }
 
-/// Makes a subclass of `base` whose tail has `tail` bytes. `own` is the slot that `base` has beside those of
-/// `asyncio.Handle`. Without `cancel` the subclass inherits the method.
+/// Makes a subclass of `base` whose tail has `tail` bytes. `own` is the slot that `base` has in
+/// addition to those of `asyncio.Handle`. Without `cancel` the subclass inherits the method.
 fn subclass(
     base: &Bound<'_, PyAny>,
     name: &'static CStr,
@@ -262,7 +265,7 @@ fn subclass(
         properties.push(property(c"_when", get_when, Some(set_when)));
         properties.push(property(c"_scheduled", get_scheduled, None));
     }
-    // SAFETY: a definition of zeros is the end of the list.
+    // SAFETY: a definition of zeros marks the end of the list.
     properties.push(unsafe { std::mem::zeroed() });
     let properties = properties.leak();
     let mut spec_slots = [
@@ -283,7 +286,8 @@ fn subclass(
         slots: spec_slots.as_mut_ptr(),
     };
     let bases = PyTuple::new(base.py(), [base])?;
-    // SAFETY: the specification is complete and outlives the call; name, methods and properties live for ever.
+    // SAFETY: the specification is complete and outlives the call; name, methods and properties
+    // live for ever.
     let class = unsafe {
         Bound::from_owned_ptr_or_err(
             base.py(),
@@ -306,12 +310,13 @@ fn slot(slot: c_int, function: *mut c_void) -> ffi::PyType_Slot {
 }
 
 impl Class {
-    /// A handle with empty slots, which the garbage collector does not know yet: fill it, then [`track`].
+    /// Makes a handle with empty slots. The caller fills it, then calls `PyObject_GC_Track`.
     #[inline]
     pub(super) fn make(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
         let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
         let kept = self.kept.get(py).borrow_mut().pop();
-        // SAFETY: what is kept was an object of this class, and its slots and its tail are empty.
+        // SAFETY: a free object was one of this class, and `empty` has cleared its slots and its
+        // tail.
         unsafe {
             if let Some(object) = kept {
                 return Ok(ffi::PyObject_Init(object, class));
@@ -333,7 +338,7 @@ impl Class {
 }
 
 impl Types {
-    /// The class of one of our handles.
+    /// Returns the class of a native handle.
     #[inline]
     fn class_of(&self, handle: *mut ffi::PyObject) -> &Class {
         let threadsafe = self.threadsafe.as_ref().map(|threadsafe| &threadsafe.class);
@@ -344,14 +349,16 @@ impl Types {
             .unwrap_or(&self.watch)
     }
 
-    /// Whether it is a handle that we have made, and so has a tail.
+    /// Returns whether a handle is of a native class, and so has a tail.
     #[inline]
     pub(super) fn is_ours(&self, handle: *mut ffi::PyObject) -> bool {
         self.class_of(handle).is_class_of(handle)
     }
 
+    /// Returns the tail of a native handle.
+    ///
     /// # Safety
-    /// It is one of our handles.
+    /// `handle` is of a native class.
     #[inline]
     pub(super) unsafe fn tail(&self, handle: *mut ffi::PyObject) -> *mut Tail {
         // SAFETY: the caller's promise.
@@ -359,42 +366,43 @@ impl Types {
     }
 }
 
-/// A pointer to a slot of a handle, or to its tail.
+/// Returns a pointer to a slot of a handle, or to its tail.
 ///
 /// # Safety
-/// `handle` is an `asyncio.Handle` and `offset` one of its slots' or its tail's.
+/// `handle` is an `asyncio.Handle`, and `offset` is that of one of its slots or of its tail.
 #[inline]
 pub(super) unsafe fn at<T>(handle: *mut ffi::PyObject, offset: isize) -> *mut T {
     // SAFETY: the caller's promise; slots and tails are aligned to the word.
     unsafe { handle.cast::<u8>().offset(offset).cast::<T>() }
 }
 
-/// What a slot holds, borrowed; null if it is empty.
+/// Returns a slot's object, borrowed; null if the slot is empty.
 ///
 /// # Safety
-/// As [`at`].
+/// As for [`at`].
 #[inline]
 pub(super) unsafe fn get(handle: *mut ffi::PyObject, offset: isize) -> *mut ffi::PyObject {
     // SAFETY: the caller's promise.
     unsafe { *at::<*mut ffi::PyObject>(handle, offset) }
 }
 
-/// Puts a reference of its own into an empty slot.
+/// Moves a reference into an empty slot.
 ///
 /// # Safety
-/// As [`at`]; the lock is held; the slot is empty.
+/// As for [`at`]; the GIL is held; the slot is empty.
 #[inline]
 pub(super) unsafe fn fill(handle: *mut ffi::PyObject, offset: isize, value: *mut ffi::PyObject) {
     // SAFETY: the caller's promise.
     unsafe { *at(handle, offset) = value }
 }
 
-/// Puts a new reference to `value` into a slot, and lets go of what was there, last of all.
+/// Stores a new reference to `value` in a slot, then drops the previous one.
 ///
 /// # Safety
-/// As [`at`]; the lock is held; `value` may be null.
+/// As for [`at`]; the GIL is held; `value` may be null.
 pub(super) unsafe fn set(handle: *mut ffi::PyObject, offset: isize, value: *mut ffi::PyObject) {
-    // SAFETY: the slot holds null or an owned reference. What is dropped may run code, so the slot is in order before.
+    // SAFETY: the slot holds null or an owned reference. The drop may run code, so the slot is set
+    // before.
     unsafe {
         ffi::Py_XINCREF(value);
         let old = ptr::replace(at::<*mut ffi::PyObject>(handle, offset), value);
@@ -402,13 +410,13 @@ pub(super) unsafe fn set(handle: *mut ffi::PyObject, offset: isize, value: *mut 
     }
 }
 
-/// Lets go of the arguments in a handle's tail.
+/// Drops the arguments in a handle's tail.
 ///
 /// # Safety
-/// It is alive; the lock is held.
+/// The handle is alive; the GIL is held.
 #[inline]
 pub(super) unsafe fn drop_arguments(tail: *mut Tail) {
-    // SAFETY: the caller's promise. The count goes first: what is dropped may run code.
+    // SAFETY: the caller's promise. The count is reset first, because a drop may run code.
     unsafe {
         for index in 0..std::mem::take(&mut (*tail).count) {
             ffi::Py_DECREF((*tail).args[index]);
@@ -421,7 +429,7 @@ unsafe extern "C" fn traverse(
     visit: ffi::visitproc,
     data: *mut c_void,
 ) -> c_int {
-    // SAFETY: the collector calls it for a handle of ours, with the lock held.
+    // SAFETY: the collector calls it for a native handle, with the GIL held.
     unsafe {
         let py = Python::assume_attached();
         let types = types(py);
@@ -455,13 +463,14 @@ unsafe extern "C" fn clear(handle: *mut ffi::PyObject) -> c_int {
     0
 }
 
-/// Lets go of all that a handle holds.
+/// Drops all references of a handle.
 ///
 /// # Safety
-/// It is a handle of that class; the lock is held.
+/// The handle is of that class; the GIL is held.
 #[inline]
 unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
-    // SAFETY: the caller's promise. Each place is empty before what was in it is dropped, which may run code.
+    // SAFETY: the caller's promise. Each slot is emptied before its reference is dropped, which may
+    // run code.
     unsafe {
         let tail = at::<Tail>(handle, class.tail);
         drop_arguments(tail);
@@ -478,7 +487,7 @@ unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
 }
 
 unsafe extern "C" fn dealloc(handle: *mut ffi::PyObject) {
-    // SAFETY: the last reference is gone, and the lock is held.
+    // SAFETY: CPython calls it when the last reference was dropped, with the GIL held.
     unsafe {
         let py = Python::assume_attached();
         let types = types(py);
@@ -501,8 +510,10 @@ unsafe extern "C" fn dealloc(handle: *mut ffi::PyObject) {
     }
 }
 
+/// Empties a handle, then keeps its memory for reuse or frees it.
+///
 /// # Safety
-/// As `dealloc`.
+/// As for `dealloc`.
 #[inline]
 unsafe fn free(py: Python<'_>, types: &Types, handle: *mut ffi::PyObject) {
     // SAFETY: the caller's promise.
@@ -520,21 +531,22 @@ unsafe fn free(py: Python<'_>, types: &Types, handle: *mut ffi::PyObject) {
             drop(kept);
             ffi::PyObject_GC_Del(handle.cast());
         }
-        // Each object of a class that was made at run time owns a reference to it.
+        // An object owns a reference to its heap type.
         ffi::Py_DECREF(type_object.cast());
     }
 }
 
-// What asyncio's Python code reads and writes.
+// The attributes that asyncio's Python code reads and writes.
 
-/// A getter for a slot, with what it says while the slot is empty.
+/// Defines the getter and the setter of a slot. The getter returns the default while the slot is
+/// empty.
 macro_rules! property {
     ($get:ident, $set:ident, $slot:ident, $default:expr) => {
         unsafe extern "C" fn $get(
             handle: *mut ffi::PyObject,
             _: *mut c_void,
         ) -> *mut ffi::PyObject {
-            // SAFETY: the descriptor has checked the class; the lock is held.
+            // SAFETY: the descriptor has checked the class; the GIL is held.
             unsafe {
                 let value = get(handle, types(Python::assume_attached()).slots.$slot);
                 ffi::Py_NewRef(if value.is_null() { $default } else { value })
@@ -546,7 +558,8 @@ macro_rules! property {
             value: *mut ffi::PyObject,
             _: *mut c_void,
         ) -> c_int {
-            // SAFETY: as in the getter; null is to delete it, and then it has its default.
+            // SAFETY: as in the getter. Null means that the attribute is deleted; then it has its
+            // default.
             unsafe { set(handle, types(Python::assume_attached()).slots.$slot, value) }
             0
         }
@@ -564,7 +577,7 @@ property!(
 
 unsafe extern "C" fn get_args(handle: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
     method::outcome(|py| {
-        // SAFETY: the descriptor has checked the class; the lock is held.
+        // SAFETY: the descriptor has checked the class; the GIL is held.
         unsafe {
             let types = types(py);
             let args = get(handle, types.slots.args);
@@ -593,7 +606,7 @@ unsafe extern "C" fn set_args(
 }
 
 unsafe extern "C" fn get_when(handle: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    // SAFETY: the descriptor has checked the class; the lock is held.
+    // SAFETY: the descriptor has checked the class; the GIL is held.
     unsafe {
         let types = types(Python::assume_attached());
         let when = get(handle, types.slots.when);

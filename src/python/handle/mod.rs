@@ -1,8 +1,8 @@
-//! asyncio's own `Handle` and `TimerHandle`, made, cancelled and run natively.
+//! Native subclasses of asyncio's `Handle` and `TimerHandle`: made, cancelled and run natively.
 //!
-//! Our handles are subclasses of asyncio's: the same attributes, the same repr, the same `isinstance`. What differs is
-//! who fills them: native code writes the slots where the [`class`] keeps them, and up to three arguments lie in the
-//! handle itself, from where they go to the callback without a tuple. A plain `asyncio.Handle`, which asyncio's signal code
+//! They have the same attributes, repr and `isinstance` as asyncio's. Native code writes their
+//! slots directly (see [`class`]), and up to three arguments are stored in the handle itself and
+//! passed to the callback without a tuple. A plain `asyncio.Handle`, which asyncio's signal code
 //! makes, runs as well.
 
 mod class;
@@ -26,21 +26,22 @@ use crate::reactor::{Side, TimerKey};
 
 pub(super) use self::class::init;
 
-/// What a call is made of, borrowed from the caller. `context` may be null, for a copy of the current one.
+/// The parts of a handle to make, borrowed from the caller. If `context` is null, the current one
+/// is copied.
 pub(super) struct Call<'a> {
     pub(super) event_loop: *mut ffi::PyObject,
     pub(super) callback: *mut ffi::PyObject,
     pub(super) args: &'a [*mut ffi::PyObject],
     pub(super) context: *mut ffi::PyObject,
-    /// In debug mode a handle remembers where it was made, and asyncio's own constructor sees to that.
+    /// In debug mode asyncio's own constructor runs, which records where the handle was made.
     pub(super) debug: bool,
 }
 
 impl Call<'_> {
-    /// A handle of `class`, as `asyncio.Handle(callback, args, loop, context)` makes it.
+    /// Makes a handle of `class`, as `asyncio.Handle(callback, args, loop, context)` does.
     ///
     /// # Safety
-    /// The pointers are what they say, and alive.
+    /// The pointers are to live objects of the types that their names say.
     #[inline]
     unsafe fn make<'py>(
         &self,
@@ -52,8 +53,8 @@ impl Call<'_> {
             // SAFETY: the caller's promise.
             return unsafe { self.make_in_debug_mode(py, class) };
         }
-        // SAFETY: the slots of a fresh handle are empty, and each gets a reference of its own. What fails leaves a
-        // handle behind that is complete for its own end.
+        // SAFETY: the slots of a new handle are empty, and each gets an owned reference. After an
+        // error the handle is dropped, which allows empty slots.
         unsafe {
             let made = class.make(py)?;
             let owned = Bound::from_owned_ptr(py, made);
@@ -110,10 +111,10 @@ impl Call<'_> {
         }
     }
 
-    /// A handle for `call_soon`, and its job.
+    /// Makes a handle for `call_soon`, and its job.
     ///
     /// # Safety
-    /// The pointers are what they say, and alive.
+    /// As for `make`.
     #[inline]
     pub(super) unsafe fn soon<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Job)> {
         let types = types(py);
@@ -126,7 +127,7 @@ impl Call<'_> {
     /// Makes a handle for `call_soon_threadsafe`, and its job.
     ///
     /// # Safety
-    /// The pointers are what they say, and alive.
+    /// As for `make`.
     pub(super) unsafe fn threadsafe<'py>(
         &self,
         py: Python<'py>,
@@ -145,11 +146,11 @@ impl Call<'_> {
         }
     }
 
-    /// A handle for `call_at`, not scheduled yet, and its job. `given` is what the caller has named the moment by; it may
-    /// be null, for a float of that value.
+    /// Makes a handle for `call_at`, not scheduled yet, and its job. `given` is the Python object
+    /// of the deadline. If it is null, the getter of `_when` makes a float.
     ///
     /// # Safety
-    /// The pointers are what they say, and alive.
+    /// As for `make`.
     #[inline]
     pub(super) unsafe fn timer<'py>(
         &self,
@@ -158,7 +159,7 @@ impl Call<'_> {
         given: *mut ffi::PyObject,
     ) -> PyResult<(Bound<'py, PyAny>, Job)> {
         let types = types(py);
-        // SAFETY: the caller's promise, and it is a timer handle of ours.
+        // SAFETY: the caller's promise, and `made` is a native timer handle.
         unsafe {
             let made = self.make(py, &types.timer, &types.slots)?;
             set(made.as_ptr(), types.slots.when, given);
@@ -168,10 +169,10 @@ impl Call<'_> {
         }
     }
 
-    /// A handle for `add_reader` or `add_writer`, and its job.
+    /// Makes a handle for `add_reader` or `add_writer`, and its job.
     ///
     /// # Safety
-    /// The pointers are what they say, and alive.
+    /// As for `make`.
     pub(super) unsafe fn watch<'py>(
         &self,
         py: Python<'py>,
@@ -179,7 +180,7 @@ impl Call<'_> {
         side: Side,
     ) -> PyResult<(Bound<'py, PyAny>, Job)> {
         let types = types(py);
-        // SAFETY: the caller's promise, and it is a watch handle of ours.
+        // SAFETY: the caller's promise, and `made` is a native watch handle.
         unsafe {
             let made = self.make(py, &types.watch, &types.slots)?;
             let tail = at::<WatchTail>(made.as_ptr(), types.watch.tail);
@@ -191,7 +192,7 @@ impl Call<'_> {
     }
 }
 
-/// Notes under which key a timer handle waits in the loop.
+/// Stores the key of a timer in its handle, and marks the handle as scheduled.
 #[inline]
 pub(super) fn set_scheduled(handle: &Bound<'_, PyAny>, key: TimerKey) {
     let types = types(handle.py());
@@ -203,10 +204,10 @@ pub(super) fn set_scheduled(handle: &Bound<'_, PyAny>, key: TimerKey) {
     }
 }
 
-/// Ends a timer's being scheduled, and returns its key if it was.
+/// Marks a timer handle as not scheduled, and returns its key if it was scheduled.
 ///
 /// # Safety
-/// It is a timer handle of ours.
+/// `handle` is a native timer handle.
 #[inline]
 unsafe fn take_scheduled(py: Python<'_>, handle: *mut ffi::PyObject) -> Option<TimerKey> {
     let types = types(py);
@@ -218,26 +219,27 @@ unsafe fn take_scheduled(py: Python<'_>, handle: *mut ffi::PyObject) -> Option<T
     }
 }
 
-/// Whether `value` is an `asyncio.Handle`, and so can be a [`Job`].
+/// Returns whether `value` is an `asyncio.Handle`, and so can be a [`Job`].
 pub(super) fn is_handle(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.is_instance(&value.py().import("asyncio.events")?.getattr("Handle")?)
 }
 
-/// What a handle's call needs, held while it runs: the callback may cancel the handle, which empties its slots.
+/// References to the callback, context and arguments during a call: the callback may cancel the
+/// handle, which empties its slots.
 struct Held([*mut ffi::PyObject; 3 + INLINE], usize);
 
 impl Drop for Held {
     fn drop(&mut self) {
         for &object in &self.0[..self.1] {
-            // SAFETY: the lock is held, and the references are ours.
+            // SAFETY: the GIL is held, and `Held` owns the references.
             unsafe { ffi::Py_DECREF(object) }
         }
     }
 }
 
-/// What a job that is a handle can do.
+/// Methods for jobs that are handles.
 impl Job {
-    /// A timer that has come due is not scheduled any more.
+    /// Marks a timer that is due as not scheduled.
     #[inline]
     pub(super) fn unschedule(&self, py: Python<'_>) {
         if self.kind == Kind::Timer {
@@ -246,7 +248,7 @@ impl Job {
         }
     }
 
-    /// Which side of which descriptor it waits for.
+    /// Returns the descriptor and direction of a reader or writer.
     #[inline]
     pub(super) fn watched(&self, py: Python<'_>) -> Option<(RawFd, Side)> {
         if self.kind != Kind::Watch {
@@ -263,9 +265,10 @@ impl Job {
         unsafe { get(self.object.as_ptr(), types(py).slots.cancelled) == ffi::Py_True() }
     }
 
-    /// Whether the handle's context can be entered now, or is in use further out on this thread's stack.
+    /// Returns whether the handle's context can be entered: not if a caller on this thread's stack
+    /// has entered it.
     pub(super) fn can_enter(&self, py: Python<'_>) -> bool {
-        // SAFETY: the slot holds a context, kept alive by the handle; the lock is held.
+        // SAFETY: the slot holds a context, kept alive by the handle; the GIL is held.
         unsafe {
             let context = get(self.object.as_ptr(), types(py).slots.context);
             if ffi::PyContext_Enter(context) < 0 {
@@ -277,7 +280,7 @@ impl Job {
         true
     }
 
-    /// Calls the callback in the handle's context. The error is the callback's.
+    /// Calls the callback in the handle's context. Returns the callback's error.
     #[inline]
     pub(super) fn call(&self, py: Python<'_>) -> PyResult<()> {
         if self.kind == Kind::ThreadSafe {
@@ -287,7 +290,8 @@ impl Job {
         }
     }
 
-    /// Holds the handle's lock while the callback runs: `cancel()` and `cancelled()` on another thread wait for it.
+    /// Calls the callback with the handle's lock held: `cancel()` and `cancelled()` on another
+    /// thread wait for it.
     #[inline(never)]
     fn call_locked(&self, py: Python<'_>) -> PyResult<()> {
         let slot = types(py)
@@ -314,7 +318,7 @@ impl Job {
         let types = types(py);
         let slots = &types.slots;
         let handle = self.object.as_ptr();
-        // SAFETY: the slots hold what asyncio keeps in them, or null; the lock is held.
+        // SAFETY: the slots hold what asyncio keeps in them, or null; the GIL is held.
         unsafe {
             let callback = get(handle, slots.callback);
             let context = get(handle, slots.context);
@@ -322,7 +326,7 @@ impl Job {
             if callback.is_null() || context.is_null() {
                 return Err(never_initialised());
             }
-            // The first place is for a method to put its `self` in.
+            // The first element is free for CPython to store a bound method's `self` in.
             let mut call = [ptr::null_mut(); 1 + INLINE];
             let mut held = Held([ptr::null_mut(); 3 + INLINE], 0);
             let mut hold = |object| {
@@ -345,7 +349,7 @@ impl Job {
             } else if args.is_null() {
                 return Err(never_initialised());
             } else {
-                // asyncio itself takes any sequence.
+                // `asyncio.Handle` accepts any sequence.
                 let args = Bound::from_owned_ptr_or_err(py, ffi::PySequence_Tuple(args))?;
                 hold(args.as_ptr());
                 let items = args.as_ptr().cast::<ffi::PyTupleObject>();
@@ -372,11 +376,11 @@ fn never_initialised() -> PyErr {
     PyRuntimeError::new_err("a Handle that was never initialised")
 }
 
-/// `Handle.cancel`, and `TimerHandle.cancel` after it: asyncio's, step by step.
+/// Does what asyncio's `Handle.cancel` and `TimerHandle.cancel` do, step by step.
 fn cancel(py: Python<'_>, handle: *mut ffi::PyObject, is_timer: bool) -> PyResult<()> {
     let types = types(py);
     let slots = &types.slots;
-    // SAFETY: the method descriptor has checked the class; the lock is held.
+    // SAFETY: the method descriptor has checked the class; the GIL is held.
     unsafe {
         if get(handle, slots.cancelled) == ffi::Py_True() {
             return Ok(());
