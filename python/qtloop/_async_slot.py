@@ -112,7 +112,7 @@ def _known(fn: Any) -> tuple[Any, Call, _Options] | None:
 
 
 def _is_function(first: Any) -> bool:
-    """Whether the decorator's only argument is the function, and not the type of a parameter."""
+    """Returns whether the decorator's only argument is the function, not a parameter's type."""
     return inspect.isroutine(first) or (not isinstance(first, (type, str)) and is_async(first))
 
 

@@ -44,7 +44,7 @@ class Binding:
 
     @property
     def folder(self) -> Path | None:
-        """Where the binding is installed; None if it is not."""
+        """The folder of the installed binding; None if it is not installed."""
         spec = importlib.util.find_spec(self.name)
         # Without an origin it is a namespace package: a folder that an uninstall left behind.
         if spec is None or spec.origin is None:
@@ -62,7 +62,7 @@ _QT_FOLDER: Final = {"PyQt6": "Qt6", "PySide6": "Qt"}
 
 
 def loaded_cores() -> list[Path]:
-    """Every libQt6Core that is mapped into this process."""
+    """Returns every libQt6Core that is mapped into this process."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
         paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libQt6Core.so" in line}
     return sorted(Path(path) for path in paths)
@@ -153,7 +153,7 @@ imported_widgets = False
 
 
 def application() -> Any | None:
-    """The binding's wrapper of the application; None with no application or no binding."""
+    """Returns the binding's wrapper of the application; None without application or binding."""
     return binding and binding.QtCore.QCoreApplication.instance()
 
 
@@ -206,7 +206,7 @@ def _widgets(binding: Binding) -> ModuleType | None:
 
 
 def _has_display() -> bool:
-    """Whether a QApplication can reach a display; without one, its constructor ends the process."""
+    """Returns whether a QApplication can reach a display; if not, its constructor aborts."""
     if os.environ.get("QT_QPA_PLATFORM"):
         return True
     wayland = os.environ.get("WAYLAND_DISPLAY")

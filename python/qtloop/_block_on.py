@@ -46,7 +46,7 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
 
 
 def nests(loop: Running) -> bool:
-    """Whether `run_until_complete()` may nest: the loop runs, and nest_asyncio is applied."""
+    """Returns whether `run_until_complete()` may nest: the loop runs under nest_asyncio."""
     return loop.is_running() and hasattr(asyncio, "_nest_patched")
 
 

@@ -25,7 +25,7 @@ def listens_to(task: asyncio.Task[Any], *, to_dialogs: bool = False) -> Any:
 
 
 def moved(task: asyncio.Future[Any], heard: dict[Any, Any]) -> bool:
-    """Whether a task is done, or awaits another future than in `heard`; False if that is None."""
+    """Returns whether a task is done, or awaits another future than the one in `heard`."""
     before = heard.get(task)
     return task.done() or (before is not None and _waits_for(task) is not before)
 

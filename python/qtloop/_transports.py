@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have
-# slots, because Python allows no two bases with slots.
+# these slots: a class cannot have two bases with slots.
 _FIELDS = (
     "_loop",
     "_protocol",
@@ -117,7 +117,7 @@ class _Transport(asyncio.BaseTransport):
         self._force_close(error)
 
     def _is_usual(self, error: BaseException) -> bool:
-        """Whether the error is one of the connection, which is not reported, or of the program."""
+        """Returns whether the error is one of the connection, which is not reported."""
         return isinstance(error, OSError)
 
     def _report(self, error: BaseException, message: str) -> None:
