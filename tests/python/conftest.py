@@ -36,7 +36,7 @@ def app() -> Any:
 
 @pytest.fixture
 def loop(app: Any) -> Iterator[qtloop.QEventLoop]:
-    """A loop, closed at the end without a look at what is left in it."""
+    """A loop that is closed at the end, with whatever is still queued."""
     loop = qtloop.QEventLoop(app)
     yield loop
     loop.close()
@@ -73,7 +73,7 @@ if binding:
 
 
 def spawn(program: str, **environment: str) -> subprocess.Popen[str]:
-    """Starts a program as a child, its output piped."""
+    """Starts a program as a child process with piped output."""
     return subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-c", PREAMBLE + textwrap.dedent(program)],
         stdin=subprocess.DEVNULL,

@@ -93,7 +93,7 @@ class Notes:
 
 
 class Recorder(Notes, asyncio.Protocol):
-    """Notes what it is called, and does nothing."""
+    """A protocol that only records its calls."""
 
     keeps_open: bool | None = None
 
@@ -189,7 +189,7 @@ async def receive_all(loop: Loop, peer: socket.socket) -> bytes:
 
 
 def reset(peer: socket.socket) -> None:
-    """Closes so that the other side gets a reset and no end of file."""
+    """Closes the socket so that the other end gets a reset instead of an end of file."""
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.close()
 

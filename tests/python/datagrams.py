@@ -54,5 +54,5 @@ def fill(transport: Any) -> list[bytes]:
 
 
 async def take(loop: Loop, peer: socket.socket, count: int) -> list[bytes]:
-    """So many datagrams that the peer gets."""
+    """Receives `count` datagrams at the peer."""
     return [await loop.sock_recv(peer, 1 << 16) for _ in range(count)]

@@ -35,7 +35,7 @@ def errors(each_loop: asyncio.SelectorEventLoop) -> Errors:
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    """Two connected sockets that do not block."""
+    """Two connected non-blocking sockets."""
     one, other = socket.socketpair()
     with one, other:
         one.setblocking(False)
@@ -70,7 +70,7 @@ def over_tcp() -> Pair:
 
 @pytest.fixture
 def tcp() -> Iterator[Pair]:
-    """Our end, and the peer's, of a connection over TCP; they do not block."""
+    """The transport's and the peer's end of a TCP connection, non-blocking."""
     one, other = over_tcp()
     with one, other:
         one.setblocking(False)
@@ -80,7 +80,7 @@ def tcp() -> Iterator[Pair]:
 
 @pytest.fixture(params=["tcp", "unix"])
 def wire(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Our end, and the peer's, of a connection: over TCP, and then over a Unix socket."""
+    """The transport's and the peer's end of a connection: over TCP, and over a Unix socket."""
     one, other = over_tcp() if request.param == "tcp" else socket.socketpair()
     with one, other:
         one.setblocking(False)
@@ -90,7 +90,7 @@ def wire(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 @pytest.fixture
 def peer() -> Iterator[socket.socket]:
-    """A bare socket that takes and sends datagrams, and does not block."""
+    """A plain non-blocking socket for datagrams."""
     with socket.socket(type=socket.SOCK_DGRAM) as made:
         made.bind(("127.0.0.1", 0))
         made.setblocking(False)
@@ -99,7 +99,7 @@ def peer() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Pair]:
-    """Two Unix sockets for datagrams, which can be full as those of UDP cannot."""
+    """Two Unix datagram sockets: unlike UDP sockets they can be full."""
     paths = [str(tmp_path / name) for name in ("one", "other")]
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one,

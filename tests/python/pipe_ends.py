@@ -13,7 +13,7 @@ from connecting import DATA, Loop, settled
 
 @asynccontextmanager
 async def reading(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
-    """A transport that reads from it, closed afterwards."""
+    """Yields a transport that reads from the pipe; closes it at the end."""
     file = os.fdopen(descriptor, "rb", 0)
     transport, _ = await loop.connect_read_pipe(lambda: protocol, file)
     try:
@@ -25,7 +25,7 @@ async def reading(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[A
 
 @asynccontextmanager
 async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[Any]:
-    """A transport that writes to it, closed afterwards."""
+    """Yields a transport that writes to the pipe; closes it at the end."""
     file = os.fdopen(descriptor, "wb", 0)
     transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
     try:
@@ -37,7 +37,7 @@ async def writing(loop: Loop, descriptor: int, protocol: Any) -> AsyncIterator[A
 
 
 def fill(transport: Any) -> bytes:
-    """Writes more than a pipe takes."""
+    """Writes more than a pipe holds."""
     transport.write(DATA)
     assert transport.get_write_buffer_size()
     return DATA

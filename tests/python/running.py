@@ -27,7 +27,7 @@ def run_for(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
 
 
 def count_descriptors() -> int:
-    """How many file descriptors this process has open."""
+    """Returns the number of open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
@@ -68,4 +68,4 @@ async def cleans_up(log: list[str], name: str) -> None:
 
 
 def nothing(*args: object) -> None:
-    """A callback for tests that look at the call and not at what is called."""
+    """A callback that does nothing."""

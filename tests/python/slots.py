@@ -22,7 +22,7 @@ Slot: Any = getattr(QtCore, "Slot", None) or QtCore.pyqtSlot
 
 
 class Sender(QObject):  # type: ignore[misc]
-    """Something with the signals of a button and of a line edit."""
+    """A QObject with the signals of a button and of a line edit."""
 
     clicked = Signal(bool)
     edited = Signal(str)
@@ -35,6 +35,6 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
 
 
 def destroy(qobject: Any) -> None:
-    """Has the C++ object destroyed now, as by `delete`."""
+    """Destroys the C++ object now, as `delete` does."""
     qobject.deleteLater()
     QtCore.QCoreApplication.sendPostedEvents(qobject, QtCore.QEvent.Type.DeferredDelete.value)

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("reports")
 
 
 class Asks(Recorder):
-    """Opens a dialog in one callback, the first time; notes when it is back."""
+    """A protocol that opens a dialog in the first call of one callback, and records its return."""
 
     def __init__(self, when: str, kind: str = "QEventLoop") -> None:
         super().__init__()
@@ -488,7 +488,7 @@ def test_next_owner_of_the_number_is_sent_from_after_a_dialog_of_datagrams(
 
 
 class AsksInItsContext(Asks):
-    """Notes the value of a context variable that each callback sees, and sets it for the next."""
+    """A protocol that records a context variable in each callback, and sets it for the next."""
 
     def __init__(self) -> None:
         super().__init__("data")

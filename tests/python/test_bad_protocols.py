@@ -28,7 +28,7 @@ pytest_plugins = ["each_loop"]
 
 
 def raising(kind: Any, method: str, error: BaseException) -> Any:
-    """A protocol of the kind that raises in one method, after it has noted it."""
+    """Makes a protocol that records the call of one method and then raises in it."""
 
     class Raises(kind):  # type: ignore[misc]
         has_raised = False

@@ -29,7 +29,7 @@ pytest_plugins = ["each_loop"]
 
 
 class Served:
-    """A factory that keeps the protocols it has made."""
+    """A protocol factory that keeps its protocols."""
 
     def __init__(self, kind: Any = Recorder) -> None:
         self.made: list[Recorder] = []

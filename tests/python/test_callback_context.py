@@ -27,7 +27,7 @@ pytest_plugins = ["each_loop"]
 
 
 class Contextual(Recorder):
-    """Notes the value of a context variable, and the task, that each callback sees."""
+    """A protocol that records a context variable and the current task in each callback."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -71,7 +71,7 @@ def test_parentheses_may_be_written(loop: qtloop.QEventLoop) -> None:
 
 
 def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Calls the function from Qt while the loop runs; its result or exception."""
+    """Calls the function from Qt while the loop runs; returns its result or exception."""
 
     async def main() -> Any:
         outcome: asyncio.Future[Any] = loop.create_future()
@@ -89,7 +89,7 @@ def outside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Calls the function from a coroutine; its result or exception."""
+    """Calls the function from a coroutine; returns its result or exception."""
 
     async def main() -> Any:
         return function()
@@ -98,7 +98,7 @@ def inside_a_task(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
 
 
 def before_the_loop_runs(loop: qtloop.QEventLoop, function: Callable[[], Any]) -> Any:
-    """Calls the function when the loop is set, but does not run; its result or exception."""
+    """Calls the function when the loop is set but does not run; returns its result or exception."""
     asyncio.set_event_loop(loop)
     try:
         return function()
@@ -256,7 +256,7 @@ def test_close_on_another_kind_of_loop_is_refused() -> None:
 
 
 def spin(function: Callable[[], object] = lambda: None) -> str:
-    """Runs a Qt loop as a dialog does, until after the function has been called in it."""
+    """Runs a nested Qt loop until the function has been called in it."""
     nested = QtCore.QEventLoop()
 
     def call() -> None:

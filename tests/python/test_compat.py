@@ -43,7 +43,7 @@ def run(program: str, instead_of: str) -> str:
 
 
 def test_quamash_progress_bar() -> None:
-    """A bar that a coroutine fills up to the half, and a thread from there on."""
+    """A progress bar whose first half is filled by a coroutine and the second by a thread."""
     printed = run(
         """
 import asyncio
@@ -91,7 +91,7 @@ print("full")
 
 
 def test_quamash_run_forever_returns_the_exit_code() -> None:
-    """`with loop: sys.exit(loop.run_forever())`, as its users write it."""
+    """`with loop: sys.exit(loop.run_forever())`, as programs for quamash do."""
     printed = run(
         """
 import asyncio, sys
@@ -177,7 +177,7 @@ asyncio.run(main(), loop_factory=QEventLoop)
 
 
 def test_qasync_readme_program_with_its_own_run() -> None:
-    """The same by `qasync.run`, as its README says for Python up to 3.11."""
+    """The same window with `qasync.run`, as its README recommends for Python up to 3.11."""
     program = """
 from $QT.QtCore import QTimer
 QTimer.singleShot(0, main_window.button.click)
@@ -189,7 +189,7 @@ print("application has quit")
 
 
 def test_qasync_program_that_sets_the_loop_and_runs_it() -> None:
-    """The same in the older way: set the loop, make the window, `with loop:`."""
+    """The same window in the older style: set the loop, make the window, `with loop:`."""
     program = """
 loop = QEventLoop(app)
 asyncio.set_event_loop(loop)
@@ -304,7 +304,7 @@ if __name__ == "__main__":
 
 @needs_loop_factory
 def test_qasync_executor_example() -> None:
-    """A bar that a coroutine fills up to the half and a thread from there on, by `asyncio.run`."""
+    """The same progress bar, run by `asyncio.run`."""
     printed = run(
         """
 import asyncio

@@ -26,7 +26,7 @@ hands_on_contexts = pytest.mark.skipif(
 
 
 class Contextual(Recorder):
-    """Notes the value of a context variable that each callback sees, and sets it for the next."""
+    """A protocol that records a context variable in each callback, and sets it for the next."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class ContextualBuffered(Contextual, asyncio.BufferedProtocol):
 
 
 def context_of(value: str) -> contextvars.Context:
-    """A context in which the variable has a value."""
+    """Makes a context in which the variable has a value."""
     context = contextvars.copy_context()
     context.run(variable.set, value)
     return context
@@ -67,7 +67,7 @@ def context_of(value: str) -> contextvars.Context:
 def transport_in(
     loop: Any, sock: socket.socket, protocol: Any, context: Any, **options: Any
 ) -> Any:
-    """A transport made as asyncio's own functions make it from Python 3.15 on."""
+    """Makes a transport as asyncio's own functions do from Python 3.15 on."""
     if type(loop) is asyncio.SelectorEventLoop and sys.version_info < (3, 15):
         pytest.skip("asyncio's own transports take a context from Python 3.15 on")
     return loop._make_socket_transport(sock, protocol, context=context, **options)

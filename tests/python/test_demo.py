@@ -109,7 +109,7 @@ def test_files_are_saved_in_the_folder_that_the_user_names(tmp_path: Path) -> No
 
 
 class Peer(socketserver.ThreadingTCPServer):
-    """A server for one kind of trouble: it reads a request, then does what `answer` says."""
+    """A server that reads a request and then calls `answer`, to cause one kind of failure."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -124,7 +124,7 @@ class Peer(socketserver.ThreadingTCPServer):
             self.answer(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, as ours does on a bad certificate, is no error here."""
+        """Ignores clients that disconnect, as the demo does on a bad certificate."""
 
 
 @contextmanager

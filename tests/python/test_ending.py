@@ -97,7 +97,7 @@ def test_exception_in_main_ends_the_run_without_quitting_the_application(
 def test_signals_of_the_application_work_after_a_stop(
     loop: qtloop.QEventLoop, app: Any, quits: list[str]
 ) -> None:
-    """Between stop() and the end of exec() they are switched off, lest aboutToQuit be sent."""
+    """From stop() to the end of exec() they are blocked, so that aboutToQuit is not emitted."""
     names: list[str] = []
 
     def note() -> None:
@@ -124,7 +124,7 @@ def test_quit_and_stop_together_end_the_run_once(
 
 
 def test_quit_before_the_run_is_ignored(loop: qtloop.QEventLoop, app: Any) -> None:
-    """As with exec(), which a quit before it does not end."""
+    """Qt's exec() also ignores a quit before it."""
     app.exit(5)
     assert loop.run_until_complete(asyncio.sleep(0.002, "runs")) == "runs"
 

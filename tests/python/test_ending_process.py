@@ -260,7 +260,7 @@ with qtloop.attach(app) as loop:
 @needs_binding
 @pytest.mark.parametrize("way", ["run", "attach"])
 def test_sys_exit_in_a_slot_ends_the_program_with_its_code(way: str, child: Child) -> None:
-    """At once: the bindings leave it to Python's own end, where no loop is asked."""
+    """The process exits at once, without clean-up: the bindings leave SystemExit to Python."""
     program = """
 async def main():
     QtCore.QTimer.singleShot(0, lambda: sys.exit(7))

@@ -121,7 +121,7 @@ def test_main_that_spins_is_cancelled(quit_soon: Callable[[], object]) -> None:
 
 
 def test_clean_up_may_show_a_window_and_close_it(window: Any, quits: list[str]) -> None:
-    """Its closing is a quit once more, which must not cut the clean-up short."""
+    """Closing the window quits the application again, which must not end the clean-up."""
     log: list[str] = []
 
     async def main() -> None:

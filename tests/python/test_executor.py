@@ -23,7 +23,7 @@ MEGABYTE = 1024 * 1024
 
 
 def own_stack_size() -> int:
-    """How large the stack of the calling thread is, as the C library knows it."""
+    """Returns the stack size of the calling thread, from the C library."""
     libc = ctypes.CDLL(None)
     libc.pthread_self.restype = ctypes.c_void_p
     attributes = ctypes.create_string_buffer(256)

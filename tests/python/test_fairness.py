@@ -22,7 +22,7 @@ SPAN = 0.3
 
 @contextlib.asynccontextmanager
 async def two_hundred_tasks_spin() -> AsyncIterator[list[int]]:
-    """All the work asyncio can have; yields a count of their steps."""
+    """Makes 200 tasks spin; yields a count of their steps."""
     steps = [0]
 
     async def spin() -> None:
@@ -40,7 +40,7 @@ async def two_hundred_tasks_spin() -> AsyncIterator[list[int]]:
 
 
 def while_tasks_spin(loop: qtloop.QEventLoop, start: Callable[[], Any]) -> int:
-    """Runs for the span, with what `start` sets going in Qt; returns how many steps tasks made."""
+    """Runs for SPAN after calling `start`; returns the number of steps of the tasks."""
 
     async def main() -> int:
         async with two_hundred_tasks_spin() as steps:
@@ -64,7 +64,7 @@ class Count:
 
 
 def reaches(wanted: float, count: Count, measure: Callable[[], object]) -> bool:
-    """Whether one of ten measurements counts as much: the machine may be busy for a while."""
+    """Returns whether one of ten measurements reaches the count: the machine may be busy."""
     for _ in range(10):
         count.calls = 0
         measure()

@@ -364,7 +364,7 @@ def test_destructor_that_uses_a_closing_loop_gets_an_error(app: Any) -> None:
 
 
 def memory() -> int:
-    """Resident pages of this process, in bytes."""
+    """Returns the resident memory of this process in bytes."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 

@@ -15,7 +15,7 @@ WORDS = b"words " * 10_000
 
 
 def library(name: str) -> Any:
-    """The module, or a test that is skipped for want of it."""
+    """Imports the module, or skips the test if it is not installed."""
     return pytest.importorskip(name, reason=f"{name} is not installed")
 
 

@@ -223,7 +223,7 @@ def test_buffered_protocol_receives_into_its_own_buffer(loop: qtloop.QEventLoop)
 
 
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For the server and for the client."""
+    """Returns the SSL contexts of the server and the client."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server.load_cert_chain(CERTIFICATE)
     return server, ssl.create_default_context(cafile=str(CERTIFICATE))

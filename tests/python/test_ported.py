@@ -98,7 +98,7 @@ def test_star_import_takes_the_public_names_only() -> None:
 
 
 def test_reading_each_name_imports_no_module_of_qt(child: Child) -> None:
-    """`help(qtloop)` does it. An import of QtWidgets decides which application a loop makes."""
+    """`help(qtloop)` reads each name. Importing QtWidgets would change the application made."""
     done = child("""
         import inspect
         print(len(inspect.getmembers(qtloop)) > 10, set(qtloop.__all__) <= set(dir(qtloop)))
@@ -229,7 +229,7 @@ async def main():
 def test_player_that_overrides_run_until_complete_and_run_in_executor(
     child: Child, end: str
 ) -> None:
-    """It patches the class, subclasses it, and keeps qasync's shape of a run in its own text."""
+    """The program patches and subclasses the loop, and contains a copy of qasync's run."""
     run = f"""
 until_the_end = lambda: {end}
 with asyncio.Runner(loop_factory=PlayerLoop) as runner:
@@ -241,7 +241,7 @@ with asyncio.Runner(loop_factory=PlayerLoop) as runner:
 
 @needs_binding
 def test_display_that_asks_for_the_bindings_name_before_its_plots(child: Child) -> None:
-    """It compares the name with its own choice, and passes it on in the environment."""
+    """The program compares the name with its own choice, and passes it on in the environment."""
     done = child(f"""
         import qtloop as qasync
         if qasync.QtModuleName != "{BINDING}":
@@ -272,7 +272,7 @@ def test_display_that_asks_for_the_bindings_name_before_its_plots(child: Child) 
 
 @needs_binding
 def test_test_plugin_that_makes_a_loop_per_test_on_one_application(app: Any) -> None:
-    """It reads the binding's name, and runs tasks that were made for a loop before that ran."""
+    """The plugin reads the binding's name, and runs tasks that were made before the loop ran."""
     assert qasync.QtModuleName in ("PySide6", "PyQt6")
     assert isinstance(qasync.QApplication.instance(), qasync.QApplication)
     for number in range(3):

@@ -211,7 +211,7 @@ def test_run_forever_runs_callbacks_that_the_quit_has_made_ready(
 
 @pytest.fixture
 def quits(app: Any) -> Any:
-    """The application, which quits with its last window, as programs have it."""
+    """The application, which quits when its last window closes, as is the default."""
     app.setQuitOnLastWindowClosed(True)
     yield app
     app.setQuitOnLastWindowClosed(False)
@@ -277,7 +277,7 @@ def test_main_that_continues_without_a_window_is_cancelled_after_quit_grace(
 def test_main_with_traffic_ends_with_the_last_window(
     quits: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It awaits one future after another. The close of the window completes none of them."""
+    """Main awaits one future after another. The close of the window completes none of them."""
     monkeypatch.setattr(QEventLoop, "quit_grace", 0.1)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -18,7 +18,7 @@ PORTING = (ROOT / "docs" / "PORTING.md").read_text(encoding="utf-8")
 
 
 def programs(page: str) -> list[str]:
-    """The blocks of Python on a page."""
+    """Returns the Python blocks of a page."""
     return re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -26,7 +26,7 @@ PROGRAMS = programs(README)
 
 
 def section(heading: str) -> str:
-    """The one block of Python under a heading of docs/PORTING.md."""
+    """Returns the only Python block under a heading of docs/PORTING.md."""
     _, text = PORTING.split(f"\n## {heading}\n")
     (program,) = programs(text.split("\n## ")[0])
     return program
@@ -43,7 +43,7 @@ def test_first_program_runs_until_its_window_is_closed(child: Child) -> None:
 
 @needs_binding
 def test_slot_of_the_second_program_asks_a_question_and_continues(child: Child) -> None:
-    """The class is README's; the window around it, the answer and what is saved are the test's."""
+    """The class is README's; the window, the answer and the saved text are the test's."""
     program = f"""
 from {BINDING}.QtWidgets import QApplication, QMessageBox, QWidget
 app = QApplication([])

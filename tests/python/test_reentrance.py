@@ -88,7 +88,7 @@ def test_dialog_at_the_bound_still_serves_the_loop(loop: QEventLoop) -> None:
 
 
 def test_callback_without_room_on_the_stack_is_not_lost(loop: QEventLoop) -> None:
-    """A logging handler that processes events, called deep down in coroutines."""
+    """A logging handler that processes events is called in deeply nested coroutines."""
     done: list[int] = []
 
     async def deep(frames: int, number: int) -> None:
@@ -174,7 +174,7 @@ def test_work_in_pieces_is_not_slowed_down_during_a_dialog(loop: QEventLoop) -> 
 def test_callback_whose_context_an_eager_task_holds_runs_after_the_step(
     loop: QEventLoop,
 ) -> None:
-    """A slot starts a task at once, outside of any turn, and the task opens a dialog."""
+    """A slot outside any turn starts an eager task, and the task opens a dialog."""
     if sys.version_info < (3, 12):
         pytest.skip("tasks start eagerly from Python 3.12 on")
     import contextvars

@@ -175,7 +175,7 @@ def test_loop_without_a_run_is_the_running_loop_in_its_callbacks_only(
 
 
 def test_another_loop_can_run_in_a_slot_beside_a_loop_without_a_run(loop: QEventLoop) -> None:
-    """As at the prompt of a console inside of a Qt program."""
+    """As at the prompt of a console inside a Qt program."""
     seen: list[object] = []
     ticks: list[None] = []
 
@@ -202,7 +202,7 @@ def test_another_loop_can_run_in_a_slot_beside_a_loop_without_a_run(loop: QEvent
 def test_task_of_the_outer_loop_is_current_again_after_a_turn_inside_of_its_step(
     loop: QEventLoop, factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    """Another loop's task processes Qt's events, and so runs callbacks of this one."""
+    """Another loop's task processes Qt's events, which runs callbacks of this loop."""
     inner: list[object] = []
 
     async def work() -> None:

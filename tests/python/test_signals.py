@@ -26,7 +26,7 @@ LATE = 0.5  # it takes tens of microseconds; the bound leaves room for a busy ma
 
 @pytest.fixture
 def kill() -> Iterator[Callable[[int], list[float]]]:
-    """Sends a signal to the process, soon; the list gets the moment."""
+    """Sends a signal to the process after a delay; adds the time to the list."""
     threads: list[threading.Thread] = []
 
     def kill(number: int) -> list[float]:
@@ -47,7 +47,7 @@ def kill() -> Iterator[Callable[[int], list[float]]]:
 
 
 def ways(loop: qtloop.QEventLoop, app: Any) -> dict[str, Callable[[], object]]:
-    """Every way to be in the loop, with nothing to do."""
+    """Every way to run the idle loop."""
 
     def attached() -> None:
         with qtloop.attach(app):

@@ -75,7 +75,7 @@ qtloop.run(main())
 
 @needs_binding
 def test_ctrl_c_during_a_dialog_cancels_main_after_the_dialog_closes(child: Child) -> None:
-    """As Runner has it: the first Ctrl-C asks, the second insists."""
+    """As with asyncio.Runner: the first Ctrl-C cancels, the second raises KeyboardInterrupt."""
     program = """
 async def main():
     dialog = QtWidgets.QDialog()

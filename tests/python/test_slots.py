@@ -28,7 +28,7 @@ MISMATCH = r"asyncSlot was not callable from Signal\. Potential signature mismat
 
 
 class Sender(QObject):  # type: ignore[misc]
-    """Something with the signals of a button and of a line edit."""
+    """A QObject with the signals of a button and of a line edit."""
 
     clicked = Signal(bool)
     edited = Signal(str)

@@ -22,7 +22,7 @@ QtNetwork: Any = binding.module("QtNetwork")
 
 
 class Notes(QObject):  # type: ignore[misc]
-    """Slots that note a value before a wait and after it."""
+    """Slots that record a value before and after a wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_object_that_a_slot_fills_in_for_the_sender_is_not_copied(
 
 
 class Untyped(QObject):  # type: ignore[misc]
-    """Slots that name no types of arguments."""
+    """Slots without argument types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ def test_slot_without_types_is_inherited_and_overridden(loop: qtloop.QEventLoop)
 
 
 def busy(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """As most decorators: a plain function that returns the coroutine."""
+    """A typical decorator: its wrapper is a plain function that returns the coroutine."""
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -271,7 +271,7 @@ def synchronous(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Decorated(QObject):  # type: ignore[misc]
-    """Slots under decorators of the program's own."""
+    """Slots below other decorators."""
 
     def __init__(self) -> None:
         super().__init__()

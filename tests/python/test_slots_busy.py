@@ -15,7 +15,7 @@ from qtloop import asyncSlot
 
 
 class Log:
-    """The work of a slot: it notes its begin, waits for `go`, and notes its end."""
+    """The work of a slot: it records its start, waits for `go`, and records its end."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -35,7 +35,7 @@ class Log:
 
 
 class Window(QObject, Log):  # type: ignore[misc]
-    """A slot of each policy."""
+    """A window with a slot for each policy."""
 
     def __init__(self) -> None:
         QObject.__init__(self)

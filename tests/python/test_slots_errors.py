@@ -33,7 +33,7 @@ def fails() -> None:
 
 @pytest.fixture(autouse=True)
 def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program has set no hook: the case that the loops care for."""
+    """Sets Python's own hook, as in a program without a hook; then the loop reports exceptions."""
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
 
@@ -250,7 +250,7 @@ def test_excepthook_is_set_while_a_loop_is_served_and_restored_by_close(
 def test_an_exception_outside_of_any_loop_is_printed_as_python_does(
     app: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A loop runs in a worker thread, the slot is the main thread's, which has none."""
+    """A loop runs in a worker thread; the slot runs in the main thread, which has no loop."""
     ready, done = threading.Event(), threading.Event()
 
     async def main() -> None:

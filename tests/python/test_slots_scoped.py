@@ -17,7 +17,7 @@ from qtloop import asyncSlot
 
 
 class Window(QObject):  # type: ignore[misc]
-    """A slot that ends with the window, one that does not, and one that waits for its turn."""
+    """A window with a scoped slot, a slot that is not scoped, and a scoped queued slot."""
 
     def __init__(self, log: list[str], parent: Any = None) -> None:
         super().__init__(parent)

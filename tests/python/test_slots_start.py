@@ -26,7 +26,7 @@ def soon(function: Any) -> None:
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """Exceptions that the program's own hook gets."""
+    """The exceptions passed to the program's own hook."""
     seen: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, traceback: seen.append(error))
     return seen

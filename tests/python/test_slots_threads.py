@@ -15,7 +15,7 @@ from qtloop import asyncSlot
 
 @asyncSlot(str)
 async def function(text: str) -> None:
-    """A slot that is no method of a QObject: Qt calls it on the thread that emits."""
+    """A slot that is not a method of a QObject: Qt calls it on the thread that emits."""
 
 
 @pytest.mark.parametrize("is_set", [False, True])

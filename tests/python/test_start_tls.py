@@ -15,7 +15,7 @@ import qtloop
 
 
 async def secured_with_the_loop(reader: Any, writer: Any) -> Any:
-    """Starts TLS as every Python can. Returns an object with `write()`."""
+    """Starts TLS by `loop.start_tls()`, on every Python. Returns an object with `write()`."""
     loop, transport = asyncio.get_running_loop(), writer.transport
     protocol = transport.get_protocol()
     return await loop.start_tls(transport, protocol, for_server(), server_side=True)
@@ -27,7 +27,7 @@ async def secured_with_the_writer(reader: Any, writer: Any) -> Any:
 
 
 async def talk_to_a_server(secured: Any, sent_with_the_request: bytes) -> list[bytes]:
-    """Asks for TLS and begin the handshake in one packet; returns the lines that both ends read."""
+    """Sends a request for TLS and the handshake in one packet; returns the lines of both ends."""
     seen: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,7 +83,7 @@ def test_handshake_that_arrived_with_the_request_for_tls_is_completed(
 
 
 def test_plain_text_after_the_request_for_tls_fails_the_handshake(app: Any) -> None:
-    """It must not reach the application as if it had been encrypted."""
+    """Plain text must not reach the application as if it had been encrypted."""
 
     async def main() -> None:
         failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()

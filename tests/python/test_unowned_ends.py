@@ -250,7 +250,7 @@ def test_task_started_after_an_exec_gets_no_grace_for_its_quit(app: Any) -> None
 def test_callback_in_a_context_held_by_a_slots_dialog_runs_after_the_dialog(
     loop: QEventLoop,
 ) -> None:
-    """The slot runs under another dialog, which stays open."""
+    """The slot runs during another dialog, which stays open."""
     log: list[str] = []
     outer, inner = QtWidgets.QDialog(), QtWidgets.QDialog()
 

@@ -270,7 +270,7 @@ def test_attach_passes_debug_to_the_loop(app: Any, execute: Exec, debug: bool) -
 
 @contextlib.contextmanager
 def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any]]]:
-    """Calls the function in a QThread's `run()`, and give it the QThread."""
+    """Calls the function in a QThread's `run()`, with the QThread as its argument."""
     ended: Future[Any] = Future()
 
     def run(self: Any) -> None:
@@ -289,7 +289,7 @@ def in_qthread(function: Callable[[Any], Any]) -> Iterator[tuple[Any, Future[Any
 
 
 async def talk(together: threading.Barrier) -> bytes:
-    """Serves and be served, both in this loop, while all the others run."""
+    """Runs a server and a client in this loop, while all the other loops run."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
