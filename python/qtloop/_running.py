@@ -338,7 +338,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             super()._check_running()  # type: ignore[misc]
 
     def _ensure_application(self) -> None:
-        """Makes an application if there is none. RuntimeError if the loop's own was destroyed."""
+        """Makes an application if there has been none. RuntimeError if the loop's was destroyed."""
         if _native.app_exists():
             return
         if self._is_served:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have
-# slots, because Python allows no two bases with slots.
+# these slots: a class cannot have two bases with slots.
 _FIELDS = (
     "_loop",
     "_protocol",

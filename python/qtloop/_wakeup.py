@@ -1,7 +1,8 @@
 """`signal.set_wakeup_fd()` for loops of the main thread: a signal wakes Qt, and its handler runs.
 
 A process has one such file descriptor. It is set to that of the loop that claimed it last. When
-that loop is done, the loop before it gets it back, and finally the descriptor of before qtloop.
+that loop is done, the descriptor of the loop before it is set again. When all are done, the
+descriptor that was set before qtloop is restored.
 Source: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
 """
 

@@ -47,7 +47,7 @@ pub(super) struct Inner {
     limits: Cell<(usize, usize)>,
     has_paused_protocol: Cell<bool>,
     pub(super) is_closing: Cell<bool>,
-    /// `connection_lost` is queued or running; writes are dropped.
+    /// `connection_lost` is queued or was called; writes are dropped.
     pub(super) is_lost: Cell<bool>,
     /// The number of writes that may still be dropped without a warning.
     quiet: Cell<u32>,
@@ -178,7 +178,7 @@ impl Endpoint {
         self.get(py).is_closing.set(closing);
     }
 
-    /// Whether connection_lost() is queued or running; writes are dropped.
+    /// Whether connection_lost() is queued or was called; writes are dropped.
     #[getter]
     fn lost(&self, py: Python<'_>) -> bool {
         self.get(py).is_lost.get()

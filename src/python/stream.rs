@@ -33,10 +33,11 @@ enum Medium {
     /// A Unix socket. A read also ends early where a descriptor was passed; the message's flags
     /// show that.
     Unix,
-    /// The read end of a pipe, or a character device. A packet or line boundary may end a read
-    /// early.
+    /// The descriptor of a read pipe transport: a pipe, socket or character device. A packet or
+    /// line boundary may end a read early.
     Source,
-    /// The write end of a pipe. It becomes readable when the read end is closed.
+    /// The descriptor of a write pipe transport. A pipe becomes readable when its read end is
+    /// closed.
     Sink,
 }
 
