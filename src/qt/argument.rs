@@ -105,7 +105,7 @@ impl fmt::Display for Mismatch {
         if self.is_possible {
             write!(
                 formatter,
-                "{from}, and not every {from} is a {to}: read it as Option<{to}>"
+                "{from}, and not every {from} fits {to}: read it as Option<{to}>"
             )
         } else {
             write!(formatter, "{from}, which cannot be read as {to}")

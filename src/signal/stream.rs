@@ -197,7 +197,7 @@ impl<T: FromArguments> Signals<T> {
             let message = match mismatch {
                 Some(mismatch) => format!("argument {index} of {signal} is {mismatch}"),
                 None => {
-                    format!("{signal} has {count} arguments, and argument {index} was asked for")
+                    format!("{signal} has no argument {index}, counted from 0: there are {count}")
                 }
             };
             io::Error::new(io::ErrorKind::InvalidInput, message)

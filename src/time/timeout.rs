@@ -101,4 +101,4 @@ impl<F: Future> Future for Timeout<F> {
 #[non_exhaustive]
 pub struct Elapsed;
 
-plain_error!(Elapsed, TimedOut, "the time is up");
+plain_error!(Elapsed, TimedOut, "the deadline has elapsed");

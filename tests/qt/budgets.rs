@@ -230,5 +230,5 @@ fn timeout_elapses_although_its_future_spends_the_budget() {
         };
         timeout(Duration::from_millis(5), busy).await
     });
-    result.expect_err("the time is up");
+    result.expect_err("the deadline has elapsed");
 }

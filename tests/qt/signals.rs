@@ -213,10 +213,10 @@ fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
     assert_eq!(
         messages,
         [
-            "argument 0 of objectNameChanged is QString, and not every QString is a i32: read it as Option<i32>",
+            "argument 0 of objectNameChanged is QString, and not every QString fits i32: read it as Option<i32>",
             "argument 0 of objectNameChanged is QString, which cannot be read as Object",
             "argument 0 of objectNameChanged is QString, which cannot be read as Object",
-            "objectNameChanged has 1 arguments, and argument 1 was asked for",
+            "objectNameChanged has no argument 1, counted from 0: there are 1",
         ]
     );
 }
