@@ -1,6 +1,6 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test test-newest test-asan lint fmt bench bench-rust probes probes-rust doc wheel
+.PHONY: help demo demo-python test test-newest test-asan test-tsan lint fmt bench bench-rust probes probes-rust doc wheel
 
 help:  ## list these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ test-newest:  ## the steps python and cpython on the newest Pythons and Qt, in a
 
 test-asan:  ## the Qt tests of the Rust API under AddressSanitizer
 	@tools/test asan
+
+test-tsan:  ## the same under ThreadSanitizer
+	@tools/test tsan
 
 lint:  ## formatters, linters, docs and types: what needs no test run
 	@tools/test format lint docs types

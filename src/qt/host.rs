@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -27,7 +28,12 @@ type Turn = Rc<dyn Fn()>;
 /// Drop it on its own thread. A host that is dropped on another thread begins no more turns. Its
 /// descriptor and closure, which Qt may be using, are kept until its thread makes or drops another
 /// host, or ends.
-pub struct Host(Option<Parts>);
+///
+/// ```compile_fail
+/// fn is_send<T: Send>() {}
+/// is_send::<qtloop::core::Host>();
+/// ```
+pub struct Host(Option<Parts>, PhantomData<*const ()>);
 
 /// The parts of a host.
 struct Parts {
@@ -114,13 +120,14 @@ impl Host {
             mine.hosts.borrow_mut().push(host);
             Arc::clone(&mine.has_ended)
         });
-        Host(Some(Parts {
+        let parts = Parts {
             host,
             _turn: turn,
             descriptor: Arc::new(descriptor),
             thread: thread::current().id(),
             has_ended,
-        }))
+        };
+        Host(Some(parts), PhantomData)
     }
 
     fn parts(&self) -> &Parts {
