@@ -45,8 +45,10 @@ def _set_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the loop that was set for this thread. Unlike `get_event_loop()` it makes none."""
     if sys.version_info < (3, 12):
         policy = asyncio.get_event_loop_policy()
-        if isinstance(policy, events.BaseDefaultEventLoopPolicy) and policy._local._loop is None:
-            return None
+        if isinstance(policy, events.BaseDefaultEventLoopPolicy):
+            local = policy._local  # type: ignore[attr-defined]
+            if local._loop is None:
+                return None
     with warnings.catch_warnings():
         # 3.12 and 3.13 warn before they make a loop: raise instead.
         warnings.simplefilter("error", DeprecationWarning)
