@@ -42,6 +42,8 @@
 //! of purposes and the calls for them.
 
 #![recursion_limit = "1024"]
+// docs.rs has a nightly rustdoc, which shows the feature that each item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Where loom runs, the crates that tasks need do not compile.
 #[cfg(all(test, loom))]
