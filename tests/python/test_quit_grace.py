@@ -281,9 +281,11 @@ def test_main_with_traffic_ends_with_the_last_window(
     monkeypatch.setattr(QEventLoop, "quit_grace", 0.1)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(10):
-            writer.write(data)
-        writer.close()
+        try:
+            while data := await reader.read(10):
+                writer.write(data)
+        finally:  # also when the end of the run cancels it
+            writer.close()
 
     async def main() -> None:
         async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
