@@ -211,15 +211,7 @@ pub fn forget_quit() {
 
 /// Removes quit requests that are queued before Qt next delivers queued events.
 pub fn forget_quit_soon() {
-    // SAFETY: the pointer is checked; the call is dropped with the application.
-    unsafe {
-        cpp!([] {
-            if (auto* app = QCoreApplication::instance()) {
-                auto forget = [app] { QCoreApplication::removePostedEvents(app, QEvent::Quit); };
-                QMetaObject::invokeMethod(app, forget, Qt::QueuedConnection);
-            }
-        });
-    }
+    post(forget_quit);
 }
 
 /// Calls a function on the application's thread when Qt next delivers posted events. The function is never called, and
