@@ -1,19 +1,21 @@
-//! What happens to the application object while this crate runs its event loop.
+//! Checks of the application object while this crate runs its event loop.
 //!
 //! Qt does not survive a second application, nor the destruction of the first one inside of
 //! `QCoreApplication::exec()`. A `QmlEngine` makes and destroys an application, so both are easy mistakes.
 
+use std::cell::Cell;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::current;
 use crate::qt::app::{self, Event};
 
-/// A second application was made.
-static IS_DOUBLED: AtomicBool = AtomicBool::new(false);
+thread_local! {
+    /// A second application was made on this thread.
+    static IS_DOUBLED: Cell<bool> = const { Cell::new(false) };
 
-/// [`exec`] runs.
-static RUNS: AtomicBool = AtomicBool::new(false);
+    /// [`exec`] runs `QCoreApplication::exec()` on this thread.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Watches the application object. Only the first call has an effect.
 pub(super) fn watch() {
@@ -25,7 +27,7 @@ pub(super) fn watch() {
 fn on_event(event: Event) {
     match event {
         Event::Doubled => {
-            IS_DOUBLED.store(true, Ordering::Relaxed);
+            IS_DOUBLED.set(true);
             if app::level() > 0 {
                 // Not by the application, which may be destroyed before the event loop runs again.
                 app::thread_exit(-1);
@@ -34,7 +36,7 @@ fn on_event(event: Event) {
                 inner.leave_all();
             }
         }
-        Event::Destroyed if RUNS.load(Ordering::Relaxed) && !IS_DOUBLED.load(Ordering::Relaxed) => {
+        Event::Destroyed if RUNS.get() && !IS_DOUBLED.get() => {
             eprintln!(
                 "qtloop: the Qt application, or the QML engine that has made it, was destroyed inside of \
                  its event loop. Keep it in `main` until `run()` or `exec()` has returned."
@@ -56,9 +58,9 @@ pub(crate) fn exec() -> i32 {
     if !app::exists() {
         -1
     } else if app::is_main_thread() {
-        let outer = RUNS.swap(true, Ordering::Relaxed);
+        let outer = RUNS.replace(true);
         let code = app::exec();
-        RUNS.store(outer, Ordering::Relaxed);
+        RUNS.set(outer);
         code
     } else {
         app::thread_exec()
@@ -70,7 +72,7 @@ pub(crate) fn exec() -> i32 {
 #[track_caller]
 pub(crate) fn check() {
     assert!(
-        !IS_DOUBLED.swap(false, Ordering::Relaxed),
+        !IS_DOUBLED.take(),
         "a second Qt application, or a QML engine that makes one, was made: make it before `Loop::attach()`, \
          and without `run()` or `Loop::with_app()`, which make a `QCoreApplication`"
     );
