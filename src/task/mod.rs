@@ -226,7 +226,7 @@ impl Loop {
     /// `'static`.
     ///
     /// It may be called before `exec()`, in a slot, in a task, and inside of another `block_on`. Windows,
-    /// timers, sockets and the other tasks are served meanwhile. Nested calls return innermost first. The
+    /// timers, sockets and the other tasks are served during the call. Nested calls return innermost first. The
     /// call also waits while Qt quits.
     ///
     /// Use [`run`](Loop::run) for a whole program with windows: Qt reports the close of the last window

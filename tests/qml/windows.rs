@@ -37,6 +37,15 @@ fn windows(world: &mut World) {
     world.engine.load_data(qml.into());
 }
 
+/// Returns a world with these windows, and the close of the login window.
+fn closing_login() -> (World, signal::Once) {
+    let mut world = World::new();
+    windows(&mut world);
+    let object = world.this().object().expect("it lives");
+    let closed = signal::once(&object, "said").expect("a signal");
+    (world, closed)
+}
+
 /// Sets its flag when it is dropped.
 struct Flag(Rc<Cell<bool>>);
 
@@ -94,10 +103,7 @@ fn main_that_awaits_the_close_of_the_last_window_shows_the_next_one() {
 }
 
 fn main_that_reacts_and_shows_no_window_is_dropped_after_a_while() {
-    let mut world = World::new();
-    windows(&mut world);
-    let object = world.this().object().expect("it lives");
-    let closed = signal::once(&object, "said").expect("a signal");
+    let (world, closed) = closing_login();
     let result = world.event_loop.run(async {
         let _ = closed.await;
         pending::<()>().await;
@@ -106,10 +112,7 @@ fn main_that_reacts_and_shows_no_window_is_dropped_after_a_while() {
 }
 
 fn main_that_completes_after_the_last_window_ends_the_run_with_its_result() {
-    let mut world = World::new();
-    windows(&mut world);
-    let object = world.this().object().expect("it lives");
-    let closed = signal::once(&object, "said").expect("a signal");
+    let (world, closed) = closing_login();
     let result = world.event_loop.run(async {
         let _ = closed.await;
         time::sleep(Duration::from_millis(30)).await;
