@@ -47,9 +47,9 @@
 
 // Where loom runs, the crates that tasks need do not compile.
 #[cfg(all(test, loom))]
-#[path = "task/latch.rs"]
+#[path = "task/state.rs"]
 #[allow(dead_code, reason = "its tests use less of it than tasks do")]
-mod latch;
+mod state;
 
 /// Replaces `cpp::cpp` in a build without Qt.
 #[cfg(no_qt)]
@@ -66,10 +66,10 @@ macro_rules! cpp {
 /// Implements `Error` with a fixed message for a type, and its conversion to an `io::Error` of one kind.
 #[cfg(feature = "tasks")]
 macro_rules! plain_error {
-    ($error:ident, $kind:ident, $words:literal) => {
+    ($error:ident, $kind:ident, $message:literal) => {
         impl std::fmt::Display for $error {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str($words)
+                formatter.write_str($message)
             }
         }
 
@@ -83,7 +83,6 @@ macro_rules! plain_error {
     };
 }
 
-mod contain;
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
@@ -91,6 +90,7 @@ pub mod hyper;
 pub mod io;
 #[cfg(feature = "tasks")]
 pub mod net;
+mod panic;
 #[cfg(feature = "tasks")]
 pub mod process;
 #[cfg(feature = "python")]
@@ -126,10 +126,12 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 pub mod core {
     pub use crate::driver::{Driver, Turn, Wakeup};
     pub use crate::qt::app;
-    pub use crate::qt::connection::Ear;
+    pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::{Host, Linger};
-    pub use crate::qt::nest::Nest;
-    pub use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey, Timers, Wake};
+    pub use crate::qt::nested_loop::NestedLoop;
+    pub use crate::reactor::{
+        Direction, Poller, Reactor, Remote, Repeat, Time, TimerKey, Timers, Wake,
+    };
 }
 
 /// The Rust blocks of README and of docs/, which the documentation tests compile and run. tests/docs.rs
