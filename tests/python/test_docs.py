@@ -1,4 +1,4 @@
-"""The programs of README and of docs/PORTING.md run."""
+"""The programs of README and of docs/guides/migrating.md run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conftest import BINDING, Child, needs_binding
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PORTING = (ROOT / "docs" / "PORTING.md").read_text(encoding="utf-8")
+PORTING = (ROOT / "docs" / "guides" / "migrating.md").read_text(encoding="utf-8")
 
 
 def programs(page: str) -> list[str]:
@@ -26,7 +26,7 @@ PROGRAMS = programs(README)
 
 
 def section(heading: str) -> str:
-    """Returns the only Python block under a heading of docs/PORTING.md."""
+    """Returns the only Python block under a heading of docs/guides/migrating.md."""
     _, text = PORTING.split(f"\n## {heading}\n")
     (program,) = programs(text.split("\n## ")[0])
     return program
@@ -65,7 +65,7 @@ qtloop.run(main())
 def test_every_block_of_the_porting_page_is_python_and_is_run_here() -> None:
     found = programs(PORTING)
     for program in found:
-        compile(program, "docs/PORTING.md", "exec")
+        compile(program, "docs/guides/migrating.md", "exec")
     tested = ["What behaves differently, and why", "Tests with pytest"]
     tested += ["Libraries with a blocking run()", "trio"]
     assert found == [programs(PORTING)[0], *map(section, tested)]
