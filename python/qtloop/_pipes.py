@@ -34,7 +34,7 @@ class ReadPipeTransport(_Reading):
         extra: dict[str, Any] | None = None,
     ) -> None:
         _check_pipe(pipe, "Pipe transport is for pipes/sockets only.")
-        io = _native.Stream(loop, pipe.fileno(), "source")
+        io = _native.Stream(loop, pipe.fileno(), "read_pipe")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
         self._begin(waiter)
 
@@ -77,7 +77,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
         extra: dict[str, Any] | None = None,
     ) -> None:
         mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
-        io = _native.Stream(loop, pipe.fileno(), "sink")
+        io = _native.Stream(loop, pipe.fileno(), "write_pipe")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
         # A write pipe becomes readable when its reader closes it. A character device, such as a
         # terminal, also becomes readable on input, so it is not watched.

@@ -168,14 +168,14 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
         def leave(_: object) -> None:
             if wait.nest is not None:
-                wait.nest.leave()
+                wait.nest.exit()
 
         future.add_done_callback(leave)
         self._waits.append(wait)
         try:
             while not (future.done() or wait.is_over):
-                wait.nest = _native.Nest()
-                self._exec_nest(wait.nest)
+                wait.nest = _native.NestedLoop()
+                self._exec_nested(wait.nest)
                 if future.done() or not grace or self._has_fatal():
                     break
                 wait.limit()
@@ -367,7 +367,7 @@ class _Wait:
     """A wait in a nested event loop, with an optional time limit."""
 
     def __init__(self, loop: Running, grace: float) -> None:
-        self.nest: _native.Nest | None = None
+        self.nest: _native.NestedLoop | None = None
         self.is_over = False
         self._loop, self._grace = loop, grace
         self._timer: asyncio.TimerHandle | None = None
@@ -380,7 +380,7 @@ class _Wait:
     def _expire(self) -> None:
         self.is_over = True
         if self.nest is not None:
-            self.nest.leave()
+            self.nest.exit()
 
     def end(self) -> None:
         """Cancels the time limit, and drops the Qt loop, which must happen on this thread."""

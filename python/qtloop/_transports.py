@@ -358,12 +358,12 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         self._empty_waiter = self._loop.create_future()
         if not self._io.buffered():
             self._empty_waiter.set_result(None)
-        self._io.lend(True)
+        self._io.set_sendfile_active(True)
         return self._empty_waiter
 
     def _reset_empty_waiter(self) -> None:
         self._empty_waiter = None
-        self._io.lend(False)
+        self._io.set_sendfile_active(False)
 
 
 class DatagramTransport(

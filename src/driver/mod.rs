@@ -1,6 +1,6 @@
 //! The driver joins a [`Host`] to a [`Reactor`]: calls from Qt become *turns* that run queued jobs.
 //!
-//! Qt calls the host when a file descriptor is readable, when the alarm has fired, or when a job
+//! Qt calls the host when a file descriptor is readable, when the timerfd has fired, or when a job
 //! was queued while the loop was idle. The driver then calls the front end with a [`Wakeup`]. The
 //! front end enters its scope once (for Python: acquires the GIL) and asks for a [`Turn`], an
 //! iterator over jobs. It runs and drops the jobs one by one, and drops the turn inside the scope.
@@ -28,7 +28,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
-use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey};
+use crate::reactor::{Direction, Poller, Reactor, Remote, Repeat, Time, TimerKey};
 
 pub use turn::{Turn, Wakeup};
 
@@ -113,15 +113,15 @@ pub struct Driver<J> {
     thread: Cell<Option<ThreadId>>,
 }
 
-impl<J: Recur + 'static> Driver<J> {
-    /// Makes a driver that is not attached yet. Without `alarm`, or on a platform without a
+impl<J: Repeat + 'static> Driver<J> {
+    /// Makes a driver that is not attached yet. Without `timer_fd`, or on a platform without a
     /// timerfd, timers use a precise `QTimer`, which is late by up to a millisecond.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
-    pub fn new(alarm: bool) -> io::Result<Rc<Driver<J>>> {
+    pub fn new(timer_fd: bool) -> io::Result<Rc<Driver<J>>> {
         Ok(Rc::new(Driver {
-            reactor: RefCell::new(Reactor::new(alarm)?),
+            reactor: RefCell::new(Reactor::new(timer_fd)?),
             host: RefCell::new(None),
             exit_run: RefCell::new(None),
             exit_unrun: RefCell::new(None),
@@ -312,8 +312,8 @@ impl<J: Recur + 'static> Driver<J> {
 
     /// Sets by how much timers may be late when many are due at nearly the same time, so that one
     /// wake-up serves them together. The default is 250 µs.
-    pub fn set_crowd_slack(&self, slack: Duration) {
-        self.reactor.borrow_mut().set_crowd_slack(slack);
+    pub fn set_timer_slack(&self, slack: Duration) {
+        self.reactor.borrow_mut().set_timer_slack(slack);
     }
 
     /// Queues a job, from this thread.
@@ -336,8 +336,8 @@ impl<J: Recur + 'static> Driver<J> {
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
         drop(reactor);
-        // The end of a turn sets the alarm for all timers of the turn. Outside of a turn, a timer
-        // that is not the earliest needs no change of the alarm.
+        // The end of a turn sets the timerfd for all timers of the turn. Outside of a turn, a timer
+        // that is not the earliest needs no change of the timerfd.
         if is_earliest && !self.armed.get() {
             if self.is_here() {
                 self.settle(false);
@@ -357,29 +357,44 @@ impl<J: Recur + 'static> Driver<J> {
     ///
     /// # Errors
     /// As [`Reactor::watch`].
-    pub fn watch(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch(fd, side, job)
+    pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch(fd, direction, job)
     }
 
     /// Queues a job whenever something has happened to a descriptor. See [`Reactor::watch_edges`].
     ///
     /// # Errors
     /// As [`Reactor::watch`].
-    pub fn watch_edges(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch_edges(fd, side, job)
+    pub fn watch_edges(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_edges(fd, direction, job)
     }
 
     /// Queues a job when a descriptor is ready for the first time. See [`Reactor::watch_once`].
     ///
     /// # Errors
     /// As [`Reactor::watch`].
-    pub fn watch_once(&self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch_once(fd, side, job)
+    pub fn watch_once(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_once(fd, direction, job)
     }
 
     /// Ends a watch. See [`Reactor::unwatch`].
-    pub fn unwatch(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) -> Option<J> {
-        self.reactor.borrow_mut().unwatch(fd, side, is_mine)
+    pub fn unwatch(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        is_mine: impl FnOnce(&J) -> bool,
+    ) -> Option<J> {
+        self.reactor.borrow_mut().unwatch(fd, direction, is_mine)
     }
 
     /// Registers a descriptor again that a [`Poller`] has deregistered. See [`Reactor::restore`].
@@ -389,8 +404,8 @@ impl<J: Recur + 'static> Driver<J> {
 
     /// Returns whether a direction of a descriptor is watched. See [`Reactor::is_watched`].
     #[must_use]
-    pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
-        self.reactor.borrow().is_watched(fd, side)
+    pub fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
+        self.reactor.borrow().is_watched(fd, direction)
     }
 
     /// Returns whether a descriptor has reported a hang-up. See [`Reactor::is_hung_up`].
@@ -400,8 +415,8 @@ impl<J: Recur + 'static> Driver<J> {
     }
 
     /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
-    pub fn rearm(&self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        self.reactor.borrow_mut().rearm(fd, side, is_mine);
+    pub fn rearm(&self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
+        self.reactor.borrow_mut().rearm(fd, direction, is_mine);
     }
 
     /// Returns a handle that queues jobs from other threads.
@@ -534,7 +549,7 @@ impl<J: Recur + 'static> Driver<J> {
         }
     }
 
-    /// Arms the host, or sets the alarm, for the next turn. With `rests`, ready jobs wait for
+    /// Arms the host, or sets the timerfd, for the next turn. With `rests`, ready jobs wait for
     /// [`REST`].
     fn settle(&self, rests: bool) {
         let host = self.host.borrow();
@@ -559,7 +574,7 @@ impl<J: Recur + 'static> Driver<J> {
             host.arm_now();
             return;
         }
-        if reactor.set_alarm(now) {
+        if reactor.arm_timer_fd(now) {
             drop(reactor);
             self.disarm();
         } else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Driver, Level};
 use crate::qt::{Linger, app};
-use crate::reactor::{Recur, Time};
+use crate::reactor::{Repeat, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
@@ -28,9 +28,9 @@ const QUICK_JOBS: u32 = 16;
 /// The front end's part of a call from Qt. The driver has not been touched yet: another thread may
 /// be using it, as the front end's scope (the GIL) allows.
 #[derive(Debug)]
-pub struct Wakeup<'a, J: Recur + 'static>(pub(super) &'a Weak<Driver<J>>);
+pub struct Wakeup<'a, J: Repeat + 'static>(pub(super) &'a Weak<Driver<J>>);
 
-impl<J: Recur + 'static> Wakeup<'_, J> {
+impl<J: Repeat + 'static> Wakeup<'_, J> {
     /// Begins the turn; `None` if the driver was dropped. Call it inside the front end's scope.
     #[must_use]
     pub fn turn(self) -> Option<Turn<J>> {
@@ -44,7 +44,7 @@ impl<J: Recur + 'static> Wakeup<'_, J> {
 /// To end the turn early, stop asking: the remaining jobs stay queued.
 #[derive(Debug)]
 #[must_use = "dropping a turn ends it"]
-pub struct Turn<J: Recur + 'static> {
+pub struct Turn<J: Repeat + 'static> {
     driver: Rc<Driver<J>>,
     begun: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
@@ -74,7 +74,7 @@ pub struct Turn<J: Recur + 'static> {
     spinning: u32,
 }
 
-impl<J: Recur + 'static> Turn<J> {
+impl<J: Repeat + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
@@ -249,7 +249,7 @@ impl<J: Recur + 'static> Turn<J> {
     }
 }
 
-impl<J: Recur + 'static> Iterator for Turn<J> {
+impl<J: Repeat + 'static> Iterator for Turn<J> {
     type Item = J;
 
     fn next(&mut self) -> Option<J> {
@@ -281,7 +281,7 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
     }
 }
 
-impl<J: Recur + 'static> Drop for Turn<J> {
+impl<J: Repeat + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);

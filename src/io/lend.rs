@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use super::Async;
 use super::source::Registration;
-use crate::reactor::Side;
+use crate::reactor::Direction;
 
 /// The number of no descriptor. A watch of it is the error `EBADF`.
 const NONE: i32 = -1;
@@ -69,7 +69,7 @@ impl<T: AsFd> Async<T> {
         &mut self,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with_mut(Side::Read, operation).await
+        self.with_mut(Direction::Read, operation).await
     }
 
     /// Runs a writing operation that needs `&mut`, as soon as it does not return `WouldBlock`.
@@ -82,29 +82,29 @@ impl<T: AsFd> Async<T> {
         &mut self,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with_mut(Side::Write, operation).await
+        self.with_mut(Direction::Write, operation).await
     }
 
     async fn with_mut<R>(
         &mut self,
-        side: Side,
+        direction: Direction,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            let mut registration = Registration::new(&self.source, side);
+            let mut registration = Registration::new(&self.source, direction);
             poll_fn(|context| {
                 self.source
-                    .poll_ready(side, context, Some(&mut registration))
+                    .poll_ready(direction, context, Some(&mut registration))
             })
             .await?;
             drop(registration);
             let mut lent = self.get_mut();
-            let tick = lent.0.source.tick(side);
+            let tick = lent.0.source.tick(direction);
             let result = operation(&mut lent);
             drop(lent);
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.block(side, tick);
+                    self.source.block(direction, tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,

@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::waiters::Waiters;
 use crate::driver::Driver;
-use crate::reactor::Side;
-use crate::task::{Inner, Job, LoopClosed, Shared, take_budget};
+use crate::reactor::Direction;
+use crate::task::{Job, LoopClosed, LoopCore, LoopShared, take_budget};
 
-const SIDES: [Side; 2] = [Side::Read, Side::Write];
+const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 
 /// The readiness of both directions of a file descriptor.
 ///
@@ -22,10 +22,10 @@ const SIDES: [Side; 2] = [Side::Read, Side::Write];
 pub(crate) struct Source {
     /// It changes only while nothing watches it.
     fd: AtomicI32,
-    shared: Arc<Shared>,
-    sides: Mutex<[State; 2]>,
+    shared: Arc<LoopShared>,
+    directions: Mutex<[State; 2]>,
     /// The watch has ended: the descriptor is about to be closed, or another `Source` replaces this.
-    is_forgotten: AtomicBool,
+    is_deregistered: AtomicBool,
 }
 
 /// Why the loop cannot watch a direction. It is returned once; the next attempt tries again.
@@ -70,16 +70,16 @@ struct State {
 /// The place of one future among the waiters of a direction. Dropping it unregisters the waker.
 pub(super) struct Registration<'a> {
     source: &'a Arc<Source>,
-    side: Side,
+    direction: Direction,
     /// From the first wait on.
     number: Option<u64>,
 }
 
 impl<'a> Registration<'a> {
-    pub(super) fn new(source: &'a Arc<Source>, side: Side) -> Registration<'a> {
+    pub(super) fn new(source: &'a Arc<Source>, direction: Direction) -> Registration<'a> {
         Registration {
             source,
-            side,
+            direction,
             number: None,
         }
     }
@@ -88,21 +88,21 @@ impl<'a> Registration<'a> {
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let waker = self.source.sides()[self.side as usize]
+            let waker = self.source.directions()[self.direction as usize]
                 .waiters
-                .unregister(number);
+                .deregister(number);
             drop(waker); // user code, so not under the lock
         }
     }
 }
 
 impl Source {
-    pub(super) fn new(fd: RawFd, shared: &Arc<Shared>) -> Arc<Source> {
+    pub(super) fn new(fd: RawFd, shared: &Arc<LoopShared>) -> Arc<Source> {
         Arc::new(Source {
             fd: AtomicI32::new(fd),
             shared: Arc::clone(shared),
-            sides: Mutex::default(),
-            is_forgotten: AtomicBool::new(false),
+            directions: Mutex::default(),
+            is_deregistered: AtomicBool::new(false),
         })
     }
 
@@ -116,42 +116,44 @@ impl Source {
     }
 
     /// The loop that watches it.
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<LoopShared> {
         &self.shared
     }
 
-    fn sides(&self) -> MutexGuard<'_, [State; 2]> {
+    fn directions(&self) -> MutexGuard<'_, [State; 2]> {
         // Nothing that can panic runs under the lock.
-        self.sides.lock().unwrap_or_else(PoisonError::into_inner)
+        self.directions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a readiness event of a direction and wakes its waiters. On the loop's thread.
-    pub(crate) fn has_news(self: &Arc<Self>, driver: &Driver<Job>, side: Side) {
-        let mut sides = self.sides();
-        let state = &mut sides[side as usize];
+    pub(crate) fn on_event(self: &Arc<Self>, driver: &Driver<Job>, direction: Direction) {
+        let mut directions = self.directions();
+        let state = &mut directions[direction as usize];
         state.is_blocked = false;
         state.is_hung_up = driver.is_hung_up(self.fd());
         state.tick = state.tick.wrapping_add(1);
         let removed = state.waiters.take();
-        drop(sides);
-        driver.rearm(self.fd(), side, |job| self.belongs_to(job));
+        drop(directions);
+        driver.rearm(self.fd(), direction, |job| self.belongs_to(job));
         let room = removed.wake();
-        self.sides()[side as usize].waiters.reuse(room);
+        self.directions()[direction as usize].waiters.reuse(room);
     }
 
     /// Wakes the waiters of a direction: the loop is closed, and will report no event any more.
-    pub(crate) fn end(&self, side: Side) {
-        self.fail_waiters(side, None);
+    pub(crate) fn end(&self, direction: Direction) {
+        self.fail_waiters(direction, None);
     }
 
     /// Wakes the waiters of a direction that is not watched any more. Their next poll finds out why.
-    fn fail_waiters(&self, side: Side, refusal: Option<Refusal>) {
-        let mut sides = self.sides();
-        let state = &mut sides[side as usize];
+    fn fail_waiters(&self, direction: Direction, refusal: Option<Refusal>) {
+        let mut directions = self.directions();
+        let state = &mut directions[direction as usize];
         state.refusal = refusal;
         state.is_watched = false;
         let removed = state.waiters.take();
-        drop(sides);
+        drop(directions);
         removed.wake();
     }
 
@@ -160,24 +162,24 @@ impl Source {
     }
 
     /// The number of the latest readiness event, for an attempt that does not wait before.
-    pub(super) fn tick(&self, side: Side) -> u32 {
-        self.sides()[side as usize].tick
+    pub(super) fn tick(&self, direction: Direction) -> u32 {
+        self.directions()[direction as usize].tick
     }
 
     /// Returns the number of the latest readiness event once the direction counts as ready.
     pub(super) fn poll_ready(
         self: &Arc<Self>,
-        side: Side,
+        direction: Direction,
         context: &mut Context<'_>,
         mut registration: Option<&mut Registration<'_>>,
     ) -> Poll<io::Result<u32>> {
         let mut own = None;
         let (removed, is_watched) = loop {
-            let mut sides = self.sides();
-            let state = &mut sides[side as usize];
+            let mut directions = self.directions();
+            let state = &mut directions[direction as usize];
             if !state.is_blocked {
                 let tick = state.tick;
-                drop(sides);
+                drop(directions);
                 return take_budget(context).map(|()| Ok(tick));
             }
             // A closing loop sets the flag first and wakes the waiters second, so a waiter that
@@ -195,100 +197,104 @@ impl Source {
             if let Some(removed) = waiters.register(number, context.waker(), &mut own) {
                 break (removed, std::mem::replace(&mut state.is_watched, true));
             }
-            drop(sides);
+            drop(directions);
             own = Some(context.waker().clone());
         };
         removed.wake();
         if !is_watched {
-            self.watch(side);
+            self.watch(direction);
         }
         Poll::Pending
     }
 
     /// Has the loop watch a direction, which is marked as watched already.
-    fn watch(self: &Arc<Self>, side: Side) {
+    fn watch(self: &Arc<Self>, direction: Direction) {
         let source = Arc::clone(self);
-        self.shared.call(move |inner| match inner {
-            Some(inner) => source.watch_here(inner, side),
-            None => source.end(side),
+        self.shared.call(move |core| match core {
+            Some(core) => source.watch_here(core, direction),
+            None => source.end(direction),
         });
     }
 
-    fn watch_here(self: &Arc<Self>, inner: &Inner, side: Side) {
-        if self.is_forgotten.load(Ordering::Acquire) {
+    fn watch_here(self: &Arc<Self>, core: &LoopCore, direction: Direction) {
+        if self.is_deregistered.load(Ordering::Acquire) {
             return;
         }
-        let job = Job::ready(Arc::clone(self), side);
-        let replaced = match inner.driver.watch_edges(self.fd(), side, job) {
+        let job = Job::ready(Arc::clone(self), direction);
+        let replaced = match core.driver.watch_edges(self.fd(), direction, job) {
             Ok(replaced) => replaced,
             Err(error) => {
                 let error = Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
-                return self.fail_waiters(side, Some(Refusal::Failed(error)));
+                return self.fail_waiters(direction, Some(Refusal::Failed(error)));
             }
         };
         let others = replaced.into_iter().flatten().filter(|job| {
             let other = job.source().filter(|_| !self.belongs_to(job));
-            other.is_some_and(|other| !other.is_forgotten.load(Ordering::Acquire))
+            other.is_some_and(|other| !other.is_deregistered.load(Ordering::Acquire))
         });
         for job in others {
             // It was first, and would wait for ever.
-            let _ = inner.driver.watch_edges(self.fd(), side, job);
-            self.fail_waiters(side, Some(Refusal::Taken));
+            let _ = core.driver.watch_edges(self.fd(), direction, job);
+            self.fail_waiters(direction, Some(Refusal::Taken));
         }
     }
 
     /// Marks a direction as blocked, unless there was a readiness event after the attempt began.
-    pub(super) fn block(&self, side: Side, tick: u32) {
-        let state = &mut self.sides()[side as usize];
+    pub(super) fn block(&self, direction: Direction, tick: u32) {
+        let state = &mut self.directions()[direction as usize];
         state.is_blocked |= state.tick == tick;
     }
 
     /// Does what `block` does, after a short read, which proves that the socket's buffer is empty.
     pub(super) fn mark_drained(&self, tick: u32) {
-        let state = &mut self.sides()[Side::Read as usize];
+        let state = &mut self.directions()[Direction::Read as usize];
         state.is_blocked |= state.tick == tick && !state.is_hung_up;
     }
 
     /// Ends the watches of the descriptor, which is about to be closed.
-    pub(super) fn forget(self: &Arc<Self>) {
-        self.is_forgotten.store(true, Ordering::Release);
+    pub(super) fn deregister(self: &Arc<Self>) {
+        self.is_deregistered.store(true, Ordering::Release);
         if !self.is_watched() {
             return;
         }
-        if let Some(inner) = self.shared.here() {
-            return self.unwatch(&inner);
+        if let Some(core) = self.shared.here() {
+            return self.unwatch(&core);
         }
         // The kernel's watch ends on this thread, before the close: it watches the open file, which
         // a duplicate of the descriptor may keep open.
-        self.shared.unregister(self.fd());
+        self.shared.deregister(self.fd());
         let source = Arc::clone(self);
-        self.shared.call_behind(move |inner| {
-            if let Some(inner) = inner {
-                source.unwatch(inner);
+        self.shared.call_behind(move |core| {
+            if let Some(core) = core {
+                source.unwatch(core);
                 // Another `Async` may watch the other direction.
-                inner.driver.restore(source.fd());
+                core.driver.restore(source.fd());
             }
         });
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.sides().iter().any(|state| state.is_watched)
+        self.directions().iter().any(|state| state.is_watched)
     }
 
-    fn unwatch(self: &Arc<Self>, inner: &Inner) {
-        for side in SIDES {
-            let job = inner
+    fn unwatch(self: &Arc<Self>, core: &LoopCore) {
+        for direction in DIRECTIONS {
+            let job = core
                 .driver
-                .unwatch(self.fd(), side, |job| self.belongs_to(job));
+                .unwatch(self.fd(), direction, |job| self.belongs_to(job));
             drop(job);
         }
     }
 
     /// Ends the watches, and returns a source without watches that has the waiters.
     pub(super) fn renew(self: &Arc<Self>) -> Arc<Source> {
-        self.forget();
+        self.deregister();
         let fresh = Source::new(self.fd(), &self.shared);
-        for (fresh, state) in fresh.sides().iter_mut().zip(self.sides().iter_mut()) {
+        for (fresh, state) in fresh
+            .directions()
+            .iter_mut()
+            .zip(self.directions().iter_mut())
+        {
             fresh.tick = state.tick;
             std::mem::swap(&mut fresh.waiters, &mut state.waiters);
         }
@@ -297,15 +303,15 @@ impl Source {
 
     /// Watches the directions that have waiters.
     pub(super) fn resume(self: &Arc<Self>) {
-        for side in SIDES {
-            let mut sides = self.sides();
-            let state = &mut sides[side as usize];
+        for direction in DIRECTIONS {
+            let mut directions = self.directions();
+            let state = &mut directions[direction as usize];
             if state.waiters.is_empty() || std::mem::replace(&mut state.is_watched, true) {
                 continue;
             }
             state.is_blocked = true; // a new watch begins with an event if it is not
-            drop(sides);
-            self.watch(side);
+            drop(directions);
+            self.watch(direction);
         }
     }
 }

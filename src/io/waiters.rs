@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::contain::contain;
+use crate::panic::catch_panic;
 
 /// With fewer wakers than this from `poll_*` methods, none is checked.
 const CROWD: usize = 64;
@@ -44,12 +44,12 @@ impl Removed {
     /// Wakes and drops them. Returns the room of the list, empty.
     pub(super) fn wake(mut self) -> Room {
         for Waiter { waker, .. } in self.woken.drain(..) {
-            contain(|| waker.wake());
+            catch_panic(|| waker.wake());
         }
         for waker in self.checked.iter().flat_map(|checked| checked.iter()) {
-            contain(|| waker.wake_by_ref());
+            catch_panic(|| waker.wake_by_ref());
         }
-        contain(|| drop((self.checked, self.stale)));
+        catch_panic(|| drop((self.checked, self.stale)));
         Room(self.woken)
     }
 }
@@ -118,7 +118,7 @@ impl Waiters {
     }
 
     /// Removes the waker of a registration.
-    pub(super) fn unregister(&mut self, number: u64) -> Option<Waker> {
+    pub(super) fn deregister(&mut self, number: u64) -> Option<Waker> {
         let mut known = self.list.iter();
         let index = known.position(|known| known.number == Some(number))?;
         Some(self.list.swap_remove(index).waker)

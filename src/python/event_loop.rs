@@ -24,14 +24,14 @@ use pyo3::types::{PyDict, PyTuple};
 use super::buffer::Buffer;
 use super::datagrams::Datagrams;
 use super::endpoint::Endpoint;
-use super::gil::{self, Guarded};
+use super::gil::{self, GilProtected};
 use super::handle::{self, Call};
 use super::job::{Job, Kind};
 use super::running::{self, Outer, is_fatal};
 use super::stream::Stream;
 use crate::driver::{Driver, Turn, Wakeup};
-use crate::qt::{Nest, app};
-use crate::reactor::{Recur, Side, Time, TimerKey};
+use crate::qt::{NestedLoop, app};
+use crate::reactor::{Direction, Repeat, Time, TimerKey};
 
 /// The Qt loop of a run, which `stop()` exits.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ enum HostLoop {
     /// The `exec()` of this thread's `QThread`.
     Thread,
     /// A nested `QEventLoop`.
-    Nested(Rc<Nest>),
+    Nested(Rc<NestedLoop>),
 }
 
 pub(super) struct State {
@@ -65,7 +65,7 @@ pub(super) struct State {
     /// The exception that `run_forever` will raise: KeyboardInterrupt or SystemExit.
     fatal: RefCell<Option<PyErr>>,
     /// Nested Qt loops in which Python code waits. They exit when this loop stops.
-    nests: RefCell<Vec<Rc<Nest>>>,
+    nested_loops: RefCell<Vec<Rc<NestedLoop>>>,
     /// The number of turns that have begun inside jobs so far.
     nested_turns: Cell<u64>,
     /// The read buffer of the transports.
@@ -80,7 +80,7 @@ pub(super) struct State {
 
 /// The native base class of QEventLoop.
 #[pyclass(subclass, frozen, module = "qtloop._native")]
-pub(super) struct EventLoop(Guarded<Rc<State>>);
+pub(super) struct EventLoop(GilProtected<Rc<State>>);
 
 impl EventLoop {
     pub(super) fn state(&self, py: Python<'_>) -> &Rc<State> {
@@ -166,11 +166,11 @@ impl State {
                 // Release the GIL for threads that wait for it. A chain of short callbacks would
                 // keep it for the interpreter's switch interval, 5 ms, each time that another
                 // thread needs it.
-                gil::leave(py, || {});
+                gil::release(py, || {});
             }
             let Some(job) = turn.next() else {
                 let Some(linger) = turn.linger() else { break };
-                gil::leave(py, || linger.wait());
+                gil::release(py, || linger.wait());
                 continue;
             };
             result = self.run(event_loop, &job, is_nested, depth);
@@ -246,19 +246,19 @@ impl State {
         depth: usize,
     ) -> PyResult<()> {
         let py = event_loop.py();
-        if let Kind::Transport(side) = job.kind {
-            return self.run_transport(event_loop, job, side);
+        if let Kind::Transport(direction) = job.kind {
+            return self.run_transport(event_loop, job, direction);
         }
         job.unschedule(py);
         if job.is_cancelled(py) {
-            if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
+            if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
                 // The handle was cancelled directly and not by `remove_reader`: deregister it.
-                drop(driver.unwatch(fd, side, |watched| watched.object.is(&*job.object)));
+                drop(driver.unwatch(fd, direction, |watched| watched.object.is(&*job.object)));
             }
             return Ok(());
         }
         if is_nested && !job.can_enter(py) {
-            self.deferred.borrow_mut().push((depth, job.again()));
+            self.deferred.borrow_mut().push((depth, job.repeat()));
             return Ok(());
         }
         let mut result = if self.debug.get() {
@@ -269,8 +269,8 @@ impl State {
         } else {
             job.call(py)
         };
-        if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
-            driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
+        if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
+            driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
         }
         if self.is_forked.get() {
             self.is_forked.set(depth > 1);
@@ -282,25 +282,30 @@ impl State {
     }
 
     /// Runs one direction of a transport. Returns only errors that stop the loop.
-    fn run_transport(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
+    fn run_transport(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        job: &Job,
+        direction: Direction,
+    ) -> PyResult<()> {
         let py = event_loop.py();
         let transport = job.object.bind(py);
         let io = transport.getattr(intern!(py, "_io"))?;
         let result = if self.debug.get() {
-            let arguments = (transport, side == Side::Write);
+            let arguments = (transport, direction == Direction::Write);
             event_loop
                 .call_method1(intern!(py, "_run_transport"), arguments)
                 .map(drop)
         } else {
             io.cast::<Endpoint>()?
                 .get()
-                .run(py, side, || match io.cast::<Stream>() {
-                    Ok(stream) => Stream::work(stream, transport, side),
-                    Err(_) => Datagrams::work(io.cast()?, transport, side),
+                .run(py, direction, || match io.cast::<Stream>() {
+                    Ok(stream) => Stream::work(stream, transport, direction),
+                    Err(_) => Datagrams::work(io.cast()?, transport, direction),
                 })
         };
         report(event_loop, result, |error| {
-            let arguments = (transport, side == Side::Write, error);
+            let arguments = (transport, direction == Direction::Write, error);
             event_loop.call_method1(intern!(py, "_transport_failed"), arguments)
         })
     }
@@ -338,8 +343,8 @@ impl State {
 
     /// Exits the Qt loop of the run.
     fn exit_run(&self) {
-        for nest in &*self.nests.borrow() {
-            nest.leave(0);
+        for nested_loop in &*self.nested_loops.borrow() {
+            nested_loop.exit(0);
         }
         let host_loop = self.host_loop.borrow().clone();
         match host_loop {
@@ -348,7 +353,7 @@ impl State {
                 app::exit(0);
             }
             Some(HostLoop::Thread) => app::thread_exit(0),
-            Some(HostLoop::Nested(nest)) => nest.leave(0),
+            Some(HostLoop::Nested(nested_loop)) => nested_loop.exit(0),
             None => {}
         }
     }
@@ -366,8 +371,8 @@ impl State {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;
         }
-        for nest in &*self.nests.borrow() {
-            nest.leave(0);
+        for nested_loop in &*self.nested_loops.borrow() {
+            nested_loop.exit(0);
         }
         if app::is_main_thread() {
             app::exit(0);
@@ -418,8 +423,12 @@ fn closed() -> PyErr {
     PyRuntimeError::new_err("Event loop is closed")
 }
 
-pub(super) fn side(writer: bool) -> Side {
-    if writer { Side::Write } else { Side::Read }
+pub(super) fn direction(writer: bool) -> Direction {
+    if writer {
+        Direction::Write
+    } else {
+        Direction::Read
+    }
 }
 
 /// Returns the value of `threading.get_ident()`.
@@ -432,9 +441,9 @@ fn this_thread(_py: Python<'_>) -> u64 {
 pub(super) fn os_error(error: io::Error) -> PyErr {
     match error.raw_os_error() {
         Some(number) => {
-            let words = error.to_string();
-            let end = words.find(" (os error").unwrap_or(words.len());
-            PyOSError::new_err((number, words[..end].to_owned()))
+            let message = error.to_string();
+            let end = message.find(" (os error").unwrap_or(message.len());
+            PyOSError::new_err((number, message[..end].to_owned()))
         }
         None => error.into(),
     }
@@ -467,13 +476,13 @@ impl EventLoop {
             is_quitting: Cell::new(false),
             task_factory: RefCell::new(None),
             fatal: RefCell::new(None),
-            nests: RefCell::new(Vec::new()),
+            nested_loops: RefCell::new(Vec::new()),
             nested_turns: Cell::new(0),
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
             is_forked: Cell::new(false),
         };
-        Ok(EventLoop(Guarded::new(Rc::new(state))))
+        Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
 
     #[allow(clippy::needless_pass_by_value)]
@@ -714,7 +723,7 @@ impl EventLoop {
         let host_loop = match host_loop {
             "application" => HostLoop::Application,
             "thread" => HostLoop::Thread,
-            "nested" => HostLoop::Nested(Rc::new(Nest::new())),
+            "nested" => HostLoop::Nested(Rc::new(NestedLoop::new())),
             other => return Err(PyValueError::new_err(format!("no such loop: {other}"))),
         };
         let state = self.state(py);
@@ -752,10 +761,10 @@ impl EventLoop {
         let host_loop =
             host_loop.ok_or_else(|| PyRuntimeError::new_err("_exec() before _begin_run()"))?;
         // Borrowed: an `Rc` must not be cloned or dropped without the GIL.
-        Ok(gil::leave(py, || match &host_loop {
+        Ok(gil::release(py, || match &host_loop {
             HostLoop::Application => app::exec(),
             HostLoop::Thread => app::thread_exec(),
-            HostLoop::Nested(nest) => nest.exec(false),
+            HostLoop::Nested(nested_loop) => nested_loop.exec(),
         }))
     }
 
@@ -767,20 +776,27 @@ impl EventLoop {
         }
     }
 
-    /// Waits in a nested Qt loop until its leave() is called or this loop stops.
-    fn _exec_nest(&self, py: Python<'_>, nest: &Bound<'_, super::nest::Nest>) {
+    /// Waits in a nested Qt loop until its exit() is called or this loop stops.
+    fn _exec_nested(
+        &self,
+        py: Python<'_>,
+        nested_loop: &Bound<'_, super::nested_loop::NestedLoop>,
+    ) {
         let state = self.state(py);
-        let nest = nest.borrow().share();
-        state.nests.borrow_mut().push(Rc::clone(&nest));
-        let wait = || gil::leave(py, || nest.exec(true));
+        let nested_loop = nested_loop.borrow().share();
+        state
+            .nested_loops
+            .borrow_mut()
+            .push(Rc::clone(&nested_loop));
+        let wait = || gil::release(py, || nested_loop.exec_until_exit());
         let _ = match state.driver() {
             Ok(driver) => driver.hold(wait),
             Err(_) => wait(),
         };
         state
-            .nests
+            .nested_loops
             .borrow_mut()
-            .retain(|other| !Rc::ptr_eq(other, &nest));
+            .retain(|other| !Rc::ptr_eq(other, &nested_loop));
     }
 
     /// Runs one batch, the handles that are ready now, without Qt.
@@ -851,7 +867,7 @@ impl EventLoop {
         let py = slf.py();
         let state = slf.get().state(py);
         let driver = state.driver()?;
-        let side = side(writer);
+        let direction = direction(writer);
         let args: Vec<*mut ffi::PyObject> =
             args.iter_borrowed().map(|each| each.as_ptr()).collect();
         let call = Call {
@@ -865,10 +881,10 @@ impl EventLoop {
         let (handle, replaced) = unsafe {
             if once {
                 let (handle, job) = call.soon(py)?;
-                (handle, driver.watch_once(fd, side, job))
+                (handle, driver.watch_once(fd, direction, job))
             } else {
-                let (handle, job) = call.watch(py, fd, side)?;
-                (handle, driver.watch(fd, side, job))
+                let (handle, job) = call.watch(py, fd, direction)?;
+                (handle, driver.watch(fd, direction, job))
             }
         };
         for old in replaced.map_err(os_error)?.into_iter().flatten() {
@@ -891,7 +907,7 @@ impl EventLoop {
             return Ok(false);
         };
         let is_mine = |job: &Job| handle.is_none_or(|handle| job.object.is(handle));
-        let Some(old) = driver.unwatch(fd, side(writer), is_mine) else {
+        let Some(old) = driver.unwatch(fd, direction(writer), is_mine) else {
             return Ok(false);
         };
         old.object.call_method0(py, intern!(py, "cancel"))?;
@@ -901,7 +917,7 @@ impl EventLoop {
     /// Returns whether one direction of a descriptor is watched.
     fn _is_watched(&self, py: Python<'_>, fd: RawFd, writer: bool) -> bool {
         self.driver(py)
-            .is_ok_and(|driver| driver.is_watched(fd, side(writer)))
+            .is_ok_and(|driver| driver.is_watched(fd, direction(writer)))
     }
 
     /// Queues a handle that asyncio's Python code has made, for example for a signal handler.

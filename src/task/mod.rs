@@ -11,15 +11,15 @@
 pub(crate) mod application;
 mod budget;
 mod cell;
+mod free_list;
 mod handle;
 mod job;
 mod join;
 mod join_error;
 mod join_set;
-mod latch;
 mod nested;
 mod span;
-mod spare;
+mod state;
 mod unconstrained;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -31,10 +31,10 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use crate::contain::contain;
 use crate::driver::{Driver, Turn};
-use crate::qt::{Ear, Nest, Object, app};
-use crate::reactor::{Side, Time};
+use crate::panic::catch_panic;
+use crate::qt::{NestedLoop, Object, SignalConnection, app};
+use crate::reactor::{Direction, Time};
 
 pub use budget::{consume_budget, poll_proceed};
 pub use handle::{Handle, LoopClosed, TryCurrentError};
@@ -43,17 +43,17 @@ pub use join_error::JoinError;
 pub use join_set::JoinSet;
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
-pub(crate) use handle::Shared;
+pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
 
 use cell::{TaskRef, Tasks};
 
 thread_local! {
-    static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
+    static CURRENT: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
 }
 
 /// Returns the loop of this thread.
-pub(crate) fn current() -> Option<Rc<Inner>> {
+pub(crate) fn current() -> Option<Rc<LoopCore>> {
     // The thread-local value may be destroyed already: then there is no loop.
     CURRENT
         .try_with(|current| current.borrow().upgrade())
@@ -65,9 +65,9 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 /// # Panics
 /// This thread has no loop.
 #[track_caller]
-pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
+pub(crate) fn expect_current(what: &str) -> Rc<LoopCore> {
     match current() {
-        Some(inner) => inner,
+        Some(core) => core,
         None => panic!(
             "{what} needs a loop on this thread: `let event_loop = qtloop::Loop::attach()?;` before it, or `with_app()` where there is no Qt \
              application; on another thread than the loop's, `Handle::spawn()` or `Handle::invoke()`"
@@ -92,19 +92,19 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use = "dropped, it ends all its tasks at once"]
-pub struct Loop(Rc<Inner>);
+pub struct Loop(Rc<LoopCore>);
 
 /// The shared state of a loop, for its own thread.
-pub(crate) struct Inner {
+pub(crate) struct LoopCore {
     pub(crate) driver: Rc<Driver<Job>>,
-    shared: Arc<Shared>,
+    shared: Arc<LoopShared>,
     tasks: Tasks,
     /// The nested event loops of [`Loop::block_on`], by number.
-    nests: RefCell<Vec<(u64, Rc<Nest>)>>,
-    next_nest: Cell<u64>,
+    nested_loops: RefCell<Vec<(u64, Rc<NestedLoop>)>>,
+    next_wait: Cell<u64>,
 }
 
-const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
+const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl Loop {
     /// Attaches a loop to the Qt event loop of this thread. Tasks run whenever that event loop runs: by
@@ -139,27 +139,27 @@ impl Loop {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
         // A task costs less than a Python callback, so fewer of them are worth a wake-up.
-        driver.set_crowd_slack(CROWD_SLACK);
-        let inner = Rc::new(Inner {
-            shared: Shared::new(driver.remote(), driver.poller()?),
+        driver.set_timer_slack(COALESCE_SLACK);
+        let core = Rc::new(LoopCore {
+            shared: LoopShared::new(driver.remote(), driver.poller()?),
             driver,
             tasks: Tasks::default(),
-            nests: RefCell::default(),
-            next_nest: Cell::new(0),
+            nested_loops: RefCell::default(),
+            next_wait: Cell::new(0),
         });
-        let turning = Rc::downgrade(&inner);
-        inner.driver.attach(
+        let turning = Rc::downgrade(&core);
+        core.driver.attach(
             move |wakeup| {
-                if let Some(inner) = turning.upgrade()
+                if let Some(core) = turning.upgrade()
                     && let Some(turn) = wakeup.turn()
                 {
-                    inner.run(turn);
+                    core.run(turn);
                 }
             },
             || true,
         )?;
-        CURRENT.with(|current| current.replace(Rc::downgrade(&inner)));
-        Ok(Loop(inner))
+        CURRENT.with(|current| current.replace(Rc::downgrade(&core)));
+        Ok(Loop(core))
     }
 
     /// Makes a `QCoreApplication` if there is no Qt application, and attaches a loop as
@@ -251,7 +251,7 @@ impl Loop {
         self.0.block_on(future)
     }
 
-    pub(crate) fn inner(&self) -> &Rc<Inner> {
+    pub(crate) fn core(&self) -> &Rc<LoopCore> {
         &self.0
     }
 
@@ -282,15 +282,15 @@ impl fmt::Debug for Loop {
     }
 }
 
-impl Inner {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+impl LoopCore {
+    pub(crate) fn shared(&self) -> &Arc<LoopShared> {
         &self.shared
     }
 
     fn run(&self, mut turn: Turn<Job>) {
         loop {
             while let Some(job) = turn.next() {
-                contain(|| self.run_job(job, turn.until()));
+                catch_panic(|| self.run_job(job, turn.until()));
             }
             let Some(linger) = turn.linger() else { break };
             linger.wait();
@@ -300,12 +300,12 @@ impl Inner {
     fn run_job(&self, job: Job, until: Time) {
         match job {
             Job::Poll(task) => budget::lend(until, || task.run(self)),
-            Job::Sent(task) => task.receive(),
-            Job::Begin(task) => task.begin(self),
+            Job::Sent(task) => task.remote_wake_arrived(),
+            Job::Start(task) => task.start(self),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
-            Job::Readable(source) => source.has_news(&self.driver, Side::Read),
-            Job::Writable(source) => source.has_news(&self.driver, Side::Write),
+            Job::Readable(source) => source.on_event(&self.driver, Direction::Read),
+            Job::Writable(source) => source.on_event(&self.driver, Direction::Write),
             Job::Call(work) => work(Some(self)),
         }
     }
@@ -316,17 +316,17 @@ impl Inner {
         // Notify waiters on other threads first: a task's destructor may wait for one of them. From
         // now on, jobs that they send are handed back.
         for job in self.driver.drain() {
-            contain(|| job.end());
+            catch_panic(|| job.end());
         }
-        self.tasks.end();
-        self.leave_all();
+        self.tasks.cancel_all();
+        self.exit_nested_loops();
     }
 
     #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let (task, claim) = cell::task(&self.shared, future);
-        task.begin(self);
-        JoinHandle::new(claim)
+        let (task, handle) = cell::task(&self.shared, future);
+        task.start(self);
+        JoinHandle::new(handle)
     }
 
     #[track_caller]
@@ -337,16 +337,16 @@ impl Inner {
     ) -> JoinHandle<F::Output> {
         let slot: Rc<OnceCell<TaskRef>> = Rc::default();
         let task = Rc::clone(&slot);
-        let ear = object.signal("destroyed()").and_then(|destroyed| {
-            Ear::new(object, destroyed, move |_| {
+        let connection = object.signal("destroyed()").and_then(|destroyed| {
+            SignalConnection::new(object, destroyed, move |_| {
                 if let Some(task) = task.get() {
                     task.abort();
                 }
             })
         });
-        let is_gone = ear.is_none();
+        let is_gone = connection.is_none();
         let handle = self.spawn(async move {
-            let _ear = ear;
+            let _connection = connection;
             future.await
         });
         let _ = slot.set(handle.task().clone());

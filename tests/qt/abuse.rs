@@ -11,10 +11,10 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use qtloop::core::{Ear, Nest};
+use qtloop::core::{NestedLoop, SignalConnection};
 use qtloop::io::Async;
 use qtloop::net::{UdpSocket, UnixStream};
-use qtloop::qt::{Object, Owned};
+use qtloop::qt::{Object, OwnedObject};
 use qtloop::task::{self, yield_now};
 use qtloop::time::{interval, sleep, timeout};
 use qtloop::{Loop, signal, spawn_local};
@@ -60,25 +60,25 @@ fn words(panicking: impl FnOnce()) -> String {
 
 fn loop_dropped_inside_a_nested_loop_of_its_task_is_sound() {
     let event_loop = shared_loop();
-    let (nest, outer) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
-    let (leaving, ending) = (Rc::clone(&nest), Rc::clone(&outer));
+    let (nested_loop, outer) = (Rc::new(NestedLoop::new()), Rc::new(NestedLoop::new()));
+    let (leaving, ending) = (Rc::clone(&nested_loop), Rc::clone(&outer));
     let dropping = Rc::clone(&event_loop);
     spawn_local(async move {
         spawn_local(async move {
             drop(dropping.take());
             // Qt processes further events in there, including deferred deletions.
-            leaving.leave(0);
+            leaving.exit(0);
         });
-        let _ = nest.exec(false);
-        ending.leave(0);
+        let _ = nested_loop.exec();
+        ending.exit(0);
     });
-    let _ = outer.exec(false);
+    let _ = outer.exec();
     assert!(event_loop.borrow().is_none());
 }
 
 fn destroyed_object_is_no_argument_of_its_signal() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let destroyed = signal::once(&object, "destroyed(QObject*)").expect("a signal");
     drop(object);
     let arguments = run(&event_loop, destroyed).expect("it was said");
@@ -86,13 +86,16 @@ fn destroyed_object_is_no_argument_of_its_signal() {
 }
 
 fn connection_to_a_slot_is_refused() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let delete_later = 3; // a slot: after destroyed(QObject*), destroyed() and objectNameChanged(QString)
     for index in [-1, i32::MIN, i32::MAX, 1000, delete_later] {
-        assert!(Ear::new(&object, index, |_| ()).is_none(), "{index}");
+        assert!(
+            SignalConnection::new(&object, index, |_| ()).is_none(),
+            "{index}"
+        );
     }
     let named = object.signal("objectNameChanged").expect("a signal");
-    assert!(Ear::new(&object, named, |_| ()).is_some());
+    assert!(SignalConnection::new(&object, named, |_| ()).is_some());
 }
 
 /// Panics when it is dropped; the payload of the panic does so, too, this number of times.

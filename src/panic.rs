@@ -7,7 +7,7 @@ const PATIENCE: usize = 16;
 
 /// Calls `work` and returns its result, or `None` if it panics. The panic hook has already printed
 /// the panic; a panic of the payload's destructor is caught, too.
-pub(crate) fn contain<R>(work: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn catch_panic<R>(work: impl FnOnce() -> R) -> Option<R> {
     let mut thrown = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => return Some(result),
         Err(thrown) => thrown,

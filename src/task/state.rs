@@ -1,8 +1,8 @@
 //! The atomic state of a task. It determines which side owns the result and the join handle's
 //! waker.
 //!
-//! The loop writes the result and then calls [`finish`](Latch::finish), once. Until then, the join
-//! handle owns the waker's slot, unless the bit `WAITING` passes it to the loop. After that, the
+//! The loop writes the result and then calls [`complete`](Latch::finish), once. Until then, the join
+//! handle owns the waker's slot, unless the bit `JOIN_WAKER` passes it to the loop. After that, the
 //! join handle, if it still exists, owns the result. (tokio's join handles use the same protocol.)
 
 #![allow(unsafe_code)]
@@ -36,31 +36,31 @@ impl<T> UnsafeCell<T> {
 }
 
 /// The result is stored, and the future was dropped.
-const DONE: u8 = 1;
+const COMPLETE: u8 = 1;
 /// The task was aborted.
 const ABORTED: u8 = 2;
 /// The join handle exists.
-const WANTED: u8 = 4;
+const JOIN_INTEREST: u8 = 4;
 /// The slot holds a waker, and belongs to the loop.
-const WAITING: u8 = 8;
+const JOIN_WAKER: u8 = 8;
 /// A remote wake-up is queued; cleared before the poll that it causes.
-const SENT: u8 = 16;
+const REMOTE_WAKE: u8 = 16;
 
-pub(super) struct Latch {
+pub(super) struct State {
     bits: AtomicU8,
-    waiter: UnsafeCell<Option<Waker>>,
+    joiner: UnsafeCell<Option<Waker>>,
 }
 
 // SAFETY: the bits determine the owner of the slot, and a `Waker` may be used and dropped on any
 // thread.
-unsafe impl Sync for Latch {}
+unsafe impl Sync for State {}
 
-impl Latch {
+impl State {
     /// Makes the state of a task that has a join handle.
-    pub(super) fn new() -> Latch {
-        Latch {
-            bits: AtomicU8::new(WANTED),
-            waiter: UnsafeCell::new(None),
+    pub(super) fn new() -> State {
+        State {
+            bits: AtomicU8::new(JOIN_INTEREST),
+            joiner: UnsafeCell::new(None),
         }
     }
 
@@ -68,8 +68,8 @@ impl Latch {
         self.bits.load(Ordering::Acquire) & bit != 0
     }
 
-    pub(super) fn is_done(&self) -> bool {
-        self.has(DONE)
+    pub(super) fn is_complete(&self) -> bool {
+        self.has(COMPLETE)
     }
 
     pub(super) fn is_aborted(&self) -> bool {
@@ -81,14 +81,14 @@ impl Latch {
     }
 
     /// Marks a remote wake-up as queued; false if one is queued already.
-    pub(super) fn send(&self) -> bool {
-        self.bits.fetch_or(SENT, Ordering::AcqRel) & SENT == 0
+    pub(super) fn set_remote_wake(&self) -> bool {
+        self.bits.fetch_or(REMOTE_WAKE, Ordering::AcqRel) & REMOTE_WAKE == 0
     }
 
     /// Clears the mark when the wake-up has arrived or could not be sent. After an arrival, call
     /// this before the poll.
-    pub(super) fn receive(&self) {
-        self.bits.fetch_and(!SENT, Ordering::AcqRel);
+    pub(super) fn clear_remote_wake(&self) {
+        self.bits.fetch_and(!REMOTE_WAKE, Ordering::AcqRel);
     }
 
     /// Marks the result as stored. Returns whether the join handle exists, and its waker if it
@@ -96,16 +96,16 @@ impl Latch {
     ///
     /// # Safety
     /// Called once, by the loop.
-    pub(super) unsafe fn finish(&self) -> (bool, Option<Waker>) {
-        let before = self.bits.fetch_or(DONE, Ordering::AcqRel);
-        let waiter = if before & WAITING == 0 {
+    pub(super) unsafe fn complete(&self) -> (bool, Option<Waker>) {
+        let before = self.bits.fetch_or(COMPLETE, Ordering::AcqRel);
+        let joiner = if before & JOIN_WAKER == 0 {
             None
         } else {
-            // SAFETY: `WAITING` passes the slot to the loop, and after `DONE` the handle does not
+            // SAFETY: `JOIN_WAKER` passes the slot to the loop, and after `COMPLETE` the handle does not
             // take it back.
-            self.waiter.with_mut(|waiter| unsafe { (*waiter).take() })
+            self.joiner.with_mut(|joiner| unsafe { (*joiner).take() })
         };
-        (before & WANTED != 0, waiter)
+        (before & JOIN_INTEREST != 0, joiner)
     }
 
     /// Returns true if the task is complete: then the join handle owns the result. Otherwise
@@ -113,34 +113,34 @@ impl Latch {
     ///
     /// # Safety
     /// Called by the only handle, and by one thread at a time.
-    pub(super) unsafe fn wait(&self, waker: &Waker) -> bool {
-        if self.is_done() {
+    pub(super) unsafe fn poll_join(&self, waker: &Waker) -> bool {
+        if self.is_complete() {
             return true;
         }
-        if self.has(WAITING) {
-            // SAFETY: while `WAITING` is set, only the loop writes to the slot, when it takes the
+        if self.has(JOIN_WAKER) {
+            // SAFETY: while `JOIN_WAKER` is set, only the loop writes to the slot, when it takes the
             // waker at completion. So clear the bit before reading the slot.
-            let before = self.bits.fetch_and(!WAITING, Ordering::AcqRel);
-            if before & DONE != 0 {
+            let before = self.bits.fetch_and(!JOIN_WAKER, Ordering::AcqRel);
+            if before & COMPLETE != 0 {
                 return true;
             }
         }
-        // SAFETY: `WAITING` is not set, so the handle owns the slot.
-        let is_same = self.waiter.with(|waiter| unsafe {
-            (*waiter)
+        // SAFETY: `JOIN_WAKER` is not set, so the handle owns the slot.
+        let is_same = self.joiner.with(|joiner| unsafe {
+            (*joiner)
                 .as_ref()
-                .is_some_and(|waiter| waiter.will_wake(waker))
+                .is_some_and(|joiner| joiner.will_wake(waker))
         });
         if !is_same {
             let waker = waker.clone();
             // SAFETY: as above.
             let before = self
-                .waiter
-                .with_mut(|waiter| unsafe { (*waiter).replace(waker) });
+                .joiner
+                .with_mut(|joiner| unsafe { (*joiner).replace(waker) });
             drop(before);
         }
-        let before = self.bits.fetch_or(WAITING, Ordering::AcqRel);
-        before & DONE != 0
+        let before = self.bits.fetch_or(JOIN_WAKER, Ordering::AcqRel);
+        before & COMPLETE != 0
     }
 
     /// Unregisters the join handle and its waker. Returns true if the task is complete: then the
@@ -148,14 +148,16 @@ impl Latch {
     ///
     /// # Safety
     /// Called once, by the handle.
-    pub(super) unsafe fn leave(&self) -> bool {
-        let before = self.bits.fetch_and(!(WANTED | WAITING), Ordering::AcqRel);
-        let is_done = before & DONE != 0;
-        if !is_done {
-            // SAFETY: `WAITING` was cleared before completion, so the handle owns the slot.
-            drop(self.waiter.with_mut(|waiter| unsafe { (*waiter).take() }));
+    pub(super) unsafe fn drop_handle(&self) -> bool {
+        let before = self
+            .bits
+            .fetch_and(!(JOIN_INTEREST | JOIN_WAKER), Ordering::AcqRel);
+        let is_complete = before & COMPLETE != 0;
+        if !is_complete {
+            // SAFETY: `JOIN_WAKER` was cleared before completion, so the handle owns the slot.
+            drop(self.joiner.with_mut(|joiner| unsafe { (*joiner).take() }));
         }
-        is_done
+        is_complete
     }
 }
 
@@ -179,9 +181,9 @@ mod races {
         }
     }
 
-    /// A latch, and the result that it guards.
+    /// The state of a task, and the result that it guards.
     struct Task {
-        latch: Latch,
+        state: State,
         result: UnsafeCell<Option<u32>>,
     }
 
@@ -190,7 +192,7 @@ mod races {
 
     fn task() -> Arc<Task> {
         Arc::new(Task {
-            latch: Latch::new(),
+            state: State::new(),
             result: UnsafeCell::new(None),
         })
     }
@@ -198,16 +200,16 @@ mod races {
     /// Completes a task, as the loop does.
     fn end(task: &Task) {
         // SAFETY: the task is not complete, so the loop owns the result; this is called once.
-        let (is_wanted, waiter) = unsafe {
+        let (has_handle, joiner) = unsafe {
             task.result.with_mut(|result| *result = Some(7));
-            task.latch.finish()
+            task.state.complete()
         };
-        if !is_wanted {
+        if !has_handle {
             // SAFETY: the handle was dropped, so the loop still owns the result.
             task.result.with_mut(|result| unsafe { *result = None });
         }
-        if let Some(waiter) = waiter {
-            waiter.wake();
+        if let Some(joiner) = joiner {
+            joiner.wake();
         }
     }
 
@@ -220,12 +222,13 @@ mod races {
             let count = std::sync::Arc::new(Count::default());
             let waker = Waker::from(std::sync::Arc::clone(&count));
             // SAFETY: the only handle.
-            let is_done = unsafe { task.latch.wait(&waker) || task.latch.wait(&waker) };
-            if !is_done {
+            let is_complete =
+                unsafe { task.state.poll_join(&waker) || task.state.poll_join(&waker) };
+            if !is_complete {
                 thread.join().expect("no panic");
                 assert_eq!(count.0.load(Ordering::SeqCst), 1);
                 // SAFETY: as above.
-                assert!(unsafe { task.latch.wait(&waker) });
+                assert!(unsafe { task.state.poll_join(&waker) });
             }
             // SAFETY: the task is complete, so the handle owns the result.
             task.result
@@ -243,8 +246,8 @@ mod races {
             let waker = Waker::from(std::sync::Arc::clone(&count));
             // SAFETY: the only handle, which waits, and then leaves.
             let is_left = unsafe {
-                task.latch.wait(&waker);
-                task.latch.leave()
+                task.state.poll_join(&waker);
+                task.state.drop_handle()
             };
             if is_left {
                 // SAFETY: the task is complete, and the loop has left the result to the handle.
@@ -269,7 +272,7 @@ mod races {
                         (Arc::clone(&task), Arc::clone(&news), Arc::clone(&queue));
                     thread::spawn(move || {
                         news.fetch_add(1, Ordering::Relaxed);
-                        if task.latch.send() {
+                        if task.state.set_remote_wake() {
                             queue.fetch_add(1, Ordering::AcqRel);
                         }
                     })
@@ -278,7 +281,7 @@ mod races {
             let mut seen = 0;
             let mut poll = || {
                 for _ in 0..queue.swap(0, Ordering::AcqRel) {
-                    task.latch.receive();
+                    task.state.clear_remote_wake();
                     seen = news.load(Ordering::Relaxed);
                 }
             };
@@ -299,15 +302,15 @@ mod races {
             let refused = {
                 let task = Arc::clone(&task);
                 thread::spawn(move || {
-                    if task.latch.send() {
-                        task.latch.receive();
+                    if task.state.set_remote_wake() {
+                        task.state.clear_remote_wake();
                     }
                 })
             };
             let sent = {
                 let (task, queue) = (Arc::clone(&task), Arc::clone(&queue));
                 thread::spawn(move || {
-                    if task.latch.send() {
+                    if task.state.set_remote_wake() {
                         queue.fetch_add(1, Ordering::AcqRel);
                     }
                 })
@@ -317,7 +320,7 @@ mod races {
             }
             // The mark is set if and only if a wake-up is queued.
             let is_on_its_way = queue.load(Ordering::Acquire) == 1;
-            assert_eq!(task.latch.send(), !is_on_its_way);
+            assert_eq!(task.state.set_remote_wake(), !is_on_its_way);
         });
     }
 }

@@ -12,55 +12,55 @@ use rustix::time::{
 };
 
 use super::Time;
-use super::source::ALARM;
+use super::source::TIMER;
 
-/// The maximum delay of the alarm, and the minimum time between two of them: deadlines that are
+/// The maximum delay of an expiry, and the minimum time between two of them: deadlines that are
 /// close together are served together. It is a tenth of what a person could notice, and longer than
 /// a turn.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// When at least `CROWD` timers have fired together, the alarm may be later: waking up for a few
+/// When at least `COALESCE_AT` timers have fired together, the timerfd may be later: waking up for a few
 /// timers costs more than running them.
-const CROWD: usize = 8;
-pub(super) const CROWD_SLACK: Duration = Duration::from_micros(250);
+const COALESCE_AT: usize = 8;
+pub(super) const COALESCE_SLACK: Duration = Duration::from_micros(250);
 
 /// Makes the poll descriptor readable at its deadline. It is never read: setting it again clears
 /// it, and the edge-triggered poller reports each expiry once.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct TimerFd {
     timer: std::os::fd::OwnedFd,
     set: Option<Time>,
-    /// The number of timers that became ready since the alarm was set.
-    came: usize,
-    /// See [`CROWD`].
-    pub(super) crowd_slack: Duration,
+    /// The number of timers that became ready since the timerfd was set.
+    fired: usize,
+    /// See [`COALESCE_AT`].
+    pub(super) coalesce_slack: Duration,
 }
 
-impl Alarm {
-    pub(super) fn new(registry: &Registry) -> io::Result<Alarm> {
+impl TimerFd {
+    pub(super) fn new(registry: &Registry) -> io::Result<TimerFd> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        registry.register(&mut SourceFd(&timer.as_raw_fd()), ALARM, Interest::READABLE)?;
-        Ok(Alarm {
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
+        Ok(TimerFd {
             timer,
             set: None,
-            came: 0,
-            crowd_slack: CROWD_SLACK,
+            fired: 0,
+            coalesce_slack: COALESCE_SLACK,
         })
     }
 
     /// Counts timers that became ready.
     pub(super) fn count(&mut self, timers: usize) {
-        self.came += timers;
+        self.fired += timers;
     }
 
-    /// Sets the alarm for a deadline, or disarms it. Makes a system call only if the deadline has
+    /// Sets the timerfd for a deadline, or disarms it. Makes a system call only if the deadline has
     /// changed by more than the slack.
     pub(super) fn set(&mut self, deadline: Option<Time>, now: Time) -> io::Result<()> {
-        let slack = if std::mem::take(&mut self.came) < CROWD {
+        let slack = if std::mem::take(&mut self.fired) < COALESCE_AT {
             SLACK
         } else {
-            self.crowd_slack
+            self.coalesce_slack
         };
         let good = |deadline: Time| {
             self.set
@@ -94,27 +94,27 @@ impl Alarm {
 mod tests {
     use super::*;
 
-    /// Returns the delay of an alarm that is set for 1 µs from now, after `came` timers have fired.
-    fn rings_after(came: usize) -> Duration {
+    /// Returns the delay of a timerfd that is set for 1 µs from now, after `fired` timers have fired.
+    fn rings_after(fired: usize) -> Duration {
         let poll = mio::Poll::new().expect("a poller");
-        let mut alarm = Alarm::new(poll.registry()).expect("an alarm");
+        let mut timer_fd = TimerFd::new(poll.registry()).expect("a timerfd");
         let now = Time::now();
-        alarm.count(came);
-        alarm
+        timer_fd.count(fired);
+        timer_fd
             .set(Some(now + Duration::from_micros(1)), now)
             .expect("set");
-        let set = alarm.set.expect("set");
+        let set = timer_fd.set.expect("set");
         set.after(now).expect("some time")
     }
 
     #[test]
     fn close_deadline_is_delayed_by_the_slack() {
         assert_eq!(rings_after(0), SLACK);
-        assert_eq!(rings_after(CROWD - 1), SLACK);
+        assert_eq!(rings_after(COALESCE_AT - 1), SLACK);
     }
 
     #[test]
-    fn alarm_after_many_timers_is_delayed_by_the_larger_slack() {
-        assert_eq!(rings_after(CROWD), CROWD_SLACK);
+    fn timerfd_after_many_timers_is_delayed_by_the_larger_slack() {
+        assert_eq!(rings_after(COALESCE_AT), COALESCE_SLACK);
     }
 }

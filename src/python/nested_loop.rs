@@ -1,5 +1,5 @@
 //! A nested `QEventLoop` that Python code can wait in, with any binding or none: see
-//! `EventLoop._exec_nest`.
+//! `EventLoop._exec_nested`.
 
 use std::rc::Rc;
 
@@ -9,23 +9,23 @@ use crate::qt;
 
 /// A nested QEventLoop for one wait. Use it on the thread that made it only.
 #[pyclass(module = "qtloop._native", unsendable)]
-pub(super) struct Nest(Rc<qt::Nest>);
+pub(super) struct NestedLoop(Rc<qt::NestedLoop>);
 
-impl Nest {
-    pub(super) fn share(&self) -> Rc<qt::Nest> {
+impl NestedLoop {
+    pub(super) fn share(&self) -> Rc<qt::NestedLoop> {
         Rc::clone(&self.0)
     }
 }
 
 #[pymethods]
-impl Nest {
+impl NestedLoop {
     #[new]
-    fn new() -> Nest {
-        Nest(Rc::new(qt::Nest::new()))
+    fn new() -> NestedLoop {
+        NestedLoop(Rc::new(qt::NestedLoop::new()))
     }
 
     /// Ends the wait; if it has not begun, it returns at once.
-    fn leave(&self) {
-        self.0.leave(0);
+    fn exit(&self) {
+        self.0.exit(0);
     }
 }

@@ -10,51 +10,55 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// Sizes are rounded up to a multiple of `STEP`; sizes of more than `STEPS` steps are not kept.
-const STEP: usize = 64;
-const STEPS: usize = 8;
+/// Sizes are rounded up to a multiple of `SIZE_CLASS`; sizes of more than `SIZE_CLASSES` steps are not kept.
+const SIZE_CLASS: usize = 64;
+const SIZE_CLASSES: usize = 8;
 
 /// The maximum number of blocks per size class and thread.
-const KEPT: u32 = 1024;
-const KEEPS: bool = cfg!(test) || !cfg!(debug_assertions);
+const MAX_FREE: u32 = 1024;
+const ENABLED: bool = cfg!(test) || !cfg!(debug_assertions);
 
 /// A free block, with a pointer to the next one.
 struct Block(Option<NonNull<Block>>);
 
-struct Stack {
-    top: Cell<Option<NonNull<Block>>>,
-    height: Cell<u32>,
+struct FreeList {
+    first: Cell<Option<NonNull<Block>>>,
+    len: Cell<u32>,
 }
 
-struct Spares([Stack; STEPS]);
+struct FreeLists([FreeList; SIZE_CLASSES]);
 
 thread_local! {
-    static SPARES: Spares = const {
-        Spares([const { Stack { top: Cell::new(None), height: Cell::new(0) } }; STEPS])
+    static FREE_LISTS: FreeLists = const {
+        FreeLists([const { FreeList { first: Cell::new(None), len: Cell::new(0) } }; SIZE_CLASSES])
     };
 }
 
 /// Returns the size class of a layout, if it has one, and the layout that its blocks are allocated
 /// with.
-const fn place(layout: Layout) -> (Option<usize>, Layout) {
-    let steps = layout.size().div_ceil(STEP);
-    if steps == 0 || steps > STEPS || layout.align() > align_of::<u128>() {
+const fn size_class(layout: Layout) -> (Option<usize>, Layout) {
+    let classes = layout.size().div_ceil(SIZE_CLASS);
+    if classes == 0 || classes > SIZE_CLASSES || layout.align() > align_of::<u128>() {
         return (None, layout);
     }
-    match Layout::from_size_align(steps * STEP, align_of::<u128>()) {
-        Ok(rounded) => (Some(steps - 1), rounded),
+    match Layout::from_size_align(classes * SIZE_CLASS, align_of::<u128>()) {
+        Ok(rounded) => (Some(classes - 1), rounded),
         Err(_) => (None, layout),
     }
 }
 
 /// Allocates memory for a `T`.
 pub(super) fn allocate<T>() -> NonNull<T> {
-    let (place, layout) = const {
+    let (size_class, layout) = const {
         assert!(size_of::<T>() > 0);
-        place(Layout::new::<T>())
+        size_class(Layout::new::<T>())
     };
-    let kept = place.and_then(|place| SPARES.try_with(|spares| spares.0[place].pop()).ok()?);
-    if let Some(block) = kept {
+    let reused = size_class.and_then(|size_class| {
+        FREE_LISTS
+            .try_with(|lists| lists.0[size_class].pop())
+            .ok()?
+    });
+    if let Some(block) = reused {
         return block.cast();
     }
     // SAFETY: the size is not zero.
@@ -66,44 +70,45 @@ pub(super) fn allocate<T>() -> NonNull<T> {
 ///
 /// # Safety
 /// It comes from [`allocate`], and holds no value any more.
-pub(super) unsafe fn free<T>(room: NonNull<T>) {
-    let (place, layout) = const { place(Layout::new::<T>()) };
-    let is_kept = place.is_some_and(|place| {
-        let keep = |spares: &Spares| spares.0[place].push(room.cast());
-        SPARES.try_with(keep).unwrap_or(false)
+pub(super) unsafe fn free<T>(block: NonNull<T>) {
+    let (size_class, layout) = const { size_class(Layout::new::<T>()) };
+    let is_reused = size_class.is_some_and(|size_class| {
+        let keep = |lists: &FreeLists| lists.0[size_class].push(block.cast());
+        FREE_LISTS.try_with(keep).unwrap_or(false)
     });
-    if !is_kept {
+    if !is_reused {
         // SAFETY: the caller's promise.
-        unsafe { dealloc(room.as_ptr().cast(), layout) };
+        unsafe { dealloc(block.as_ptr().cast(), layout) };
     }
 }
 
-impl Stack {
+impl FreeList {
     fn pop(&self) -> Option<NonNull<Block>> {
-        let block = self.top.get()?;
+        let block = self.first.get()?;
         // SAFETY: the list contains only free blocks, which it owns.
-        self.top.set(unsafe { block.as_ref() }.0);
-        self.height.set(self.height.get() - 1);
+        self.first.set(unsafe { block.as_ref() }.0);
+        self.len.set(self.len.get() - 1);
         Some(block)
     }
 
     /// Adds a block; returns false if the list is full.
     fn push(&self, block: NonNull<Block>) -> bool {
-        if !KEEPS || self.height.get() >= KEPT {
+        if !ENABLED || self.len.get() >= MAX_FREE {
             return false;
         }
         // SAFETY: the block is free, large enough and aligned.
-        unsafe { block.write(Block(self.top.get())) };
-        self.top.set(Some(block));
-        self.height.set(self.height.get() + 1);
+        unsafe { block.write(Block(self.first.get())) };
+        self.first.set(Some(block));
+        self.len.set(self.len.get() + 1);
         true
     }
 }
 
-impl Drop for Spares {
+impl Drop for FreeLists {
     fn drop(&mut self) {
-        for (stack, steps) in self.0.iter().zip(1..) {
-            let (_, layout) = place(Layout::from_size_align(steps * STEP, 1).expect("a small one"));
+        for (stack, classes) in self.0.iter().zip(1..) {
+            let (_, layout) =
+                size_class(Layout::from_size_align(classes * SIZE_CLASS, 1).expect("a small one"));
             while let Some(block) = stack.pop() {
                 // SAFETY: blocks of this size class are allocated with this layout.
                 unsafe { dealloc(block.as_ptr().cast(), layout) };
@@ -124,38 +129,38 @@ mod tests {
     /// Allocates `count` blocks at once, and frees them.
     fn use_all<T>(count: usize) -> Vec<NonNull<T>> {
         let all: Vec<_> = (0..count).map(|_| allocate::<T>()).collect();
-        for &room in &all {
+        for &block in &all {
             // SAFETY: it comes from `allocate`, and holds no value.
-            unsafe { free(room) };
+            unsafe { free(block) };
         }
         all
     }
 
-    fn height(size: usize) -> u32 {
-        SPARES.with(|spares| spares.0[size.div_ceil(STEP) - 1].height.get())
+    fn len(size: usize) -> u32 {
+        FREE_LISTS.with(|lists| lists.0[size.div_ceil(SIZE_CLASS) - 1].len.get())
     }
 
     #[test]
     fn freed_block_is_reused_for_the_same_size_class() {
         let first = use_all::<[u8; 100]>(1);
         assert_eq!(use_all::<[u64; 10]>(1)[0], first[0].cast());
-        assert_eq!((height(100), height(20)), (1, 0));
+        assert_eq!((len(100), len(20)), (1, 0));
         use_all::<[u8; 20]>(1);
-        assert_eq!((height(100), height(20)), (1, 1));
+        assert_eq!((len(100), len(20)), (1, 1));
     }
 
     #[test]
     fn free_list_is_bounded() {
-        use_all::<[u8; 200]>(KEPT as usize + 10);
-        assert_eq!(height(200), KEPT);
+        use_all::<[u8; 200]>(MAX_FREE as usize + 10);
+        assert_eq!(len(200), MAX_FREE);
     }
 
     #[test]
     fn large_or_overaligned_blocks_are_not_kept() {
-        use_all::<[u8; STEP * STEPS + 1]>(3);
+        use_all::<[u8; SIZE_CLASS * SIZE_CLASSES + 1]>(3);
         let wide = use_all::<Wide>(3);
-        assert!(wide.iter().all(|room| room.is_aligned()));
-        assert!((1..=STEPS).all(|steps| height(steps * STEP) == 0));
+        assert!(wide.iter().all(|block| block.is_aligned()));
+        assert!((1..=SIZE_CLASSES).all(|classes| len(classes * SIZE_CLASS) == 0));
     }
 
     #[test]
@@ -169,9 +174,9 @@ mod tests {
             let sent = sent;
             // SAFETY: as in `use_all`.
             unsafe { free(sent.0) };
-            height(100)
+            len(100)
         });
         assert_eq!(thread.join().expect("no panic"), 1);
-        assert_eq!(height(100), 0);
+        assert_eq!(len(100), 0);
     }
 }
