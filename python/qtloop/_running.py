@@ -68,7 +68,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
         """
         with self._running():
-            code = self._run_qt(self._host_loop())
+            code = self._run_qt()
             self._raise_fatal()
             if not self._has_exited():
                 self._settle(None)
@@ -109,7 +109,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         try:
             with self._running():
                 self._main = future
-                self._run_qt(self._host_loop())
+                self._run_qt()
                 self._main = None
                 self._raise_fatal()
                 if not self._has_exited():
@@ -128,22 +128,17 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     # One run of a Qt loop
 
-    def _host_loop(self) -> str:
-        """Returns the kind of Qt loop to run, as `_begin_run()` takes it."""
-        if _native.level() > 0:
-            return "nested"
-        return "application" if _native.is_main_thread() else "thread"
-
-    def _run_qt(self, host_loop: str) -> int:
+    def _run_qt(self, *, nested: bool = False) -> int:
         """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code."""
         _end.wait()
         _hosting.serve(self)  # type: ignore[arg-type]
         watch = ExitStack()
+        is_application = False
         try:
-            self._begin_run(host_loop)
+            is_application = self._begin_run(nested)
             self._off_qt.clear()
             app = self._given_app or _binding.application()
-            if host_loop != "application" or app is None:
+            if not is_application or app is None:
                 return self._exec()
             if self._main is not None:
                 watch.enter_context(LastWindow(self, app, self._main).watched())
@@ -155,7 +150,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             watch.close()
             self._off_qt.set()
             _end.wait()
-            if host_loop == "application" and not self._has_exited():
+            if is_application and not self._has_exited():
                 _native.forget_quit()
 
     def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
@@ -260,7 +255,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             future.add_done_callback(done)
         timer = self.call_at(math.inf if limit is None else limit, self.stop)
         try:
-            self._run_qt("nested")
+            self._run_qt(nested=True)
         finally:
             timer.cancel()
             left.clear()

@@ -62,6 +62,28 @@ struct Level {
     nested: usize,
 }
 
+/// How far the Qt loop of a run has come to its end. Outermost turns run in the first phase only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// See [`Driver::set_paused`].
+    Paused,
+    /// `exit_run` was called for a stop.
+    Exited,
+    /// The application has emitted `aboutToQuit`.
+    ApplicationQuit,
+}
+
+/// A stop that was requested and has not had its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    None,
+    /// The batch under way is the last.
+    Now,
+    /// There was no Qt loop to exit: the next run ends after its first batch.
+    NextRun,
+}
+
 /// A loop without a front end. Jobs can be queued at any time; they run while the driver is
 /// attached to Qt.
 ///
@@ -71,14 +93,12 @@ struct Level {
 pub struct Driver<J> {
     reactor: RefCell<Reactor<J>>,
     host: RefCell<Option<Host>>,
-    /// Exits the Qt loop of the current run; called at the end of the turn that finds `stopping`.
+    /// Exits the Qt loop of the current run; called at the end of the turn that finds a stop.
     exit_run: RefCell<Option<Rc<dyn Fn()>>>,
     /// The same while there is no run. Returns false if no Qt loop can be exited.
     exit_unrun: RefCell<Option<Rc<dyn Fn() -> bool>>>,
     /// The number of times that the application had emitted `aboutToQuit` when the run began.
     quits_before: Cell<u32>,
-    /// See [`set_paused`](Driver::set_paused).
-    paused: Cell<bool>,
     budget: Cell<Duration>,
     linger: Cell<Duration>,
     poll_batches: Cell<u32>,
@@ -92,19 +112,16 @@ pub struct Driver<J> {
     /// The number of the last job that was queued when the last outermost turn ended.
     last_queued: Cell<u64>,
     /// The end of a batch that a turn has interrupted because its budget was spent.
-    rest: Cell<u64>,
+    resume_end: Cell<u64>,
     /// The host is armed to begin a turn as soon as Qt has processed its own events.
     armed: Cell<bool>,
     /// The host's timer is set for a [`REST`] or a [`RETRY`].
     resting: Cell<bool>,
-    /// A stop was requested.
-    stopping: Cell<bool>,
-    /// The stop waits for the next run, because there was no Qt loop to exit.
-    stop_waits: Cell<bool>,
-    /// `exit_run` was called: no more outermost turns in this run.
-    exited: Cell<bool>,
-    /// The number of [`hold`](Driver::hold) loops that are running.
-    held: Cell<usize>,
+    stop: Cell<Stop>,
+    /// The phase of the current run or, outside of a run, of the last one.
+    phase: Cell<Phase>,
+    /// The number of [`in_nested_wait`](Driver::in_nested_wait) loops that are running.
+    nested_waits: Cell<usize>,
     error: RefCell<Option<io::Error>>,
     /// In a forked child, the depth of turns at the fork; no deeper turns begin. See `after_fork`.
     forked_at: Cell<Option<usize>>,
@@ -126,7 +143,6 @@ impl<J: Repeat + 'static> Driver<J> {
             exit_run: RefCell::new(None),
             exit_unrun: RefCell::new(None),
             quits_before: Cell::new(0),
-            paused: Cell::new(false),
             budget: Cell::new(BUDGET),
             linger: Cell::new(LINGER),
             poll_batches: Cell::new(POLL_BATCHES),
@@ -134,13 +150,12 @@ impl<J: Repeat + 'static> Driver<J> {
             level: Cell::default(),
             popped: Cell::new(0),
             last_queued: Cell::new(0),
-            rest: Cell::new(0),
+            resume_end: Cell::new(0),
             armed: Cell::new(false),
             resting: Cell::new(false),
-            stopping: Cell::new(false),
-            stop_waits: Cell::new(false),
-            exited: Cell::new(false),
-            held: Cell::new(0),
+            stop: Cell::new(Stop::None),
+            phase: Cell::new(Phase::Running),
+            nested_waits: Cell::new(0),
             error: RefCell::new(None),
             forked_at: Cell::new(None),
             thread: Cell::new(None),
@@ -168,7 +183,7 @@ impl<J: Repeat + 'static> Driver<J> {
         self.forked_at.set(None);
         self.thread.set(Some(thread::current().id()));
         self.host.replace(Some(host));
-        self.settle(false);
+        self.arm_for_next(false);
         Ok(())
     }
 
@@ -190,9 +205,10 @@ impl<J: Repeat + 'static> Driver<J> {
         let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
         self.quits_before.set(quits);
         self.exit_run.replace(Some(Rc::new(exit)));
-        self.exited.set(false);
-        self.paused.set(false);
-        self.stop_waits.set(false);
+        self.phase.set(Phase::Running);
+        if self.stop.get() == Stop::NextRun {
+            self.stop.set(Stop::Now);
+        }
         self.forked_at.set(None);
         // Always arm for the first turn: `stop` may have been called before the run.
         self.arm();
@@ -201,12 +217,13 @@ impl<J: Repeat + 'static> Driver<J> {
     /// Ends the run, after its Qt loop has returned. Clears a stop that has not had its effect.
     pub fn end_run(&self) {
         let exit = self.exit_run.take();
-        self.stopping.set(false);
-        self.stop_waits.set(false);
-        self.paused.set(false);
+        self.stop.set(Stop::None);
+        if self.phase.get() == Phase::Paused {
+            self.phase.set(Phase::Running);
+        }
         drop(exit);
         if self.is_here() {
-            self.settle(false);
+            self.arm_for_next(false);
         }
     }
 
@@ -219,9 +236,13 @@ impl<J: Repeat + 'static> Driver<J> {
     /// Pauses or resumes the outermost turns of a run, for a Qt loop that is probably about to
     /// quit. Nested turns are not paused.
     pub fn set_paused(&self, paused: bool) {
-        self.paused.set(paused);
+        match (paused, self.phase.get()) {
+            (true, Phase::Running) => self.phase.set(Phase::Paused),
+            (false, Phase::Paused) => self.phase.set(Phase::Running),
+            _ => {}
+        }
         if !paused && self.is_here() {
-            self.settle(false);
+            self.arm_for_next(false);
         }
     }
 
@@ -251,7 +272,7 @@ impl<J: Repeat + 'static> Driver<J> {
     /// the last one.
     #[must_use]
     pub fn has_exited(&self) -> bool {
-        self.exited.get()
+        self.phase.get() == Phase::Exited
     }
 
     /// Requests a turn 20 ms from now, for jobs that cannot run yet. Call it after the turn.
@@ -263,11 +284,11 @@ impl<J: Repeat + 'static> Driver<J> {
 
     /// Runs `wait`, a nested event loop that only a job can exit. Turns run in it even if the Qt
     /// loop of the run is ending.
-    pub fn hold<R>(&self, wait: impl FnOnce() -> R) -> R {
-        self.held.set(self.held.get() + 1);
+    pub fn in_nested_wait<R>(&self, wait: impl FnOnce() -> R) -> R {
+        self.nested_waits.set(self.nested_waits.get() + 1);
         self.arm_now();
         let result = wait();
-        self.held.set(self.held.get() - 1);
+        self.nested_waits.set(self.nested_waits.get() - 1);
         result
     }
 
@@ -340,7 +361,7 @@ impl<J: Repeat + 'static> Driver<J> {
         // that is not the earliest needs no change of the timerfd.
         if is_earliest && !self.armed.get() {
             if self.is_here() {
-                self.settle(false);
+                self.arm_for_next(false);
             } else {
                 self.arm_now()
             }
@@ -436,20 +457,18 @@ impl<J: Repeat + 'static> Driver<J> {
     /// Exits the Qt loop of the run after the batch that is running, or after one more batch.
     /// Outside of a run, calls the `exit` of [`attach`](Driver::attach) instead.
     pub fn stop(&self) {
-        self.stopping.set(true);
-        self.stop_waits.set(false);
+        self.stop.set(Stop::Now);
         self.arm_now();
     }
 
     /// Ends the next run after its first batch. No effect on any other Qt loop.
     pub fn stop_next_run(&self) {
-        self.stopping.set(true);
-        self.stop_waits.set(true);
+        self.stop.set(Stop::NextRun);
     }
 
     /// Returns whether the batch that is running is the last.
     fn stops_now(&self) -> bool {
-        self.stopping.get() && !self.stop_waits.get()
+        self.stop.get() == Stop::Now
     }
 
     /// Returns the number of jobs that were queued since the last outermost turn, that is, by calls
@@ -462,12 +481,12 @@ impl<J: Repeat + 'static> Driver<J> {
     /// Returns whether [`stop`](Driver::stop) was called and has not had its effect yet.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.stopping.get()
+        self.stop.get() != Stop::None
     }
 
     /// Takes back a [`stop`](Driver::stop) that has not had its effect yet.
-    pub fn unstop(&self) {
-        self.stopping.set(false);
+    pub fn cancel_stop(&self) {
+        self.stop.set(Stop::None);
     }
 
     /// Removes and returns all jobs: ready, timed and watching. From now on, jobs that other
@@ -551,7 +570,7 @@ impl<J: Repeat + 'static> Driver<J> {
 
     /// Arms the host, or sets the timerfd, for the next turn. With `rests`, ready jobs wait for
     /// [`REST`].
-    fn settle(&self, rests: bool) {
+    fn arm_for_next(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
         let mut reactor = self.reactor.borrow_mut();
@@ -561,7 +580,7 @@ impl<J: Repeat + 'static> Driver<J> {
         } else {
             Time::NEVER
         };
-        let is_stopping = self.stops_now() && self.is_run() && !self.exited.get();
+        let is_stopping = self.stops_now() && self.is_run() && !self.has_exited();
         if reactor.ready() > 0 || is_stopping || deadline.is_some_and(|when| when <= now) {
             if rests && !is_stopping {
                 self.arm_in(REST);
@@ -584,34 +603,50 @@ impl<J: Repeat + 'static> Driver<J> {
         }
     }
 
-    /// Returns whether no turn, and no batch of a turn, may begin at this depth. Either the Qt loop
-    /// of the run is ending, or the process is a forked child and the depth is inside the job that
-    /// forked.
-    fn is_over(&self, depth: usize) -> bool {
-        let saw_quit = || {
+    /// Returns whether a turn may run at this depth.
+    ///
+    /// Outermost turns end with the Qt loop of the run. Turns inside a job, or inside a nested wait,
+    /// continue: only they can end what the job waits for. In a forked child, no turn runs inside
+    /// the job that forked.
+    fn may_run(&self, depth: usize) -> bool {
+        if self
+            .forked_at
+            .get()
+            .is_some_and(|forked_at| depth > forked_at)
+        {
+            return false;
+        }
+        let is_outermost = depth == 1 && self.nested_waits.get() == 0;
+        !is_outermost || !self.is_run() || self.phase() == Phase::Running
+    }
+
+    /// Returns the phase of the run, after a look at the number of quits. It is counted and not
+    /// reported by a call, because `aboutToQuit` is emitted outside the front end's scope, in which
+    /// another thread may be using the driver.
+    fn phase(&self) -> Phase {
+        let has_quit = || {
             let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
             quits != self.quits_before.get()
         };
-        let run_is_over =
-            || self.is_run() && (self.exited.get() || self.paused.get() || saw_quit());
-        self.forked_at
-            .get()
-            .is_some_and(|forked_at| depth > forked_at)
-            || (depth == 1 && self.held.get() == 0 && run_is_over())
+        if self.phase.get() == Phase::Running && has_quit() {
+            self.phase.set(Phase::ApplicationQuit);
+        }
+        self.phase.get()
     }
 
-    /// Returns whether the innermost turn must not begin. See [`MAX_NESTED_AT_LEVEL`].
-    fn refuses(&self) -> bool {
-        self.level.get().nested > MAX_NESTED_AT_LEVEL || self.is_over(self.depth.get())
+    /// Returns whether the innermost turn may begin a batch. See [`MAX_NESTED_AT_LEVEL`].
+    fn may_begin_batch(&self) -> bool {
+        self.level.get().nested <= MAX_NESTED_AT_LEVEL && self.may_run(self.depth.get())
     }
 
     /// Exits the Qt loop if a stop was requested, and arms for the next turn; called when a turn
     /// ends.
-    fn finish(&self, rests: bool) {
+    fn end_turn(&self, rests: bool) {
         if self.stops_now() && self.is_attached() {
             if self.is_run() {
-                if !self.exited.replace(true) {
-                    self.stopping.set(false);
+                if !self.has_exited() {
+                    self.phase.set(Phase::Exited);
+                    self.stop.set(Stop::None);
                     let exit = self.exit_run.borrow().clone();
                     if let Some(exit) = exit {
                         exit();
@@ -619,19 +654,20 @@ impl<J: Repeat + 'static> Driver<J> {
                 }
             } else {
                 let exit = self.exit_unrun.borrow().clone();
-                if exit.is_some_and(|exit| exit()) {
-                    self.stopping.set(false);
+                let has_exited = exit.is_some_and(|exit| exit());
+                self.stop.set(if has_exited {
+                    Stop::None
                 } else {
-                    self.stop_waits.set(true);
-                }
+                    Stop::NextRun
+                });
             }
         }
-        if self.is_over(self.depth.get() + 1) {
-            self.disarm();
-        } else {
+        if self.may_run(self.depth.get() + 1) {
             // Also if the run was exited: a job may run a nested Qt loop that only a job of a later
             // turn exits.
-            self.settle(rests);
+            self.arm_for_next(rests);
+        } else {
+            self.disarm();
         }
     }
 
@@ -651,8 +687,8 @@ impl<J> fmt::Debug for Driver<J> {
             .debug_struct("Driver")
             .field("depth", &self.depth.get())
             .field("armed", &self.armed.get())
-            .field("stopping", &self.stopping.get())
-            .field("exited", &self.exited.get())
+            .field("stop", &self.stop.get())
+            .field("phase", &self.phase.get())
             .finish_non_exhaustive()
     }
 }

@@ -184,7 +184,9 @@ fn held_wait_gets_turns_after_a_quit() {
         app::exit(0);
         let left = Rc::clone(&left);
         waiting.soon(move |_| left.exit(3));
-        let code = waiting.driver.hold(|| nested_loop.exec_until_exit());
+        let code = waiting
+            .driver
+            .in_nested_wait(|| nested_loop.exec_until_exit());
         waiting.write(code.to_string());
     });
     other.attach();

@@ -19,12 +19,12 @@ const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 ///
 /// The poller is edge-triggered, so a direction counts as ready until an attempt returns
 /// `WouldBlock`.
-pub(crate) struct Source {
+pub(crate) struct Readiness {
     /// It changes only while nothing watches it.
     fd: AtomicI32,
     shared: Arc<LoopShared>,
-    directions: Mutex<[State; 2]>,
-    /// The watch has ended: the descriptor is about to be closed, or another `Source` replaces this.
+    directions: Mutex<[DirectionState; 2]>,
+    /// The watch has ended: the descriptor is about to be closed, or another `Readiness` replaces this.
     is_deregistered: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ impl From<Refusal> for io::Error {
 
 /// One direction.
 #[derive(Default)]
-struct State {
+struct DirectionState {
     is_blocked: bool,
     /// The poller watches it.
     is_watched: bool,
@@ -68,17 +68,17 @@ struct State {
 }
 
 /// The place of one future among the waiters of a direction. Dropping it unregisters the waker.
-pub(super) struct Registration<'a> {
-    source: &'a Arc<Source>,
+pub(crate) struct Registration<'a> {
+    readiness: &'a Arc<Readiness>,
     direction: Direction,
     /// From the first wait on.
     number: Option<u64>,
 }
 
 impl<'a> Registration<'a> {
-    pub(super) fn new(source: &'a Arc<Source>, direction: Direction) -> Registration<'a> {
+    pub(crate) fn new(readiness: &'a Arc<Readiness>, direction: Direction) -> Registration<'a> {
         Registration {
-            source,
+            readiness,
             direction,
             number: None,
         }
@@ -88,7 +88,7 @@ impl<'a> Registration<'a> {
 impl Drop for Registration<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let waker = self.source.directions()[self.direction as usize]
+            let waker = self.readiness.directions()[self.direction as usize]
                 .waiters
                 .deregister(number);
             drop(waker); // user code, so not under the lock
@@ -96,9 +96,9 @@ impl Drop for Registration<'_> {
     }
 }
 
-impl Source {
-    pub(super) fn new(fd: RawFd, shared: &Arc<LoopShared>) -> Arc<Source> {
-        Arc::new(Source {
+impl Readiness {
+    pub(crate) fn new(fd: RawFd, shared: &Arc<LoopShared>) -> Arc<Readiness> {
+        Arc::new(Readiness {
             fd: AtomicI32::new(fd),
             shared: Arc::clone(shared),
             directions: Mutex::default(),
@@ -111,16 +111,16 @@ impl Source {
     }
 
     /// Sets the descriptor to watch from now on.
-    pub(super) fn set_fd(&self, fd: RawFd) {
+    pub(crate) fn set_fd(&self, fd: RawFd) {
         self.fd.store(fd, Ordering::Release);
     }
 
     /// The loop that watches it.
-    pub(super) fn shared(&self) -> &Arc<LoopShared> {
+    pub(crate) fn shared(&self) -> &Arc<LoopShared> {
         &self.shared
     }
 
-    fn directions(&self) -> MutexGuard<'_, [State; 2]> {
+    fn directions(&self) -> MutexGuard<'_, [DirectionState; 2]> {
         // Nothing that can panic runs under the lock.
         self.directions
             .lock()
@@ -137,8 +137,8 @@ impl Source {
         let removed = state.waiters.take();
         drop(directions);
         driver.rearm(self.fd(), direction, |job| self.belongs_to(job));
-        let room = removed.wake();
-        self.directions()[direction as usize].waiters.reuse(room);
+        let list = removed.wake();
+        self.directions()[direction as usize].waiters.reuse(list);
     }
 
     /// Wakes the waiters of a direction: the loop is closed, and will report no event any more.
@@ -158,16 +158,17 @@ impl Source {
     }
 
     fn belongs_to(self: &Arc<Self>, job: &Job) -> bool {
-        job.source().is_some_and(|source| Arc::ptr_eq(source, self))
+        job.readiness()
+            .is_some_and(|readiness| Arc::ptr_eq(readiness, self))
     }
 
     /// The number of the latest readiness event, for an attempt that does not wait before.
-    pub(super) fn tick(&self, direction: Direction) -> u32 {
+    pub(crate) fn tick(&self, direction: Direction) -> u32 {
         self.directions()[direction as usize].tick
     }
 
     /// Returns the number of the latest readiness event once the direction counts as ready.
-    pub(super) fn poll_ready(
+    pub(crate) fn poll_ready(
         self: &Arc<Self>,
         direction: Direction,
         context: &mut Context<'_>,
@@ -209,10 +210,10 @@ impl Source {
 
     /// Has the loop watch a direction, which is marked as watched already.
     fn watch(self: &Arc<Self>, direction: Direction) {
-        let source = Arc::clone(self);
+        let readiness = Arc::clone(self);
         self.shared.call(move |core| match core {
-            Some(core) => source.watch_here(core, direction),
-            None => source.end(direction),
+            Some(core) => readiness.watch_here(core, direction),
+            None => readiness.end(direction),
         });
     }
 
@@ -229,7 +230,7 @@ impl Source {
             }
         };
         let others = replaced.into_iter().flatten().filter(|job| {
-            let other = job.source().filter(|_| !self.belongs_to(job));
+            let other = job.readiness().filter(|_| !self.belongs_to(job));
             other.is_some_and(|other| !other.is_deregistered.load(Ordering::Acquire))
         });
         for job in others {
@@ -240,19 +241,19 @@ impl Source {
     }
 
     /// Marks a direction as blocked, unless there was a readiness event after the attempt began.
-    pub(super) fn block(&self, direction: Direction, tick: u32) {
+    pub(crate) fn block(&self, direction: Direction, tick: u32) {
         let state = &mut self.directions()[direction as usize];
         state.is_blocked |= state.tick == tick;
     }
 
     /// Does what `block` does, after a short read, which proves that the socket's buffer is empty.
-    pub(super) fn mark_drained(&self, tick: u32) {
+    pub(crate) fn mark_drained(&self, tick: u32) {
         let state = &mut self.directions()[Direction::Read as usize];
         state.is_blocked |= state.tick == tick && !state.is_hung_up;
     }
 
     /// Ends the watches of the descriptor, which is about to be closed.
-    pub(super) fn deregister(self: &Arc<Self>) {
+    pub(crate) fn deregister(self: &Arc<Self>) {
         self.is_deregistered.store(true, Ordering::Release);
         if !self.is_watched() {
             return;
@@ -263,17 +264,17 @@ impl Source {
         // The kernel's watch ends on this thread, before the close: it watches the open file, which
         // a duplicate of the descriptor may keep open.
         self.shared.deregister(self.fd());
-        let source = Arc::clone(self);
+        let readiness = Arc::clone(self);
         self.shared.call_behind(move |core| {
             if let Some(core) = core {
-                source.unwatch(core);
+                readiness.unwatch(core);
                 // Another `Async` may watch the other direction.
-                core.driver.restore(source.fd());
+                core.driver.restore(readiness.fd());
             }
         });
     }
 
-    pub(super) fn is_watched(&self) -> bool {
+    pub(crate) fn is_watched(&self) -> bool {
         self.directions().iter().any(|state| state.is_watched)
     }
 
@@ -287,9 +288,9 @@ impl Source {
     }
 
     /// Ends the watches, and returns a source without watches that has the waiters.
-    pub(super) fn renew(self: &Arc<Self>) -> Arc<Source> {
+    pub(crate) fn renew(self: &Arc<Self>) -> Arc<Readiness> {
         self.deregister();
-        let fresh = Source::new(self.fd(), &self.shared);
+        let fresh = Readiness::new(self.fd(), &self.shared);
         for (fresh, state) in fresh
             .directions()
             .iter_mut()
@@ -302,7 +303,7 @@ impl Source {
     }
 
     /// Watches the directions that have waiters.
-    pub(super) fn resume(self: &Arc<Self>) {
+    pub(crate) fn resume(self: &Arc<Self>) {
         for direction in DIRECTIONS {
             let mut directions = self.directions();
             let state = &mut directions[direction as usize];

@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::panic::catch_panic;
 
 /// With fewer wakers than this from `poll_*` methods, none is checked.
-const CROWD: usize = 64;
+const CHECK_AT: usize = 64;
 
 /// How many times a check outlasts the limit, at most. It bounds the polls that a crowd of live
 /// wakers costs while all the checked ones are dead.
@@ -14,15 +14,15 @@ const MAX_PATIENCE: u32 = 1024;
 
 /// The wakers that wait for one direction.
 ///
-/// All methods run under the lock of the [`Source`](super::Source). Cloning,
+/// All methods run under the lock of the [`Readiness`](super::Source). Cloning,
 /// waking or dropping a waker runs foreign code. So wakers are passed by value, and the caller does it
 /// outside of the lock.
 #[derive(Default)]
 pub(super) struct Waiters {
     list: Vec<Waiter>,
-    /// The number of the latest [`Registration`](super::source::Registration).
+    /// The number of the latest [`Registration`](super::readiness::Registration).
     registrations: u64,
-    crowd: Option<Box<Crowd>>,
+    liveness_check: Option<Box<LivenessCheck>>,
 }
 
 struct Waiter {
@@ -42,7 +42,7 @@ pub(super) struct Removed {
 
 impl Removed {
     /// Wakes and drops them. Returns the room of the list, empty.
-    pub(super) fn wake(mut self) -> Room {
+    pub(super) fn wake(mut self) -> ReusableList {
         for Waiter { waker, .. } in self.woken.drain(..) {
             catch_panic(|| waker.wake());
         }
@@ -50,12 +50,12 @@ impl Removed {
             catch_panic(|| waker.wake_by_ref());
         }
         catch_panic(|| drop((self.checked, self.stale)));
-        Room(self.woken)
+        ReusableList(self.woken)
     }
 }
 
 /// The memory of an empty list, kept for the next wait.
-pub(super) struct Room(Vec<Waiter>);
+pub(super) struct ReusableList(Vec<Waiter>);
 
 impl Waiters {
     pub(super) fn is_empty(&self) -> bool {
@@ -88,8 +88,8 @@ impl Waiters {
         }
         let waker = own.take()?;
         if number.is_none() {
-            if let Some(crowd) = &mut self.crowd {
-                removed.stale = crowd.note_return(&waker);
+            if let Some(liveness_check) = &mut self.liveness_check {
+                removed.stale = liveness_check.note_return(&waker);
             }
             self.check(&mut removed);
         }
@@ -99,7 +99,10 @@ impl Waiters {
 
     /// If the limit is reached, removes the wakers of `poll_*` methods, and has them woken.
     fn check(&mut self, removed: &mut Removed) {
-        let limit = self.crowd.as_ref().map_or(CROWD, |crowd| crowd.limit);
+        let limit = self
+            .liveness_check
+            .as_ref()
+            .map_or(CHECK_AT, |liveness_check| liveness_check.limit);
         if self.list.len() < limit {
             return;
         }
@@ -113,7 +116,7 @@ impl Waiters {
         self.list = kept;
         let polled = Arc::new(polled.into_iter().map(|waiter| waiter.waker).collect());
         removed.checked = Some(Arc::clone(&polled));
-        let stale = self.crowd.get_or_insert_default().check(polled);
+        let stale = self.liveness_check.get_or_insert_default().check(polled);
         removed.stale = removed.stale.take().or(stale);
     }
 
@@ -129,14 +132,17 @@ impl Waiters {
         Removed {
             woken: std::mem::take(&mut self.list),
             checked: None,
-            stale: self.crowd.as_mut().and_then(|crowd| crowd.end()),
+            stale: self
+                .liveness_check
+                .as_mut()
+                .and_then(|liveness_check| liveness_check.end()),
         }
     }
 
     /// Reuses the memory of a list, unless wakers are registered already.
-    pub(super) fn reuse(&mut self, Room(room): Room) {
+    pub(super) fn reuse(&mut self, ReusableList(list): ReusableList) {
         if self.list.capacity() == 0 {
-            self.list = room;
+            self.list = list;
         }
     }
 }
@@ -150,7 +156,7 @@ impl Waiters {
 ///
 /// A live waker returns when its executor has polled all others before it. A check therefore
 /// continues for `patience` more times that the limit is reached. A failed check doubles `patience`.
-struct Crowd {
+struct LivenessCheck {
     limit: usize,
     /// The wakers that the check under way has woken. They are kept, so that no other waker can
     /// have the same address.
@@ -162,10 +168,10 @@ struct Crowd {
     patience: u32,
 }
 
-impl Default for Crowd {
-    fn default() -> Crowd {
-        Crowd {
-            limit: CROWD,
+impl Default for LivenessCheck {
+    fn default() -> LivenessCheck {
+        LivenessCheck {
+            limit: CHECK_AT,
             checked: None,
             has_returned: Vec::new(),
             returned: 0,
@@ -175,7 +181,7 @@ impl Default for Crowd {
     }
 }
 
-impl Crowd {
+impl LivenessCheck {
     /// Begins a check with wakers that were removed at the limit, unless one is under way. Returns
     /// the wakers of a check that has failed.
     fn check(&mut self, removed: Arc<Vec<Waker>>) -> Option<Arc<Vec<Waker>>> {
@@ -185,7 +191,7 @@ impl Crowd {
         }
         let failed = self.end();
         if failed.is_some() {
-            self.limit = CROWD.max(self.limit / 2);
+            self.limit = CHECK_AT.max(self.limit / 2);
             self.patience = MAX_PATIENCE.min(self.patience * 2);
         }
         self.has_returned = vec![false; removed.len()];
