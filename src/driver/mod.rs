@@ -15,22 +15,25 @@
 //! runs, so Qt calls it again in the nested loop, and a nested turn runs the other jobs. All state
 //! is in cells that are never borrowed while a job runs.
 //!
-//! `Driver` and [`Turn`] form one state machine; read both files together.
+//! `Driver` and [`Turn`] form one state machine: read `turn.rs` and `run.rs` together.
 
+mod jobs;
+mod run;
 mod turn;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
-use crate::reactor::{Direction, Poller, Reactor, Remote, Repeat, Time, TimerKey};
+use crate::reactor::{Reactor, Repeat, Time};
 
 pub use turn::{Turn, Wakeup};
+
+use run::{Phase, Stop};
 
 /// The default time budget of a turn. A tenth of it has nearly all of the gain of batching, and a
 /// frame at 60 Hz has room for eight such turns.
@@ -60,28 +63,6 @@ const RETRY: Duration = Duration::from_millis(20);
 struct Level {
     level: i32,
     nested: usize,
-}
-
-/// How far the Qt loop of a run has come to its end. Outermost turns run in the first phase only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    /// See [`Driver::set_paused`].
-    Paused,
-    /// `exit_run` was called for a stop.
-    Exited,
-    /// The application has emitted `aboutToQuit`.
-    ApplicationQuit,
-}
-
-/// A stop that was requested and has not had its effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    None,
-    /// The batch under way is the last.
-    Now,
-    /// There was no Qt loop to exit: the next run ends after its first batch.
-    NextRun,
 }
 
 /// A loop without a front end. Jobs can be queued at any time; they run while the driver is
@@ -197,55 +178,6 @@ impl<J: Repeat + 'static> Driver<J> {
         drop(host);
     }
 
-    /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at
-    /// the end of the turn that finds a [`stop`](Driver::stop). The application's `aboutToQuit`
-    /// ends the run too: the batch under way is then the last, and jobs that the quit has made
-    /// ready stay queued. The driver must be attached, on this thread.
-    pub fn begin_run(&self, exit: impl Fn() + 'static) {
-        let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
-        self.quits_before.set(quits);
-        self.exit_run.replace(Some(Rc::new(exit)));
-        self.phase.set(Phase::Running);
-        if self.stop.get() == Stop::NextRun {
-            self.stop.set(Stop::Now);
-        }
-        self.forked_at.set(None);
-        // Always arm for the first turn: `stop` may have been called before the run.
-        self.arm();
-    }
-
-    /// Ends the run, after its Qt loop has returned. Clears a stop that has not had its effect.
-    pub fn end_run(&self) {
-        let exit = self.exit_run.take();
-        self.stop.set(Stop::None);
-        if self.phase.get() == Phase::Paused {
-            self.phase.set(Phase::Running);
-        }
-        drop(exit);
-        if self.is_here() {
-            self.arm_for_next(false);
-        }
-    }
-
-    /// Returns whether a run has begun and not ended.
-    #[must_use]
-    pub fn is_run(&self) -> bool {
-        self.exit_run.borrow().is_some()
-    }
-
-    /// Pauses or resumes the outermost turns of a run, for a Qt loop that is probably about to
-    /// quit. Nested turns are not paused.
-    pub fn set_paused(&self, paused: bool) {
-        match (paused, self.phase.get()) {
-            (true, Phase::Running) => self.phase.set(Phase::Paused),
-            (false, Phase::Paused) => self.phase.set(Phase::Running),
-            _ => {}
-        }
-        if !paused && self.is_here() {
-            self.arm_for_next(false);
-        }
-    }
-
     /// Gives a forked child its own poller; see [`Reactor::after_fork`]. Until the child calls
     /// `attach` or `begin_run`, no turn begins inside the job that forked. If the fork was outside
     /// of any job, no turn begins at all.
@@ -268,28 +200,11 @@ impl<J: Repeat + 'static> Driver<J> {
         self.host.borrow().is_some()
     }
 
-    /// Returns whether `stop`, and not Qt, ended the Qt loop of this run or, outside of a run, of
-    /// the last one.
-    #[must_use]
-    pub fn has_exited(&self) -> bool {
-        self.phase.get() == Phase::Exited
-    }
-
     /// Requests a turn 20 ms from now, for jobs that cannot run yet. Call it after the turn.
     pub fn retry_soon(&self) {
         if self.is_here() && !self.armed.get() {
             self.arm_in(RETRY);
         }
-    }
-
-    /// Runs `wait`, a nested event loop that only a job can exit. Turns run in it even if the Qt
-    /// loop of the run is ending.
-    pub fn in_nested_wait<R>(&self, wait: impl FnOnce() -> R) -> R {
-        self.nested_waits.set(self.nested_waits.get() + 1);
-        self.arm_now();
-        let result = wait();
-        self.nested_waits.set(self.nested_waits.get() - 1);
-        result
     }
 
     /// Returns the number of nested turns: 0 outside of any turn, 2 or more in a modal dialog that
@@ -329,208 +244,6 @@ impl<J: Repeat + 'static> Driver<J> {
     /// times (such as by `asyncio.sleep(0)`) and then expect that pending events were delivered.
     pub fn set_poll_batches(&self, batches: u32) {
         self.poll_batches.set(batches);
-    }
-
-    /// Sets by how much timers may be late when many are due at nearly the same time, so that one
-    /// wake-up serves them together. The default is 250 µs.
-    pub fn set_timer_slack(&self, slack: Duration) {
-        self.reactor.borrow_mut().set_timer_slack(slack);
-    }
-
-    /// Queues a job, from this thread.
-    #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
-    pub fn push(&self, job: J) {
-        self.reactor.borrow_mut().push(job);
-        self.arm_now();
-    }
-
-    /// Puts a job that could not run yet back to the front of the queue.
-    pub fn push_front(&self, job: J) {
-        self.reactor.borrow_mut().push_front(job);
-        self.arm_now();
-    }
-
-    /// Queues a job for a deadline. See [`Reactor::push_at`].
-    pub fn push_at(&self, when: Time, job: J) -> TimerKey {
-        let mut reactor = self.reactor.borrow_mut();
-        let earliest = reactor.next_deadline();
-        let key = reactor.push_at(when, job);
-        let is_earliest = earliest.is_none_or(|earliest| when < earliest);
-        drop(reactor);
-        // The end of a turn sets the timerfd for all timers of the turn. Outside of a turn, a timer
-        // that is not the earliest needs no change of the timerfd.
-        if is_earliest && !self.armed.get() {
-            if self.is_here() {
-                self.arm_for_next(false);
-            } else {
-                self.arm_now()
-            }
-        }
-        key
-    }
-
-    /// Removes a timer and returns its job. See [`Reactor::cancel`].
-    pub fn cancel(&self, key: TimerKey) -> Option<J> {
-        self.reactor.borrow_mut().cancel(key)
-    }
-
-    /// Queues a job whenever a descriptor is ready. See [`Reactor::watch`].
-    ///
-    /// # Errors
-    /// As [`Reactor::watch`].
-    pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch(fd, direction, job)
-    }
-
-    /// Queues a job whenever something has happened to a descriptor. See [`Reactor::watch_edges`].
-    ///
-    /// # Errors
-    /// As [`Reactor::watch`].
-    pub fn watch_edges(
-        &self,
-        fd: RawFd,
-        direction: Direction,
-        job: J,
-    ) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch_edges(fd, direction, job)
-    }
-
-    /// Queues a job when a descriptor is ready for the first time. See [`Reactor::watch_once`].
-    ///
-    /// # Errors
-    /// As [`Reactor::watch`].
-    pub fn watch_once(
-        &self,
-        fd: RawFd,
-        direction: Direction,
-        job: J,
-    ) -> io::Result<[Option<J>; 2]> {
-        self.reactor.borrow_mut().watch_once(fd, direction, job)
-    }
-
-    /// Ends a watch. See [`Reactor::unwatch`].
-    pub fn unwatch(
-        &self,
-        fd: RawFd,
-        direction: Direction,
-        is_mine: impl FnOnce(&J) -> bool,
-    ) -> Option<J> {
-        self.reactor.borrow_mut().unwatch(fd, direction, is_mine)
-    }
-
-    /// Registers a descriptor again that a [`Poller`] has deregistered. See [`Reactor::restore`].
-    pub fn restore(&self, fd: RawFd) {
-        self.reactor.borrow_mut().restore(fd);
-    }
-
-    /// Returns whether a direction of a descriptor is watched. See [`Reactor::is_watched`].
-    #[must_use]
-    pub fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
-        self.reactor.borrow().is_watched(fd, direction)
-    }
-
-    /// Returns whether a descriptor has reported a hang-up. See [`Reactor::is_hung_up`].
-    #[must_use]
-    pub fn is_hung_up(&self, fd: RawFd) -> bool {
-        self.reactor.borrow().is_hung_up(fd)
-    }
-
-    /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
-    pub fn rearm(&self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
-        self.reactor.borrow_mut().rearm(fd, direction, is_mine);
-    }
-
-    /// Returns a handle that queues jobs from other threads.
-    #[must_use]
-    pub fn remote(&self) -> Remote<J> {
-        self.reactor.borrow().remote()
-    }
-
-    /// Returns a handle to the poller for other threads.
-    ///
-    /// # Errors
-    /// The operating system has no descriptor left.
-    pub fn poller(&self) -> io::Result<Poller> {
-        self.reactor.borrow().poller()
-    }
-
-    /// Exits the Qt loop of the run after the batch that is running, or after one more batch.
-    /// Outside of a run, calls the `exit` of [`attach`](Driver::attach) instead.
-    pub fn stop(&self) {
-        self.stop.set(Stop::Now);
-        self.arm_now();
-    }
-
-    /// Ends the next run after its first batch. No effect on any other Qt loop.
-    pub fn stop_next_run(&self) {
-        self.stop.set(Stop::NextRun);
-    }
-
-    /// Returns whether the batch that is running is the last.
-    fn stops_now(&self) -> bool {
-        self.stop.get() == Stop::Now
-    }
-
-    /// Returns the number of jobs that were queued since the last outermost turn, that is, by calls
-    /// from Qt.
-    #[must_use]
-    pub fn queued_since_turn(&self) -> u64 {
-        self.end_of_ready().saturating_sub(self.last_queued.get())
-    }
-
-    /// Returns whether [`stop`](Driver::stop) was called and has not had its effect yet.
-    #[must_use]
-    pub fn is_stopping(&self) -> bool {
-        self.stop.get() != Stop::None
-    }
-
-    /// Takes back a [`stop`](Driver::stop) that has not had its effect yet.
-    pub fn cancel_stop(&self) {
-        self.stop.set(Stop::None);
-    }
-
-    /// Removes and returns all jobs: ready, timed and watching. From now on, jobs that other
-    /// threads send are handed back to them. The caller drops the jobs when it closes the loop:
-    /// their destructors are user code, which may panic.
-    pub fn drain(&self) -> Vec<J> {
-        self.reactor.borrow_mut().drain()
-    }
-
-    /// Returns a turn of one batch, the jobs that are ready now, without Qt and without collecting.
-    pub fn batch(self: &Rc<Self>) -> Turn<J> {
-        Turn::of_one_batch(Rc::clone(self))
-    }
-
-    /// Calls `visit` for every job. `visit` must not use the driver. Returns false, without calling
-    /// it, if the reactor is borrowed by a caller up the stack.
-    pub fn visit(&self, mut visit: impl FnMut(&J)) -> bool {
-        self.reactor.try_borrow().is_ok_and(|reactor| {
-            reactor.jobs().for_each(&mut visit);
-            true
-        })
-    }
-
-    fn collect(&self, now: Time) {
-        if let Err(error) = self.reactor.borrow_mut().collect(now) {
-            self.error.replace(Some(error));
-        }
-    }
-
-    /// Takes the error of the last failed poll; it means that the poller's descriptor was closed.
-    /// Timers and the queue still work, but nothing else wakes the loop any more.
-    pub fn take_error(&self) -> Option<io::Error> {
-        self.error.take()
-    }
-
-    /// Returns the number at which a batch that begins now ends.
-    fn end_of_ready(&self) -> u64 {
-        self.popped.get() + self.reactor.borrow().ready() as u64
-    }
-
-    fn pop(&self) -> Option<J> {
-        let job = self.reactor.borrow_mut().pop()?;
-        self.popped.set(self.popped.get() + 1);
-        Some(job)
     }
 
     #[inline]
@@ -600,74 +313,6 @@ impl<J: Repeat + 'static> Driver<J> {
             self.armed.set(false);
             self.resting.set(false);
             host.arm(deadline.and_then(|when| when.after(now)));
-        }
-    }
-
-    /// Returns whether a turn may run at this depth.
-    ///
-    /// Outermost turns end with the Qt loop of the run. Turns inside a job, or inside a nested wait,
-    /// continue: only they can end what the job waits for. In a forked child, no turn runs inside
-    /// the job that forked.
-    fn may_run(&self, depth: usize) -> bool {
-        if self
-            .forked_at
-            .get()
-            .is_some_and(|forked_at| depth > forked_at)
-        {
-            return false;
-        }
-        let is_outermost = depth == 1 && self.nested_waits.get() == 0;
-        !is_outermost || !self.is_run() || self.phase() == Phase::Running
-    }
-
-    /// Returns the phase of the run, after a look at the number of quits. It is counted and not
-    /// reported by a call, because `aboutToQuit` is emitted outside the front end's scope, in which
-    /// another thread may be using the driver.
-    fn phase(&self) -> Phase {
-        let has_quit = || {
-            let quits = self.host.borrow().as_ref().map_or(0, Host::quits);
-            quits != self.quits_before.get()
-        };
-        if self.phase.get() == Phase::Running && has_quit() {
-            self.phase.set(Phase::ApplicationQuit);
-        }
-        self.phase.get()
-    }
-
-    /// Returns whether the innermost turn may begin a batch. See [`MAX_NESTED_AT_LEVEL`].
-    fn may_begin_batch(&self) -> bool {
-        self.level.get().nested <= MAX_NESTED_AT_LEVEL && self.may_run(self.depth.get())
-    }
-
-    /// Exits the Qt loop if a stop was requested, and arms for the next turn; called when a turn
-    /// ends.
-    fn end_turn(&self, rests: bool) {
-        if self.stops_now() && self.is_attached() {
-            if self.is_run() {
-                if !self.has_exited() {
-                    self.phase.set(Phase::Exited);
-                    self.stop.set(Stop::None);
-                    let exit = self.exit_run.borrow().clone();
-                    if let Some(exit) = exit {
-                        exit();
-                    }
-                }
-            } else {
-                let exit = self.exit_unrun.borrow().clone();
-                let has_exited = exit.is_some_and(|exit| exit());
-                self.stop.set(if has_exited {
-                    Stop::None
-                } else {
-                    Stop::NextRun
-                });
-            }
-        }
-        if self.may_run(self.depth.get() + 1) {
-            // Also if the run was exited: a job may run a nested Qt loop that only a job of a later
-            // turn exits.
-            self.arm_for_next(rests);
-        } else {
-            self.disarm();
         }
     }
 
