@@ -173,6 +173,25 @@ assert qtloop.run(asyncio.sleep(0, "done")) == "done"
 
 
 @needs_system_qt
+def test_ways_to_run_work_without_a_binding() -> None:
+    code = """
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from qtloop import QEventLoop, attach, run
+async def main():
+    return await asyncio.sleep(0.001, type(asyncio.get_running_loop()) is QEventLoop)
+with QEventLoop() as loop:
+    loop.call_later(0.001, loop.stop)
+    assert loop.run_forever() == 0 and loop.run_until_complete(main())
+with attach() as loop:
+    assert loop.run_until_complete(main())
+with ThreadPoolExecutor() as pool:
+    assert pool.submit(run, main()).result()
+"""
+    assert chosen(NO_BINDING + code)[0] == "None"
+
+
+@needs_system_qt
 def test_slot_decorators_return_plain_functions_without_a_binding() -> None:
     code = """
 import asyncio

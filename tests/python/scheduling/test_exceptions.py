@@ -1,21 +1,18 @@
-"""Exceptions of callbacks, exception handlers, debug mode and shutting down; as in asyncio."""
+"""Exceptions of callbacks: the exception handler, and those that stop the loop; as in asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import gc
 import logging
 import os
-import sys
 import threading
-import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
-from support.running import Errors, Pipe, nothing, refused_elsewhere, run_for, run_once, run_until
+from support.running import Errors, Pipe, nothing, run_for, run_once, run_until
 
 pytest_plugins = ["support.each_loop"]
 
@@ -289,180 +286,3 @@ def test_subclasses_of_exits_leave_too(each_loop: Loop) -> None:
     each_loop.call_soon(fail, Leave(3))
     with pytest.raises(Leave):
         each_loop.run_forever()
-
-
-# Debug mode
-
-
-def test_slow_callbacks_are_logged_in_debug_mode(
-    each_loop: Loop, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def slow_task() -> None:
-        time.sleep(0.03)
-
-    def slow_callback() -> None:
-        time.sleep(0.03)
-
-    each_loop.set_debug(True)
-    each_loop.slow_callback_duration = 0.02
-    each_loop.call_soon(slow_callback)
-    each_loop.run_until_complete(slow_task())
-    texts = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    # asyncio's message; for the step of a task it names the task.
-    assert any(t.startswith("Executing <Handle ") and "slow_callback() " in t for t in texts)
-    assert any(t.startswith("Executing <Task ") and "slow_task() " in t for t in texts)
-    assert all(" took 0." in text and text.endswith(" seconds") for text in texts)
-    caplog.clear()
-    each_loop.set_debug(False)
-    each_loop.call_soon(slow_callback)
-    run_once(each_loop)
-    assert caplog.records == []
-
-
-def test_coroutines_are_refused_as_callbacks_in_debug_mode(each_loop: Any) -> None:
-    async def function() -> None: ...
-
-    coroutine = function()
-    each_loop.set_debug(True)
-    for wrong in (coroutine, function):
-        with pytest.raises(TypeError, match="coroutines cannot be used with call_soon"):
-            each_loop.call_soon(wrong)
-        with pytest.raises(TypeError, match="coroutines cannot be used with"):
-            each_loop.call_later(0, wrong)
-        with pytest.raises(TypeError, match="coroutines cannot be used with call_at"):
-            each_loop.call_at(0, wrong)
-        with pytest.raises(TypeError, match="cannot be used with call_soon_threadsafe"):
-            each_loop.call_soon_threadsafe(wrong)
-    coroutine.close()
-    with pytest.raises(TypeError, match="callable object was expected by call_soon"):
-        each_loop.call_soon(5)
-
-
-def test_calls_from_a_wrong_thread_are_refused_in_debug_mode(each_loop: Loop) -> None:
-    each_loop.set_debug(True)
-
-    async def main() -> list[str]:
-        return refused_elsewhere(
-            lambda: each_loop.call_soon(nothing),
-            lambda: each_loop.call_later(1, nothing),
-            lambda: each_loop.call_at(1, nothing),
-        )
-
-    failures = each_loop.run_until_complete(main())
-    assert len(failures) == 3
-    assert all(failure.startswith("Non-thread-safe operation invoked") for failure in failures)
-
-
-def test_debug_mode_can_be_switched_while_the_loop_runs(each_loop: Loop) -> None:
-    async def main() -> None:
-        for on in (True, False, True):
-            each_loop.set_debug(on)
-            assert each_loop.get_debug() is on
-            await asyncio.sleep(0.001)  # asyncio switches the tracking with a callback
-            assert (sys.get_coroutine_origin_tracking_depth() > 0) is on
-            handle: Any = each_loop.call_soon(nothing)
-            assert (handle._source_traceback is not None) is on
-
-    before = sys.get_coroutine_origin_tracking_depth()
-    each_loop.run_until_complete(main())
-    assert sys.get_coroutine_origin_tracking_depth() == before
-
-
-def test_callbacks_timers_and_readers_work_in_debug_mode(each_loop: Loop, pipe: Pipe) -> None:
-    each_loop.set_debug(True)
-    reading, writing = pipe
-    seen: list[str] = []
-
-    async def main() -> str:
-        each_loop.add_reader(reading, lambda: seen.append(os.read(reading, 1).decode()))
-        os.write(writing, b"abc")
-        seen.append(await asyncio.to_thread(lambda: "thread"))
-        async with asyncio.timeout(5) if sys.version_info >= (3, 11) else asyncio.Lock():
-            await asyncio.sleep(0.005)
-        return "done"
-
-    assert each_loop.run_until_complete(main()) == "done"
-    each_loop.run_until_complete(each_loop.shutdown_default_executor())
-    assert sorted(seen) == ["a", "b", "c", "thread"]
-
-
-# Shutting down
-
-
-def test_default_executor_refuses_jobs_after_its_shutdown(each_loop: Loop) -> None:
-    async def main() -> None:
-        assert await each_loop.run_in_executor(None, max, 1, 2) == 2
-        await each_loop.shutdown_default_executor()
-        with pytest.raises(RuntimeError, match="Executor shutdown has been called"):
-            each_loop.run_in_executor(None, max, 1, 2)
-        with concurrent.futures.ThreadPoolExecutor(1) as own:
-            assert await each_loop.run_in_executor(own, max, 1, 2) == 2
-        await each_loop.shutdown_default_executor()
-
-    each_loop.run_until_complete(main())
-
-
-def test_shutdown_of_the_executor_waits_for_its_jobs(each_loop: Loop) -> None:
-    seen: list[str] = []
-    release = threading.Event()
-
-    def job() -> None:
-        assert release.wait(20)
-        seen.append("job")
-
-    async def main() -> None:
-        future = each_loop.run_in_executor(None, job)
-        each_loop.call_later(0.01, release.set)
-        await each_loop.shutdown_default_executor()
-        seen.append("shut down")
-        await future
-
-    each_loop.run_until_complete(main())
-    assert seen == ["job", "shut down"]
-
-
-def test_generators_that_are_left_open_are_closed_by_shutdown_asyncgens(each_loop: Loop) -> None:
-    seen: list[str] = []
-
-    async def generator() -> AsyncIterator[int]:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            seen.append("closed")
-
-    async def main() -> AsyncIterator[int]:
-        left = generator()
-        assert await anext(left) == 1
-        return left
-
-    left = each_loop.run_until_complete(main())
-    assert seen == []
-    each_loop.run_until_complete(each_loop.shutdown_asyncgens())
-    assert seen == ["closed"]
-    del left
-
-
-def test_generator_that_is_dropped_is_closed_by_the_loop(each_loop: Loop) -> None:
-    seen: list[str] = []
-
-    async def generator() -> AsyncIterator[int]:
-        try:
-            yield 1
-        finally:
-            seen.append("closed")
-
-    async def main() -> None:
-        assert await anext(generator()) == 1
-
-    each_loop.run_until_complete(main())
-    run_until(each_loop, lambda: seen)
-
-
-def test_asyncgen_hooks_are_restored_after_the_run(each_loop: Loop) -> None:
-    hooks = sys.get_asyncgen_hooks()
-    during: list[Any] = []
-    each_loop.call_soon(lambda: during.append(sys.get_asyncgen_hooks()))
-    run_once(each_loop)
-    assert sys.get_asyncgen_hooks() == hooks
-    assert during[0].firstiter is not None and during[0].finalizer is not None

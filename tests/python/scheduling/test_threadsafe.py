@@ -1,4 +1,4 @@
-"""call_soon_threadsafe() from other threads and signal handlers, and the wake-up of the loop."""
+"""call_soon_threadsafe() from other threads and from signal handlers: no call is lost."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import asyncio
 import contextvars
 import os
 import signal
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-from conftest import Child, needs_binding
-from support.running import Errors, nothing, run_once, run_until
+from conftest import needs_binding
+from support.running import in_thread, nothing, run_once, run_until
 
 import qtloop
 from qtloop._binding import binding
@@ -24,12 +22,6 @@ pytest_plugins = ["support.each_loop"]
 
 Loop = asyncio.SelectorEventLoop
 word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="")
-
-
-def in_thread(function: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=function)
-    thread.start()
-    return thread
 
 
 # Nothing is lost
@@ -323,202 +315,3 @@ def test_stop_from_another_thread_ends_an_idle_run(loop: qtloop.QEventLoop) -> N
     loop.run_forever()
     timer.join()
     run_once(loop)
-
-
-# The cost of a wake-up
-
-
-def test_thousand_calls_wake_the_loop_once(child: Child) -> None:
-    program = """
-        loop = QEventLoop()
-        loop.call_later(0.05, loop.stop)
-        loop.run_forever()   # what is made on first use is made
-
-        def waits():
-            with open("/proc/self/task/%d/status" % threading.get_native_id()) as status:
-                return next(int(line.split()[1]) for line in status if line.startswith("voluntary"))
-
-        seen = []
-        def send():
-            time.sleep(0.1)
-            # The GIL is held during all thousand calls, so the loop cannot run in between.
-            sys.setswitchinterval(60)
-            for number in range(1000):
-                loop.call_soon_threadsafe(seen.append, number)
-            loop.call_soon_threadsafe(loop.stop)
-            sys.setswitchinterval(0.005)
-
-        before = waits()
-        threading.Thread(target=send).start()
-        loop.run_forever()
-        print(len(seen), waits() - before)
-        loop.close()
-    """
-    calls, waits = map(int, child(program).stdout.split())
-    assert calls == 1000
-    # Sleeping, taking the GIL, starting and ending: each may wait a few times.
-    assert waits < 50
-
-
-def test_idle_loop_runs_a_call_from_a_thread_at_once(each_loop: Loop) -> None:
-    delays: list[float] = []
-
-    def ask() -> None:
-        answered = threading.Event()
-        for _ in range(100):
-            time.sleep(0.001)  # so that the loop is asleep
-            answered.clear()
-            sent = time.perf_counter()
-            each_loop.call_soon_threadsafe(
-                lambda sent=sent: [delays.append(time.perf_counter() - sent), answered.set()]
-            )
-            assert answered.wait(20)
-        each_loop.call_soon_threadsafe(each_loop.stop)
-
-    worker = in_thread(ask)
-    each_loop.run_forever()
-    worker.join()
-    # It takes some tens of microseconds; the bound leaves room for a busy machine.
-    assert sorted(delays)[50] < 0.005
-
-
-@pytest.mark.parametrize("method", ["call_soon", "call_later", "call_at"])
-def test_call_from_the_wrong_thread_does_not_freeze_the_loop(each_loop: Loop, method: str) -> None:
-    # Such a call may come late, as asyncio does not wake for it; but what follows comes in time.
-    seen: list[str] = []
-    arguments = {"call_soon": (), "call_later": (0.01,), "call_at": (each_loop.time(),)}[method]
-
-    def send() -> None:
-        getattr(each_loop, method)(*arguments, seen.append, "wrong thread")
-
-    async def main() -> None:
-        await asyncio.sleep(0.01)
-        in_thread(send).join()
-        for _ in range(3):
-            await asyncio.sleep(0.02)
-            await asyncio.sleep(0)
-        seen.append("end")
-
-    each_loop.run_until_complete(main())
-    assert seen == ["wrong thread", "end"]
-
-
-@needs_binding
-def test_call_from_the_wrong_thread_to_an_idle_loop_leaves_it_able_to_wake(child: Child) -> None:
-    program = """
-        app = QtCore.QCoreApplication([])
-        loop = QEventLoop(app)
-        seen = []
-        def send():
-            loop.call_soon(seen.append, "wrong thread")
-            loop.call_later(0.01, seen.append, "wrong thread")
-        QtCore.QTimer.singleShot(50, lambda: threading.Thread(target=send).start())
-        QtCore.QTimer.singleShot(150, lambda: loop.call_soon(seen.append, "slot"))
-        QtCore.QTimer.singleShot(200, lambda: loop.call_later(0.01, seen.append, "timer"))
-        QtCore.QTimer.singleShot(300, lambda: loop.call_soon_threadsafe(loop.stop))
-        QtCore.QTimer.singleShot(5000, app.quit)
-        loop.run_forever()
-        print(sorted(seen))
-        loop.close()
-    """
-    result = child(program)
-    assert result.stdout.strip() == "['slot', 'timer', 'wrong thread', 'wrong thread']"
-    assert result.stderr == ""
-
-
-# Handles that other threads cancel
-
-locks_handles = pytest.mark.skipif(
-    sys.version_info < (3, 14), reason="asyncio's handles have a lock from Python 3.14 on"
-)
-
-
-@locks_handles
-@pytest.mark.parametrize("debug", [False, True])
-@pytest.mark.parametrize("method", ["cancel", "cancelled"])
-def test_thread_that_cancels_a_running_handle_waits_until_its_callback_returns(
-    each_loop: Loop, method: str, debug: bool
-) -> None:
-    each_loop.set_debug(debug)
-    each_loop.slow_callback_duration = 30
-    running, asking, asked = threading.Event(), threading.Event(), threading.Event()
-    too_early = []
-
-    def callback() -> None:
-        running.set()
-        assert asking.wait(30)
-        too_early.append(asked.wait(0.1))
-
-    def ask() -> None:
-        handle = each_loop.call_soon_threadsafe(callback)
-        assert running.wait(30)
-        asking.set()
-        getattr(handle, method)()
-        asked.set()
-        each_loop.call_soon_threadsafe(each_loop.stop)
-
-    thread = in_thread(ask)
-    each_loop.run_forever()
-    thread.join()
-    assert too_early == [False]
-
-
-@pytest.mark.parametrize("debug", [False, True])
-def test_handle_that_another_thread_cancels_before_it_runs_does_not_run(
-    each_loop: Loop, debug: bool
-) -> None:
-    each_loop.set_debug(debug)
-    each_loop.slow_callback_duration = 30
-    seen: list[str] = []
-    cancelled = threading.Event()
-
-    def cancel() -> None:
-        handle = each_loop.call_soon_threadsafe(seen.append, "ran")
-        handle.cancel()
-        assert handle.cancelled()
-        each_loop.call_soon_threadsafe(each_loop.stop)
-        cancelled.set()
-
-    each_loop.call_soon(cancelled.wait, 30)
-    thread = in_thread(cancel)
-    each_loop.run_forever()
-    thread.join()
-    assert cancelled.is_set() and seen == []
-
-
-def test_callback_that_cancels_its_own_handle_runs_to_its_end(each_loop: Loop) -> None:
-    seen: list[object] = []
-
-    def callback() -> None:
-        handle.cancel()
-        seen.append(handle.cancelled())
-        each_loop.stop()
-
-    handle = each_loop.call_soon_threadsafe(callback)
-    each_loop.run_forever()
-    assert seen == [True]
-
-
-def test_handle_whose_callback_fails_can_be_cancelled_by_another_thread(
-    each_loop: Loop, errors: Errors
-) -> None:
-    handle = each_loop.call_soon_threadsafe(divmod, 1, 0)
-    run_once(each_loop)
-    in_thread(handle.cancel).join()
-    assert handle.cancelled()
-    (report,) = errors
-    assert isinstance(report["exception"], ZeroDivisionError)
-
-
-def test_handles_of_calls_from_threads_are_freed(each_loop: Loop) -> None:
-    class Token:
-        pass
-
-    refs = []
-    for _ in range(3000):
-        token = Token()
-        refs.append(weakref.ref(token))
-        each_loop.call_soon_threadsafe(nothing, token)
-    del token
-    run_once(each_loop)
-    assert [ref for ref in refs if ref() is not None] == []

@@ -58,6 +58,13 @@ def refused_elsewhere(*calls: Callable[[], object]) -> list[str]:
     return words
 
 
+def in_thread(function: Callable[[], object]) -> threading.Thread:
+    """Starts a thread that calls the function."""
+    thread = threading.Thread(target=function)
+    thread.start()
+    return thread
+
+
 async def cleans_up(log: list[str], name: str) -> None:
     """Waits until it is cancelled; notes the name after a clean-up with awaits and a thread."""
     try:

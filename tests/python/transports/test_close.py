@@ -1,4 +1,4 @@
-"""Connections closed at odd moments, written to after the close, or moved to another protocol."""
+"""Connections closed at odd moments or written to after the close: asyncio's behaviour."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ import pytest
 from support.connections import (
     DATA,
     LOTS,
-    Buffered,
     Loop,
-    Notes,
     Recorder,
     connected,
     each_protocol,
-    receive,
     receive_all,
     run,
     seen,
@@ -29,9 +26,6 @@ from support.connections import (
 from support.running import Pair
 
 pytest_plugins = ["support.each_loop"]
-
-
-# Closing at odd moments
 
 
 @pytest.mark.parametrize("way", ["close", "abort"])
@@ -316,76 +310,3 @@ def test_debug_mode_logs_the_events_of_a_connection(
     each_loop.slow_callback_duration = 60
     with caplog.at_level(logging.DEBUG, "asyncio"):
         run(each_loop, main())
-
-
-# Protocols that change
-
-
-@pytest.mark.parametrize(
-    "kinds", [(Recorder, Recorder), (Recorder, Buffered), (Buffered, Recorder)]
-)
-def test_protocol_can_be_changed_between_two_messages(
-    each_loop: Loop, wire: Pair, kinds: tuple[type[Notes], type[Notes]]
-) -> None:
-    async def main() -> None:
-        one, other = (kind() for kind in kinds)
-        async with connected(each_loop, wire, one) as transport:
-            assert transport.get_protocol() is one
-            wire[1].send(b"one")
-            await one.received(3)
-            transport.set_protocol(other)
-            assert transport.get_protocol() is other
-            wire[1].send(b"other")
-            await other.received(5)
-            transport.set_protocol(one)
-            wire[1].send(b"again")
-            await one.received(8)
-            transport.set_protocol(other)
-            wire[1].close()
-            assert await other.lost() is None
-        assert (one.calls, one.data) == (["made", "data"], b"oneagain")
-        assert (other.calls, other.data) == (["data", "eof", "lost"], b"other")
-
-    run(each_loop, main())
-
-
-@pytest.mark.parametrize(
-    "kinds", [(Recorder, Recorder), (Recorder, Buffered), (Buffered, Recorder)]
-)
-def test_protocol_can_be_replaced_in_data_received(
-    each_loop: Loop, wire: Pair, kinds: tuple[Any, Any]
-) -> None:
-    kind: Any = kinds[0]
-
-    class First(kind):  # type: ignore[misc]
-        def note(self, call: str) -> None:
-            super().note(call)
-            if call == "data":
-                self.transport.set_protocol(second)
-
-    second = kinds[1]()
-
-    async def main() -> None:
-        first = First()
-        async with connected(each_loop, wire, first):
-            sending = asyncio.create_task(each_loop.sock_sendall(wire[1], LOTS))
-            await second.until(lambda: len(first.data) + len(second.data) == len(LOTS))
-            await sending
-        assert first.calls == ["made", "data"]
-        assert first.data + second.data == LOTS
-
-    run(each_loop, main())
-
-
-def test_changed_protocol_is_paused_and_resumed(each_loop: Loop, wire: Pair) -> None:
-    async def main() -> None:
-        one, other = Recorder(), Recorder()
-        async with connected(each_loop, wire, one) as transport:
-            transport.write(LOTS)
-            assert one.calls == ["made", "pause"]
-            transport.set_protocol(other)
-            await receive(each_loop, wire[1], len(LOTS))
-            await other.until(lambda: other.calls == ["resume"])
-            assert one.calls == ["made", "pause"]
-
-    run(each_loop, main())
