@@ -15,8 +15,6 @@ pytest_plugins = ["support.each_loop"]
 Loop = asyncio.SelectorEventLoop
 
 
-# Handles that other threads cancel
-
 locks_handles = pytest.mark.skipif(
     sys.version_info < (3, 14), reason="asyncio's handles have a lock from Python 3.14 on"
 )

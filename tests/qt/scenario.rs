@@ -112,7 +112,7 @@ impl Run {
 
 /// Runs a scenario and ends it at its first await, then at its second, and so on until it
 /// completes; and in each way.
-pub(crate) fn survive<F>(scenario: impl Fn() -> F)
+pub(crate) fn ends_cleanly<F>(scenario: impl Fn() -> F)
 where
     F: Future<Output = io::Result<()>> + 'static,
 {
@@ -120,13 +120,13 @@ where
     let before = descriptors();
     // First run it once, to create lazy resources such as the threads of a pool.
     limited(&event_loop, scenario()).expect("no error");
-    nothing_is_left(&event_loop, &Arc::default(), &before, "its own end");
+    assert_nothing_is_left(&event_loop, &Arc::default(), &before, "its own end");
     for way in WAYS {
         for polls in 0.. {
             let run = Run::default();
             end(&event_loop, run.clone(), scenario(), way, polls);
             let place = format!("{way:?} after {polls} polls");
-            nothing_is_left(&event_loop, &run.relay, &before, &place);
+            assert_nothing_is_left(&event_loop, &run.relay, &before, &place);
             let fresh = spawn_local(async {
                 yield_now().await;
                 7
@@ -138,7 +138,7 @@ where
             }
         }
     }
-    it_sleeps(&event_loop);
+    assert_thread_sleeps(&event_loop);
 }
 
 fn limited<T>(event_loop: &Loop, future: impl Future<Output = T>) -> T {
@@ -159,7 +159,7 @@ fn end(
         let is_whole = run.is_whole.get();
         match left {
             Ok(()) => assert!(is_whole || way == Way::Left),
-            Err(panic) => is_on_purpose(panic.as_ref()),
+            Err(panic) => assert_on_purpose(panic.as_ref()),
         }
         return;
     }
@@ -174,25 +174,25 @@ fn end(
     match result {
         Ok(()) => assert!(run.is_whole.get() || way == Way::Dropped),
         Err(error) if error.is_cancelled() => assert_eq!(way, Way::Aborted),
-        Err(error) => is_on_purpose(error.into_panic().as_ref()),
+        Err(error) => assert_on_purpose(error.into_panic().as_ref()),
     }
 }
 
 /// Any other panic is the scenario's own, and fails the test.
-fn is_on_purpose(panic: &(dyn Any + Send)) {
+fn assert_on_purpose(panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<&str>();
     assert_eq!(words, Some(&"on purpose"), "the scenario itself panicked");
 }
 
 /// Waits for a while: peers are aborted in the loop's next batch, and a thread of the pool may
 /// still work.
-fn nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place: &str) {
+fn assert_nothing_is_left(event_loop: &Loop, relay: &Arc<Relay>, before: &[u32], place: &str) {
     let limit = Instant::now() + LIMIT;
     let is_clean = || Arc::strong_count(relay) == 1 && descriptors() == before;
     while !is_clean() && Instant::now() < limit {
         event_loop.block_on(yield_now());
     }
-    assert_eq!(Arc::strong_count(relay), 1, "somebody waits: {place}");
+    assert_eq!(Arc::strong_count(relay), 1, "a waker is left: {place}");
     assert_eq!(descriptors(), before, "descriptors: {place}");
 }
 
@@ -208,7 +208,7 @@ fn descriptors() -> Vec<u32> {
 }
 
 /// Asserts that the idle thread uses nearly no CPU time.
-fn it_sleeps(event_loop: &Loop) {
+fn assert_thread_sleeps(event_loop: &Loop) {
     let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).expect("a time");
     event_loop.block_on(yield_now());
     let before = used();
