@@ -36,6 +36,8 @@ mod net_convert;
 #[cfg(feature = "tasks")]
 mod objects;
 mod order;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod process_drops;
 #[cfg(feature = "tasks")]
 mod processes;
 #[cfg(feature = "tasks")]
@@ -63,6 +65,8 @@ mod timing;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod turns;
+#[cfg(feature = "tasks")]
+mod unix_signals;
 mod world;
 
 use std::process::ExitCode;
@@ -120,6 +124,10 @@ fn main() -> ExitCode {
         properties::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
+        #[cfg(all(feature = "tasks", target_os = "linux"))]
+        process_drops::tests(),
+        #[cfg(feature = "tasks")]
+        unix_signals::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]
