@@ -42,7 +42,7 @@ def run(program: str, instead_of: str) -> str:
     return done.stdout
 
 
-def test_quamash_progress_bar() -> None:
+def test_quamash_progress_bar_program_runs() -> None:
     """A progress bar whose first half is filled by a coroutine and the second by a thread."""
     printed = run(
         """
@@ -162,7 +162,7 @@ main_window.show()
 
 
 @needs_loop_factory
-def test_qasync_readme_program() -> None:
+def test_qasync_readme_program_runs() -> None:
     """A window with an asyncSlot and an asyncClose, run until the application quits."""
     program = """
 async def main():
@@ -176,7 +176,7 @@ asyncio.run(main(), loop_factory=QEventLoop)
     assert printed == "closed, after Finished\napplication has quit\n"
 
 
-def test_qasync_readme_program_with_its_own_run() -> None:
+def test_qasync_readme_program_with_its_own_run_runs() -> None:
     """The same window with `qasync.run`, as its README recommends for Python up to 3.11."""
     program = """
 from $QT.QtCore import QTimer
@@ -188,7 +188,7 @@ print("application has quit")
     assert printed == "closed, after Finished\napplication has quit\n"
 
 
-def test_qasync_program_that_sets_the_loop_and_runs_it() -> None:
+def test_qasync_program_that_sets_its_loop_runs() -> None:
     """The same window in the older style: set the loop, make the window, `with loop:`."""
     program = """
 loop = QEventLoop(app)
@@ -203,7 +203,7 @@ print("application has quit")
 
 
 @needs_aiohttp
-def test_qasync_aiohttp_fetch() -> None:
+def test_qasync_aiohttp_program_fetches() -> None:
     """A window that fetches a page from a local server when its button is clicked."""
     printed = run(
         """
@@ -303,7 +303,7 @@ if __name__ == "__main__":
 
 
 @needs_loop_factory
-def test_qasync_executor_example() -> None:
+def test_qasync_executor_example_runs() -> None:
     """The same progress bar, run by `asyncio.run`."""
     printed = run(
         """
@@ -345,7 +345,7 @@ asyncio.run(both_halves(), loop_factory=lambda: QEventLoop(app))
     assert printed == "99\n"
 
 
-def test_qasync_modal_example() -> None:
+def test_qasync_modal_example_runs() -> None:
     """A message box opened by asyncWrap; another task runs while it is open."""
     printed = run(
         """
@@ -390,7 +390,7 @@ event_loop.close()
     assert printed == "accepted at 99\n"
 
 
-def test_qasync_window_in_an_application_that_calls_exec_itself() -> None:
+def test_qasync_window_works_in_an_application_that_calls_exec() -> None:
     """`QEventLoop(app, already_running=True)`."""
     program = """
 loop = QEventLoop(app, already_running=True)
@@ -403,7 +403,7 @@ loop.close()
     assert printed == "closed, after Finished\nexit code 0\n"
 
 
-def test_qasync_policy() -> None:
+def test_qasync_policy_makes_the_loop() -> None:
     """`DefaultQEventLoopPolicy`, on Python versions in which policies are not deprecated."""
     if sys.version_info >= (3, 14):
         pytest.skip("policies are deprecated since Python 3.14")

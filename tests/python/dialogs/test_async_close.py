@@ -43,7 +43,7 @@ async def _give(value: Any, ticks: int = 2) -> Any:
 give = asyncClose(_give)
 
 
-def test_parentheses_may_be_written(loop: qtloop.QEventLoop) -> None:
+def test_async_close_may_be_written_with_parentheses(loop: qtloop.QEventLoop) -> None:
     @asyncClose()
     async def close() -> int:
         await asyncio.sleep(0)

@@ -48,7 +48,7 @@ print("end")
     assert done.stderr == ""
 
 
-def test_sigterm_by_default_kills(child: Child) -> None:
+def test_sigterm_by_default_ends_the_process(child: Child) -> None:
     program = """
 kill(signal.SIGTERM)
 qtloop.run(asyncio.sleep(60))

@@ -111,7 +111,7 @@ def test_one_endpoint_answers_many(each_loop: Loop) -> None:
     run(each_loop, main())
 
 
-def test_empty_datagrams_are_datagrams(each_loop: Loop, peer: socket.socket) -> None:
+def test_empty_datagrams_are_sent_and_received(each_loop: Loop, peer: socket.socket) -> None:
     async def main() -> None:
         protocol = Datagrams()
         async with endpoint(each_loop, protocol, remote_addr=peer.getsockname()) as transport:
