@@ -15,12 +15,12 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _hosting, _native, _ported, _wakeup
-from ._connecting import Connecting
+from . import _attachment, _binding, _native, _qasync_names, _shutdown, _wakeup_fd
+from ._connections import Connecting
 from ._default_executor import Executing
 from ._running import Running
+from ._selector import Watched, fileno
 from ._sockets import Sockets
-from ._watched import Watched, fileno
 
 _numbers = itertools.count()
 
@@ -52,7 +52,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
 
-    _logger = _ported.logger
+    _logger = _qasync_names.logger
 
     def __init__(
         self,
@@ -65,16 +65,16 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self._undo = ExitStack()
         self._number = next(_numbers)
         super().__init__(Watched(self))
-        _end.loops.add(self)
+        _shutdown.loops.add(self)
         # asyncio's part is initialised now, so on an error the loop can be closed.
         try:
             self._given_app, is_elsewhere = _checked(app)
             if not is_elsewhere:
-                _hosting.serve(self)
+                _attachment.serve(self)
             self._kept_app = self._given_app or _binding.application()
             if already_running:
-                _hosting.kept.add(self)
-                self._undo.enter_context(_wakeup.prompted(self))
+                _attachment.kept.add(self)
+                self._undo.enter_context(_wakeup_fd.prompted(self))
             if set_running_loop:
                 self._extend()
         except BaseException:
@@ -89,8 +89,8 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         self._end_extent()
         if not self.is_running():
             self._undo.close()
-            _hosting.release(self)
-            _hosting.kept.discard(self)
+            _attachment.release(self)
+            _attachment.kept.discard(self)
         super().close()
         self._files.clear()
         self._raise_fatal()

@@ -14,7 +14,7 @@ from . import _native
 from ._transports import _FIELDS, _Reading, _Writing
 
 if TYPE_CHECKING:
-    from ._connecting import Connecting
+    from ._connections import Connecting
 
 
 class ReadPipeTransport(_Reading):

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import _binding, _block_on, _end, _hosting, _native, _wakeup
+from . import _attachment, _binding, _block_on, _native, _shutdown, _wakeup_fd
 from ._last_window import LastWindow
 from ._quit import listens_to, moved
 
@@ -136,8 +136,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     def _run_qt(self, host_loop: str) -> int:
         """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code."""
-        _end.wait()
-        _hosting.serve(self)  # type: ignore[arg-type]
+        _shutdown.wait()
+        _attachment.serve(self)  # type: ignore[arg-type]
         watch = ExitStack()
         try:
             self._begin_run(host_loop)
@@ -154,7 +154,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._end_run()
             watch.close()
             self._off_qt.set()
-            _end.wait()
+            _shutdown.wait()
             if host_loop == "application" and not self._has_exited():
                 _native.forget_quit()
 
@@ -271,7 +271,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def _raise_fatal(self) -> None:
         error = self._take_fatal()
         if error is not None:
-            if isinstance(error, _hosting.SecondApplicationError):
+            if isinstance(error, _attachment.SecondApplicationError):
                 _binding.keep_application()
             try:
                 raise error
@@ -307,7 +307,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             self._is_owned = True  # the code around this block raises a fatal exception
             undo.callback(self._forget_thread, self._thread_id)
             self._thread_id = threading.get_ident()
-            undo.enter_context(_wakeup.prompted(self))
+            undo.enter_context(_wakeup_fd.prompted(self))
             yield
 
     def _forget_thread(self, before: int | None) -> None:
@@ -318,7 +318,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         """Makes this the running loop of the thread until the loop is closed."""
         with ExitStack() as stack:
             stack.enter_context(self._running())
-            _hosting.serve(self)  # type: ignore[arg-type]
+            _attachment.serve(self)  # type: ignore[arg-type]
             self._extent = stack.pop_all()
 
     def _end_extent(self) -> None:
@@ -358,8 +358,8 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         """Removes a handler of `add_signal_handler()`. Returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if removed and _wakeup.is_prompted(self):
-            _wakeup.claim(self)
+        if removed and _wakeup_fd.is_prompted(self):
+            _wakeup_fd.claim(self)
         return removed
 
 

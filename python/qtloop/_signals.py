@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Literal, cast
 
-from ._connection import Connection, SenderDestroyed
+from ._signal_connection import Connection, SenderDestroyed
 from ._thread_loop import thread_loop
 
 

@@ -8,7 +8,7 @@ import threading
 import warnings
 from asyncio import events
 
-from . import _hosting
+from . import _attachment
 from ._loop import QEventLoop
 
 
@@ -25,7 +25,7 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         and loop._thread_id in (None, threading.get_ident())
     ):
         return loop
-    if (served := _hosting.here()) is not None:
+    if (served := _attachment.here()) is not None:
         return served
     thread = threading.current_thread()
     if thread is not threading.main_thread():

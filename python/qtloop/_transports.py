@@ -19,7 +19,7 @@ from . import _native
 from ._tls import TLSProtocol
 
 if TYPE_CHECKING:
-    from ._connecting import Connecting
+    from ._connections import Connecting
 
 
 # The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qtloop._binding import binding
-from qtloop._lent import keep
+from qtloop._signal_arguments import keep
 
 if binding is None:
     pytest.skip("signals need a Qt binding", allow_module_level=True)

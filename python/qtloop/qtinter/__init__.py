@@ -15,12 +15,12 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .. import _kept
+from .. import _background_tasks
 from .._coroutines import Call
-from .._eager import start
-from .._lent import keep
+from .._eager_task import start
 from .._loop import QEventLoop, new_event_loop
 from .._method_slot import method_slot
+from .._signal_arguments import keep
 from .._signals import SignalStream
 from .._slots import asyncWrap
 from .._thread_loop import thread_loop
@@ -120,7 +120,7 @@ def asyncslot(
 
     def slot(*args: Any) -> asyncio.Task[_T]:
         task = task_runner(call(keep(args, to_answer=True), {}))
-        _kept.keep(task)
+        _background_tasks.keep(task)
         return task
 
     return method_slot(method, slot) if method else functools.wraps(fn)(slot)

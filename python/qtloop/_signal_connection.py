@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from . import _binding
-from ._lent import keep
+from ._signal_arguments import keep
 from ._thread_loop import thread_loop
 
 # A QObject to call `sender()` of: in PyQt any QObject returns the sender of the running slot.

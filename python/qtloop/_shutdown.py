@@ -28,18 +28,18 @@ _ending: int | None = None
 
 def _let_go() -> None:
     """Detaches all loops from Qt. Threads that still run are daemons, and end with the process."""
-    from . import _hosting
+    from . import _attachment
 
     global _ending
     _ending = threading.get_ident()
     _native.watch_application(None)
-    for loop in _hosting.kept:
+    for loop in _attachment.kept:
         for task in tasks.all_tasks(loop):
             # Such a loop need not be closed, so its pending tasks cause no warning.
             task._log_destroy_pending = False  # type: ignore[attr-defined]
     elsewhere, in_turns = [], []
-    here = _hosting.this_thread()
-    for loop, thread in _hosting.items(_hosting.threads):
+    here = _attachment.this_thread()
+    for loop, thread in _attachment.items(_attachment.threads):
         if thread is here:
             loop._detach()
         elif not (loop._is_run() or loop._extent):

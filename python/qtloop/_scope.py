@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from . import _binding
-from ._connection import Connection
+from ._signal_connection import Connection
 
 _SCOPE = "_qtloop_scope"  # an attribute of QObjects that own tasks
 

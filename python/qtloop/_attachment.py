@@ -12,7 +12,7 @@ from asyncio import events
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import _end, _excepthook, _native
+from . import _excepthook, _native, _shutdown
 
 if TYPE_CHECKING:
     from ._loop import QEventLoop
@@ -59,7 +59,7 @@ def serve(loop: QEventLoop) -> None:
         return
     loop._attach()
     loop._is_served = True
-    _end.come_first()
+    _shutdown.come_first()
     _waiting.pop(loop, None)
     threads[loop] = thread
     _excepthook.install()
