@@ -117,17 +117,17 @@ def _is_function(first: Any) -> bool:
 
 
 def _starting_a_task(call: Call, options: _Options) -> Any:
-    runs = _when_busy.Runs()
+    slot_tasks = _when_busy.SlotTasks()
     is_handler = call.fn_name.endswith("Event")
 
     @functools.wraps(call.fn)
     def slot(*args: Any, **kwargs: Any) -> asyncio.Task[Any] | None:
         loop = thread_loop()
-        args = _signal_arguments.keep(args, to_answer=True)
+        args = _signal_arguments.copy_borrowed(args, keep_outputs=True)
         if options.when_busy == "parallel" and not options.scoped:
             task = _launch(loop, call(args, kwargs))
         else:
-            task = _launch_with(options, runs, loop, call, args, kwargs)
+            task = _launch_with(options, slot_tasks, loop, call, args, kwargs)
         if is_handler and overrides_qt(call.fn_name, args):
             return None
         return task
@@ -137,7 +137,7 @@ def _starting_a_task(call: Call, options: _Options) -> Any:
 
 def _launch_with(
     options: _Options,
-    runs: _when_busy.Runs,
+    slot_tasks: _when_busy.SlotTasks,
     loop: asyncio.AbstractEventLoop,
     call: Call,
     args: tuple[Any, ...],
@@ -163,7 +163,7 @@ def _launch_with(
 
     if options.when_busy == "parallel":
         return launch(call(args, kwargs))
-    return runs.begin(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
+    return slot_tasks.start_call(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
 
 
 def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
