@@ -12,21 +12,21 @@ from asyncio import events
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import _end, _excepthook, _native
+from . import _excepthook, _native, _shutdown
 
 if TYPE_CHECKING:
     from ._loop import QEventLoop
 
 # The thread that serves each attached loop.
-threads: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
+attached: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
 
 # Loops that are not attached because there was no application on their thread, by thread.
-_waiting: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
+_unattached: weakref.WeakKeyDictionary[QEventLoop, object] = weakref.WeakKeyDictionary()
 
 _local = threading.local()
 
 # Loops of QEventLoop(already_running=True), which live without another reference until close().
-kept: set[QEventLoop] = set()
+kept_alive: set[QEventLoop] = set()
 
 
 def this_thread() -> object:
@@ -51,54 +51,54 @@ def _loops_here(loops: Mapping[QEventLoop, object]) -> list[QEventLoop]:
     return [loop for loop, other in items(loops) if other is thread]
 
 
-def serve(loop: QEventLoop) -> None:
+def attach(loop: QEventLoop) -> None:
     """Attaches a loop to Qt on this thread, now or as soon as there is an application."""
     thread = this_thread()
     if not _native.app_exists():
-        _waiting[loop] = thread
+        _unattached[loop] = thread
         return
     loop._attach()
-    loop._is_served = True
-    _end.come_first()
-    _waiting.pop(loop, None)
-    threads[loop] = thread
+    loop._was_attached = True
+    _shutdown.run_before_binding()
+    _unattached.pop(loop, None)
+    attached[loop] = thread
     _excepthook.install()
 
 
-def release(loop: QEventLoop) -> None:
+def detach(loop: QEventLoop) -> None:
     """Detaches a loop from Qt."""
     loop._detach()
-    threads.pop(loop, None)
-    if not threads:
+    attached.pop(loop, None)
+    if not attached:
         _excepthook.remove()
-    _waiting.pop(loop, None)
+    _unattached.pop(loop, None)
 
 
-def here() -> QEventLoop | None:
+def loop_of_thread() -> QEventLoop | None:
     """Returns the loop that Qt serves on this thread: the running one, else the newest, or None."""
     from ._loop import QEventLoop
 
     running = events._get_running_loop()
     if isinstance(running, QEventLoop):
         return running
-    return max(_loops_here(threads), key=lambda loop: loop._number, default=None)
+    return max(_loops_here(attached), key=lambda loop: loop._serial_number, default=None)
 
 
 def _application_changed(event: str) -> None:
     if event == "made":
-        for loop in _loops_here(_waiting):
-            serve(loop)
+        for loop in _loops_here(_unattached):
+            attach(loop)
         return
-    for loop in _loops_here(threads):
+    for loop in _loops_here(attached):
         if event == "quits":
             loop._on_quit()
         elif event == "quit done":
             loop._on_quit_done()
         elif event == "destroyed":
             # Its dispatcher is destroyed, too. The next application serves the loop again.
-            loop._kept_app = loop._given_app = None
-            release(loop)
-            _waiting[loop] = this_thread()
+            loop._app_reference = loop._given_app = None
+            detach(loop)
+            _unattached[loop] = this_thread()
         elif event == "doubled" and loop.is_running():
             loop._fail(SecondApplicationError())
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._loop import QEventLoop
 
 
-class Watched:
+class SelectorView:
     """A read-only view of the watched descriptors, in place of asyncio's selector.
 
     The repr of asyncio's transports reads it. `add_reader()` and `add_writer()` register.

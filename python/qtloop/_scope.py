@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from . import _binding
-from ._connection import Connection
+from ._signal_connection import SignalConnection
 
 _SCOPE = "_qtloop_scope"  # an attribute of QObjects that own tasks
 
@@ -20,7 +20,7 @@ class Scope:
         self.has_ended = False
         cancel = self.cancel
         # The emission cancels at once; PyQt reports a dropped connection only in Qt's next pass.
-        self.connection = Connection(parent.destroyed, lambda _: cancel(), cancel)
+        self.connection = SignalConnection(parent.destroyed, lambda _: cancel(), cancel)
 
     def add(self, task: asyncio.Task[Any]) -> None:
         """Adds a task; cancels it if its first step has destroyed the object."""

@@ -15,49 +15,49 @@ from contextlib import contextmanager
 from typing import Any
 
 # The loops that have claimed it, in order. A run inside an attach() claims it twice.
-_asked: list[Any] = []
-_foreign = -1
+_claims: list[Any] = []
+_original_fd = -1
 
 
 @contextmanager
-def prompted(loop: Any) -> Generator[None]:
+def woken_by_signals(loop: Any) -> Generator[None]:
     """Makes signals wake the loop in this block. No effect except on the main thread."""
-    global _foreign
+    global _original_fd
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = claim(loop)
-    if not _asked:
-        _foreign = before
-    _asked.append(loop)
+    before = set_for(loop)
+    if not _claims:
+        _original_fd = before
+    _claims.append(loop)
     try:
         yield
     finally:
-        del _asked[len(_asked) - 1 - _asked[::-1].index(loop)]
+        del _claims[len(_claims) - 1 - _claims[::-1].index(loop)]
         # With handlers of `add_signal_handler()` the loop keeps the descriptor.
         if not loop._signal_handlers:
-            _hand_on(loop)
+            _restore_fd(loop)
 
 
-def is_prompted(loop: Any) -> bool:
-    """Returns whether the loop is inside a `prompted()` block."""
-    return loop in _asked
+def is_woken_by_signals(loop: Any) -> bool:
+    """Returns whether the loop is inside a `woken_by_signals()` block."""
+    return loop in _claims
 
 
-def claim(loop: Any) -> int:
+def set_for(loop: Any) -> int:
     """Sets the loop's file descriptor, and returns the previous one."""
     return signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)
 
 
-def _hand_on(loop: Any) -> None:
+def _restore_fd(loop: Any) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     present = signal.set_wakeup_fd(-1)
     if present == loop._csock.fileno():
-        if _asked:
-            claim(_asked[-1])
+        if _claims:
+            set_for(_claims[-1])
             return
-        present = _foreign
+        present = _original_fd
     try:
         signal.set_wakeup_fd(present)
     except (ValueError, OSError):

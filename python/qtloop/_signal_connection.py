@@ -1,4 +1,4 @@
-"""A connection to a Qt signal: delivers on the loop's thread, and reports the sender's end."""
+"""A connection to a Qt signal, which delivers on the loop's thread and reports a destroyed sender."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from . import _binding
-from ._lent import keep
+from ._signal_arguments import copy_borrowed
 from ._thread_loop import thread_loop
 
 # A QObject to call `sender()` of: in PyQt any QObject returns the sender of the running slot.
-_asks_for_sender: Any = None
+_sender_probe: Any = None
 
 
 class SenderDestroyed(RuntimeError):
@@ -27,8 +27,8 @@ class SenderDestroyed(RuntimeError):
     """
 
 
-class Connection:
-    """Calls `take(args)` for each emission, and `end()` once if the sender is destroyed.
+class SignalConnection:
+    """A connection that calls `on_emission(args)`, and `on_destroyed()` if the sender is destroyed.
 
     Both run on the thread that makes the connection, which must have a loop, whichever thread
     emits the signal or destroys the sender. Neither is called after `close()`. With `once`, the
@@ -38,8 +38,8 @@ class Connection:
     def __init__(
         self,
         signal: Any,
-        take: Callable[[tuple[Any, ...]], object],
-        end: Callable[[], object],
+        on_emission: Callable[[tuple[Any, ...]], object],
+        on_destroyed: Callable[[], object],
         *,
         once: bool = False,
     ) -> None:
@@ -59,13 +59,13 @@ class Connection:
 
         def slot(*args: Any) -> None:
             if once and (connection := this()) is not None:
-                connection._close_in_emission(signal)
-            deliver(take, keep(args))
+                connection._disconnect_in_slot(signal)
+            deliver(on_emission, copy_borrowed(args))
 
         # Neither binding says which object a bound signal belongs to. But when that object is
         # destroyed, Qt drops its connections, and with them the only reference to `slot`.
         self._slot: weakref.ref[Callable[..., None]] | None
-        self._slot = weakref.ref(slot, lambda _: deliver(end))
+        self._slot = weakref.ref(slot, lambda _: deliver(on_destroyed))
         try:
             self._handle = signal.connect(slot)
         except RuntimeError as error:  # PySide raises this; PyQt crashes
@@ -73,12 +73,12 @@ class Connection:
 
     def close(self) -> None:
         """Disconnects. Idempotent, callable on any thread."""
-        self._slot = None  # drops the weak reference's callback, which would call `end`
+        self._slot = None  # drops the weak reference's callback, which would call `on_destroyed`
         handle, self._handle = self._handle, None
         if handle is not None and not sys.is_finalizing():
             _disconnect(handle)
 
-    def _close_in_emission(self, signal: Any) -> None:
+    def _disconnect_in_slot(self, signal: Any) -> None:
         """Disconnects in the slot, where PyQt can free all of the connection."""
         slot = self._slot and self._slot()
         if slot is not None and not isinstance(self._handle, list) and _sender_is_alive():
@@ -123,12 +123,12 @@ def _sender_is_alive() -> bool:
 
     False with PySide, whose `_disconnect` frees everything.
     """
-    global _asks_for_sender
+    global _sender_probe
     core = _core()
     if not hasattr(core, "pyqtSignal"):
         return False
-    if _asks_for_sender is None:
-        _asks_for_sender = core.QObject()
-    sender = _asks_for_sender.sender()
+    if _sender_probe is None:
+        _sender_probe = core.QObject()
+    sender = _sender_probe.sender()
     # A sender of another thread may be destroyed there at any moment.
     return sender is not None and sender.thread() == core.QThread.currentThread()

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 # Types that Qt's signals pass for a slot to fill in: the sender reads them after the emission.
-_ANSWERS = {
+_OUTPUT_TYPES = {
     "QAuthenticator",
     "QSqlRecord",  # for QSqlTableModel's primeInsert, beforeInsert and beforeUpdate
     "QSslPreSharedKeyAuthenticator",
@@ -19,11 +19,11 @@ _ANSWERS = {
 }
 
 
-def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
-    """Returns a signal's arguments with lent values copied, so that they outlive the emission.
+def copy_borrowed(args: tuple[Any, ...], *, keep_outputs: bool = False) -> tuple[Any, ...]:
+    """Returns a signal's arguments with borrowed values copied, so that they outlive the emission.
 
     Objects with an identity, such as a QObject or an item of a view, are not copied. With
-    `to_answer`, for code that starts during the emission, objects that a slot fills in for the
+    `keep_outputs`, for code that starts during the emission, objects that a slot fills in for the
     sender are not copied either; these are valid during the emission only.
     """
     # Without an import of PyQt6 no argument can be one of its objects.
@@ -31,12 +31,14 @@ def keep(args: tuple[Any, ...], *, to_answer: bool = False) -> tuple[Any, ...]:
     if sip is None:
         return args
     for each in args:
-        if _is_lent(sip, each):
-            return tuple(_copy(each, to_answer) if _is_lent(sip, each) else each for each in args)
+        if _is_borrowed(sip, each):
+            return tuple(
+                _copy(each, keep_outputs) if _is_borrowed(sip, each) else each for each in args
+            )
     return args
 
 
-def _is_lent(sip: Any, value: Any) -> bool:
+def _is_borrowed(sip: Any, value: Any) -> bool:
     # In PyQt6 a class with an identity derives from sip.wrapper, which can have an owner; a value
     # class derives from sip.simplewrapper only.
     return (
@@ -46,8 +48,8 @@ def _is_lent(sip: Any, value: Any) -> bool:
     )
 
 
-def _copy(value: Any, to_answer: bool) -> Any:
-    if to_answer and type(value).__name__ in _ANSWERS:
+def _copy(value: Any, keep_outputs: bool) -> Any:
+    if keep_outputs and type(value).__name__ in _OUTPUT_TYPES:
         return value
     try:
         return type(value)(value)

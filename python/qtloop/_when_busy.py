@@ -19,54 +19,54 @@ def check(when_busy: str) -> None:
         raise ValueError(f"when_busy={when_busy!r} is not one of {', '.join(map(repr, choices))}")
 
 
-class _Run:
+class _ActiveTasks:
     """The incomplete tasks of one slot for one object on one loop, of which the first runs."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._tasks: list[asyncio.Task[Any]] = []
-        self._turns: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
+        self._waiters: dict[asyncio.Task[Any], asyncio.Future[None]] = {}
 
-    def busy(self) -> list[asyncio.Task[Any]]:
+    def incomplete(self) -> list[asyncio.Task[Any]]:
         return [task for task in self._tasks if not task.done()]
 
-    def enter(self, task: asyncio.Task[Any]) -> None:
+    def add(self, task: asyncio.Task[Any]) -> None:
         if task not in self._tasks:
             self._tasks.append(task)
 
-    def leave(self, task: asyncio.Task[Any]) -> None:
+    def remove(self, task: asyncio.Task[Any]) -> None:
         if task not in self._tasks:
             return
         self._tasks.remove(task)
-        turn = self._turns.get(self._tasks[0]) if self._tasks else None
-        if turn is not None and not turn.done() and not self._loop.is_closed():
-            turn.set_result(None)
+        waiter = self._waiters.get(self._tasks[0]) if self._tasks else None
+        if waiter is not None and not waiter.done() and not self._loop.is_closed():
+            waiter.set_result(None)
 
-    async def in_turn(self, call: Callable[[], _Coroutine]) -> Any:
+    async def run_in_order(self, call: Callable[[], _Coroutine]) -> Any:
         task = asyncio.current_task()
         assert task is not None
-        self.enter(task)
+        self.add(task)
         try:
             if self._tasks[0] is not task:
-                self._turns[task] = self._loop.create_future()
-                await self._turns[task]
+                self._waiters[task] = self._loop.create_future()
+                await self._waiters[task]
             return await call()
         finally:
-            self._turns.pop(task, None)
-            self.leave(task)
+            self._waiters.pop(task, None)
+            self.remove(task)
 
 
-class Runs:
+class SlotTasks:
     """The calls of one slot, kept apart by object and loop."""
 
     def __init__(self) -> None:
-        # Only the coroutines of its tasks refer to a run. They also keep the object alive, so its
-        # id is not used again. If a closed loop drops them, the run is dropped, too.
-        self._runs: weakref.WeakValueDictionary[tuple[int, int], _Run] = (
+        # Only the coroutines of its tasks refer to an `_ActiveTasks`. They also keep the object
+        # alive, so its id is not used again. If a closed loop drops them, it is dropped, too.
+        self._active: weakref.WeakValueDictionary[tuple[int, int], _ActiveTasks] = (
             weakref.WeakValueDictionary()
         )
 
-    def begin(
+    def start_call(
         self,
         when_busy: WhenBusy,
         owner: object,
@@ -76,18 +76,18 @@ class Runs:
     ) -> asyncio.Task[Any]:
         """Applies the policy to a call. Returns the task that was started, or the one that runs."""
         key = (id(owner), id(loop))
-        run = self._runs.get(key)
-        if run is None:
-            run = self._runs[key] = _Run(loop)
-        busy = run.busy()
-        if busy and when_busy == "drop":
-            return busy[0]
+        active = self._active.get(key)
+        if active is None:
+            active = self._active[key] = _ActiveTasks(loop)
+        incomplete = active.incomplete()
+        if incomplete and when_busy == "drop":
+            return incomplete[0]
         if when_busy == "restart":
-            for task in busy:
+            for task in incomplete:
                 task.cancel()
-        task = start(run.in_turn(call))
+        task = start(active.run_in_order(call))
         if not task.done():
-            # A task factory may start it later, or never; it counts as busy from now on.
-            run.enter(task)
-            task.add_done_callback(run.leave)
+            # A task factory may start it later, or never; it counts as incomplete from now on.
+            active.add(task)
+            task.add_done_callback(active.remove)
         return task

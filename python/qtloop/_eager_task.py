@@ -29,9 +29,9 @@ def start(
     task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
     try:
         if events._get_running_loop() is loop:
-            _begin(task, loop, coro, kwargs)
+            _run_first_step(task, loop, coro, kwargs)
         else:
-            _begin_as_running(task, loop, coro, kwargs)
+            _run_first_step_as_running(task, loop, coro, kwargs)
     except BaseException:
         if task.done() and not task.cancelled():
             task.exception()  # it is raised here, so asyncio must not report it as well
@@ -39,7 +39,7 @@ def start(
     return task
 
 
-def _begin_as_running(
+def _run_first_step_as_running(
     task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
 ) -> None:
     outer, thread = events._get_running_loop(), loop._thread_id
@@ -48,7 +48,7 @@ def _begin_as_running(
     events._set_running_loop(loop)
     loop._thread_id = threading.get_ident()  # makes `is_running()` true
     try:
-        _begin(task, loop, coro, kwargs)
+        _run_first_step(task, loop, coro, kwargs)
     finally:
         loop._thread_id = thread
         events._set_running_loop(outer)
@@ -57,21 +57,25 @@ def _begin_as_running(
 
 if sys.version_info >= (3, 12):
 
-    def _begin(task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> None:
+    def _run_first_step(
+        task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
+    ) -> None:
         asyncio.Task.__init__(task, coro, loop=loop, eager_start=True, **kwargs)
 
 else:
 
-    def _begin(task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]) -> None:
+    def _run_first_step(
+        task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
+    ) -> None:
         """Runs the step that a new task schedules by `call_soon()`, instead of scheduling it."""
-        plain = loop.call_soon
+        original = loop.call_soon
         step: Callable[[], object] | None = None
 
         def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
             nonlocal step
             # The garbage collector may run a destructor here that calls `call_soon()`, too.
             if getattr(callback, "__self__", None) is not task:
-                return plain(callback, *args, context=context)
+                return original(callback, *args, context=context)
             step = lambda: context.run(callback)  # noqa: E731
             return None
 

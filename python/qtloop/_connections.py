@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
 # Errors of `accept()` that are temporary: no file descriptor or memory is left.
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_RESOURCE_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 # The TLS handshake timeout and, from Python 3.11 on, the shutdown timeout.
 _TIMEOUTS = tuple(
@@ -32,15 +32,15 @@ _TIMEOUTS = tuple(
 
 # The defaults of the arguments that asyncio's servers pass after the backlog: the TLS timeouts and,
 # from Python 3.15 on, a context.
-_REST = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
+_DEFAULT_ARGUMENTS = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
 
 
-class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
+class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
     """The part of the loop that makes transports. asyncio's loop calls these methods."""
 
     def __init__(self, *args: Any) -> None:
         # Listening sockets whose `accept()` fails for lack of resources, which has been reported.
-        self._out_of_reach: set[socket.socket] = set()
+        self._exhausted_sockets: set[socket.socket] = set()
         super().__init__(*args)
 
     def _make_socket_transport(
@@ -109,7 +109,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         transport.pause_reading()
         transport.set_protocol(tls)
         steps = [self.call_soon(tls.connection_made, transport)]
-        if server_side and (early := _taken_from_reader(protocol)):
+        if server_side and (early := _take_buffered(protocol)):
             steps.append(self.call_soon(tls.data_received, early))
         steps.append(self.call_soon(transport.resume_reading))
         try:
@@ -157,7 +157,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         `rest` holds the TLS timeouts and, from Python 3.15 on, the context in which the server was
         made. Each connection runs in a copy of that context.
         """
-        rest = rest or _REST
+        rest = rest or _DEFAULT_ARGUMENTS
         timeouts, (context,) = rest[: len(_TIMEOUTS)], rest[len(_TIMEOUTS) :] or (None,)
         for _ in range(backlog):
             try:
@@ -165,13 +165,13 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
+                if error.errno not in _RESOURCE_ERRORS:
                     raise
                 self._remove_reader(sock.fileno())  # type: ignore[attr-defined]
                 arguments = (protocol_factory, sock, sslcontext, server, backlog, *rest)
                 self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, *arguments)
-                if sock not in self._out_of_reach:
-                    self._out_of_reach.add(sock)
+                if sock not in self._exhausted_sockets:
+                    self._exhausted_sockets.add(sock)
                     self.call_exception_handler(
                         {
                             "message": "socket.accept() out of system resource",
@@ -180,7 +180,7 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
                         }
                     )
                 return
-            self._out_of_reach.discard(sock)
+            self._exhausted_sockets.discard(sock)
             connection.setblocking(False)
             if self.get_debug():
                 logger.debug("%r got a new connection from %r: %r", server, address, connection)
@@ -200,12 +200,12 @@ class Connecting(_native.EventLoop, asyncio.SelectorEventLoop):
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], sock: socket.socket, *rest: Any
     ) -> None:
         if sock.fileno() == -1:
-            self._out_of_reach.discard(sock)  # the server was closed during the delay
+            self._exhausted_sockets.discard(sock)  # the server was closed during the delay
         else:
             self._start_serving(protocol_factory, sock, *rest)  # type: ignore[attr-defined]
 
 
-def _taken_from_reader(protocol: asyncio.BaseProtocol) -> bytes:
+def _take_buffered(protocol: asyncio.BaseProtocol) -> bytes:
     """Takes the bytes that the StreamReader of a stream's protocol has buffered.
 
     A client may send its request for TLS and its handshake in one packet; then the server's reader
