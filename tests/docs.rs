@@ -217,18 +217,18 @@ fn files_named_in_the_internals_exist() {
 fn functions_named_beside_a_file_in_the_internals_are_in_it() {
     let (mut missing, mut count) = (BTreeSet::new(), 0);
     for page in pages_of_internals() {
-        for line in read(&page).lines() {
-            for (before, after) in line
-                .match_indices("` → `")
-                .map(|(at, arrow)| (&line[..at], &line[at + arrow.len()..]))
-            {
-                let path = before.rsplit('`').next().unwrap_or_default();
-                let function = after.split('`').next().unwrap_or_default();
-                assert!(is_path(path), "{}: {path} is no path", page.display());
-                count += 1;
-                if root().join(path).exists() && !has_function(path, function) {
-                    missing.insert(format!("{}: {path} → {function}", page.display()));
-                }
+        let words: Vec<_> = read(&page).split_whitespace().map(str::to_owned).collect();
+        let text = words.join(" ");
+        for (at, arrow) in text.match_indices("` → `") {
+            let path = text[..at].rsplit('`').next().unwrap_or_default();
+            let function = text[at + arrow.len()..]
+                .split('`')
+                .next()
+                .unwrap_or_default();
+            assert!(is_path(path), "{}: {path} is no path", page.display());
+            count += 1;
+            if root().join(path).exists() && !has_function(path, function) {
+                missing.insert(format!("{}: {path} → {function}", page.display()));
             }
         }
     }
