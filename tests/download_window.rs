@@ -17,17 +17,16 @@ use rustix::process::Signal;
 
 /// Starts the window with these arguments.
 fn start(arguments: &[&str]) -> Child {
-    let mut fetch = command(&build("fetch"));
-    let fetch = fetch
+    let mut window = command(&build("download_window"));
+    let window = window
         .args(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    fetch.spawn().expect("it starts")
+    window.spawn().expect("it starts")
 }
 
-/// Runs the window's automatic tour, with a picture in this folder; returns its exit code and
-/// report.
-fn tour(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs the window unattended, with a picture in this folder; returns its exit code and report.
+fn run_unattended(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let picture = folder.join("window.png");
     let picture = picture.to_str().expect("a plain name");
     let child = start(&[&["--screenshot", picture], arguments].concat());
@@ -58,17 +57,17 @@ fn peer(answer: impl Fn(&mut TcpStream, &str) + Send + 'static) -> String {
 }
 
 /// Starts a server that always sends this answer.
-fn says(words: &'static str) -> String {
+fn says(answer: &'static str) -> String {
     peer(move |stream, _| {
         // The client may have closed the connection.
-        let _ = stream.write_all(words.as_bytes());
+        let _ = stream.write_all(answer.as_bytes());
     })
 }
 
 #[test]
 fn files_are_downloaded_intact_and_the_picture_is_saved() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, report) = tour(folder.path(), &["--size", "0.2", "--rate", "5"]);
+    let (code, report) = run_unattended(folder.path(), &["--size", "0.2", "--rate", "5"]);
     assert_eq!(code, Some(0), "{report}");
     assert!(report.starts_with("7 of 7 files are here.\n"), "{report}");
     assert_eq!(
@@ -82,7 +81,7 @@ fn files_are_downloaded_intact_and_the_picture_is_saved() {
 #[test]
 fn downloads_continue_while_a_question_is_open() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, report) = tour(
+    let (code, report) = run_unattended(
         folder.path(),
         &["--files", "2", "--size", "2", "--rate", "1"],
     );
@@ -99,7 +98,7 @@ fn files_are_saved_at_the_chosen_path_and_not_overwritten() {
     let own = folder.path().join("linux-image.iso");
     fs::write(&own, "mine").expect("it can be written");
     let place = folder.path().to_str().expect("a plain name");
-    let (code, report) = tour(
+    let (code, report) = run_unattended(
         folder.path(),
         &["--size", "0.2", "--rate", "5", "--save", place],
     );
@@ -107,8 +106,8 @@ fn files_are_saved_at_the_chosen_path_and_not_overwritten() {
     assert_eq!(fs::read(own).expect("it is there"), b"mine");
     assert!(report.contains("linux-image-2.iso"), "{report}");
     for line in report.lines().filter(|line| line.contains("sha256")) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let file = fs::read(folder.path().join(words[0])).expect("it is there");
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let file = fs::read(folder.path().join(columns[0])).expect("it is there");
         let sha256 = digest::digest(&digest::SHA256, &file);
         assert!(
             line.contains(&format!("sha256 {}  ", hex(sha256.as_ref()))),
@@ -172,7 +171,7 @@ fn failure_is_printed_as_a_sentence_and_sets_the_exit_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut arguments = vec!["--timeout", "0.5"];
     arguments.extend(expected.iter().map(|(url, _)| url.as_str()));
-    let (code, report) = tour(folder.path(), &arguments);
+    let (code, report) = run_unattended(folder.path(), &arguments);
     assert_eq!(code, Some(1), "{report}");
     let mut lines = report.lines();
     assert_eq!(lines.next(), Some("0 of 11 files are here."));
@@ -206,7 +205,7 @@ fn untrusted_certificate_is_printed_as_a_sentence() {
         }
     });
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, report) = tour(folder.path(), &[&url]);
+    let (code, report) = run_unattended(folder.path(), &[&url]);
     assert_eq!(code, Some(1), "{report}");
     assert!(
         report.contains("The server's certificate is not to be trusted: "),
@@ -227,7 +226,7 @@ fn redirect_is_followed() {
         let _ = stream.write_all(answer.as_bytes());
     });
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, report) = tour(folder.path(), &[&url]);
+    let (code, report) = run_unattended(folder.path(), &[&url]);
     assert_eq!(code, Some(0), "{report}");
     let blue = hex(digest::digest(&digest::SHA256, b"blue").as_ref());
     assert!(

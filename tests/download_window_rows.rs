@@ -6,18 +6,18 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::useless_transmute)]
 
-#[path = "../examples/fetch/disk.rs"]
+#[path = "../examples/rust/download_window/disk.rs"]
 mod disk;
-#[path = "../examples/fetch/download.rs"]
+#[path = "../examples/rust/download_window/download.rs"]
 mod download;
-#[path = "../examples/fetch/downloads.rs"]
+#[path = "../examples/rust/download_window/downloads.rs"]
 mod downloads;
-#[path = "../examples/fetch/fetch.rs"]
-mod fetch;
-#[path = "../examples/fetch/server.rs"]
+#[path = "../examples/rust/download_window/request.rs"]
+mod request;
+#[path = "../examples/rust/download_window/server.rs"]
 mod server;
-#[path = "../examples/fetch/words.rs"]
-mod words;
+#[path = "../examples/rust/download_window/text.rs"]
+mod text;
 
 use std::process::ExitCode;
 use std::time::Duration;

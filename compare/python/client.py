@@ -2,7 +2,7 @@
 
 It executes each line of its standard input, prints the result as a line, and exits at end of file.
 
-    python benches/client.py [CORE]...
+    python compare/python/client.py [CORE]...
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 CROWD = 50  # connections at a time
 idle: list[socket.socket] = []  # connections that stay idle
 buffer = bytearray(1 << 20)
-FAST = Path(__file__).parents[1] / "target" / "bench-client"  # client.cpp, built by suite.py
+FAST = Path(__file__).parents[2] / "target" / "bench-client"  # client.cpp, built by suite.py
 
 
 def connect(address: Any) -> socket.socket:

@@ -120,4 +120,4 @@ def dress(axis: Any, title: str, rows: list[str]) -> None:
 if __name__ == "__main__":
     here = Path(__file__)
     results = json.loads(here.with_name("results.json").read_text())
-    draw(results["groups"], here.parents[1] / "docs" / "benchmarks.svg")
+    draw(results["groups"], here.parents[2] / "docs" / "benchmarks.svg")

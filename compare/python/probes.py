@@ -5,7 +5,7 @@ process: yes, no, `hangs` (no answer in time), `crashes`, or a number. Results t
 machine are given as a ratio or a small count. A loop that does not start is asked no further
 questions. `--verbose` prints the reason for each answer that is not yes.
 
-    python benches/probes.py [--verbose] [--limit SECONDS] [--probe NAME]... [LOOP]...
+    python compare/python/probes.py [--verbose] [--limit SECONDS] [--probe NAME]... [LOOP]...
 
 `asyncio`, as a LOOP, is Python's own: it shows that the questions describe asyncio correctly.
 """

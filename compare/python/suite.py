@@ -4,10 +4,10 @@ Each loop is measured in its own process. Each round measures all loops in turn,
 on the machine affects all alike; a figure is the median of the rounds. Ratios are comparable
 between machines: qtloop's time / peer's time, below 1 qtloop is faster.
 
-A complete run writes benches/results.json and docs/benchmarks.svg. With QUICK=1 the figures are
-rough, the slowest peers are left out, and the files are in target/ instead.
+A complete run writes `results.json` beside this file, and docs/benchmarks.svg. With QUICK=1 the
+figures are rough, the slowest peers are left out, and the files are in target/ instead.
 
-    python benches/suite.py [--only GROUP]... [--loops a,b] [--workloads PART] [--rounds N] [--save]
+    python suite.py [--only GROUP]... [--loops a,b] [--workloads PART] [--rounds N] [--save]
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from measure import GROUPS, Group, Workload, load
 from peers import BENCHED
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 QUICK = os.environ.get("QUICK") == "1"
 SECONDS = 0.03 if QUICK else 0.2  # for each workload in each round
 

@@ -158,7 +158,7 @@ def machine() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     found = {"Python": platform.python_version()}
-    source = (Path(__file__).parents[1] / "Cargo.toml").read_text()
+    source = (Path(__file__).parents[2] / "Cargo.toml").read_text()
     found[OWN] = source.partition('version = "')[2].partition('"')[0]
     libraries = ("uvloop", "rloop", "qasync", "qtinter", "PySide6", "aiohttp")
     return found | {name: version for name in libraries if (version := version_of(name))}

@@ -2,7 +2,7 @@
 //! stop a task that counts the seconds.
 //!
 //!     cargo rustc --example attach --crate-type cdylib
-//!     g++ -std=c++17 -fPIC -I"$(qmake6 -query QT_INSTALL_HEADERS)" examples/attach.cpp -o target/debug/examples/attach \
+//!     g++ -std=c++17 -fPIC -I"$(qmake6 -query QT_INSTALL_HEADERS)" examples/cpp_host/attach.cpp -o target/debug/examples/attach \
 //!         -lQt6Widgets -lQt6Gui -lQt6Core -Ltarget/debug/examples -lattach -Wl,-rpath,'$ORIGIN'
 //!     target/debug/examples/attach
 

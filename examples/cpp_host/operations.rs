@@ -2,7 +2,7 @@
 //! `QIODevice`. The Rust half of `operations.cpp`, which owns the Qt objects.
 //!
 //!     cargo rustc --example operations --crate-type cdylib
-//!     g++ -std=c++17 -fPIC -I"$(qmake6 -query QT_INSTALL_HEADERS)" examples/operations.cpp -o target/debug/examples/operations \
+//!     g++ -std=c++17 -fPIC -I"$(qmake6 -query QT_INSTALL_HEADERS)" examples/cpp_host/operations.cpp -o target/debug/examples/operations \
 //!         -lQt6Network -lQt6Core -Ltarget/debug/examples -loperations -Wl,-rpath,'$ORIGIN'
 //!     target/debug/examples/operations
 

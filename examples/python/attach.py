@@ -1,17 +1,18 @@
 """`attach()`: the program calls exec() itself, and the loop runs inside it.
 
-Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
+It ends when the window is closed.
 """
 
 import asyncio
 import sys
 
-import qtloop
-from fetching.qt import QtWidgets
+from PySide6.QtWidgets import QApplication, QLabel  # for PyQt6, change this line
 
-app = QtWidgets.QApplication(sys.argv)
-label = QtWidgets.QLabel("…")
-label.setWindowTitle("guest")
+import qtloop
+
+app = QApplication(sys.argv)
+label = QLabel("…")
+label.setWindowTitle("attach")
 label.show()
 
 

@@ -1,15 +1,16 @@
 """A modal dialog inside a coroutine: other tasks run while it is open.
 
-Run it with PySide6 or PyQt6 installed; it ends when the question is answered.
+It ends when the question is answered.
 """
 
 import asyncio
 import sys
 
-import qtloop
-from fetching.qt import QtWidgets
+from PySide6.QtWidgets import QApplication, QMessageBox  # for PyQt6, change this line
 
-app = QtWidgets.QApplication(sys.argv)
+import qtloop
+
+app = QApplication(sys.argv)
 
 
 async def count(ticks: list[int]) -> None:
@@ -22,7 +23,7 @@ async def main() -> None:
     ticks: list[int] = []
     counter = asyncio.create_task(count(ticks))
     # No await and no thread: the dialog's own exec() returns when it is answered.
-    box = QtWidgets.QMessageBox()
+    box = QMessageBox()
     box.setText("Another task is counting. How far has it come?")
     box.exec()
     print(f"counted to {len(ticks)} while the question was open")

@@ -1,16 +1,17 @@
 """QML awaits a Python coroutine: the slot returns a JavaScript Promise.
 
-Run it with PySide6 or PyQt6 installed; it ends one second after the text has arrived.
+It ends one second after the text has arrived.
 """
 
 import asyncio
-import importlib
 import sys
 
-import qtloop
-from fetching.qt import NAME, QtCore, QtWidgets
+# For PyQt6, change these three lines.
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtQml import QQmlApplicationEngine
 
-QtQml = importlib.import_module(f"{NAME}.QtQml")
+import qtloop
 
 WINDOW = b"""
 import QtQuick
@@ -39,7 +40,7 @@ Window {
 """
 
 
-class Net(QtCore.QObject):
+class Net(QObject):
     @qtloop.qmlSlot(str, int)
     async def read(self, host: str, port: int) -> str:
         reader, writer = await asyncio.open_connection(host, port)
@@ -57,15 +58,16 @@ async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 async def main() -> None:
     async with await asyncio.start_server(greet, "localhost", 0) as server:
         net = Net()
-        engine = QtQml.QQmlApplicationEngine()
+        engine = QQmlApplicationEngine()
         context = engine.rootContext()
         context.setContextProperty("net", net)
         context.setContextProperty("port", server.sockets[0].getsockname()[1])
         engine.loadData(WINDOW)
         window = engine.rootObjects()[0]
         await qtloop.once(app.aboutToQuit)
-        print(window.findChild(QtCore.QObject, "label").property("text"))
+        if label := window.findChild(QObject, "label"):
+            print(label.property("text"))
 
 
-app = QtWidgets.QApplication(sys.argv)
+app = QGuiApplication(sys.argv)
 qtloop.run(main())

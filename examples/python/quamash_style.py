@@ -1,19 +1,20 @@
 """A loop for an existing application: run_forever() calls the application's own exec().
 
-Run it with PySide6 or PyQt6 installed; it ends when the window is closed.
+It ends when the window is closed.
 """
 
 import asyncio
 import sys
 
-from fetching.qt import QtWidgets
+from PySide6.QtWidgets import QApplication, QProgressBar  # for PyQt6, change this line
+
 from qtloop import QEventLoop
 
-app = QtWidgets.QApplication(sys.argv)
+app = QApplication(sys.argv)
 loop = QEventLoop(app)
 asyncio.set_event_loop(loop)
 
-bar = QtWidgets.QProgressBar()
+bar = QProgressBar()
 bar.setWindowTitle("quamash style")
 bar.show()
 

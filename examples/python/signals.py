@@ -1,24 +1,35 @@
 """Awaiting Qt signals: a dialog with a time limit, a stream of slider values, and a click.
 
-Run it with PySide6 or PyQt6 installed; it ends when the button is clicked or the window is closed.
+It ends when the button is clicked or the window is closed.
 """
 
 import asyncio
 import sys
 
+# For PyQt6, change these two lines.
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+
 import qtloop
-from fetching.qt import QtCore, QtWidgets
 
-app = QtWidgets.QApplication(sys.argv)
+app = QApplication(sys.argv)
 
 
-class Window(QtWidgets.QWidget):
+class Window(QWidget):
     def __init__(self) -> None:
         super().__init__()
-        self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
-        self.label = QtWidgets.QLabel("Move the slider")
-        self.button = QtWidgets.QPushButton("Done")
-        layout = QtWidgets.QVBoxLayout(self)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.label = QLabel("Move the slider")
+        self.button = QPushButton("Done")
+        layout = QVBoxLayout(self)
         for widget in (self.slider, self.label, self.button):
             layout.addWidget(widget)
         # The task is cancelled when the window is destroyed.
@@ -31,8 +42,8 @@ class Window(QtWidgets.QWidget):
             self.label.setText(f"The value is {value}")
 
 
-async def ask(window: QtWidgets.QWidget) -> bool:
-    box = QtWidgets.QMessageBox(window)
+async def ask(window: QWidget) -> bool:
+    box = QMessageBox(window)
     box.setText("Shall the slider move by itself? In 10 seconds the answer is no.")
     box.setStandardButtons(box.StandardButton.Yes | box.StandardButton.No)
     try:
@@ -47,7 +58,7 @@ async def main() -> None:
     window.show()
     moves = await ask(window)
     print("the slider moves by itself" if moves else "you move the slider")
-    timer = QtCore.QTimer()
+    timer = QTimer()
     timer.timeout.connect(lambda: window.slider.setValue(window.slider.value() + 1))
     if moves:
         timer.start(10)

@@ -25,14 +25,14 @@ import pytest
 pytest.importorskip("aiohttp", reason="the demo fetches through aiohttp, which is not installed")
 if not any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6")):
     pytest.skip("the demo needs a Qt binding, and none is installed", allow_module_level=True)
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "python"
 sys.path.insert(0, str(EXAMPLES))
 
-from fetching import server  # noqa: E402
+from download_window import server  # noqa: E402
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, str(EXAMPLES / "fetch_window.py"), *map(str, arguments)]
+    return [sys.executable, str(EXAMPLES / "download_window"), *map(str, arguments)]
 
 
 ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EXAMPLES)}
@@ -64,12 +64,11 @@ def complaints(errors: str) -> list[str]:
 PROLOGUE = """
 import asyncio, os, signal, sys
 import aiohttp
-import fetch_window
 import qtloop
-from fetching import server
-from fetching.downloads import State
-from fetching.qt import QtCore, QtWidgets
-from fetching.window import Window
+from download_window import app as program, server
+from download_window.download import State
+from download_window.qt import QtCore, QtWidgets
+from download_window.window import Window
 
 app = QtWidgets.QApplication([])
 
@@ -281,7 +280,7 @@ async def person():
 async def main():
     task = asyncio.create_task(person())
     try:
-        await fetch_window.main(fetch_window.parse(["--size", "50", "--rate", "0.5"]))
+        await program.main(program.parse(["--size", "50", "--rate", "0.5"]))
     finally:
         await task
         print("closed")
@@ -294,8 +293,8 @@ print(qtloop.run(main()))
 
 def test_window_follows_the_desktop_to_dark_colours_and_back() -> None:
     ended = play("""
-from fetching import theme
-from fetching.qt import QtGui
+from download_window import theme
+from download_window.qt import QtGui
 
 async def main():
     async with aiohttp.ClientSession() as session:
@@ -322,7 +321,7 @@ async def person():
 async def main():
     task = asyncio.create_task(person())
     options = ["--files", "2", "--size", "2", "--rate", "2", "--screenshot", "/dev/null"]
-    await fetch_window.main(fetch_window.parse(options))
+    await program.main(program.parse(options))
 
 try:
     qtloop.run(main())

@@ -33,7 +33,7 @@ struct Arguments {
     /// How often each is measured [default: 5; 2 with QUICK=1 in the environment, which is rough]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Save the measured workloads in benches/rust.json, and keep the others there
+    /// Save the measured workloads in compare/rust/results.json, and keep the others there
     #[arg(long)]
     save: bool,
 }
@@ -86,10 +86,10 @@ fn main() {
     }
     println!("{}", targets::show(&results));
     if arguments.save {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rust.json");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.json");
         results
             .save(&file)
-            .expect("benches/rust.json can be written");
+            .expect("compare/rust/results.json can be written");
     }
 }
 

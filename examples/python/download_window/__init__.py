@@ -1,1 +1,1 @@
-"""The parts of the fetch window; read `../fetch_window.py` first, `downloads.py`, `window.py`."""
+"""The download window; read `app.py` first, then `download.py` and `window.py`."""

@@ -1,11 +1,4 @@
-"""A download window: Qt, aiohttp and a modal dialog on one loop, and none stops the others.
-
-    python examples/fetch_window.py                      files from a small server in the same loop
-    python examples/fetch_window.py https://host/file    files of your own
-    python examples/fetch_window.py --screenshot a.png   fetch, take a picture, report, end
-
-It needs qtloop, aiohttp and one of PySide6 or PyQt6. Without a display it runs under Xvfb.
-"""
+"""The program: command line, server, session, window, and their order at the end."""
 
 from __future__ import annotations
 
@@ -20,10 +13,10 @@ from pathlib import Path
 import aiohttp
 
 import qtloop
-from fetching import server, theme
-from fetching.qt import QtWidgets
-from fetching.tour import tour
-from fetching.window import Window
+
+from . import server, theme, unattended
+from .qt import QtWidgets
+from .window import Window
 
 
 async def main(options: argparse.Namespace) -> int:
@@ -52,7 +45,7 @@ async def main(options: argparse.Namespace) -> int:
         window.show()
 
         if options.screenshot:
-            return 0 if await tour(window, options.screenshot) else 1
+            return 0 if await unattended.run(window, options.screenshot) else 1
         await asyncio.Event().wait()  # until the user closes the window
         return 0
 
@@ -60,7 +53,8 @@ async def main(options: argparse.Namespace) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
-        description="Fetch files in a window that stays smooth, on one loop for Qt and asyncio."
+        prog="download_window",
+        description="Fetch files in a window that stays smooth, on one loop for Qt and asyncio.",
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="fetch this instead of the examples")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the files in this folder")
@@ -89,20 +83,21 @@ def find_display(options: argparse.Namespace) -> None:
     """Without a display, restarts under Xvfb or, without that, uses Qt's offscreen platform."""
     if any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")):
         return
-    options.screenshot = options.screenshot or Path("fetch_window.png")
+    options.screenshot = options.screenshot or Path("download_window.png")
     if shutil.which("xvfb-run"):
         command = ["xvfb-run", "-a", "-s", "-screen 0 1280x1024x24", sys.executable, *sys.argv]
         os.execvp(command[0], [*command, f"--screenshot={options.screenshot}"])
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """Runs the program and returns its exit code."""
     options = parse(sys.argv[1:])
     find_display(options)
     app = QtWidgets.QApplication(sys.argv[:1])
     app.setApplicationName("Fetch")
     theme.dress(app)
     try:
-        sys.exit(qtloop.run(main(options)))
+        return qtloop.run(main(options)) or 0  # None if closing the window cancels `main`
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 import aiohttp
 from yarl import URL
 
-from .words import sentence
+from .text import sentence
 
 
 class State(Enum):

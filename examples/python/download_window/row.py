@@ -6,9 +6,9 @@ import zlib
 from math import cos, sin
 
 from . import theme
-from .downloads import Download, State
+from .download import Download, State
 from .qt import QtCore, QtGui, QtWidgets
-from .words import amount, duration, progress
+from .text import amount, duration, progress
 
 SHAPES: dict[str, list[list[tuple[float, float]]]] = {  # strokes on a grid of 20 x 20
     "cancel": [[(5, 5), (15, 15)], [(15, 5), (5, 15)]],

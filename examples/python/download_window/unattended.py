@@ -1,4 +1,4 @@
-"""An automatic user, for machines without a display: starts downloads, answers, and reports."""
+"""The unattended run, for machines without a display: starts, answers, saves a picture, reports."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 from pathlib import Path
 
 from . import theme
-from .downloads import Download, State
+from .download import Download, State
 from .qt import NAME, QtCore, QtGui, QtWidgets
+from .text import amount
 from .window import Window
-from .words import amount
 
 LOOK = 0.05  # seconds between two checks of the window
 THINK = 1.5  # seconds for which a question stays open
 
 
-async def tour(window: Window, picture: Path) -> bool:
+async def run(window: Window, picture: Path) -> bool:
     """Uses the window as a person does; returns whether every file arrived intact."""
     window.start_all()
     taken = False

@@ -10,11 +10,11 @@ from pathlib import Path
 import aiohttp
 
 from . import theme
-from .chart import FrameClock, FramePlot
-from .downloads import Download, State, file_name
+from .download import Download, State, file_name
+from .frames import FrameClock, FramePlot
 from .qt import NAME, QtCore, QtGui, QtWidgets
 from .row import Bar, Row, tile
-from .words import amount, duration, progress
+from .text import amount, duration, progress
 
 REFRESH = 5  # frames between two updates: numbers that change faster cannot be read
 

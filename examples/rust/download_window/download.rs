@@ -12,8 +12,8 @@ use qtloop::task::AbortOnDrop;
 use ring::digest;
 
 use crate::disk;
-use crate::fetch::{self, Part, Trouble};
-use crate::words::{amount, duration, hex, progress};
+use crate::request::{self, Part, Trouble};
+use crate::text::{amount, duration, hex, progress};
 
 /// The state of a download.
 #[derive(Default)]
@@ -213,7 +213,7 @@ impl Download {
     }
 
     fn status(&self) -> QString {
-        let words = match &self.life {
+        let text = match &self.life {
             State::Ready => "Ready".to_owned(),
             State::Cancelled => "Cancelled".to_owned(),
             State::Asking(cause) | State::Failed(cause) => cause.clone(),
@@ -230,7 +230,7 @@ impl Download {
                 _ => "Waiting for the server".to_owned(),
             },
         };
-        words.as_str().into()
+        text.as_str().into()
     }
 
     fn amount(&self) -> QString {
@@ -278,7 +278,7 @@ async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
 async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
     let (target, part) = this.with(|row| (row.target.clone(), row.part.clone()))?;
     let mut begun = Instant::now();
-    let mut answer = fetch::get(&target.url, &part, target.silence).await?;
+    let mut answer = request::get(&target.url, &part, target.silence).await?;
     this.with(|row| row.begin(answer.start, answer.size, &answer.etag))?;
     let mut at = answer.start;
     while let Some(bytes) = answer.next().await? {

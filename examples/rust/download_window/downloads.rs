@@ -12,7 +12,7 @@ use qtloop::time;
 use url::Url;
 
 use crate::download::{Download, Target};
-use crate::words::{amount, duration, progress};
+use crate::text::{amount, duration, progress};
 
 /// The interval at which QML updates the figures: faster changes could not be read.
 const BEAT: Duration = Duration::from_millis(80);

@@ -1,9 +1,9 @@
 //! A download window on one loop: Qt Quick paints, hyper fetches over qtloop's sockets, and an open
 //! question stops neither.
 //!
-//!     cargo run --release --features qml,hyper --example fetch                       files from a small server in the same loop
-//!     cargo run --release --features qml,hyper --example fetch https://host/file     files of your own
-//!     ... --example fetch -- --screenshot a.png                                      fetch, take a picture, report, end
+//!     cargo run --release --features qml,hyper --example download_window                      files from a small server in the same loop
+//!     cargo run --release --features qml,hyper --example download_window https://host/file    files of your own
+//!     ... --example download_window -- --screenshot a.png                                     fetch, take a picture, report, end
 //!
 //! Without a GPU, set QT_QUICK_BACKEND=software; without a display, also QT_QPA_PLATFORM=offscreen.
 
@@ -16,11 +16,11 @@
 mod disk;
 mod download;
 mod downloads;
-mod fetch;
 mod frames;
+mod request;
 mod server;
-mod tour;
-mod words;
+mod text;
+mod unattended;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,7 +35,7 @@ use qtloop::{Loop, signal, spawn_local};
 
 use downloads::Downloads;
 use frames::Frames;
-use tour::Camera;
+use unattended::Camera;
 
 /// Fetch files in a window that stays smooth, on one loop for Qt and async Rust.
 #[derive(Parser)]
@@ -72,7 +72,7 @@ fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("{text} is not a number above zero"))
 }
 
-qmetaobject::qrc!(window, "examples/fetch/qml" as "fetch" {
+qmetaobject::qrc!(window, "examples/rust/download_window/qml" as "download_window" {
     "qmldir", "Bar.qml", "Button.qml", "Card.qml", "DownloadRow.qml", "Field.qml", "Icon.qml", "Label.qml", "Main.qml",
     "Plot.qml", "Question.qml", "Theme.qml", "Tile.qml",
 });
@@ -96,7 +96,7 @@ fn main() -> ExitCode {
     };
 
     window();
-    engine.load_url(QString::from("qrc:/fetch/Main.qml").into());
+    engine.load_url(QString::from("qrc:/download_window/Main.qml").into());
     if !camera.pinned().borrow().is_there {
         return fail(&"The window could not be loaded.");
     }
@@ -115,8 +115,8 @@ fn main() -> ExitCode {
     ExitCode::from(event_loop.exec() as u8)
 }
 
-/// Fills the list, and shows it until the user closes the window or the tour ends; returns the exit
-/// code.
+/// Fills the list, and shows it until the user closes the window or the unattended run ends; returns
+/// the exit code.
 async fn play(
     options: Options,
     downloads: This<Downloads>,
@@ -137,7 +137,7 @@ async fn play(
     downloads.with(|all| all.show())?;
     match options.screenshot {
         Some(picture) => {
-            let is_whole = tour::tour(&downloads, &frames, &camera, &picture).await?;
+            let is_whole = unattended::run(&downloads, &frames, &camera, &picture).await?;
             Ok(if is_whole { 0 } else { 1 })
         }
         // From now on, the user decides; closing the window quits.

@@ -24,7 +24,7 @@ use url::{Position, Url};
 
 const REDIRECTS: usize = 10;
 
-/// The reason why a download failed; `words.rs` formats it as a sentence.
+/// The reason why a download failed; `text.rs` formats it as a sentence.
 #[derive(Debug)]
 pub enum Trouble {
     NotAnAddress,
@@ -174,7 +174,7 @@ async fn ask(
             header::HOST,
             &url[Position::BeforeHost..Position::AfterPort],
         )
-        .header(header::USER_AGENT, "qtloop-fetch")
+        .header(header::USER_AGENT, "qtloop-download-window")
         // Without compression: the received bytes are counted and hashed.
         .header(header::ACCEPT_ENCODING, "identity");
     if part.received > 0 && !part.etag.is_empty() {

@@ -22,7 +22,7 @@ use qtloop::net::TcpListener;
 use qtloop::{spawn_local, task, time};
 use ring::digest;
 
-use crate::words::hex;
+use crate::text::hex;
 
 const BLOCK: u64 = 16 * 1024;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-use crate::fetch::Trouble;
+use crate::request::Trouble;
 
 /// Formats a number of bytes: `640 B`, `12 kB`, `3.1 MB`.
 pub fn amount(bytes: f64) -> String {
@@ -50,7 +50,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Formats the cause of a failure so that the user knows what to change.
 impl fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = match self {
+        let text = match self {
             Trouble::NotAnAddress => {
                 "This is not a web address: it should look like https://host/file."
             }
@@ -104,7 +104,7 @@ impl fmt::Display for Trouble {
             }
             Trouble::Gone(error) => return write!(formatter, "{error}."),
         };
-        formatter.write_str(words)
+        formatter.write_str(text)
     }
 }
 
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn amount_is_formatted_in_a_suitable_unit() {
-        let words = [0.0, 640.0, 12_345.0, 3.14e6, 2.5e9].map(amount);
-        assert_eq!(words, ["0 B", "640 B", "12 kB", "3.1 MB", "2.5 GB"]);
+        let text = [0.0, 640.0, 12_345.0, 3.14e6, 2.5e9].map(amount);
+        assert_eq!(text, ["0 B", "640 B", "12 kB", "3.1 MB", "2.5 GB"]);
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
     #[test]
     fn status_without_its_own_sentence_is_named() {
         let status = hyper::StatusCode::FORBIDDEN;
-        let words = Trouble::Status(status).to_string();
-        assert_eq!(words, "The server refused: 403 Forbidden.");
+        let text = Trouble::Status(status).to_string();
+        assert_eq!(text, "The server refused: 403 Forbidden.");
     }
 
     #[test]
     fn missing_host_is_named() {
-        let words = Trouble::NoSuchHost("nowhere.invalid".to_owned()).to_string();
-        assert_eq!(words, "There is no server named nowhere.invalid.");
+        let text = Trouble::NoSuchHost("nowhere.invalid".to_owned()).to_string();
+        assert_eq!(text, "There is no server named nowhere.invalid.");
     }
 }

@@ -1,5 +1,5 @@
-//! An automatic tour, for machines without a display: starts, observes, answers, takes a picture,
-//! reports.
+//! The unattended run, for machines without a display: starts the downloads, answers the question,
+//! saves a picture, and prints a report.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use qtloop::{signal, time};
 use crate::download::Download;
 use crate::downloads::Downloads;
 use crate::frames::Frames;
-use crate::words::amount;
+use crate::text::amount;
 
 /// The interval between two checks of the window.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ pub struct Camera {
 }
 
 /// Acts as a user of the window; returns whether every file arrived intact.
-pub async fn tour(
+pub async fn run(
     downloads: &This<Downloads>,
     frames: &This<Frames>,
     camera: &This<Camera>,

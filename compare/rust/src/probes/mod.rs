@@ -38,7 +38,7 @@ pub struct Options {
     /// Ask only this question (repeatable)
     #[arg(long)]
     only: Vec<Question>,
-    /// Save the answers in benches/rust/probes.json
+    /// Save the answers in compare/rust/probes.json
     #[arg(long, conflicts_with = "only")]
     save: bool,
 }
@@ -129,7 +129,7 @@ pub fn run(options: &Options) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("probes.json");
         let text = serde_json::to_string_pretty(&Saved { versions, answers });
         let text = text.expect("it is plain") + "\n";
-        fs::write(file, text).expect("benches/rust/probes.json can be written");
+        fs::write(file, text).expect("compare/rust/probes.json can be written");
     }
 }
 

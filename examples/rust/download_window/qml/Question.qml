@@ -8,7 +8,7 @@ FocusScope {
     // The download that asks; null if none does.
     property QtObject asker: null
     property string name
-    property string words
+    property string message
 
     visible: asker !== null
     focus: visible
@@ -17,7 +17,7 @@ FocusScope {
         if (asker === null)
             return
         name = asker.name
-        words = asker.status + "\n" + asker.amount + " are here. The others go on."
+        message = asker.status + "\n" + asker.amount + " are here. The others go on."
         resume.forceActiveFocus()
     }
 
@@ -62,7 +62,7 @@ FocusScope {
                 font.weight: Font.DemiBold
             }
             Label {
-                text: question.words
+                text: question.message
                 lineHeight: 1.1
                 color: Theme.muted
             }
