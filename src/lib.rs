@@ -148,6 +148,7 @@ mod pages {
 
     pages! {
         #[cfg(feature = "qml")] readme: "../README.md";
+        #[cfg(feature = "tasks")] index: "../docs/index.md";
         #[cfg(feature = "qml")] start_rust: "../docs/getting-started/rust.md";
         #[cfg(feature = "tasks")] start_cpp: "../docs/getting-started/cpp.md";
         #[cfg(feature = "tasks")] tasks: "../docs/guides/rust/tasks.md";
