@@ -134,7 +134,29 @@ pub mod core {
     };
 }
 
-/// README's program is compiled with the documentation tests.
-#[cfg(all(doctest, feature = "qml"))]
-#[doc = include_str!("../README.md")]
-mod readme {}
+/// The Rust blocks of README and of docs/, which the documentation tests compile and run. tests/docs.rs
+/// checks that no page is missing.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($(#[$feature:meta])? $name:ident: $page:literal;)*) => {$(
+            $(#[$feature])?
+            #[doc = include_str!($page)]
+            mod $name {}
+        )*};
+    }
+
+    pages! {
+        #[cfg(feature = "qml")] readme: "../README.md";
+        #[cfg(feature = "tasks")] index: "../docs/index.md";
+        #[cfg(feature = "qml")] start_rust: "../docs/getting-started/rust.md";
+        #[cfg(feature = "tasks")] start_cpp: "../docs/getting-started/cpp.md";
+        #[cfg(feature = "tasks")] tasks: "../docs/guides/rust/tasks.md";
+        #[cfg(feature = "tasks")] time_and_sockets: "../docs/guides/rust/time-and-sockets.md";
+        #[cfg(feature = "tasks")] signals: "../docs/guides/rust/signals.md";
+        #[cfg(feature = "qml")] qml: "../docs/guides/rust/qml.md";
+        #[cfg(feature = "hyper")] http_and_tls: "../docs/guides/rust/http-and-tls.md";
+        #[cfg(feature = "tasks")] beside_tokio: "../docs/guides/rust/beside-tokio.md";
+        #[cfg(feature = "tasks")] fairness: "../docs/concepts/fairness.md";
+    }
+}

@@ -1,5 +1,5 @@
 //! The allowed dependencies between the modules: two leaves, one driver, two front ends. A new
-//! dependency fails here, and must be documented in docs/ARCHITECTURE.md.
+//! dependency fails here, and must be documented in docs/internals/index.md.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ from typing import Any, Final
 if sys.platform != "linux":
     raise ImportError(
         f"qtloop runs on Linux only for now, not on {sys.platform}; "
-        "docs/ARCHITECTURE.md says what macOS and Windows still need"
+        "docs/reference/environment.md says what macOS and Windows still need"
     )
 
 
