@@ -19,9 +19,9 @@ import qtloop
 import qtloop.qtinter
 import qtloop.QtAsyncio
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-USER = Path(__file__).with_name("page_user.py")
+USER = Path(__file__).parents[1] / "support" / "page_user.py"
 
 
 class Block(NamedTuple):
