@@ -25,7 +25,7 @@ from typing import Any
 
 from peers import Peer
 
-CERTIFICATE = Path(__file__).parents[2] / "tests" / "python" / "localhost.pem"
+CERTIFICATE = Path(__file__).parents[2] / "tests" / "python" / "support" / "localhost.pem"
 
 Question = Callable[[Peer], Any]
 QUESTIONS: dict[str, tuple[str, Question]] = {}

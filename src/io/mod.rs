@@ -1,9 +1,7 @@
 //! [`Async`]: any file descriptor, awaited until it is ready.
 
 mod lend;
-mod source;
 mod traits;
-mod waiters;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,13 +13,10 @@ use std::task::{Context, Poll, ready};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::reactor::Direction;
-use crate::task::{LoopShared, current, expect_current};
-
-use source::Registration;
+use crate::task::{LoopShared, Readiness, Registration, current, expect_current};
 
 pub use lend::RefMut;
 
-pub(crate) use source::Source;
 pub(crate) use traits::{Reads, Writes, async_traits};
 
 /// A file descriptor that does not block, with operations that wait until it is ready.
@@ -45,7 +40,7 @@ pub(crate) use traits::{Reads, Writes, async_traits};
 /// # }
 /// ```
 pub struct Async<T> {
-    source: Arc<Source>,
+    readiness: Arc<Readiness>,
     /// `None` only while it is dropped.
     io: Option<T>,
 }
@@ -107,7 +102,7 @@ impl<T: AsFd> Async<T> {
 
     /// Takes over a descriptor for the loop that watches this one, on any thread.
     pub(crate) fn beside<U: AsFd>(&self, io: U) -> io::Result<Async<U>> {
-        Async::on(self.source.shared(), io)
+        Async::on(self.readiness.shared(), io)
     }
 
     /// Takes over a descriptor for a loop, and sets `O_NONBLOCK` on it.
@@ -119,7 +114,7 @@ impl<T: AsFd> Async<T> {
     /// Takes over a descriptor that does not block.
     pub(crate) fn watched_by(shared: &Arc<LoopShared>, io: T) -> Async<T> {
         Async {
-            source: Source::new(io.as_fd().as_raw_fd(), shared),
+            readiness: Readiness::new(io.as_fd().as_raw_fd(), shared),
             io: Some(io),
         }
     }
@@ -138,7 +133,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits.
     pub async fn readable(&self) -> io::Result<()> {
-        let mut registration = Registration::new(&self.source, Direction::Read);
+        let mut registration = Registration::new(&self.readiness, Direction::Read);
         poll_fn(|context| self.poll_side(Direction::Read, context, Some(&mut registration))).await
     }
 
@@ -147,7 +142,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As [`readable`](Async::readable).
     pub async fn writable(&self) -> io::Result<()> {
-        let mut registration = Registration::new(&self.source, Direction::Write);
+        let mut registration = Registration::new(&self.readiness, Direction::Write);
         poll_fn(|context| self.poll_side(Direction::Write, context, Some(&mut registration))).await
     }
 
@@ -186,9 +181,9 @@ impl<T: AsFd> Async<T> {
         };
         loop {
             let registration = registration.as_deref_mut();
-            let tick = ready!(self.source.poll_ready(direction, context, registration))?;
+            let tick = ready!(self.readiness.poll_ready(direction, context, registration))?;
             match rustix::event::poll(&mut [PollFd::new(self.get_ref(), flags)], Some(&now)) {
-                Ok(0) => self.source.block(direction, tick),
+                Ok(0) => self.readiness.block(direction, tick),
                 Ok(_) => return Poll::Ready(Ok(())),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
@@ -207,7 +202,7 @@ impl<T> Async<T> {
     /// Ends the watch and returns the object. `O_NONBLOCK` stays set.
     #[allow(clippy::missing_panics_doc)] // it does not
     pub fn into_inner(mut self) -> T {
-        self.source.deregister();
+        self.readiness.deregister();
         self.io.take().expect("there until the end")
     }
 
@@ -268,7 +263,7 @@ impl<T> Async<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut registration = Registration::new(&self.source, direction);
+        let mut registration = Registration::new(&self.readiness, direction);
         let attempts = poll_fn(|context| {
             self.poll_attempt(direction, context, Some(&mut registration), &mut operation)
         });
@@ -295,13 +290,13 @@ impl<T> Async<T> {
     ) -> Poll<(u32, io::Result<R>)> {
         loop {
             let registration = registration.as_deref_mut();
-            let tick = match ready!(self.source.poll_ready(direction, context, registration)) {
+            let tick = match ready!(self.readiness.poll_ready(direction, context, registration)) {
                 Ok(tick) => tick,
                 Err(refused) => return Poll::Ready((0, Err(refused))),
             };
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.block(direction, tick);
+                    self.readiness.block(direction, tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready((tick, other)),
@@ -314,12 +309,12 @@ impl<T> Async<T> {
     pub(crate) fn poll_read_stream(
         &self,
         context: &mut Context<'_>,
-        room: usize,
+        list: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let (tick, result) = ready!(self.poll_attempt(Direction::Read, context, None, operation));
-        if matches!(result, Ok(count) if (1..room).contains(&count)) {
-            self.source.mark_drained(tick);
+        if matches!(result, Ok(count) if (1..list).contains(&count)) {
+            self.readiness.mark_drained(tick);
         }
         Poll::Ready(result)
     }
@@ -328,7 +323,7 @@ impl<T> Async<T> {
 impl<T> Drop for Async<T> {
     fn drop(&mut self) {
         if self.io.is_some() {
-            self.source.deregister();
+            self.readiness.deregister();
         }
     }
 }

@@ -20,9 +20,11 @@ use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
 use super::endpoint::{Endpoint, EndpointState, fail};
-use super::event_loop::{EventLoop, direction, os_error};
+use super::error::{is_fatal, os_error};
 use super::gil::GilProtected;
-use super::running::is_fatal;
+use super::job::direction;
+
+use super::state::EventLoop;
 use crate::reactor::Direction;
 
 /// Bytes that a queued packet counts in addition to its data, as in asyncio.

@@ -15,10 +15,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::event_loop::{EventLoop, State, direction, os_error};
+use super::error::{is_fatal, os_error};
 use super::gil::GilProtected;
+use super::job::direction;
 use super::job::{Job, Kind};
-use super::running::is_fatal;
+
+use super::state::{EventLoop, State};
 use crate::reactor::Direction;
 
 pub(super) struct EndpointState {

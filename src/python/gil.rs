@@ -18,7 +18,7 @@ pub(super) fn enter<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
             unsafe { ffi::PyGILState_Release(self.0) }
         }
     }
-    // SAFETY: the interpreter is alive: `_end.py` detaches the loops from Qt before it exits.
+    // SAFETY: the interpreter is alive: `_shutdown.py` detaches the loops from Qt before it exits.
     let held = Held(unsafe { ffi::PyGILState_Ensure() });
     let result = Python::attach(work);
     drop(held);

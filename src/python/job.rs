@@ -56,3 +56,12 @@ impl Drop for Job {
         unsafe { ffi::Py_DECREF(self.object.as_ptr()) }
     }
 }
+
+/// Returns the direction for a flag of the Python half.
+pub(super) fn direction(writer: bool) -> Direction {
+    if writer {
+        Direction::Write
+    } else {
+        Direction::Read
+    }
+}

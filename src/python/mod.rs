@@ -11,13 +11,17 @@ mod application;
 mod buffer;
 mod datagrams;
 mod endpoint;
+mod error;
 mod event_loop;
 mod gil;
 mod handle;
 mod job;
 mod nested_loop;
+mod run;
 mod running;
 mod schedule;
+mod state;
+mod stop;
 mod stream;
 mod vectorcall;
 
@@ -36,9 +40,9 @@ mod _native {
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]
-    use super::event_loop::EventLoop;
-    #[pymodule_export]
     use super::nested_loop::NestedLoop;
+    #[pymodule_export]
+    use super::state::EventLoop;
     #[pymodule_export]
     use super::stream::Stream;
 

@@ -13,8 +13,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::event_loop::EventLoop;
 use super::handle::{self, Call};
+use super::state::EventLoop;
 use super::vectorcall::{self, Arguments};
 use crate::reactor::Time;
 

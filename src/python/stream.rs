@@ -18,8 +18,10 @@ use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::buffer::{Buffer, Data, View, copy, not_bytes};
 use super::endpoint::{Endpoint, EndpointState, fail, ignore_full};
-use super::event_loop::{EventLoop, direction, os_error};
+use super::error::os_error;
 use super::gil::GilProtected;
+use super::job::direction;
+use super::state::EventLoop;
 use crate::reactor::Direction;
 
 /// The maximum number of pieces of one `sendmsg` or `writev`; the system's limit is 1024.

@@ -13,6 +13,8 @@ pub(crate) mod connection;
 mod ffi;
 mod geometry;
 pub(crate) mod host;
+#[cfg(feature = "python")]
+mod host_loop;
 mod lookup;
 pub(crate) mod nested_loop;
 mod object;
@@ -28,6 +30,8 @@ pub use arguments::{Arguments, FromArguments, ToArguments};
 pub(crate) use connection::SignalConnection;
 pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
 pub(crate) use host::{Host, Linger};
+#[cfg(feature = "python")]
+pub(crate) use host_loop::HostLoop;
 #[cfg(any(feature = "tasks", feature = "python"))]
 pub(crate) use nested_loop::NestedLoop;
 pub use object::{Destroyed, Object, OwnedObject};

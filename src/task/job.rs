@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::LoopCore;
 use super::cell::{NewTask, Queued, TaskRef};
-use crate::io::Source;
+use super::readiness::Readiness;
 use crate::reactor::{Direction, Repeat};
 
 /// An entry of the loop's queues. It has two words, so it is passed in two registers, which saves a
@@ -23,9 +23,9 @@ pub(crate) enum Job {
     /// Wakes another waker whose timer has fired.
     Wake(Box<Waker>),
     /// Reports that a descriptor is readable.
-    Readable(Arc<Source>),
+    Readable(Arc<Readiness>),
     /// Reports that a descriptor is writable.
-    Writable(Arc<Source>),
+    Writable(Arc<Readiness>),
     /// Calls a closure on the loop's thread; without the loop if it was closed.
     Call(Box<Call>),
 }
@@ -43,10 +43,10 @@ impl Job {
         }
     }
 
-    pub(crate) fn ready(source: Arc<Source>, direction: Direction) -> Job {
+    pub(crate) fn ready(readiness: Arc<Readiness>, direction: Direction) -> Job {
         match direction {
-            Direction::Read => Job::Readable(source),
-            Direction::Write => Job::Writable(source),
+            Direction::Read => Job::Readable(readiness),
+            Direction::Write => Job::Writable(readiness),
         }
     }
 
@@ -57,8 +57,8 @@ impl Job {
     /// Ends the job when its loop is closed: wakes the tasks that wait for it. Runs user code.
     pub(crate) fn end(self) {
         match self {
-            Job::Readable(source) => source.end(Direction::Read),
-            Job::Writable(source) => source.end(Direction::Write),
+            Job::Readable(readiness) => readiness.end(Direction::Read),
+            Job::Writable(readiness) => readiness.end(Direction::Write),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
             Job::Call(work) => work(None),
@@ -67,9 +67,9 @@ impl Job {
     }
 
     /// Returns the descriptor of a readiness job.
-    pub(crate) fn source(&self) -> Option<&Arc<Source>> {
+    pub(crate) fn readiness(&self) -> Option<&Arc<Readiness>> {
         match self {
-            Job::Readable(source) | Job::Writable(source) => Some(source),
+            Job::Readable(readiness) | Job::Writable(readiness) => Some(readiness),
             _ => None,
         }
     }
@@ -79,8 +79,8 @@ impl Repeat for Job {
     /// Copies a readiness job; no other kind is watched.
     fn repeat(&self) -> Job {
         match self {
-            Job::Readable(source) => Job::Readable(Arc::clone(source)),
-            Job::Writable(source) => Job::Writable(Arc::clone(source)),
+            Job::Readable(readiness) => Job::Readable(Arc::clone(readiness)),
+            Job::Writable(readiness) => Job::Writable(Arc::clone(readiness)),
             _ => unreachable!("{self:?} does not recur"),
         }
     }

@@ -18,18 +18,20 @@ mod join;
 mod join_error;
 mod join_set;
 mod nested;
+mod readiness;
 mod span;
+mod spawn;
 mod state;
+mod unblock;
 mod unconstrained;
+mod waiters;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Poll, ready};
 
 use crate::driver::{Driver, Turn};
 use crate::panic::catch_panic;
@@ -41,10 +43,13 @@ pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
+pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
+pub use unblock::{unblock, yield_now};
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
 pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
+pub(crate) use readiness::{Readiness, Registration};
 
 use cell::{TaskRef, Tasks};
 
@@ -290,22 +295,22 @@ impl LoopCore {
     fn run(&self, mut turn: Turn<Job>) {
         loop {
             while let Some(job) = turn.next() {
-                catch_panic(|| self.run_job(job, turn.until()));
+                catch_panic(|| self.run_job(job, turn.job_deadline()));
             }
             let Some(linger) = turn.linger() else { break };
             linger.wait();
         }
     }
 
-    fn run_job(&self, job: Job, until: Time) {
+    fn run_job(&self, job: Job, deadline: Time) {
         match job {
-            Job::Poll(task) => budget::lend(until, || task.run(self)),
+            Job::Poll(task) => budget::lend(deadline, || task.run(self)),
             Job::Sent(task) => task.remote_wake_arrived(),
             Job::Start(task) => task.start(self),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
-            Job::Readable(source) => source.on_event(&self.driver, Direction::Read),
-            Job::Writable(source) => source.on_event(&self.driver, Direction::Write),
+            Job::Readable(readiness) => readiness.on_event(&self.driver, Direction::Read),
+            Job::Writable(readiness) => readiness.on_event(&self.driver, Direction::Write),
             Job::Call(work) => work(Some(self)),
         }
     }
@@ -355,156 +360,4 @@ impl LoopCore {
         }
         handle
     }
-}
-
-/// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first, never
-/// this call.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), qtloop::JoinError> {
-/// use std::rc::Rc;
-///
-/// let shared = Rc::new(6);
-/// let task = qtloop::spawn_local({
-///     let shared = Rc::clone(&shared);
-///     async move { *shared * 7 }
-/// });
-/// assert_eq!(task.await?, 42);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Panics
-/// This thread has no [`Loop`].
-#[track_caller]
-pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    expect_current("spawn_local()").spawn(future)
-}
-
-/// Runs a future as [`spawn_local`] does, until a Qt object is destroyed: then the task is aborted, and is
-/// not polled again. If the object is destroyed already, the task does not start.
-///
-/// ```no_run
-/// use qtloop::{qt::Object, spawn_scoped, time};
-///
-/// let application = Object::application().expect("there is one");
-/// spawn_scoped(&application, async {
-///     let mut beat = time::interval(std::time::Duration::from_secs(1));
-///     loop {
-///         beat.tick().await; // until the application is destroyed
-///     }
-/// });
-/// ```
-///
-/// # Panics
-/// This thread has no [`Loop`].
-#[track_caller]
-pub fn spawn_scoped<F>(object: &Object, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    expect_current("spawn_scoped()").spawn_scoped(object, future)
-}
-
-/// Calls [`Loop::block_on`] of this thread's loop, for slots and tasks.
-///
-/// Never use the `block_on` of another executor instead: it freezes the window, see there.
-///
-/// ```no_run
-/// // A slot that must return the answer.
-/// fn size_of_page() -> std::io::Result<usize> {
-///     let reading = qtloop::task::unblock(|| std::fs::read("page.html"));
-///     Ok(qtloop::block_on(reading)?.len())
-/// }
-/// ```
-///
-/// # Panics
-/// As [`Loop::block_on`], or this thread has no [`Loop`].
-#[track_caller]
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    expect_current("block_on()").block_on(future)
-}
-
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`] and [`Loop::run`], with an exit code.
-///
-/// Tasks are not ended, and continue if an event loop runs again. Without [`exec`](Loop::exec), such as
-/// in [`block_on`] alone, the call has no effect, as `QCoreApplication::exit`. On another thread call
-/// `handle.invoke(|| quit(0))`.
-///
-/// ```no_run
-/// qtloop::spawn_local(async {
-///     let _ = qtloop::signal::ctrl_c().await;
-///     qtloop::quit(130);
-/// });
-/// ```
-pub fn quit(code: i32) {
-    if app::is_main_thread() {
-        app::exit(code);
-    } else {
-        app::thread_exit(code);
-    }
-}
-
-/// Yields to the other tasks that are ready.
-///
-/// ```no_run
-/// # async fn example(rows: Vec<u32>) {
-/// for row in rows {
-///     println!("{row}"); // long work, in pieces
-///     qtloop::task::yield_now().await;
-/// }
-/// # }
-/// ```
-pub async fn yield_now() {
-    let mut has_yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Runs blocking work on a pool of threads, and waits for its result.
-///
-/// If the future is dropped, the work continues and its result is lost. The pool is that of the crate
-/// `blocking`, which has at most 500 threads.
-///
-/// ```no_run
-/// # async fn example() -> std::io::Result<()> {
-/// let text = qtloop::task::unblock(|| std::fs::read_to_string("notes.txt")).await?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Panics
-/// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`] that
-/// [`is_panic`](JoinError::is_panic).
-pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
-    /// queue.
-    struct Going<T>(Option<blocking::Task<T>>);
-
-    impl<T> Drop for Going<T> {
-        fn drop(&mut self) {
-            if let Some(task) = self.0.take() {
-                task.detach();
-            }
-        }
-    }
-
-    let mut going = Going(Some(blocking::unblock(work)));
-    poll_fn(|context| {
-        ready!(take_budget(context));
-        let task = going.0.as_mut().expect("there until the end");
-        Pin::new(task).poll(context)
-    })
-    .await
 }

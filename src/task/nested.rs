@@ -86,7 +86,7 @@ impl LoopCore {
             .borrow_mut()
             .push((block_on.wait, Rc::clone(&nested_loop)));
         if !block_on.is_over.load(Ordering::Relaxed) {
-            self.driver.hold(|| nested_loop.exec_until_exit());
+            self.driver.in_nested_wait(|| nested_loop.exec_until_exit());
         }
         self.nested_loops
             .borrow_mut()

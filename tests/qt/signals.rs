@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 use qtloop::qt::{Object, OwnedObject};
-use qtloop::signal::{self, SignalKind};
+use qtloop::signal;
 use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
 
@@ -29,8 +29,6 @@ trials![
     once_keeps_the_first_emission_only,
     task_that_answers_each_emission_with_another_lets_timers_run,
     text_is_a_bool_only_if_it_is_true_or_false,
-    ctrl_c_between_the_call_and_the_first_poll_is_received,
-    signal_kind_that_cannot_be_caught_is_an_error,
     signal_of_a_destroyed_object_is_an_error,
     dropped_signal_future_is_disconnected,
 ];
@@ -325,25 +323,4 @@ fn text_is_a_bool_only_if_it_is_true_or_false() {
     assert_eq!(read("012").get::<i32>(0), None);
     assert_eq!(read("ä").get::<char>(0), Some('ä'));
     assert_eq!(read("😀").get::<char>(0), Some('😀'));
-}
-
-fn ctrl_c_between_the_call_and_the_first_poll_is_received() {
-    let event_loop = attached();
-    let (interrupted, ended) = (signal::ctrl_c(), signal::terminate());
-    for signal in [rustix::process::Signal::INT, rustix::process::Signal::TERM] {
-        rustix::process::kill_process(rustix::process::getpid(), signal).expect("this process");
-    }
-    event_loop.block_on(interrupted).expect("no error");
-    event_loop.block_on(ended).expect("no error");
-}
-
-fn signal_kind_that_cannot_be_caught_is_an_error() {
-    let _event_loop = attached();
-    for number in [9, 0, -1, 10_000] {
-        let kind = SignalKind::from_raw(number);
-        assert_eq!(kind.as_raw_value(), number);
-        let error = signal::unix(kind).expect_err("it cannot be caught");
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{number}");
-    }
-    assert_eq!(SignalKind::hangup(), SignalKind::from_raw(1));
 }

@@ -19,8 +19,9 @@ use pyo3::prelude::*;
 use self::class::{
     Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_arguments, fill, get, set, types,
 };
-use super::event_loop::{EventLoop, direction};
+use super::job::direction;
 use super::job::{Job, Kind};
+use super::state::EventLoop;
 use super::vectorcall;
 use crate::reactor::{Direction, TimerKey};
 
