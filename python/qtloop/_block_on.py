@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from . import _coroutines, _native
 
 if TYPE_CHECKING:
-    from ._running import Running
+    from ._running import RunMixin
 
 _T = TypeVar("_T")
 
@@ -45,12 +45,12 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
     return wait(loop, awaitable)
 
 
-def nests(loop: Running) -> bool:
+def may_nest(loop: RunMixin) -> bool:
     """Returns whether `run_until_complete()` may nest: the loop runs under nest_asyncio."""
     return loop.is_running() and hasattr(asyncio, "_nest_patched")
 
 
-def wait(loop: Running, awaitable: Awaitable[_T]) -> _T:
+def wait(loop: RunMixin, awaitable: Awaitable[_T]) -> _T:
     """Does what `block_on()` does, for a given loop of this thread."""
     if not loop.is_running() and _native.level() == 0:
         result: _T = loop.run_until_complete(awaitable)

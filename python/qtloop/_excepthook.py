@@ -21,9 +21,9 @@ def report(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> QEventLoop | None:
     """Reports an exception, or returns the loop that it stops; `_native.excepthook` calls this."""
-    from . import _hosting
+    from . import _attachment
 
-    loop = _hosting.here()
+    loop = _attachment.loop_of_thread()
     # If no Qt loop runs, the error is not from a slot, but, for example, from code at a prompt.
     if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)

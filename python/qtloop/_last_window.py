@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _binding, _native
-from ._quit import listens_to, moved
+from ._quit import awaited_future, made_progress
 
 if TYPE_CHECKING:
-    from ._running import Running
+    from ._running import RunMixin
 
 # Milliseconds for which turns pause between the close of the window and the decision. Slots that
 # the close calls, such as those of a dialog's `finished`, run in this time.
@@ -27,7 +27,7 @@ _PAUSE = 5
 class LastWindow:
     """Watches the application's windows while a loop runs `main`."""
 
-    def __init__(self, loop: Running, app: Any, main: asyncio.Future[Any]) -> None:
+    def __init__(self, loop: RunMixin, app: Any, main: asyncio.Future[Any]) -> None:
         self._loop, self._app, self._main = loop, app, main
         self._was_in_step = self._was_in_turn = False
 
@@ -79,9 +79,11 @@ class LastWindow:
         # Sockets and timers queue callbacks inside turns; slots of the close, outside of them.
         if not (self._was_in_turn or self._loop._depth() or self._loop._queued_since_turn()):
             return False
-        heard = {task: listens_to(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
-        self._loop._settle(self._main)
-        return moved(self._main, heard)
+        before = {
+            task: awaited_future(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)
+        }
+        self._loop._run_ready_callbacks(self._main)
+        return made_progress(self._main, before)
 
     def _check(self) -> None:
         """Quits if main has not shown another window in time."""

@@ -15,7 +15,7 @@ __all__ = [
     "Endpoint",
     "EventLoop",
     "Handle",
-    "Nest",
+    "NestedLoop",
     "Stream",
     "TimerHandle",
     "__version__",
@@ -42,11 +42,11 @@ class TimerHandle(asyncio.TimerHandle):
     """asyncio.TimerHandle, made and cancelled natively."""
 
 @final
-class Nest:
-    """A nested QEventLoop for one wait; see EventLoop._exec_nest(). Use it on one thread only."""
+class NestedLoop:
+    """A nested QEventLoop for one wait; see EventLoop._exec_nested(). Use it on one thread only."""
 
-    def __new__(cls) -> Nest: ...
-    def leave(self) -> None:
+    def __new__(cls) -> NestedLoop: ...
+    def exit(self) -> None:
         """Ends the wait; if it has not begun, it returns at once."""
 
 @disjoint_base
@@ -89,7 +89,7 @@ class Stream(Endpoint):
 
     eof: bool
     def __new__(
-        cls, event_loop: EventLoop, fd: int, medium: str, context: Context | None = None
+        cls, event_loop: EventLoop, fd: int, kind: str, context: Context | None = None
     ) -> Stream: ...
     def write(self, transport: Any, data: bytes | bytearray | memoryview) -> None:
         """Sends the bytes now, or queues those for which the system has no room."""
@@ -97,7 +97,7 @@ class Stream(Endpoint):
         """Sends all items, up to 64 per system call."""
     def discard(self, transport: asyncio.BaseTransport) -> None:
         """Drops the queued bytes."""
-    def lend(self, lent: bool) -> None:
+    def set_sendfile_active(self, active: bool) -> None:
         """Sets whether sendfile() is writing to the descriptor; write() then raises."""
     def ready(self, transport: Any, writer: bool) -> None:
         """Reads or writes, for debug mode: called when the direction is ready."""
@@ -191,12 +191,12 @@ class EventLoop:
     def _attach(self) -> None: ...
     _is_owned: bool
     _is_quitting: bool
-    def _begin_run(self, host_loop: str) -> None: ...
+    def _begin_run(self, nested: bool) -> bool: ...
     def _depth(self) -> int: ...
     def _detach(self) -> None: ...
     def _end_run(self) -> None: ...
     def _exec(self) -> int: ...
-    def _exec_nest(self, nest: Nest) -> None: ...
+    def _exec_nested(self, nested_loop: NestedLoop) -> None: ...
     def _fail(self, error: BaseException) -> None: ...
     def _has_exited(self) -> bool: ...
     def _has_fatal(self) -> bool: ...

@@ -109,7 +109,7 @@ def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop
     closed. A KeyboardInterrupt or SystemExit that stopped the loop is raised there.
     """
     with QEventLoop(app) as loop:
-        loop._extend()
+        loop._enter_attach()
         if debug is not None:
             loop.set_debug(debug)
         yield loop

@@ -16,16 +16,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from . import _binding, _block_on, _end, _hosting, _native, _wakeup
+from . import _attachment, _binding, _block_on, _native, _shutdown, _wakeup_fd
 from ._last_window import LastWindow
-from ._quit import listens_to, moved
+from ._quit import awaited_future, made_progress
 
 # Batches of callbacks that the main task may need to react to a quit. A chain of futures takes
 # one batch per link; asyncio's longest, `wait_for()` around an event, takes four.
-_LINKS = 16
+_MAX_BATCHES = 16
 
 
-class Running(_native.EventLoop, asyncio.SelectorEventLoop):
+class RunMixin(_native.EventLoop, asyncio.SelectorEventLoop):
     """The part of the loop that runs it."""
 
     quit_grace: float = 5.0
@@ -45,15 +45,15 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     _cancels_on_quit = False
     _has_quit = False
     _given_app: Any = None
-    _kept_app: Any = None  # the binding's wrapper; dropping it would delete the application
-    _is_served = False
+    _app_reference: Any = None  # the binding's wrapper; dropping it would delete the application
+    _was_attached = False
 
     def __init__(self, *args: Any) -> None:
-        # Restores the state that attach() has changed by `_running()`.
-        self._extent: ExitStack | None = None
-        self._off_qt = threading.Event()
-        self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
-        self._started_by_quit: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        # Restores the state that attach() has changed by `_as_running_loop()`.
+        self._attach_state: ExitStack | None = None
+        self._qt_loop_returned = threading.Event()
+        self._tasks_before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
+        self._tasks_of_quit: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._waits: list[_Wait] = []
         self._main: asyncio.Future[Any] | None = None  # of run_until_complete()
         self._outlived_windows = False
@@ -67,12 +67,12 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         for example in a slot, it runs a nested event loop. After a quit, callbacks that are ready
         run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
         """
-        with self._running():
-            code = self._run_qt(self._host_loop())
+        with self._as_running_loop():
+            code = self._run_qt()
             self._raise_fatal()
             if not self._has_exited():
-                self._settle(None)
-                self._finish_tasks_of_quit()
+                self._run_ready_callbacks(None)
+                self._run_tasks_of_quit()
         return code
 
     def run_until_complete(self, future: Any) -> Any:
@@ -81,7 +81,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
         perhaps after `quit_grace` seconds. The loop can run again.
         """
-        if _block_on.nests(self):
+        if _block_on.may_nest(self):
             return _block_on.wait(self, future)
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
@@ -107,9 +107,9 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
         future.add_done_callback(done)
         try:
-            with self._running():
+            with self._as_running_loop():
                 self._main = future
-                self._run_qt(self._host_loop())
+                self._run_qt()
                 self._main = None
                 self._raise_fatal()
                 if not self._has_exited():
@@ -128,22 +128,17 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
 
     # One run of a Qt loop
 
-    def _host_loop(self) -> str:
-        """Returns the kind of Qt loop to run, as `_begin_run()` takes it."""
-        if _native.level() > 0:
-            return "nested"
-        return "application" if _native.is_main_thread() else "thread"
-
-    def _run_qt(self, host_loop: str) -> int:
+    def _run_qt(self, *, nested: bool = False) -> int:
         """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code."""
-        _end.wait()
-        _hosting.serve(self)  # type: ignore[arg-type]
+        _shutdown.block_if_exiting()
+        _attachment.attach(self)  # type: ignore[arg-type]
         watch = ExitStack()
+        is_application = False
         try:
-            self._begin_run(host_loop)
-            self._off_qt.clear()
+            is_application = self._begin_run(nested)
+            self._qt_loop_returned.clear()
             app = self._given_app or _binding.application()
-            if host_loop != "application" or app is None:
+            if not is_application or app is None:
                 return self._exec()
             if self._main is not None:
                 watch.enter_context(LastWindow(self, app, self._main).watched())
@@ -153,9 +148,9 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         finally:
             self._end_run()
             watch.close()
-            self._off_qt.set()
-            _end.wait()
-            if host_loop == "application" and not self._has_exited():
+            self._qt_loop_returned.set()
+            _shutdown.block_if_exiting()
+            if is_application and not self._has_exited():
                 _native.forget_quit()
 
     def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
@@ -167,15 +162,15 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         wait = _Wait(self, grace)
 
         def leave(_: object) -> None:
-            if wait.nest is not None:
-                wait.nest.leave()
+            if wait.nested_loop is not None:
+                wait.nested_loop.exit()
 
         future.add_done_callback(leave)
         self._waits.append(wait)
         try:
             while not (future.done() or wait.is_over):
-                wait.nest = _native.Nest()
-                self._exec_nest(wait.nest)
+                wait.nested_loop = _native.NestedLoop()
+                self._exec_nested(wait.nested_loop)
                 if future.done() or not grace or self._has_fatal():
                     break
                 wait.limit()
@@ -190,61 +185,61 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         """Called when the application emits `aboutToQuit`, before the program's slots."""
         self._has_quit = True
         self._is_quitting = True
-        self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
+        self._tasks_before_quit = weakref.WeakSet(tasks.all_tasks(self))
         for wait in self._waits:
             wait.limit()
 
     def _on_quit_done(self) -> None:
         """Called when the slots of `aboutToQuit` have returned."""
         self._is_quitting = False
-        before, self._before_quit = self._before_quit, None
+        before, self._tasks_before_quit = self._tasks_before_quit, None
         if before is not None:
             started = (task for task in tasks.all_tasks(self) if task not in before)
-            self._started_by_quit = weakref.WeakSet(started)
+            self._tasks_of_quit = weakref.WeakSet(started)
 
-    def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
+    def _take_tasks_of_quit(self) -> set[asyncio.Future[Any]]:
         """Returns the tasks that slots of `aboutToQuit` have started, and resets their set."""
         self._on_quit_done()  # `exec()` may return before Qt reports the end of `aboutToQuit`
-        started, self._started_by_quit = self._started_by_quit, weakref.WeakSet()
+        started, self._tasks_of_quit = self._tasks_of_quit, weakref.WeakSet()
         return set(started)
 
-    def _finish_tasks_of_quit(self) -> None:
+    def _run_tasks_of_quit(self) -> None:
         """Runs tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
-        self._go_on(self._tasks_of_quit(), self.time() + self.quit_grace)
+        self._run_until_done(self._take_tasks_of_quit(), self.time() + self.quit_grace)
 
     def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
         """Runs `main` to its end after a quit, if `main` or a task that it may await reacts."""
         self._has_quit = True
-        heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
+        awaited = {task: awaited_future(task) for task in tasks.all_tasks(self)}
         limit = self.time() + self.quit_grace
         # If another thread has quit, slots of `aboutToQuit` are called by posted events.
         _native.send_posted_events()
-        self._settle(main)
-        reacting = self._tasks_of_quit()
-        if not (self._cancels_on_quit or moved(main, heard)):
+        self._run_ready_callbacks(main)
+        reacting = self._take_tasks_of_quit()
+        if not (self._cancels_on_quit or made_progress(main, awaited)):
             # Main may await tasks that react. This cannot be found out: a TaskGroup, for example,
             # is not a future.
-            reacting.update(task for task in heard if moved(task, heard))
-        self._go_on(reacting, limit)
-        self._settle(main)
-        if moved(main, heard):
-            self._go_on({main}, limit)
+            reacting.update(task for task in awaited if made_progress(task, awaited))
+        self._run_until_done(reacting, limit)
+        self._run_ready_callbacks(main)
+        if made_progress(main, awaited):
+            self._run_until_done({main}, limit)
         if self._cancels_on_quit and not main.done():
             main.cancel()
-            self._go_on({main}, None)
+            self._run_until_done({main}, None)
 
-    def _settle(self, main: asyncio.Future[Any] | None) -> None:
+    def _run_ready_callbacks(self, main: asyncio.Future[Any] | None) -> None:
         """Runs callbacks that are ready, and those that they queue, but no timers or sockets.
 
         A timer could make a main task that sleeps in a loop look as if it reacted to the quit.
         """
-        for _ in range(_LINKS):
+        for _ in range(_MAX_BATCHES):
             if main is not None and main.done():
                 break
             self._run_batch()
             self._raise_fatal()
 
-    def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
+    def _run_until_done(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
         """Runs a nested event loop until all these are done, or until `time()` reaches `limit`."""
         left = {future for future in waited if not future.done()}
         if not left:
@@ -260,7 +255,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             future.add_done_callback(done)
         timer = self.call_at(math.inf if limit is None else limit, self.stop)
         try:
-            self._run_qt("nested")
+            self._run_qt(nested=True)
         finally:
             timer.cancel()
             left.clear()
@@ -271,7 +266,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def _raise_fatal(self) -> None:
         error = self._take_fatal()
         if error is not None:
-            if isinstance(error, _hosting.SecondApplicationError):
+            if isinstance(error, _attachment.SecondApplicationError):
                 _binding.keep_application()
             try:
                 raise error
@@ -286,7 +281,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     # The running loop
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def _as_running_loop(self) -> Iterator[None]:
         """Makes this the running loop for a block, with its hooks and signal wake-ups."""
         self._check_closed()  # type: ignore[attr-defined]
         self._check_running()
@@ -305,30 +300,30 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
             events._set_running_loop(self)
             undo.callback(setattr, self, "_is_owned", self._is_owned)
             self._is_owned = True  # the code around this block raises a fatal exception
-            undo.callback(self._forget_thread, self._thread_id)
+            undo.callback(self._restore_thread, self._thread_id)
             self._thread_id = threading.get_ident()
-            undo.enter_context(_wakeup.prompted(self))
+            undo.enter_context(_wakeup_fd.woken_by_signals(self))
             yield
 
-    def _forget_thread(self, before: int | None) -> None:
+    def _restore_thread(self, before: int | None) -> None:
         self._stopping = False
         self._thread_id = before
 
-    def _extend(self) -> None:
+    def _enter_attach(self) -> None:
         """Makes this the running loop of the thread until the loop is closed."""
         with ExitStack() as stack:
-            stack.enter_context(self._running())
-            _hosting.serve(self)  # type: ignore[arg-type]
-            self._extent = stack.pop_all()
+            stack.enter_context(self._as_running_loop())
+            _attachment.attach(self)  # type: ignore[arg-type]
+            self._attach_state = stack.pop_all()
 
-    def _end_extent(self) -> None:
-        if self._extent is not None:
-            extent, self._extent = self._extent, None
-            extent.close()
+    def _exit_attach(self) -> None:
+        if self._attach_state is not None:
+            state, self._attach_state = self._attach_state, None
+            state.close()
 
     def _check_running(self) -> None:
         # Inside attach(), run_forever() may be called while no Qt loop runs.
-        if self._extent is None or _native.level() > 0 or self._depth() > 0:
+        if self._attach_state is None or _native.level() > 0 or self._depth() > 0:
             running = events._get_running_loop()
             if running is not None and running is not self:
                 raise RuntimeError(
@@ -341,7 +336,7 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         """Makes an application if there has been none. RuntimeError if the loop's was destroyed."""
         if _native.app_exists():
             return
-        if self._is_served:
+        if self._was_attached:
             raise RuntimeError(
                 "there is no QCoreApplication: make one before the loop runs, "
                 "and keep it while it does"
@@ -358,16 +353,16 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
     def remove_signal_handler(self, sig: int) -> bool:
         """Removes a handler of `add_signal_handler()`. Returns whether there was one."""
         removed = super().remove_signal_handler(sig)
-        if removed and _wakeup.is_prompted(self):
-            _wakeup.claim(self)
+        if removed and _wakeup_fd.is_woken_by_signals(self):
+            _wakeup_fd.set_for(self)
         return removed
 
 
 class _Wait:
     """A wait in a nested event loop, with an optional time limit."""
 
-    def __init__(self, loop: Running, grace: float) -> None:
-        self.nest: _native.Nest | None = None
+    def __init__(self, loop: RunMixin, grace: float) -> None:
+        self.nested_loop: _native.NestedLoop | None = None
         self.is_over = False
         self._loop, self._grace = loop, grace
         self._timer: asyncio.TimerHandle | None = None
@@ -379,11 +374,11 @@ class _Wait:
 
     def _expire(self) -> None:
         self.is_over = True
-        if self.nest is not None:
-            self.nest.leave()
+        if self.nested_loop is not None:
+            self.nested_loop.exit()
 
     def end(self) -> None:
         """Cancels the time limit, and drops the Qt loop, which must happen on this thread."""
-        self.nest = None
+        self.nested_loop = None
         if self._timer is not None:
             self._timer.cancel()

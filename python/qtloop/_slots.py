@@ -11,7 +11,7 @@ from . import _native
 from ._async_slot import asyncSlot as asyncSlot
 from ._coroutines import Call, require_async
 from ._loop import QEventLoop
-from ._quit import deaf
+from ._quit import IGNORED_AT_QUIT
 from ._thread_loop import thread_loop
 
 _P = ParamSpec("_P")
@@ -85,4 +85,5 @@ async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -
     return await outcome
 
 
-deaf.add(asyncWrap.__code__)  # a quit ends dialogs, too; the task may not know of the quit
+# A quit ends dialogs, too; the task may not know of the quit.
+IGNORED_AT_QUIT.add(asyncWrap.__code__)

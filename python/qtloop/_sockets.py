@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 from . import _native
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
+class SocketsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
     """asyncio's operations on sockets that the program owns.
 
     asyncio calls the operation in the reader callback; here the waiting coroutine calls it. So a
     cancelled coroutine has not received bytes that would be lost.
     """
 
-    _files: dict[tuple[int, bool], Any]
+    _watched_files: dict[tuple[int, bool], Any]
 
     async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
         return await self._sock_do(sock, False, lambda: sock.recv(nbytes))
@@ -49,7 +49,7 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
         connection.setblocking(False)
         return connection, address
 
-    async def _sock_do(self, sock: socket.socket, writes: bool, operation: Callable[[], T]) -> T:
+    async def _sock_do(self, sock: socket.socket, writes: bool, operation: Callable[[], _T]) -> _T:
         base_events._check_ssl_socket(sock)  # type: ignore[attr-defined]
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
@@ -62,7 +62,8 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
     async def _sock_ready(self, fd: int, writes: bool) -> None:
         self._ensure_fd_no_transport(fd)  # type: ignore[attr-defined]
         ready = self.create_future()
-        self._files.pop((fd, writes), None)  # the file of an add_reader() that this replaces
+        # Drops the file of an add_reader() that this call replaces.
+        self._watched_files.pop((fd, writes), None)
         wake = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
         handle = self._watch(fd, writes, True, wake, (ready, None))
         try:

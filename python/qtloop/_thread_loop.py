@@ -8,7 +8,7 @@ import threading
 import warnings
 from asyncio import events
 
-from . import _hosting
+from . import _attachment
 from ._loop import QEventLoop
 
 
@@ -18,14 +18,14 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         pass
-    loop = _set_loop()
+    loop = _current_event_loop()
     if (
         isinstance(loop, QEventLoop)
         and not loop.is_closed()
         and loop._thread_id in (None, threading.get_ident())
     ):
         return loop
-    if (served := _hosting.here()) is not None:
+    if (served := _attachment.loop_of_thread()) is not None:
         return served
     thread = threading.current_thread()
     if thread is not threading.main_thread():
@@ -41,7 +41,7 @@ def thread_loop() -> asyncio.AbstractEventLoop:
     )
 
 
-def _set_loop() -> asyncio.AbstractEventLoop | None:
+def _current_event_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the loop that was set for this thread. Unlike `get_event_loop()` it makes none."""
     if sys.version_info < (3, 12):
         policy = asyncio.get_event_loop_policy()

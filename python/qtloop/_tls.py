@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The maximum size of a TLS record in bytes, and so of one read; a larger size would be allocated at
 # each read for no gain. Source: RFC 8446, section 5.1
-RECORD = 1 << 14
+MAX_RECORD_SIZE = 1 << 14
 
 if sys.version_info >= (3, 11):
     from asyncio.sslproto import SSLAgainErrors, SSLProtocolState
@@ -72,7 +72,7 @@ if sys.version_info >= (3, 11):
                 self.buffer_updated(0)  # asyncio's code does the rest
                 return
             try:
-                if self._give_to_application():
+                if self._deliver_decrypted():
                     self._call_eof_received()
                     self._start_shutdown()
                 if self._write_backlog:
@@ -84,14 +84,14 @@ if sys.version_info >= (3, 11):
             except Exception as error:
                 self._fatal_error(error, "Fatal error on SSL protocol")
 
-        def _give_to_application(self) -> bool:
+        def _deliver_decrypted(self) -> bool:
             """Passes decrypted bytes to the application. Returns whether the peer has ended TLS."""
             read = self._sslobj._sslobj.read
             chunks = []
             ends = False
             try:
                 while True:
-                    chunk = read(RECORD)
+                    chunk = read(MAX_RECORD_SIZE)
                     if not chunk:
                         ends = True
                         break

@@ -19,12 +19,12 @@ from . import _native
 from ._tls import TLSProtocol
 
 if TYPE_CHECKING:
-    from ._connecting import Connecting
+    from ._connections import ConnectionsMixin
 
 
 # The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have
 # these slots: a class cannot have two bases with slots.
-_FIELDS = (
+SLOTS = (
     "_loop",
     "_protocol",
     "_server",
@@ -34,12 +34,12 @@ _FIELDS = (
 )
 
 
-class _Transport(asyncio.BaseTransport):
+class BaseTransport(asyncio.BaseTransport):
     """The base class of all transports: protocol, descriptor and close."""
 
     if TYPE_CHECKING:
         _extra: dict[str, Any]
-        _loop: Connecting
+        _loop: ConnectionsMixin
         _protocol: Any
         _server: Any
         _sock: Any  # the socket or file; None once it is closed
@@ -48,7 +48,7 @@ class _Transport(asyncio.BaseTransport):
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: ConnectionsMixin,
         sock: Any,
         io: _native.Stream | _native.Datagrams,
         protocol: asyncio.BaseProtocol,
@@ -63,7 +63,7 @@ class _Transport(asyncio.BaseTransport):
         self._io = io
         self.set_protocol(protocol)
 
-    def _begin(
+    def _start(
         self,
         waiter: asyncio.Future[None] | None,
         reads: bool = True,
@@ -109,14 +109,14 @@ class _Transport(asyncio.BaseTransport):
         self._force_close(None)
 
     def _fatal_error(self, error: BaseException, message: str = "Fatal error on transport") -> None:
-        if self._is_usual(error):
+        if self._is_connection_error(error):
             if self._loop.get_debug():
                 logger.debug("%r: %s", self, message, exc_info=error)
         else:
             self._report(error, message)
         self._force_close(error)
 
-    def _is_usual(self, error: BaseException) -> bool:
+    def _is_connection_error(self, error: BaseException) -> bool:
         """Returns whether the error is one of the connection, which is not reported."""
         return isinstance(error, OSError)
 
@@ -141,10 +141,10 @@ class _Transport(asyncio.BaseTransport):
         self._loop.call_soon(self._call_connection_lost, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
-        """Calls `_lose()` in the connection's context. The loop runs this as a callback."""
-        self._io.call(self._lose, error)
+        """Calls `_finish_close()` in the connection's context. The loop runs this as a callback."""
+        self._io.call(self._finish_close, error)
 
-    def _lose(self, error: BaseException | None) -> None:
+    def _finish_close(self, error: BaseException | None) -> None:
         try:
             self._protocol.connection_lost(error)
         finally:
@@ -167,7 +167,7 @@ class _Transport(asyncio.BaseTransport):
         """Called when all queued data has been written."""
         if self._io.closing:
             self._io.lost = True
-            self._lose(None)
+            self._finish_close(None)
 
     # Callbacks for debug mode, which times them
 
@@ -185,12 +185,12 @@ class _Transport(asyncio.BaseTransport):
             info.append("closing")
         info.append(f"fd={self._sock_fd}")
         if self._loop is not None and not self._loop.is_closed():
-            info += self._sides()
+            info += self._directions()
         elif self._sock is not None:
             info.append("open")
         return f"<{' '.join(info)}>"
 
-    def _sides(self) -> list[str]:
+    def _directions(self) -> list[str]:
         """Returns the state of both directions, for the repr."""
         waiting = self._io.buffered()
         return [
@@ -207,7 +207,7 @@ class _Transport(asyncio.BaseTransport):
                 _detach(self._server, self)
 
 
-class _Reading(_Transport, asyncio.ReadTransport):
+class ReadTransport(BaseTransport, asyncio.ReadTransport):
     """The methods of a transport that reads."""
 
     __slots__ = ()
@@ -237,7 +237,7 @@ class _Reading(_Transport, asyncio.ReadTransport):
             logger.debug("%r resumes reading", self)
 
 
-class _Writing(_Transport, asyncio.WriteTransport):
+class WriteTransport(BaseTransport, asyncio.WriteTransport):
     """The methods of a transport that writes."""
 
     __slots__ = ()
@@ -266,10 +266,12 @@ class _Writing(_Transport, asyncio.WriteTransport):
         return self._io.has_paused_protocol()
 
 
-class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):
+class SocketTransport(
+    ReadTransport, WriteTransport, transports._FlowControlMixin, asyncio.Transport
+):
     """The transport of a TCP or Unix stream socket."""
 
-    __slots__ = (*_FIELDS, "_empty_waiter")
+    __slots__ = (*SLOTS, "_empty_waiter")
 
     if TYPE_CHECKING:
         _io: _native.Stream
@@ -279,7 +281,7 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: ConnectionsMixin,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -289,12 +291,12 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
     ) -> None:
         medium = "unix" if sock.family == socket.AF_UNIX else "socket"
         io = _native.Stream(loop, sock.fileno(), medium, context)
-        super().__init__(loop, sock, io, protocol, _known(sock, extra), server)
+        super().__init__(loop, sock, io, protocol, _extra_info(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
             _attach(server, self)
         base_events._set_nodelay(sock)  # type: ignore[attr-defined]
-        self._begin(waiter, context=context)
+        self._start(waiter, context=context)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Sends the bytes now, or queues those for which the system has no room. Never blocks."""
@@ -341,9 +343,9 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
             self._sock.shutdown(socket.SHUT_WR)
         super()._on_flushed()
 
-    def _lose(self, error: BaseException | None) -> None:
+    def _finish_close(self, error: BaseException | None) -> None:
         try:
-            super()._lose(error)
+            super()._finish_close(error)
         finally:
             if self._empty_waiter is not None and not self._empty_waiter.done():
                 self._empty_waiter.set_exception(
@@ -358,37 +360,37 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         self._empty_waiter = self._loop.create_future()
         if not self._io.buffered():
             self._empty_waiter.set_result(None)
-        self._io.lend(True)
+        self._io.set_sendfile_active(True)
         return self._empty_waiter
 
     def _reset_empty_waiter(self) -> None:
         self._empty_waiter = None
-        self._io.lend(False)
+        self._io.set_sendfile_active(False)
 
 
 class DatagramTransport(
-    _Reading,
-    _Writing,
+    ReadTransport,
+    WriteTransport,
     transports._FlowControlMixin,
     asyncio.DatagramTransport,
 ):
     """The transport of a UDP or Unix datagram socket."""
 
-    __slots__ = _FIELDS
+    __slots__ = SLOTS
 
     if TYPE_CHECKING:
         _io: _native.Datagrams
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: ConnectionsMixin,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         address: Any = None,
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        known = _known(sock, extra)
+        known = _extra_info(sock, extra)
         io = _native.Datagrams(
             loop,
             sock.fileno(),
@@ -397,7 +399,7 @@ class DatagramTransport(
             sock.family == socket.AF_INET6,
         )
         super().__init__(loop, sock, io, protocol, known)
-        self._begin(waiter)
+        self._start(waiter)
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Sends a packet to `addr`; by default, to the address that the socket was made for."""
@@ -408,7 +410,7 @@ class DatagramTransport(
         self._sock.sendto(data, addr)
 
 
-def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
+def _extra_info(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
     """Returns the values for `get_extra_info()`, which stay available after the close."""
     known = dict(extra or ())
     known["socket"] = trsock.TransportSocket(sock)
@@ -426,15 +428,15 @@ def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
 
 if sys.version_info >= (3, 13):
 
-    def _attach(server: Any, transport: _Transport) -> None:
+    def _attach(server: Any, transport: BaseTransport) -> None:
         server._attach(transport)
 
-    def _detach(server: Any, transport: _Transport) -> None:
+    def _detach(server: Any, transport: BaseTransport) -> None:
         server._detach(transport)
 else:
 
-    def _attach(server: Any, transport: _Transport) -> None:
+    def _attach(server: Any, transport: BaseTransport) -> None:
         server._attach()
 
-    def _detach(server: Any, transport: _Transport) -> None:
+    def _detach(server: Any, transport: BaseTransport) -> None:
         server._detach()

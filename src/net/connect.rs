@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::address::{ToSocketAddrs, resolve};
 use crate::io::Async;
-use crate::task::{Shared, expect_current};
+use crate::task::{LoopShared, expect_current};
 use crate::time::{Sleep, sleep};
 
 /// The *connection attempt delay* of RFC 8305, section 8.
@@ -76,7 +76,7 @@ struct Race {
     failed: Option<io::Error>,
     /// Completes when the next attempt begins, however the others fare.
     delay: Sleep,
-    shared: Arc<Shared>,
+    shared: Arc<LoopShared>,
 }
 
 impl Race {

@@ -15,13 +15,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::event_loop::{EventLoop, State, os_error, side};
-use super::gil::Guarded;
+use super::error::{is_fatal, os_error};
+use super::gil::GilProtected;
+use super::job::direction;
 use super::job::{Job, Kind};
-use super::running::is_fatal;
-use crate::reactor::Side;
 
-pub(super) struct Inner {
+use super::state::{EventLoop, State};
+use crate::reactor::Direction;
+
+pub(super) struct EndpointState {
     fd: RawFd,
     /// The loop's state. This is not a Python reference, so `__traverse__` does not visit it.
     pub(super) state: Rc<State>,
@@ -50,12 +52,12 @@ pub(super) struct Inner {
     /// `connection_lost` is queued or was called; writes are dropped.
     pub(super) is_lost: Cell<bool>,
     /// The number of writes that may still be dropped without a warning.
-    quiet: Cell<u32>,
+    connlost_log_threshold: Cell<u32>,
 }
 
 /// The base class of Stream and Datagrams: one file descriptor of a transport.
 #[pyclass(subclass, frozen, module = "qtloop._native")]
-pub(super) struct Endpoint(Guarded<Inner>);
+pub(super) struct Endpoint(GilProtected<EndpointState>);
 
 #[pymethods]
 impl Endpoint {
@@ -103,7 +105,7 @@ impl Endpoint {
         if end.is_closing.get() || end.is_paused.get() {
             return Ok(());
         }
-        end.watch(transport, Side::Read)
+        end.watch(transport, Direction::Read)
     }
 
     /// Stops reading.
@@ -141,7 +143,7 @@ impl Endpoint {
             return Ok(false);
         }
         // Registering again reports at once whether data has arrived during the pause.
-        end.watch(transport, Side::Read)?;
+        end.watch(transport, Direction::Read)?;
         Ok(true)
     }
 
@@ -197,7 +199,7 @@ impl Endpoint {
 
     /// Returns the context of the protocol's methods for a direction; a copy if it is in use.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let context = self.get(py).context(py, side(writer));
+        let context = self.get(py).context(py, direction(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
@@ -220,15 +222,15 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Makes an endpoint of a descriptor. After `quiet` dropped writes, each further one is logged.
+    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each further one is logged.
     /// `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
-        quiet: u32,
+        connlost_log_threshold: u32,
         context: Option<Py<PyAny>>,
     ) -> Endpoint {
-        Endpoint(Guarded::new(Inner {
+        Endpoint(GilProtected::new(EndpointState {
             fd,
             state: Rc::clone(event_loop.get().state(event_loop.py())),
             contexts: RefCell::default(),
@@ -243,12 +245,12 @@ impl Endpoint {
             has_paused_protocol: Cell::new(false),
             is_closing: Cell::new(false),
             is_lost: Cell::new(false),
-            quiet: Cell::new(quiet),
+            connlost_log_threshold: Cell::new(connlost_log_threshold),
         }))
     }
 
     #[inline]
-    pub(super) fn get(&self, py: Python<'_>) -> &Inner {
+    pub(super) fn get(&self, py: Python<'_>) -> &EndpointState {
         self.0.get(py)
     }
 
@@ -256,10 +258,10 @@ impl Endpoint {
     pub(super) fn run(
         &self,
         py: Python<'_>,
-        side: Side,
+        direction: Direction,
         work: impl FnOnce() -> PyResult<()>,
     ) -> PyResult<()> {
-        match self.get(py).context(py, side) {
+        match self.get(py).context(py, direction) {
             Some(context) => run_in(context, work),
             None => Ok(()), // the garbage collector has cleared it
         }
@@ -299,16 +301,16 @@ fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-impl Inner {
+impl EndpointState {
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let protocol = self.protocol.borrow();
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
     /// Returns the context of the protocol's methods for a direction.
-    fn context<'py>(&self, py: Python<'py>, side: Side) -> Option<Bound<'py, PyAny>> {
+    fn context<'py>(&self, py: Python<'py>, direction: Direction) -> Option<Bound<'py, PyAny>> {
         let contexts = self.contexts.borrow();
-        let context = contexts[side as usize].as_ref()?;
+        let context = contexts[direction as usize].as_ref()?;
         Some(context.bind(py).clone())
     }
 
@@ -317,7 +319,7 @@ impl Inner {
         given.as_ref().map(|given| given.bind(py).clone())
     }
 
-    fn remember_context(&self, py: Python<'_>, side: Side) -> PyResult<()> {
+    fn remember_context(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
         let given = self.given(py).map(Bound::unbind);
         let context = match given {
             Some(given) => given,
@@ -326,7 +328,7 @@ impl Inner {
                 Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()
             },
         };
-        let before = self.contexts.borrow_mut()[side as usize].replace(context);
+        let before = self.contexts.borrow_mut()[direction as usize].replace(context);
         drop(before);
         Ok(())
     }
@@ -342,19 +344,21 @@ impl Inner {
 
     /// Registers the transport's job for a direction, edge-triggered, unless it is registered
     /// already.
-    pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
+    pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, direction: Direction) -> PyResult<()> {
         let driver = self.state.driver()?;
-        let is_watched = match side {
-            Side::Read => self.is_reading.replace(true),
-            Side::Write => driver.is_watched(self.fd, side),
+        let is_watched = match direction {
+            Direction::Read => self.is_reading.replace(true),
+            Direction::Write => driver.is_watched(self.fd, direction),
         };
         if !is_watched {
-            if side == Side::Read {
+            if direction == Direction::Read {
                 self.readings.set(self.readings.get().wrapping_add(1));
             }
-            self.remember_context(transport.py(), side)?;
-            let job = Job::new(transport, Kind::Transport(side));
-            let before = driver.watch_edges(self.fd, side, job).map_err(os_error)?;
+            self.remember_context(transport.py(), direction)?;
+            let job = Job::new(transport, Kind::Transport(direction));
+            let before = driver
+                .watch_edges(self.fd, direction, job)
+                .map_err(os_error)?;
             drop(before);
         }
         Ok(())
@@ -362,32 +366,36 @@ impl Inner {
 
     pub(super) fn unwatch_read(&self, transport: &Bound<'_, PyAny>) {
         self.is_reading.set(false);
-        self.unwatch(transport, Side::Read);
+        self.unwatch(transport, Direction::Read);
     }
 
     pub(super) fn unwatch_write(&self, transport: &Bound<'_, PyAny>) {
-        self.unwatch(transport, Side::Write);
+        self.unwatch(transport, Direction::Write);
     }
 
-    fn unwatch(&self, transport: &Bound<'_, PyAny>, side: Side) {
+    fn unwatch(&self, transport: &Bound<'_, PyAny>, direction: Direction) {
         // A closed loop watches nothing. The job is compared because the descriptor may be closed
         // after a callback that has opened a dialog, and its number may belong to another
         // transport.
         if let Ok(driver) = self.state.driver() {
-            drop(driver.unwatch(self.fd, side, |job| job.object.is(transport)));
+            drop(driver.unwatch(self.fd, direction, |job| job.object.is(transport)));
         }
     }
 
-    pub(super) fn rearm(&self, transport: &Bound<'_, PyAny>, side: Side) {
+    pub(super) fn rearm(&self, transport: &Bound<'_, PyAny>, direction: Direction) {
         if let Ok(driver) = self.state.driver() {
-            driver.rearm(self.fd, side, |job| job.object.is(transport));
+            driver.rearm(self.fd, direction, |job| job.object.is(transport));
         }
     }
 
     /// Queues the job of a direction again, behind those that are ready.
-    pub(super) fn again(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
+    pub(super) fn repeat(
+        &self,
+        transport: &Bound<'_, PyAny>,
+        direction: Direction,
+    ) -> PyResult<()> {
         self.state
-            .push_here(Job::new(transport, Kind::Transport(side)))
+            .push_here(Job::new(transport, Kind::Transport(direction)))
     }
 
     pub(super) fn is_hung_up(&self) -> bool {
@@ -419,10 +427,10 @@ impl Inner {
         // If a callback raised and the connection stays open, its data is consumed, and there may
         // be more.
         if !*result.as_ref().unwrap_or(&true) {
-            self.rearm(transport, Side::Read);
+            self.rearm(transport, Direction::Read);
         } else {
             // Behind the jobs that are ready, so that one connection does not delay others.
-            self.again(transport, Side::Read)?;
+            self.repeat(transport, Direction::Read)?;
         }
         result.map(drop)
     }
@@ -439,9 +447,9 @@ impl Inner {
         }
         if self.queued.get() > 0 {
             if is_full {
-                self.rearm(transport, Side::Write);
+                self.rearm(transport, Direction::Write);
             } else {
-                self.again(transport, Side::Write)?;
+                self.repeat(transport, Direction::Write)?;
             }
             return resumed;
         }
@@ -454,9 +462,10 @@ impl Inner {
     /// Counts a dropped write; logs a warning if there were too many. Returns false.
     #[cold]
     pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
-        let quiet = self.quiet.get();
-        self.quiet.set(quiet.saturating_sub(1));
-        if quiet == 0 {
+        let connlost_log_threshold = self.connlost_log_threshold.get();
+        self.connlost_log_threshold
+            .set(connlost_log_threshold.saturating_sub(1));
+        if connlost_log_threshold == 0 {
             let logger = py.import("asyncio.log")?.getattr("logger")?;
             logger.call_method1("warning", (warning,))?;
         }
@@ -489,8 +498,8 @@ impl Inner {
         match protocol.call_method0(method) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
-                let words = format!("protocol.{method}() failed");
-                let arguments = (error.into_value(py), words);
+                let message = format!("protocol.{method}() failed");
+                let arguments = (error.into_value(py), message);
                 transport
                     .call_method1(intern!(py, "_report"), arguments)
                     .map(drop)
@@ -501,12 +510,12 @@ impl Inner {
 }
 
 /// Closes the connection with an error; returns an error that stops the loop.
-pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, words: &str) -> PyResult<()> {
+pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
         return Err(error);
     }
-    let arguments = (error.into_value(py), words);
+    let arguments = (error.into_value(py), message);
     transport
         .call_method1(intern!(py, "_fatal_error"), arguments)
         .map(drop)

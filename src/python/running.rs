@@ -6,17 +6,14 @@
 
 use std::ffi::{c_int, c_void};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// Returns whether an error stops the loop: KeyboardInterrupt and SystemExit do.
-pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
-}
+use super::error::is_fatal;
 
 /// The functions of asyncio that this module calls.
 struct Functions {

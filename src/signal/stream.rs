@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 
-use crate::qt::{Arguments, Destroyed, Ear, FromArguments, Object};
+use crate::qt::{Arguments, Destroyed, FromArguments, Object, SignalConnection};
 use crate::task::take_budget_of_cheap;
 
 /// Which emissions wait until they are fetched.
@@ -58,7 +58,7 @@ impl Queue {
 /// to timers, sockets and windows.
 pub struct Signals<T = Arguments> {
     queue: Rc<RefCell<Queue>>,
-    ear: Ear,
+    connection: SignalConnection,
     reads: PhantomData<fn() -> T>,
 }
 
@@ -149,7 +149,7 @@ fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
         waiting: None,
     }));
     let fills = Rc::clone(&queue);
-    let ear = Ear::new(object, index, move |arguments| {
+    let connection = SignalConnection::new(object, index, move |arguments| {
         let mut queue = fills.borrow_mut();
         let dropped = match arguments {
             Some(arguments) => queue.push(arguments),
@@ -167,7 +167,7 @@ fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
     });
     Ok(Signals {
         queue,
-        ear: ear.ok_or(Destroyed)?,
+        connection: connection.ok_or(Destroyed)?,
         reads: PhantomData,
     })
 }
@@ -191,9 +191,9 @@ impl<T: FromArguments> Signals<T> {
     /// `InvalidInput`: a parameter cannot be read as that type, or there are fewer parameters. The
     /// message names both types.
     pub fn typed<U: FromArguments>(self) -> io::Result<Signals<U>> {
-        let types = self.ear.types();
+        let types = self.connection.types();
         U::check(&types).map_err(|(index, mismatch)| {
-            let (signal, count) = (self.ear.signal(), types.len());
+            let (signal, count) = (self.connection.signal(), types.len());
             let message = match mismatch {
                 Some(mismatch) => format!("argument {index} of {signal} is {mismatch}"),
                 None => {
@@ -204,7 +204,7 @@ impl<T: FromArguments> Signals<T> {
         })?;
         Ok(Signals {
             queue: self.queue,
-            ear: self.ear,
+            connection: self.connection,
             reads: PhantomData,
         })
     }

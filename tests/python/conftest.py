@@ -18,6 +18,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import qtloop
 from qtloop import _binding
 
+# Some of its modules are imported, and are plugins with fixtures, too.
+pytest.register_assert_rewrite("support")
+
 BINDING = _binding.binding.name if _binding.binding else None
 
 
