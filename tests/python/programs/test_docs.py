@@ -20,7 +20,7 @@ import qtloop.qtinter
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# What Qt prints of a dialog of fixed size on the platform of these tests.
+# Qt's message about a dialog of fixed size, on the platform of these tests.
 OFFSCREEN = "This plugin does not support propagateSizeHints()\n"
 USER = Path(__file__).parents[1] / "support" / "page_user.py"
 
