@@ -57,8 +57,8 @@ class QuitMixin(QtRunMixin):
 
         `main` is the future of `run_until_complete()`; `run_forever()` has none.
 
-        1. Callbacks that are ready run, and those that they queue. Timers and sockets do not run, so
-           a reaction of `main` here is one to the quit, such as to a slot of `aboutToQuit`.
+        1. Callbacks that are ready run, and those that they queue. Timers and sockets do not, so a
+           reaction of `main` here is one to the quit, such as to a slot of `aboutToQuit`.
         2. If the future that `main` awaited is done by then, `main` has reacted to the quit. It
            runs on, with timers and sockets, for at most `quit_grace` seconds. A `main` that only
            sleeps or waits for a dialog does not react.

@@ -1,4 +1,4 @@
-"""asyncClose and asyncWrap, which join calls of Qt and coroutines."""
+"""`asyncClose()`: a coroutine function as a plain one, for `closeEvent` and other handlers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
 from . import _native
-from ._async_slot import asyncSlot as asyncSlot
-from ._async_wrap import asyncWrap as asyncWrap
 from ._coroutines import Call, require_async
 from ._loop import QEventLoop
 from ._thread_loop import thread_loop
