@@ -6,15 +6,13 @@ import asyncio
 import errno
 import os
 import stat
-from asyncio import transports
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._transports import SLOTS, ReadTransport, WriteTransport
-
-if TYPE_CHECKING:
-    from ._connections import ConnectionsMixin
+from ._asyncio_private import FlowControlMixin
+from ._base import BaseLoop
+from ._transport_base import SLOTS, ReadTransport, WriteTransport
 
 
 class ReadPipeTransport(ReadTransport):
@@ -27,7 +25,7 @@ class ReadPipeTransport(ReadTransport):
 
     def __init__(
         self,
-        loop: ConnectionsMixin,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -57,7 +55,7 @@ class ReadPipeTransport(ReadTransport):
         return ["polling" if self._io.is_watched() else "idle"]
 
 
-class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
+class WritePipeTransport(WriteTransport, FlowControlMixin):
     """The write end of a pipe, or a socket or character device that is written."""
 
     __slots__ = SLOTS
@@ -67,7 +65,7 @@ class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
 
     def __init__(
         self,
-        loop: ConnectionsMixin,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
