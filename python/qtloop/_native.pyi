@@ -61,8 +61,8 @@ class Endpoint:
         """Closes the transport when all data is written; stops reading, unless `keep_reading`."""
     def lose(self, transport: asyncio.BaseTransport, error: BaseException | None) -> None:
         """Stops reading and queues connection_lost(error), once."""
-    def mark_lost(self) -> None:
-        """Marks the transport as lost, for a caller that calls connection_lost() itself."""
+    def mark_lost(self, transport: asyncio.BaseTransport) -> None:
+        """Stops reading and marks the transport as lost; the caller calls connection_lost()."""
     def context(self, writer: bool) -> Context | None:
         """Returns the context of the protocol's methods for a direction; a copy if it is in use."""
     def call(self, method: Callable[..., object], *args: Any) -> None:

@@ -100,11 +100,6 @@ class WritePipeTransport(WriteTransport, FlowControlMixin):
             logger.info("%r was closed by peer", self)
         self._force_close(BrokenPipeError() if self._io.buffered() else None)
 
-    def _on_flushed(self) -> None:
-        if self._io.closing:
-            self._io.stop(self)
-        super()._on_flushed()
-
     def _directions(self) -> list[str]:
         waiting = self._io.buffered()
         return ["polling" if waiting else "idle", f"bufsize={waiting}"]

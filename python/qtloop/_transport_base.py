@@ -151,7 +151,7 @@ class BaseTransport(asyncio.BaseTransport):
     def _on_flushed(self) -> None:
         """Called when all queued data has been written."""
         if self._io.closing:
-            self._io.mark_lost()
+            self._io.mark_lost(self)
             self._finish_close(None)
 
     # Callbacks for debug mode, which times them

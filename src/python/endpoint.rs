@@ -210,9 +210,10 @@ impl Endpoint {
         self.get(transport.py()).lose(transport, error)
     }
 
-    /// Marks the transport as lost, for a caller that calls connection_lost() itself.
-    fn mark_lost(&self, py: Python<'_>) {
-        self.get(py).phase.set(Phase::Lost);
+    /// Stops reading and marks the transport as lost, for a caller that calls connection_lost()
+    /// itself.
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.get(transport.py()).mark_lost(transport);
     }
 
     /// Drops the protocol: none of its methods is called any more.
@@ -373,12 +374,17 @@ impl EndpointState {
         self.phase.get() == Phase::Lost
     }
 
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.phase.set(Phase::Lost);
+        self.unwatch_read(transport);
+    }
+
     /// Stops reading and queues `connection_lost(error)`, once.
     fn lose(&self, transport: &Bound<'_, PyAny>, error: Py<PyAny>) -> PyResult<()> {
-        if self.phase.replace(Phase::Lost) == Phase::Lost {
+        if self.is_lost() {
             return Ok(());
         }
-        self.unwatch_read(transport);
+        self.mark_lost(transport);
         let py = transport.py();
         let callback = transport.getattr(intern!(py, "_call_connection_lost"))?;
         let event_loop = transport.getattr(intern!(py, "_loop"))?;

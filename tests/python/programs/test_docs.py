@@ -16,8 +16,8 @@ import pytest
 from conftest import BINDING, Child, needs_binding
 
 import qtloop
-import qtloop.qtinter
 import qtloop.QtAsyncio
+import qtloop.qtinter
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -188,10 +188,10 @@ def test_reference_has_each_public_name(module: object) -> None:
         named = set(re.findall(r"(?:^::: |`)qtloop\.(\w+)", page, re.MULTILINE))
     else:
         (section,) = re.findall(
-            rf"^## `{getattr(module, '__name__')}`\n(.*?)(?=^## |\Z)", page, re.M | re.S
+            rf"^## `{module.__name__}`\n(.*?)(?=^## |\Z)", page, re.M | re.S
         )
         named = set(re.findall(r"\w+", section))
-    assert set(getattr(module, "__all__")) <= named
+    assert set(module.__all__) <= named
 
 
 def test_modules_of_the_reference_have_each_name_on_it() -> None:
