@@ -46,11 +46,8 @@ class ReadPipeTransport(ReadTransport):
     def _on_eof(self) -> None:
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
-        io = self._io
-        io.closing = io.lost = True
-        io.stop(self)
         self._loop.call_soon(self._protocol.eof_received)
-        self._loop.call_soon(self._call_connection_lost, None)
+        self._io.lose(self, None)
 
     def _is_connection_error(self, error: BaseException) -> bool:
         # A read from a pseudo-terminal fails with EIO when the other side is closed.
@@ -89,14 +86,7 @@ class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
 
     def write_eof(self) -> None:
         """Closes the pipe when all data is written: for a pipe that is the end of file."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        if not io.buffered():
-            io.stop(self)
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
+        self._io.close(self, keep_reading=True)
 
     def close(self) -> None:
         """Closes the pipe when all data is written."""

@@ -95,14 +95,7 @@ class BaseTransport(asyncio.BaseTransport):
 
     def close(self) -> None:
         """Stops reading, writes queued data, then closes the connection."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        io.stop(self)
-        if not io.buffered():
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
+        self._io.close(self)
 
     def abort(self) -> None:
         """Drops queued data and closes the connection."""
@@ -131,14 +124,9 @@ class BaseTransport(asyncio.BaseTransport):
         )
 
     def _force_close(self, error: BaseException | None) -> None:
-        io = self._io
-        if io.lost:
-            return
-        io.discard(self)
-        io.closing = True
-        io.stop(self)
-        io.lost = True
-        self._loop.call_soon(self._call_connection_lost, error)
+        if not self._io.lost:
+            self._io.discard(self)
+            self._io.lose(self, error)
 
     def _call_connection_lost(self, error: BaseException | None) -> None:
         """Calls `_finish_close()` in the connection's context. The loop runs this as a callback."""
@@ -166,7 +154,7 @@ class BaseTransport(asyncio.BaseTransport):
     def _on_flushed(self) -> None:
         """Called when all queued data has been written."""
         if self._io.closing:
-            self._io.lost = True
+            self._io.mark_lost()
             self._finish_close(None)
 
     # Callbacks for debug mode, which times them
@@ -289,8 +277,8 @@ class SocketTransport(
         server: Any = None,
         context: Context | None = None,
     ) -> None:
-        medium = "unix" if sock.family == socket.AF_UNIX else "socket"
-        io = _native.Stream(loop, sock.fileno(), medium, context)
+        kind = "unix" if sock.family == socket.AF_UNIX else "socket"
+        io = _native.Stream(loop, sock.fileno(), kind, context)
         super().__init__(loop, sock, io, protocol, _extra_info(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
@@ -312,11 +300,7 @@ class SocketTransport(
 
     def write_eof(self) -> None:
         """Shuts down the write direction when all data is sent. Reading continues."""
-        io = self._io
-        if io.closing or io.eof:
-            return
-        io.eof = True
-        if not io.buffered():
+        if self._io.end_writes() and not self._io.buffered():
             self._sock.shutdown(socket.SHUT_WR)
 
     def _on_eof(self) -> None:

@@ -114,7 +114,7 @@ impl Datagrams {
             )));
         }
         let address = address.or(remote);
-        if end.is_lost.get() {
+        if end.is_lost() {
             if remote.is_some() {
                 end.drop_write(py, "socket.send() raised exception.")?;
                 return Ok(());
@@ -219,7 +219,7 @@ impl Post {
             }
             // The protocol may have paused or closed the transport, or replaced itself.
             match end.protocol(transport.py()) {
-                Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
+                Some(present) if end.is_reading.get() && !end.is_lost() => protocol = present,
                 _ => break,
             }
         }
@@ -365,7 +365,7 @@ impl Post {
     /// Sends queued packets until the system has no room.
     fn flush(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        while !end.is_lost.get() {
+        while !end.is_lost() {
             let Some(packet) = self.queue.borrow_mut().pop_front() else {
                 break;
             };
@@ -385,7 +385,7 @@ impl Post {
                 }
             }
         }
-        if end.is_lost.get() {
+        if end.is_lost() {
             return Ok(());
         }
         end.flushed(transport, true)

@@ -191,9 +191,10 @@ impl Stream {
         self.0.get(py).has_eof.get()
     }
 
-    #[setter]
-    fn set_eof(&self, py: Python<'_>, eof: bool) {
-        self.0.get(py).has_eof.set(eof);
+    /// Ends the writes of an open transport. Returns false if it is closing, or if they have ended.
+    fn end_writes(slf: &Bound<'_, Self>) -> bool {
+        let (end, flow) = parts(slf);
+        !end.is_closing() && !flow.has_eof.replace(true)
     }
 
     /// Sets whether sendfile() is writing to the descriptor; a write then raises an error.
@@ -308,7 +309,7 @@ impl Flow {
                 return fail(transport, error, message).map(|()| false);
             }
         };
-        if end.is_lost.get() {
+        if end.is_lost() {
             return Ok(false); // get_buffer() has aborted the connection
         }
         let mut view = match View::write(&buffer) {
@@ -377,7 +378,7 @@ impl Flow {
     /// Writes queued data. Called when the descriptor is writable.
     fn write_ready(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        if end.queued.get() == 0 || end.is_lost.get() {
+        if end.queued.get() == 0 || end.is_lost() {
             return Ok(());
         }
         let is_full = match self.flush(py, end) {
@@ -404,11 +405,11 @@ impl Flow {
     /// Returns whether data can be written; if not, counts it as dropped.
     fn is_connected(&self, py: Python<'_>, end: &EndpointState) -> PyResult<bool> {
         if self.kind.is_socket() {
-            return Ok(!end.is_lost.get() || end.drop_write(py, "socket.send() raised exception.")?);
+            return Ok(!end.is_lost() || end.drop_write(py, "socket.send() raised exception.")?);
         }
         // A closing pipe takes no more data.
         let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
-        Ok(!(end.is_lost.get() || end.is_closing.get()) || end.drop_write(py, warning)?)
+        Ok(!end.is_closing() || end.drop_write(py, warning)?)
     }
 
     fn put(&self, py: Python<'_>, end: &EndpointState, piece: Piece) {
