@@ -38,8 +38,8 @@
 //! | `tracing` | a span per task |
 //! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
 //!
-//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. The README has a table
-//! of purposes and the calls for them.
+//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. `docs/guides/rust/` has
+//! a guide for each subject, with whole programs.
 
 #![recursion_limit = "1024"]
 // docs.rs has a nightly rustdoc, which shows the feature that each item needs.
