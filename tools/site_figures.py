@@ -42,7 +42,7 @@ def quantity(value: float, unit: str) -> str:
 def cell(figure: dict[str, Any] | None, peer: str, unit: str) -> str:
     """Returns qtloop's figure, or another loop's as a multiple of it; a count is not compared."""
     if figure is None:
-        return "–"
+        return "-"
     ratio = figure["ratio"]
     if peer == OWN or not ratio or UNITS.get(unit, unit) == "":
         return quantity(figure["median"], unit)

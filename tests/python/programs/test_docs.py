@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from conftest import BINDING, Child, needs_binding
@@ -21,6 +20,8 @@ import qtloop.qtinter
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Qt's message about a dialog of fixed size, on the platform of these tests.
+OFFSCREEN = "This plugin does not support propagateSizeHints()\n"
 USER = Path(__file__).parents[1] / "support" / "page_user.py"
 
 
@@ -72,10 +73,13 @@ def parts(page: str, heading: str) -> list[str]:
     return [program.replace("PySide6", str(BINDING)) for program in found]
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Runs a Python program, and shows what it prints if it fails."""
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=50,
@@ -95,7 +99,7 @@ def test_program_of_a_page_runs_without_a_message(block: Block, tmp_path: Path) 
     program.write_text(block.program.replace("PySide6", str(BINDING)), encoding="utf-8")
     user = [USER, BINDING] if block.has_windows else []
     done = run(*user, program, QT_API=str(BINDING or ""))
-    assert done.stderr == ""
+    assert done.stderr.replace(OFFSCREEN, "") == ""
     if block.output is not None:
         assert done.stdout == block.output
 
@@ -155,7 +159,7 @@ def test_unittest_runs_a_test_on_the_loop(tmp_path: Path) -> None:
     (tmp_path / "test_sleep.py").write_text(f"""{test}
         assert isinstance(asyncio.get_running_loop(), qtloop.QEventLoop)
 """)
-    assert "Ran 1 test" in run("-m", "unittest", tmp_path / "test_sleep.py").stderr
+    assert "Ran 1 test" in run("-m", "unittest", "test_sleep", cwd=tmp_path).stderr
 
 
 def test_prompts_of_the_pages_are_python() -> None:
@@ -182,28 +186,22 @@ def test_files_that_a_page_links_to_or_names_exist(path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", [qtloop, qtloop.QtAsyncio, qtloop.qtinter])
-def test_reference_has_each_public_name(module: object) -> None:
+def test_reference_has_each_public_name(module: Any) -> None:
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
     if module is qtloop:
         named = set(re.findall(r"(?:^::: |`)qtloop\.(\w+)", page, re.MULTILINE))
     else:
-        (section,) = re.findall(
-            rf"^## `{module.__name__}`\n(.*?)(?=^## |\Z)", page, re.M | re.S
-        )
+        (section,) = re.findall(rf"^## `{module.__name__}`\n(.*?)(?=^## |\Z)", page, re.M | re.S)
         named = set(re.findall(r"\w+", section))
     assert set(module.__all__) <= named
 
 
-def test_modules_of_the_reference_have_each_name_on_it() -> None:
+def test_names_of_the_reference_exist() -> None:
     page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
-    for name in re.findall(r"^::: qtloop\.(\w+)$", page, re.MULTILINE):
-        # Policies end with Python 3.16.
-        assert (
-            name.startswith("_")
-            or "Policy" in name
-            or hasattr(qtloop, name)
-            or (importlib.import_module(f"qtloop.{name}"))
-        )
+    names = re.findall(r"^::: qtloop\.(\w+)$", page, re.MULTILINE)
+    if sys.version_info >= (3, 16):
+        names.remove("QEventLoopPolicy")
+    assert [name for name in names if not hasattr(qtloop, name)] == []
 
 
 # README
