@@ -31,7 +31,7 @@ QtloopConnection* qtloop_connection_new(QObject* object,
 void qtloop_connection_free(QtloopConnection* connection) noexcept;
 
 // The number of the signal's parameters, the QMetaType::id() of one of them, and the signal's name,
-// which is valid until qtloop_ear_free().
+// which is valid until qtloop_connection_free().
 int qtloop_connection_parameters(const QtloopConnection* connection) noexcept;
 int qtloop_connection_type(const QtloopConnection* connection, int parameter) noexcept;
 const char* qtloop_connection_signal(const QtloopConnection* connection) noexcept;

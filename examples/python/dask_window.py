@@ -28,11 +28,12 @@ def count_hits(task: int, run: int) -> int:
 
 
 class Window(QWidget):
+    client: Client
+
     def __init__(self) -> None:
         super().__init__()
         self.setWindowTitle("dask and qtloop")
-        self.client: Client | None = None
-        self.futures: list[Future] = []
+        self.futures: list[Future[int]] = []
         self.run = 0
         self.label = QLabel("The cluster is starting")
         self.bars = [QProgressBar() for _ in range(TASKS)]
@@ -82,7 +83,7 @@ class Window(QWidget):
 
     @asyncSlot()
     async def on_cancel(self) -> None:
-        # Tasks that wait do not start. dask cannot stop a function that runs: its result is dropped.
+        # Waiting tasks do not start. dask cannot stop a running function; it drops the result.
         await self.client.cancel(self.futures)
 
 
@@ -96,7 +97,11 @@ async def main() -> None:
         Client(cluster, asynchronous=True) as client,
     ):
         window.use(client)
-        await asyncio.Event().wait()  # until the window is closed, which cancels it
+        try:
+            await asyncio.Event().wait()  # until the window is closed, which cancels it
+        finally:
+            # Or the cluster would try to send the progress of running tasks to a closed client.
+            client.unsubscribe_topic("progress")
 
 
 # The processes of the cluster import this file.

@@ -23,6 +23,9 @@ _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
     from . import _qasync_names
+    from ._async_close import asyncClose
+    from ._async_slot import asyncSlot
+    from ._async_wrap import asyncWrap
     from ._block_on import block_on
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
@@ -31,7 +34,6 @@ with _binding.explain_missing_qt():
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
-    from ._slots import asyncClose, asyncSlot, asyncWrap
     from ._spawn import spawn
 
 __version__ = _native.__version__

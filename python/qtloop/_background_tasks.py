@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from . import _native
-from ._loop import QEventLoop
+from ._base import BaseLoop
 
-_others: set[asyncio.Task[Any]] = set()  # tasks of loops that are not a QEventLoop
+_others: set[asyncio.Task[Any]] = set()  # tasks of loops of other classes
 
 
 def keep(task: asyncio.Task[Any]) -> None:
@@ -38,7 +38,7 @@ def report(task: asyncio.Task[Any]) -> None:
     if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
         return
     loop = task.get_loop()
-    if isinstance(loop, QEventLoop) and sys.excepthook in (sys.__excepthook__, _native.excepthook):
+    if isinstance(loop, BaseLoop) and sys.excepthook in (sys.__excepthook__, _native.excepthook):
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
     else:
         sys.excepthook(type(error), error, error.__traceback__)
@@ -55,7 +55,6 @@ def _drop(task: asyncio.Task[Any]) -> None:
 
 def _tasks_of(task: asyncio.Task[Any]) -> set[asyncio.Task[Any]]:
     loop = task.get_loop()
-    if not isinstance(loop, QEventLoop):
+    if not isinstance(loop, BaseLoop):
         return _others
-    tasks: set[asyncio.Task[Any]] = loop.__dict__.setdefault("_kept_tasks", set())
-    return tasks
+    return loop._background_tasks

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from ._asyncio_private import take_buffered
+from ._base import BaseLoop
 from ._pipes import ReadPipeTransport, WritePipeTransport
 from ._tls import TLSProtocol
 from ._transports import DatagramTransport, SocketTransport
@@ -35,7 +36,7 @@ _TIMEOUTS = tuple(
 _DEFAULT_ARGUMENTS = (*_TIMEOUTS, None) if sys.version_info >= (3, 15) else _TIMEOUTS
 
 
-class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
+class ConnectionsMixin(BaseLoop):
     """The part of the loop that makes transports. asyncio's loop calls these methods."""
 
     def __init__(self, *args: Any) -> None:
@@ -53,7 +54,7 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
         server: Any = None,
         context: Context | None = None,
     ) -> SocketTransport:
-        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        self._ensure_fd_no_transport(sock)
         return SocketTransport(self, sock, protocol, waiter, extra, server, context)
 
     def _make_ssl_transport(
@@ -68,7 +69,7 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
         context: Context | None = None,
         **options: Any,
     ) -> asyncio.Transport:
-        self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
+        self._ensure_fd_no_transport(rawsock)
         # The waiter may be None, but typeshed does not allow that.
         waits: Any = waiter
         tls = TLSProtocol(self, protocol, sslcontext, waits, **options)
@@ -109,7 +110,9 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
         transport.pause_reading()
         transport.set_protocol(tls)
         steps = [self.call_soon(tls.connection_made, transport)]
-        if server_side and (early := _take_buffered(protocol)):
+        # A client may send its request for TLS and its handshake in one packet; then the server's
+        # reader has read both. Newer versions of asyncio also pass these bytes to TLS.
+        if server_side and (early := take_buffered(protocol)):
             steps.append(self.call_soon(tls.data_received, early))
         steps.append(self.call_soon(transport.resume_reading))
         try:
@@ -132,7 +135,7 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> DatagramTransport:
-        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def _make_read_pipe_transport(self, *args: Any, **kwargs: Any) -> ReadPipeTransport:
@@ -167,7 +170,7 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
             except OSError as error:
                 if error.errno not in _RESOURCE_ERRORS:
                     raise
-                self._remove_reader(sock.fileno())  # type: ignore[attr-defined]
+                self._remove_reader(sock.fileno())
                 arguments = (protocol_factory, sock, sslcontext, server, backlog, *rest)
                 self.call_later(constants.ACCEPT_RETRY_DELAY, self._accept_again, *arguments)
                 if sock not in self._exhausted_sockets:
@@ -185,7 +188,7 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
             if self.get_debug():
                 logger.debug("%r got a new connection from %r: %r", server, address, connection)
             options = {} if context is None else {"context": context.copy()}
-            made = self._accept_connection2(  # type: ignore[attr-defined]
+            made = self._accept_connection2(
                 protocol_factory,
                 connection,
                 {"peername": address},
@@ -202,19 +205,4 @@ class ConnectionsMixin(_native.EventLoop, asyncio.SelectorEventLoop):
         if sock.fileno() == -1:
             self._exhausted_sockets.discard(sock)  # the server was closed during the delay
         else:
-            self._start_serving(protocol_factory, sock, *rest)  # type: ignore[attr-defined]
-
-
-def _take_buffered(protocol: asyncio.BaseProtocol) -> bytes:
-    """Takes the bytes that the StreamReader of a stream's protocol has buffered.
-
-    A client may send its request for TLS and its handshake in one packet; then the server's reader
-    has read both. Newer versions of asyncio also pass these bytes to TLS. Streams have no public
-    method for it.
-    """
-    reader: Any = getattr(protocol, "_stream_reader", None)
-    if not isinstance(protocol, asyncio.StreamReaderProtocol) or reader is None:
-        return b""
-    early = bytes(reader._buffer)
-    reader._buffer.clear()
-    return early
+            self._start_serving(protocol_factory, sock, *rest)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import _native
+from ._base import BaseLoop
 from ._executor import QThreadExecutor, has_windows, warn_of_jobs
 
 
@@ -18,10 +18,8 @@ class _DefaultExecutor(QThreadExecutor):
         super().__init__(max_workers=None)  # ThreadPoolExecutor's default, not 10
 
 
-class DefaultExecutorMixin(_native.EventLoop, asyncio.SelectorEventLoop):
+class DefaultExecutorMixin(BaseLoop):
     """The part of the loop that owns the default executor."""
-
-    _default_executor: Any
 
     if not TYPE_CHECKING:  # asyncio's stub has the exact type, which 3.10 cannot express
 

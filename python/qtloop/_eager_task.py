@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from asyncio import events
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+
+from ._asyncio_private import enter_task, get_running_loop, leave_task, set_running_loop
 
 _T = TypeVar("_T")
 
@@ -28,7 +29,7 @@ def start(
     # `__new__` first: if the first step raises in `__init__`, the task is needed below.
     task: asyncio.Task[_T] = asyncio.Task.__new__(asyncio.Task)
     try:
-        if events._get_running_loop() is loop:
+        if get_running_loop() is loop:
             _run_first_step(task, loop, coro, kwargs)
         else:
             _run_first_step_as_running(task, loop, coro, kwargs)
@@ -42,16 +43,16 @@ def start(
 def _run_first_step_as_running(
     task: asyncio.Task[Any], loop: Any, coro: Any, kwargs: dict[str, Any]
 ) -> None:
-    outer, thread = events._get_running_loop(), loop._thread_id
+    outer, thread = get_running_loop(), loop._thread_id
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(loop._asyncgen_firstiter_hook, loop._asyncgen_finalizer_hook)
-    events._set_running_loop(loop)
+    set_running_loop(loop)
     loop._thread_id = threading.get_ident()  # makes `is_running()` true
     try:
         _run_first_step(task, loop, coro, kwargs)
     finally:
         loop._thread_id = thread
-        events._set_running_loop(outer)
+        set_running_loop(outer)
         sys.set_asyncgen_hooks(*hooks)
 
 
@@ -87,9 +88,9 @@ else:
         assert step is not None
         outer = asyncio.current_task(loop)
         if outer is not None:
-            asyncio.tasks._leave_task(loop, outer)
+            leave_task(loop, outer)
         try:
             step()
         finally:
             if outer is not None:
-                asyncio.tasks._enter_task(loop, outer)
+                enter_task(loop, outer)

@@ -6,23 +6,28 @@ connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This 
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from asyncio import base_events, events, format_helpers, runners, tasks
+from asyncio import events, tasks
+from asyncio.log import logger
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _attachment, _binding, _native, _qasync_names, _shutdown, _wakeup_fd
+from . import _attachment, _binding, _native, _qasync_names, _registry, _wakeup_fd
+from ._asyncio_private import (
+    cancel_all_tasks,
+    format_callback,
+    format_handle,
+    get_running_loop,
+    run_handle,
+    source_traceback,
+)
 from ._connections import ConnectionsMixin
 from ._default_executor import DefaultExecutorMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
-
-_serial_numbers = itertools.count()
 
 
 class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin):
@@ -61,11 +66,9 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
         already_running: bool = False,
         qtparent: Any = None,
     ) -> None:
-        self._watched_files: dict[tuple[int, bool], Any] = {}
         self._undo = ExitStack()
-        self._serial_number = next(_serial_numbers)
         super().__init__(SelectorView(self))
-        _shutdown.loops.add(self)
+        _registry.all_loops.add(self)
         # asyncio's part is initialised now, so on an error the loop can be closed.
         try:
             self._given_app, is_elsewhere = _checked(app)
@@ -73,7 +76,7 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
                 _attachment.attach(self)
             self._app_reference = self._given_app or _binding.application()
             if already_running:
-                _attachment.kept_alive.add(self)
+                _registry.kept_alive.add(self)
                 self._undo.enter_context(_wakeup_fd.woken_by_signals(self))
             if set_running_loop:
                 self._enter_attach()
@@ -90,7 +93,7 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
         if not self.is_running():
             self._undo.close()
             _attachment.detach(self)
-            _attachment.kept_alive.discard(self)
+            _registry.kept_alive.discard(self)
         super().close()
         self._watched_files.clear()
         self._raise_fatal()
@@ -113,17 +116,17 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
     def _cancel_and_shut_down(self) -> None:
         was_attached = self._attach_state is not None
         self._exit_attach()
-        if self.is_closed() or asyncio._get_running_loop() is not None:
+        if self.is_closed() or get_running_loop() is not None:
             return
         if not _native.app_exists() and (self._was_attached or not tasks.all_tasks(self)):
             return
         if not self._has_fatal():
             with self._as_running_loop():
                 if was_attached:
-                    # Run the callbacks that exec() has left ready, as run_forever() does.
-                    self._run_ready_callbacks(None)
-                self._run_tasks_of_quit()
-        runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
+                    self._finish_after_quit()  # as run_forever() does after exec()
+                else:
+                    self._run_tasks_of_quit()
+        cancel_all_tasks(self)
         self.run_until_complete(self.shutdown_asyncgens())
         self.run_until_complete(self.shutdown_default_executor())
 
@@ -136,18 +139,16 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
 
     def _run_handle(self, handle: events.Handle) -> None:
         """Runs a handle in debug mode."""
-        outer = self._current_handle  # type: ignore[has-type]
+        outer = self._current_handle
         self._current_handle = handle
         try:
             began, turns = self.time(), self._nested_turns()
-            handle._run()
+            run_handle(handle)
             took = self.time() - began
             # With nested turns, for example in a dialog, it did not delay other callbacks.
             if took >= self.slow_callback_duration and turns == self._nested_turns():
-                message = base_events._format_handle(handle)  # type: ignore[attr-defined]
-                base_events.logger.warning(  # type: ignore[attr-defined]
-                    "Executing %s took %.3f seconds", message, took
-                )
+                message = format_handle(handle)
+                logger.warning("Executing %s took %.3f seconds", message, took)
         finally:
             self._current_handle = outer
             # The traceback of a task's exception keeps this frame; its locals would keep the task.
@@ -155,14 +156,13 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
 
     def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
         """Reports a callback's exception as asyncio does."""
-        source = format_helpers._format_callback_source(handle._callback, handle._args)  # type: ignore[attr-defined]
         context = {
-            "message": f"Exception in callback {source}",
+            "message": f"Exception in callback {format_callback(handle)}",
             "exception": error,
             "handle": handle,
         }
-        if handle._source_traceback:  # type: ignore[attr-defined]
-            context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
+        if traceback := source_traceback(handle):
+            context["source_traceback"] = traceback
         self.call_exception_handler(context)
 
     # File descriptors: overrides of asyncio's methods, which would use a selector
@@ -199,7 +199,7 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
         args: tuple[Any, ...],
         context: Context | None,
     ) -> events.Handle:
-        self._check_closed()  # type: ignore[attr-defined]
+        self._check_closed()
         fd = fileno(file)
         handle = self._watch(fd, writer, False, callback, args, context)
         if file is not fd:

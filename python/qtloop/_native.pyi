@@ -53,8 +53,16 @@ class NestedLoop:
 class Endpoint:
     """The base class of Stream and Datagrams: one file descriptor of a transport."""
 
-    closing: bool
-    lost: bool
+    @property
+    def closing(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+    def close(self, transport: Any, keep_reading: bool = False) -> None:
+        """Closes the transport when all data is written; stops reading, unless `keep_reading`."""
+    def lose(self, transport: asyncio.BaseTransport, error: BaseException | None) -> None:
+        """Stops reading and queues connection_lost(error), once."""
+    def mark_lost(self, transport: asyncio.BaseTransport) -> None:
+        """Stops reading and marks the transport as lost; the caller calls connection_lost()."""
     def context(self, writer: bool) -> Context | None:
         """Returns the context of the protocol's methods for a direction; a copy if it is in use."""
     def call(self, method: Callable[..., object], *args: Any) -> None:
@@ -87,7 +95,10 @@ class Endpoint:
 class Stream(Endpoint):
     """The bytes of one connection; see _transports."""
 
-    eof: bool
+    @property
+    def eof(self) -> bool: ...
+    def end_writes(self) -> bool:
+        """Ends the writes of an open transport. False if it is closing, or if they have ended."""
     def __new__(
         cls, event_loop: EventLoop, fd: int, kind: str, context: Context | None = None
     ) -> Stream: ...

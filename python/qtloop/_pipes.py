@@ -6,15 +6,13 @@ import asyncio
 import errno
 import os
 import stat
-from asyncio import transports
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._transports import SLOTS, ReadTransport, WriteTransport
-
-if TYPE_CHECKING:
-    from ._connections import ConnectionsMixin
+from ._asyncio_private import FlowControlMixin
+from ._base import BaseLoop
+from ._transport_base import SLOTS, ReadTransport, WriteTransport
 
 
 class ReadPipeTransport(ReadTransport):
@@ -27,7 +25,7 @@ class ReadPipeTransport(ReadTransport):
 
     def __init__(
         self,
-        loop: ConnectionsMixin,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -46,11 +44,8 @@ class ReadPipeTransport(ReadTransport):
     def _on_eof(self) -> None:
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
-        io = self._io
-        io.closing = io.lost = True
-        io.stop(self)
         self._loop.call_soon(self._protocol.eof_received)
-        self._loop.call_soon(self._call_connection_lost, None)
+        self._io.lose(self, None)
 
     def _is_connection_error(self, error: BaseException) -> bool:
         # A read from a pseudo-terminal fails with EIO when the other side is closed.
@@ -60,7 +55,7 @@ class ReadPipeTransport(ReadTransport):
         return ["polling" if self._io.is_watched() else "idle"]
 
 
-class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
+class WritePipeTransport(WriteTransport, FlowControlMixin):
     """The write end of a pipe, or a socket or character device that is written."""
 
     __slots__ = SLOTS
@@ -70,7 +65,7 @@ class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
 
     def __init__(
         self,
-        loop: ConnectionsMixin,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -89,14 +84,7 @@ class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
 
     def write_eof(self) -> None:
         """Closes the pipe when all data is written: for a pipe that is the end of file."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        if not io.buffered():
-            io.stop(self)
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
+        self._io.close(self, keep_reading=True)
 
     def close(self) -> None:
         """Closes the pipe when all data is written."""
@@ -111,11 +99,6 @@ class WritePipeTransport(WriteTransport, transports._FlowControlMixin):
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
         self._force_close(BrokenPipeError() if self._io.buffered() else None)
-
-    def _on_flushed(self) -> None:
-        if self._io.closing:
-            self._io.stop(self)
-        super()._on_flushed()
 
     def _directions(self) -> list[str]:
         waiting = self._io.buffered()

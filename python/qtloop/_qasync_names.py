@@ -17,6 +17,7 @@ from math import ceil
 from typing import Any
 
 from . import _binding
+from ._asyncio_private import run_handle
 
 # `qasync.logger` and `loop._logger`; only the program logs to it.
 logger = logging.getLogger("qtloop")
@@ -41,7 +42,7 @@ def _simple_timer() -> type:
             self.killTimer(event.timerId())
             handle = self.__callbacks.pop(event.timerId(), None)
             if handle is not None and not (self._stopped or handle.cancelled()):
-                handle._run()
+                run_handle(handle)
 
         def stop(self) -> None:
             self._stopped = True

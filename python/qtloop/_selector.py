@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import selectors
 import weakref
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-if TYPE_CHECKING:
-    from ._loop import QEventLoop
+from . import _native
 
 
 class SelectorView:
@@ -16,7 +15,7 @@ class SelectorView:
     The repr of asyncio's transports reads it. `add_reader()` and `add_writer()` register.
     """
 
-    def __init__(self, loop: QEventLoop) -> None:
+    def __init__(self, loop: _native.EventLoop) -> None:
         self._loop = weakref.proxy(loop)
 
     def get_key(self, file: Any) -> selectors.SelectorKey:

@@ -7,17 +7,12 @@ import ctypes
 import os
 import threading
 import time
-import weakref
 from asyncio import tasks
-from typing import TYPE_CHECKING
 
 from . import _native
-
-if TYPE_CHECKING:
-    from ._loop import QEventLoop
-
-# All loops, for a forked child: it must not touch the pollers that it shares with its parent.
-loops: weakref.WeakSet[QEventLoop] = weakref.WeakSet()
+from ._asyncio_private import do_not_log_if_pending
+from ._base import BaseLoop
+from ._registry import all_loops, attached, items, kept_alive, this_thread
 
 # Seconds for which the exit of the interpreter waits for loops of daemon threads.
 _TIMEOUT = 1.0
@@ -28,18 +23,16 @@ _exiting_thread: int | None = None
 
 def _detach_all() -> None:
     """Detaches all loops from Qt. Threads that still run are daemons, and end with the process."""
-    from . import _attachment
-
     global _exiting_thread
     _exiting_thread = threading.get_ident()
     _native.watch_application(None)
-    for loop in _attachment.kept_alive:
+    for loop in kept_alive:
         for task in tasks.all_tasks(loop):
             # Such a loop need not be closed, so its pending tasks cause no warning.
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            do_not_log_if_pending(task)
     on_other_threads, without_run = [], []
-    here = _attachment.this_thread()
-    for loop, thread in _attachment.items(_attachment.attached):
+    here = this_thread()
+    for loop, thread in items(attached):
         if thread is here:
             loop._detach()
         elif not (loop._is_run() or loop._attach_state):
@@ -48,8 +41,8 @@ def _detach_all() -> None:
             without_run.append(loop)
         else:
             # A thread that takes the GIL while the interpreter exits is terminated. In a Qt loop
-            # that would crash. So the thread exits its Qt loop first, and then blocks
-            # in `block_if_exiting()`.
+            # that would crash. So the thread exits its Qt loop first, and then blocks in
+            # `block_if_exiting()`.
             loop.stop()
             on_other_threads.append(loop)
     if without_run:
@@ -65,6 +58,12 @@ def _detach_all() -> None:
         _wait_for_return(on_other_threads)
 
 
+def _wait_for_return(loops: list[BaseLoop]) -> bool:
+    """Waits up to `_TIMEOUT` for these loops' Qt loops to return. Returns whether all have."""
+    deadline = time.monotonic() + _TIMEOUT
+    return all(loop._qt_loop_returned.wait(max(0, deadline - time.monotonic())) for loop in loops)
+
+
 def run_before_binding() -> None:
     """Registers `_detach_all` again, so that it runs before the clean-up of a binding.
 
@@ -75,12 +74,6 @@ def run_before_binding() -> None:
     atexit.register(_detach_all)
 
 
-def _wait_for_return(loops: list[QEventLoop]) -> bool:
-    """Waits up to `_TIMEOUT` for these loops' Qt loops to return. Returns whether all have."""
-    deadline = time.monotonic() + _TIMEOUT
-    return all(loop._qt_loop_returned.wait(max(0, deadline - time.monotonic())) for loop in loops)
-
-
 def block_if_exiting() -> None:
     """Blocks for ever if the interpreter is exiting and this is not the thread that exits it."""
     if _exiting_thread is not None and threading.get_ident() != _exiting_thread:
@@ -88,7 +81,7 @@ def block_if_exiting() -> None:
 
 
 def _after_fork() -> None:
-    for loop in list(loops):
+    for loop in list(all_loops):
         loop._after_fork()
 
 

@@ -1,4 +1,4 @@
-"""A connection to a Qt signal, which delivers on the loop's thread and reports a destroyed sender."""
+"""A connection to a Qt signal: delivers on the loop's thread, and reports a destroyed sender."""
 
 from __future__ import annotations
 

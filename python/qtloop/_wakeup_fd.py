@@ -12,15 +12,16 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+
+from ._base import BaseLoop
 
 # The loops that have claimed it, in order. A run inside an attach() claims it twice.
-_claims: list[Any] = []
+_claims: list[BaseLoop] = []
 _original_fd = -1
 
 
 @contextmanager
-def woken_by_signals(loop: Any) -> Generator[None]:
+def woken_by_signals(loop: BaseLoop) -> Generator[None]:
     """Makes signals wake the loop in this block. No effect except on the main thread."""
     global _original_fd
     if threading.current_thread() is not threading.main_thread():
@@ -39,17 +40,17 @@ def woken_by_signals(loop: Any) -> Generator[None]:
             _restore_fd(loop)
 
 
-def is_woken_by_signals(loop: Any) -> bool:
+def is_woken_by_signals(loop: BaseLoop) -> bool:
     """Returns whether the loop is inside a `woken_by_signals()` block."""
     return loop in _claims
 
 
-def set_for(loop: Any) -> int:
+def set_for(loop: BaseLoop) -> int:
     """Sets the loop's file descriptor, and returns the previous one."""
     return signal.set_wakeup_fd(loop._csock.fileno(), warn_on_full_buffer=False)
 
 
-def _restore_fd(loop: Any) -> None:
+def _restore_fd(loop: BaseLoop) -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     present = signal.set_wakeup_fd(-1)

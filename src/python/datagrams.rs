@@ -41,24 +41,24 @@ struct Packet {
 }
 
 /// An address in both forms.
-struct Known {
+struct PeerAddress {
     system: SocketAddrAny,
     python: Py<PyAny>,
 }
 
-struct Post {
+struct DatagramState {
     /// The receiver of all packets, if the socket is connected or was made for one address.
     remote: Option<Py<PyAny>>,
     is_connected: bool,
     is_v6: bool,
     queue: RefCell<VecDeque<Packet>>,
-    last_from: RefCell<Option<Known>>,
-    last_to: RefCell<Option<Known>>,
+    last_from: RefCell<Option<PeerAddress>>,
+    last_to: RefCell<Option<PeerAddress>>,
 }
 
 /// The packets of one socket; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
-pub(super) struct Datagrams(GilProtected<Post>);
+pub(super) struct Datagrams(GilProtected<DatagramState>);
 
 /// The result of sending a packet.
 enum Sent {
@@ -80,7 +80,7 @@ impl Datagrams {
         connected: bool,
         v6: bool,
     ) -> PyClassInitializer<Datagrams> {
-        let post = Post {
+        let post = DatagramState {
             remote,
             is_connected: connected,
             is_v6: v6,
@@ -114,7 +114,7 @@ impl Datagrams {
             )));
         }
         let address = address.or(remote);
-        if end.is_lost.get() {
+        if end.is_lost() {
             if remote.is_some() {
                 end.drop_write(py, "socket.send() raised exception.")?;
                 return Ok(());
@@ -162,7 +162,7 @@ impl Datagrams {
 }
 
 #[inline]
-fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a EndpointState, &'a Post) {
+fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a EndpointState, &'a DatagramState) {
     let py = slf.py();
     (slf.as_super().get().get(py), slf.get().0.get(py))
 }
@@ -203,7 +203,7 @@ fn failed(end: &EndpointState, transport: &Bound<'_, PyAny>, error: PyErr) -> Py
     }
 }
 
-impl Post {
+impl DatagramState {
     /// Receives up to [`PACKETS`] packets and passes them to the protocol. Returns whether there
     /// may be more.
     fn receive_some(
@@ -219,7 +219,7 @@ impl Post {
             }
             // The protocol may have paused or closed the transport, or replaced itself.
             match end.protocol(transport.py()) {
-                Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
+                Some(present) if end.is_reading.get() && !end.is_lost() => protocol = present,
                 _ => break,
             }
         }
@@ -285,7 +285,7 @@ impl Post {
         } else {
             py.None().into_bound(py)
         };
-        let known = Known {
+        let known = PeerAddress {
             system: from,
             python: python.clone().unbind(),
         };
@@ -329,7 +329,7 @@ impl Post {
             }
             _ => return None,
         };
-        let known = Known {
+        let known = PeerAddress {
             system,
             python: address.clone().unbind(),
         };
@@ -365,7 +365,7 @@ impl Post {
     /// Sends queued packets until the system has no room.
     fn flush(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        while !end.is_lost.get() {
+        while !end.is_lost() {
             let Some(packet) = self.queue.borrow_mut().pop_front() else {
                 break;
             };
@@ -385,7 +385,7 @@ impl Post {
                 }
             }
         }
-        if end.is_lost.get() {
+        if end.is_lost() {
             return Ok(());
         }
         end.flushed(transport, true)

@@ -17,11 +17,19 @@ use pyo3::types::PyTuple;
 
 use super::error::{is_fatal, os_error};
 use super::gil::GilProtected;
-use super::job::direction;
-use super::job::{Job, Kind};
-
+use super::job::{Job, Kind, direction};
 use super::state::{EventLoop, State};
 use crate::reactor::Direction;
+
+/// How far a transport has come to its end. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Open,
+    /// Reading has ended; queued data is still written.
+    Closing,
+    /// `connection_lost` is queued or was called; writes are dropped.
+    Lost,
+}
 
 pub(super) struct EndpointState {
     fd: RawFd,
@@ -48,9 +56,7 @@ pub(super) struct EndpointState {
     /// (high, low): writing is paused above high, and resumed at low or below.
     limits: Cell<(usize, usize)>,
     has_paused_protocol: Cell<bool>,
-    pub(super) is_closing: Cell<bool>,
-    /// `connection_lost` is queued or was called; writes are dropped.
-    pub(super) is_lost: Cell<bool>,
+    phase: Cell<Phase>,
     /// The number of writes that may still be dropped without a warning.
     connlost_log_threshold: Cell<u32>,
 }
@@ -102,7 +108,7 @@ impl Endpoint {
     /// Starts reading, unless it is paused or the transport is closing.
     fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let end = self.get(transport.py());
-        if end.is_closing.get() || end.is_paused.get() {
+        if end.is_closing() || end.is_paused.get() {
             return Ok(());
         }
         end.watch(transport, Direction::Read)
@@ -121,13 +127,13 @@ impl Endpoint {
     /// Returns whether reading is not paused, and the transport is not closing.
     fn is_reading(&self, py: Python<'_>) -> bool {
         let end = self.get(py);
-        !end.is_closing.get() && !end.is_paused.get()
+        !end.is_closing() && !end.is_paused.get()
     }
 
     /// Pauses reading. False if it is paused already, or the transport is closing.
     fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
         let end = self.get(transport.py());
-        if end.is_closing.get() || end.is_paused.replace(true) {
+        if end.is_closing() || end.is_paused.replace(true) {
             return false;
         }
         // Deregister at once: the registration would keep a transport alive that the program has
@@ -139,7 +145,7 @@ impl Endpoint {
     /// Resumes reading. False if it is not paused, or the transport is closing.
     fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
         let end = self.get(transport.py());
-        if end.is_closing.get() || !end.is_paused.replace(false) {
+        if end.is_closing() || !end.is_paused.replace(false) {
             return Ok(false);
         }
         // Registering again reports at once whether data has arrived during the pause.
@@ -172,23 +178,42 @@ impl Endpoint {
     /// Whether the transport is closed, or will be when all data is written.
     #[getter]
     fn closing(&self, py: Python<'_>) -> bool {
-        self.get(py).is_closing.get()
-    }
-
-    #[setter]
-    fn set_closing(&self, py: Python<'_>, closing: bool) {
-        self.get(py).is_closing.set(closing);
+        self.get(py).is_closing()
     }
 
     /// Whether connection_lost() is queued or was called; writes are dropped.
     #[getter]
     fn lost(&self, py: Python<'_>) -> bool {
-        self.get(py).is_lost.get()
+        self.get(py).is_lost()
     }
 
-    #[setter]
-    fn set_lost(&self, py: Python<'_>, lost: bool) {
-        self.get(py).is_lost.set(lost);
+    /// Closes the transport when all data is written. Stops reading, unless `keep_reading`: a write
+    /// pipe reads until then, to detect that its reader has closed it.
+    #[pyo3(signature = (transport, keep_reading=false))]
+    fn close(&self, transport: &Bound<'_, PyAny>, keep_reading: bool) -> PyResult<()> {
+        let end = self.get(transport.py());
+        if end.is_closing() {
+            return Ok(());
+        }
+        end.phase.set(Phase::Closing);
+        if end.queued.get() == 0 {
+            return end.lose(transport, transport.py().None());
+        }
+        if !keep_reading {
+            end.unwatch_read(transport);
+        }
+        Ok(())
+    }
+
+    /// Stops reading and queues connection_lost(error), once.
+    fn lose(&self, transport: &Bound<'_, PyAny>, error: Py<PyAny>) -> PyResult<()> {
+        self.get(transport.py()).lose(transport, error)
+    }
+
+    /// Stops reading and marks the transport as lost, for a caller that calls connection_lost()
+    /// itself.
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.get(transport.py()).mark_lost(transport);
     }
 
     /// Drops the protocol: none of its methods is called any more.
@@ -222,8 +247,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each further one is logged.
-    /// `context` is the context of the connection, if it has one.
+    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each further
+    /// one is logged. `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
@@ -243,8 +268,7 @@ impl Endpoint {
             queued: Cell::new(0),
             limits: Cell::new((64 * 1024, 16 * 1024)),
             has_paused_protocol: Cell::new(false),
-            is_closing: Cell::new(false),
-            is_lost: Cell::new(false),
+            phase: Cell::new(Phase::Open),
             connlost_log_threshold: Cell::new(connlost_log_threshold),
         }))
     }
@@ -334,10 +358,39 @@ impl EndpointState {
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the
+        // SAFETY: the transport reaches `Lost` and drops the protocol before it closes the
         // descriptor. One of the two is checked before each use, and again after any Python code
         // that runs between the check and the use.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+
+    // The end
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase.get() >= Phase::Closing
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.phase.get() == Phase::Lost
+    }
+
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.phase.set(Phase::Lost);
+        self.unwatch_read(transport);
+    }
+
+    /// Stops reading and queues `connection_lost(error)`, once.
+    fn lose(&self, transport: &Bound<'_, PyAny>, error: Py<PyAny>) -> PyResult<()> {
+        if self.is_lost() {
+            return Ok(());
+        }
+        self.mark_lost(transport);
+        let py = transport.py();
+        let callback = transport.getattr(intern!(py, "_call_connection_lost"))?;
+        let event_loop = transport.getattr(intern!(py, "_loop"))?;
+        event_loop
+            .call_method1(intern!(py, "call_soon"), (callback, error))
+            .map(drop)
     }
 
     // Registration
@@ -411,7 +464,7 @@ impl EndpointState {
         transport: &Bound<'_, PyAny>,
         read: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<bool>,
     ) -> PyResult<()> {
-        if !self.is_reading.get() || self.is_lost.get() {
+        if !self.is_reading.get() || self.is_lost() {
             return Ok(());
         }
         let Some(protocol) = self.protocol(transport.py()) else {
@@ -441,7 +494,7 @@ impl EndpointState {
     /// rest: then an event follows when it has. Otherwise the job is queued again.
     pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
         let resumed = self.resume_protocol(transport);
-        if self.is_lost.get() {
+        if self.is_lost() {
             self.unwatch_write(transport);
             return resumed;
         }
@@ -462,10 +515,9 @@ impl EndpointState {
     /// Counts a dropped write; logs a warning if there were too many. Returns false.
     #[cold]
     pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
-        let connlost_log_threshold = self.connlost_log_threshold.get();
-        self.connlost_log_threshold
-            .set(connlost_log_threshold.saturating_sub(1));
-        if connlost_log_threshold == 0 {
+        let left = self.connlost_log_threshold.get();
+        self.connlost_log_threshold.set(left.saturating_sub(1));
+        if left == 0 {
             let logger = py.import("asyncio.log")?.getattr("logger")?;
             logger.call_method1("warning", (warning,))?;
         }

@@ -11,17 +11,17 @@ use pyo3::ffi;
 /// Runs `work` with the GIL held, even if a caller on this stack has released it. Values that
 /// `work` drops are dropped with the GIL held.
 pub(super) fn enter<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
-    struct Held(ffi::PyGILState_STATE);
-    impl Drop for Held {
+    struct GilGuard(ffi::PyGILState_STATE);
+    impl Drop for GilGuard {
         fn drop(&mut self) {
             // SAFETY: pairs with the Ensure below, on the same thread, innermost first.
             unsafe { ffi::PyGILState_Release(self.0) }
         }
     }
     // SAFETY: the interpreter is alive: `_shutdown.py` detaches the loops from Qt before it exits.
-    let held = Held(unsafe { ffi::PyGILState_Ensure() });
+    let guard = GilGuard(unsafe { ffi::PyGILState_Ensure() });
     let result = Python::attach(work);
-    drop(held);
+    drop(guard);
     result
 }
 

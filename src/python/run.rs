@@ -9,7 +9,7 @@ use super::endpoint::Endpoint;
 use super::error::{is_fatal, os_error, report};
 use super::gil;
 use super::job::{Job, Kind};
-use super::running::{self, Outer};
+use super::running::{self, ThreadState};
 use super::state::{State, this_thread};
 use super::stream::Stream;
 use crate::driver::Turn;
@@ -23,7 +23,7 @@ impl State {
         if let Err(error) = py.check_signals() {
             return self.end_by(event_loop, error);
         }
-        let outer = match Outer::replace(event_loop) {
+        let outer = match ThreadState::replace(event_loop) {
             Ok(outer) => outer,
             // No job has run; all stay queued for the next turn.
             Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),

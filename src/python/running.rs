@@ -97,16 +97,16 @@ fn swap_current_task<'py>(
 
 /// The state of the thread before a turn: the running loop with its current task, and the hooks for
 /// asynchronous generators.
-pub(super) struct Outer<'py> {
+pub(super) struct ThreadState<'py> {
     event_loop: Option<Bound<'py, PyAny>>,
     task: Option<Bound<'py, PyAny>>,
     /// `None` if the turn's loop was the running one.
     hooks: Option<Bound<'py, PyAny>>,
 }
 
-impl<'py> Outer<'py> {
+impl<'py> ThreadState<'py> {
     /// Makes `event_loop` the running loop, without a current task.
-    pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<Outer<'py>> {
+    pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<ThreadState<'py>> {
         let py = event_loop.py();
         let running = running_loop(py)?;
         // Remove the task first, while its loop is still the running one.
@@ -114,7 +114,7 @@ impl<'py> Outer<'py> {
             Some(running) => swap_current_task(running, None)?,
             None => None,
         };
-        let mut outer = Outer {
+        let mut outer = ThreadState {
             event_loop: running,
             task,
             hooks: None,

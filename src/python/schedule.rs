@@ -61,12 +61,12 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
           task factory if there is one.",
         create_task,
     )?;
-    let _ = MADE.set(module.py(), Made::find(module.py())?);
+    let _ = ASYNCIO_TYPES.set(module.py(), AsyncioTypes::find(module.py())?);
     Ok(())
 }
 
 /// The asyncio objects that `create_future` and `create_task` call.
-struct Made {
+struct AsyncioTypes {
     future: Py<PyAny>,
     /// The namespace of `asyncio.tasks`. `Task` is looked up for each call, as in asyncio, because
     /// programs replace it: nest_asyncio, for example, by the class that is written in Python.
@@ -77,12 +77,12 @@ struct Made {
     loop_: Py<PyTuple>,
 }
 
-static MADE: PyOnceLock<Made> = PyOnceLock::new();
+static ASYNCIO_TYPES: PyOnceLock<AsyncioTypes> = PyOnceLock::new();
 
-impl Made {
-    fn find(py: Python<'_>) -> PyResult<Made> {
+impl AsyncioTypes {
+    fn find(py: Python<'_>) -> PyResult<AsyncioTypes> {
         let base = py.import("asyncio.base_events")?.getattr("BaseEventLoop")?;
-        Ok(Made {
+        Ok(AsyncioTypes {
             future: py.import("asyncio.futures")?.getattr("Future")?.unbind(),
             tasks: py.import("asyncio.tasks")?.dict().unbind(),
             create_task: base.getattr("create_task")?.unbind(),
@@ -311,7 +311,9 @@ unsafe extern "C" fn create_future(
         if count != 0 || !keywords.is_null() {
             return Err(PyTypeError::new_err("create_future() takes no arguments"));
         }
-        let made = MADE.get(py).expect("found when the module was made");
+        let made = ASYNCIO_TYPES
+            .get(py)
+            .expect("found when the module was made");
         // SAFETY: the loop is held by the caller of the method.
         unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr()) }
     })
@@ -324,7 +326,9 @@ unsafe extern "C" fn create_task(
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     vectorcall::outcome(|py| {
-        let made = MADE.get(py).expect("found when the module was made");
+        let made = ASYNCIO_TYPES
+            .get(py)
+            .expect("found when the module was made");
         // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
         let (event_loop, args, keywords) = unsafe {
             let args = vectorcall::given(args, count, keywords);

@@ -64,7 +64,7 @@ struct Piece {
     sent: usize,
 }
 
-struct Flow {
+struct StreamState {
     kind: StreamKind,
     queue: RefCell<VecDeque<Piece>>,
     /// `write_eof()` was called.
@@ -75,7 +75,7 @@ struct Flow {
 
 /// The bytes of one connection; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
-pub(super) struct Stream(GilProtected<Flow>);
+pub(super) struct Stream(GilProtected<StreamState>);
 
 #[pymethods]
 impl Stream {
@@ -96,7 +96,7 @@ impl Stream {
             "write_pipe" => StreamKind::WritePipe,
             other => return Err(PyValueError::new_err(format!("no such kind: {other}"))),
         };
-        let flow = Flow {
+        let stream = StreamState {
             kind,
             queue: RefCell::default(),
             has_eof: Cell::new(false),
@@ -105,7 +105,7 @@ impl Stream {
         // asyncio's numbers of dropped writes without a warning.
         let connlost_log_threshold = if kind.is_socket() { 4 } else { 5 };
         let endpoint = Endpoint::new(event_loop, fd, connlost_log_threshold, context);
-        Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(GilProtected::new(flow))))
+        Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(GilProtected::new(stream))))
     }
 
     /// Writes the bytes now, or queues those for which the system has no room.
@@ -115,25 +115,25 @@ impl Stream {
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, flow) = parts(slf);
+        let (end, stream) = parts(slf);
         let Some(data) = Data::of(data)? else {
             return Err(not_bytes(data));
         };
-        flow.may_write("write")?;
+        stream.may_write("write")?;
         let bytes = data.as_slice();
-        if bytes.is_empty() || !flow.is_connected(py, end)? {
+        if bytes.is_empty() || !stream.is_connected(py, end)? {
             return Ok(());
         }
         let mut sent = 0;
         if end.queued.get() == 0 {
-            match flow.send(end, bytes) {
+            match stream.send(end, bytes) {
                 Ok(count) if count == bytes.len() => return Ok(()),
                 Ok(count) => sent = count,
-                Err(error) => return flow.fail_write(transport, error),
+                Err(error) => return stream.fail_write(transport, error),
             }
         }
         let (bytes, sent) = data.keep(py, sent);
-        flow.put(
+        stream.put(
             py,
             end,
             Piece {
@@ -152,8 +152,8 @@ impl Stream {
         list: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, flow) = parts(slf);
-        flow.may_write("writelines")?;
+        let (end, stream) = parts(slf);
+        stream.may_write("writelines")?;
         let mut pieces = Vec::new();
         for data in list.try_iter()? {
             let bytes = copy(&data?)?;
@@ -161,16 +161,16 @@ impl Stream {
                 pieces.push(bytes.unbind());
             }
         }
-        if pieces.is_empty() || !flow.is_connected(py, end)? {
+        if pieces.is_empty() || !stream.is_connected(py, end)? {
             return Ok(());
         }
         let was_empty = end.queued.get() == 0;
         for bytes in pieces {
-            flow.put(py, end, Piece { bytes, sent: 0 });
+            stream.put(py, end, Piece { bytes, sent: 0 });
         }
-        if was_empty && let Err(error) = flow.flush(py, end) {
-            flow.discard(end, transport);
-            return flow.fail_write(transport, error);
+        if was_empty && let Err(error) = stream.flush(py, end) {
+            stream.discard(end, transport);
+            return stream.fail_write(transport, error);
         }
         if end.queued.get() > 0 {
             end.watch(transport, Direction::Write)?;
@@ -181,8 +181,8 @@ impl Stream {
 
     /// Drops the queued bytes.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
-        let (end, flow) = parts(slf);
-        flow.discard(end, transport);
+        let (end, stream) = parts(slf);
+        stream.discard(end, transport);
     }
 
     /// Whether `write_eof()` was called; a later write raises an error.
@@ -191,9 +191,10 @@ impl Stream {
         self.0.get(py).has_eof.get()
     }
 
-    #[setter]
-    fn set_eof(&self, py: Python<'_>, eof: bool) {
-        self.0.get(py).has_eof.set(eof);
+    /// Ends the writes of an open transport. Returns false if it is closing, or if they have ended.
+    fn end_writes(slf: &Bound<'_, Self>) -> bool {
+        let (end, stream) = parts(slf);
+        !end.is_closing() && !stream.has_eof.replace(true)
     }
 
     /// Sets whether sendfile() is writing to the descriptor; a write then raises an error.
@@ -208,7 +209,7 @@ impl Stream {
 }
 
 #[inline]
-fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a EndpointState, &'a Flow) {
+fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a EndpointState, &'a StreamState) {
     let py = slf.py();
     (slf.as_super().get().get(py), slf.get().0.get(py))
 }
@@ -221,18 +222,18 @@ impl Stream {
         transport: &Bound<'_, PyAny>,
         direction: Direction,
     ) -> PyResult<()> {
-        let (end, flow) = parts(slf);
+        let (end, stream) = parts(slf);
         match direction {
             Direction::Read => end.read_ready(transport, |protocol| {
-                if flow.kind == StreamKind::WritePipe {
+                if stream.kind == StreamKind::WritePipe {
                     end_of_file(transport)
                 } else if end.is_buffered.get() {
-                    flow.read_into_protocol(end, transport, protocol)
+                    stream.read_into_protocol(end, transport, protocol)
                 } else {
-                    flow.read(end, transport, protocol)
+                    stream.read(end, transport, protocol)
                 }
             }),
-            Direction::Write => flow.write_ready(end, transport),
+            Direction::Write => stream.write_ready(end, transport),
         }
     }
 }
@@ -244,7 +245,7 @@ fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
         .map(|_| false)
 }
 
-impl Flow {
+impl StreamState {
     // Reading
 
     /// Reads once and passes the bytes to the protocol. Returns whether there may be more.
@@ -308,7 +309,7 @@ impl Flow {
                 return fail(transport, error, message).map(|()| false);
             }
         };
-        if end.is_lost.get() {
+        if end.is_lost() {
             return Ok(false); // get_buffer() has aborted the connection
         }
         let mut view = match View::write(&buffer) {
@@ -377,7 +378,7 @@ impl Flow {
     /// Writes queued data. Called when the descriptor is writable.
     fn write_ready(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        if end.queued.get() == 0 || end.is_lost.get() {
+        if end.queued.get() == 0 || end.is_lost() {
             return Ok(());
         }
         let is_full = match self.flush(py, end) {
@@ -404,11 +405,11 @@ impl Flow {
     /// Returns whether data can be written; if not, counts it as dropped.
     fn is_connected(&self, py: Python<'_>, end: &EndpointState) -> PyResult<bool> {
         if self.kind.is_socket() {
-            return Ok(!end.is_lost.get() || end.drop_write(py, "socket.send() raised exception.")?);
+            return Ok(!end.is_lost() || end.drop_write(py, "socket.send() raised exception.")?);
         }
         // A closing pipe takes no more data.
         let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
-        Ok(!(end.is_lost.get() || end.is_closing.get()) || end.drop_write(py, warning)?)
+        Ok(!end.is_closing() || end.drop_write(py, warning)?)
     }
 
     fn put(&self, py: Python<'_>, end: &EndpointState, piece: Piece) {

@@ -17,7 +17,7 @@ use crate::task::take_budget_of_cheap;
 
 /// Which emissions wait until they are fetched.
 #[derive(Clone, Copy)]
-enum Keep {
+enum Buffering {
     First,
     All,
     /// At most this number; older ones are dropped and counted.
@@ -27,7 +27,7 @@ enum Keep {
 /// The emissions that wait, shared by the stream and the connection's closure.
 struct Queue {
     emissions: VecDeque<Arguments>,
-    keep: Keep,
+    keep: Buffering,
     lagged: u64,
     is_over: bool,
     waiting: Option<Waker>,
@@ -38,8 +38,8 @@ impl Queue {
     /// must not find the queue borrowed.
     fn push(&mut self, arguments: Arguments) -> Option<Arguments> {
         match self.keep {
-            Keep::First if !self.emissions.is_empty() => return Some(arguments),
-            Keep::Newest(capacity) if self.emissions.len() >= capacity => {
+            Buffering::First if !self.emissions.is_empty() => return Some(arguments),
+            Buffering::Newest(capacity) if self.emissions.len() >= capacity => {
                 self.lagged += 1;
                 let oldest = self.emissions.pop_front();
                 self.emissions.push_back(arguments);
@@ -89,7 +89,7 @@ pub struct Signals<T = Arguments> {
 /// `NotFound`: the object has no such signal; the message lists its signals, the nearest name first.
 /// `NotConnected`: the object was destroyed.
 pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
-    connect(object, signal, Keep::All)
+    connect(object, signal, Buffering::All)
 }
 
 /// Connects to a signal, and returns a stream that keeps only the newest emission: for values that
@@ -114,7 +114,7 @@ pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
 /// # Errors
 /// As [`stream`].
 pub fn latest(object: &Object, signal: &str) -> io::Result<Signals> {
-    connect(object, signal, Keep::Newest(1))
+    connect(object, signal, Buffering::Newest(1))
 }
 
 /// Connects to a signal, and returns a future of its first emission from this call on.
@@ -134,10 +134,10 @@ pub fn latest(object: &Object, signal: &str) -> io::Result<Signals> {
 /// # Errors
 /// As [`stream`]. The error of the future is [`Destroyed`]: the object was destroyed without an emission.
 pub fn once(object: &Object, signal: &str) -> io::Result<Once> {
-    connect(object, signal, Keep::First).map(Once)
+    connect(object, signal, Buffering::First).map(Once)
 }
 
-fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
+fn connect(object: &Object, signal: &str, keep: Buffering) -> io::Result<Signals> {
     let index = object
         .signal(signal)
         .ok_or_else(|| object.no_such("signal", signal, object.signals()))?;
@@ -222,7 +222,7 @@ impl<T: FromArguments> Signals<T> {
             "a stream of signals needs a capacity above zero"
         );
         let mut queue = self.queue.borrow_mut();
-        queue.keep = Keep::Newest(capacity);
+        queue.keep = Buffering::Newest(capacity);
         let excess = queue.emissions.len().saturating_sub(capacity);
         queue.lagged += excess as u64;
         let dropped = queue.emissions.drain(..excess).collect::<Vec<_>>();

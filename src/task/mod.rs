@@ -304,7 +304,7 @@ impl LoopCore {
 
     fn run_job(&self, job: Job, deadline: Time) {
         match job {
-            Job::Poll(task) => budget::lend(deadline, || task.run(self)),
+            Job::Poll(task) => budget::with_deadline(deadline, || task.run(self)),
             Job::Sent(task) => task.remote_wake_arrived(),
             Job::Start(task) => task.start(self),
             Job::Due(task) => task.wake(),

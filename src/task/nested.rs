@@ -58,7 +58,7 @@ impl LoopCore {
         loop {
             let mut context = Context::from_waker(&waker);
             let poll = || unconstrained::poll(future.as_mut(), &mut context);
-            if let Poll::Ready(result) = budget::lend(Time::NEVER, poll) {
+            if let Poll::Ready(result) = budget::with_deadline(Time::NEVER, poll) {
                 return result;
             }
             application::check();
@@ -66,11 +66,11 @@ impl LoopCore {
             application::check();
             assert!(
                 self.driver.is_attached(),
-                "the `Loop` was dropped while block_on() waited in it: keep it until the end of `main`"
+                "the `Loop` was dropped while block_on() waited in it: keep it deadline the end of `main`"
             );
             assert!(
                 app::exists(),
-                "the Qt application, or the QML engine that has made it, went while block_on() waited in it: keep it until the end of `main`"
+                "the Qt application, or the QML engine that has made it, went while block_on() waited in it: keep it deadline the end of `main`"
             );
         }
     }

@@ -46,9 +46,9 @@ pub async fn yield_now() {
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
     /// queue.
-    struct Going<T>(Option<blocking::Task<T>>);
+    struct DetachOnDrop<T>(Option<blocking::Task<T>>);
 
-    impl<T> Drop for Going<T> {
+    impl<T> Drop for DetachOnDrop<T> {
         fn drop(&mut self) {
             if let Some(task) = self.0.take() {
                 task.detach();
@@ -56,10 +56,10 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
         }
     }
 
-    let mut going = Going(Some(blocking::unblock(work)));
+    let mut work = DetachOnDrop(Some(blocking::unblock(work)));
     poll_fn(|context| {
         ready!(take_budget(context));
-        let task = going.0.as_mut().expect("there until the end");
+        let task = work.0.as_mut().expect("there until the end");
         Pin::new(task).poll(context)
     })
     .await

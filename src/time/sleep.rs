@@ -55,13 +55,13 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep {
     shared: Arc<LoopShared>,
     pub(super) deadline: Time,
-    waiting: Option<Waiting>,
+    waiting: Option<TimerEntry>,
     /// A sleep of zero yields once.
     yields: bool,
 }
 
 /// A timer of the loop, and the waker that it wakes. To poll again with the same waker has no effect.
-struct Waiting {
+struct TimerEntry {
     waker: Waker,
     key: Key,
 }
@@ -132,7 +132,7 @@ impl Sleep {
             });
             Key::Elsewhere(key)
         };
-        self.waiting = Some(Waiting { waker, key });
+        self.waiting = Some(TimerEntry { waker, key });
     }
 
     /// Cancels the timer, and returns the waker that waited.
@@ -142,7 +142,7 @@ impl Sleep {
                 drop(core.driver.cancel(key));
             }
         };
-        let Waiting { waker, key } = self.waiting.take()?;
+        let TimerEntry { waker, key } = self.waiting.take()?;
         match key {
             Key::Here(key) => self.shared.call(move |core| cancel(core, Some(&key))),
             Key::Elsewhere(key) => {

@@ -9,11 +9,13 @@ from itertools import pairwise
 
 from . import theme
 from .qt import QtCore, QtGui, QtWidgets
+from .widgets import painter_of
 
 PERIOD = 16  # milliseconds, for a screen of 60 Hz
 BUDGET = 1000 / 60
 CEILING = 40.0  # the top of the plot, in milliseconds
 STEP = 2  # the width of a frame in the plot, in pixels
+HEIGHT = 106  # from 0 ms to the ceiling, in pixels
 
 
 class FrameClock:
@@ -56,41 +58,49 @@ class FramePlot(QtWidgets.QWidget):
     def __init__(self, clock: FrameClock) -> None:
         super().__init__()
         self._clock = clock
-        self.setMinimumHeight(104)
+        self.setFixedHeight(2 + HEIGHT + 12)  # below are the halves of a line and of its label
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        """Paints the grid, the curve, and the late frames in a warning colour."""
+        """Paints the curve, the late frames in a warning colour, and the guides over it."""
         colours = theme.current()
-        painter = QtGui.QPainter(self)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        width, height = self.width() - 54.0, self.height() - 4.0
-
-        def y(milliseconds: float) -> float:
-            return 2 + height * (1 - min(milliseconds, CEILING) / CEILING)
+        painter = painter_of(self)
+        width = self.width() - 54
+        times = list(self._clock.times)[-int(width / STEP) :]
+        left = width - STEP * len(times)
+        points = [
+            QtCore.QPointF(left + STEP * i, self._at(each)) for i, each in enumerate(times, 1)
+        ]
+        late = [max(pair) > 2 * BUDGET for pair in pairwise(times)]
+        lines = [QtCore.QLineF(*pair) for pair in pairwise(points)]
+        # Single lines and rectangles: one polygon of all frames is ten times as slow to fill.
+        ground = self._at(0)
+        areas = [QtCore.QRectF(a.x(), b.y(), STEP, ground - b.y()) for a, b in pairwise(points)]
+        for colour, wanted in ((colours.accent, False), (colours.bad, True)):
+            ink = QtGui.QColor(colour)
+            painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
+            painter.setPen(QtGui.QPen(ink, 1.5))
+            painter.drawLines(
+                [line for line, it_is in zip(lines, late, strict=True) if it_is is wanted]
+            )
+            ink.setAlphaF(0.12)
+            painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, False)
+            painter.setPen(QtCore.Qt.PenStyle.NoPen)
+            painter.setBrush(ink)
+            painter.drawRects(
+                [area for area, it_is in zip(areas, late, strict=True) if it_is is wanted]
+            )
 
         font = painter.font()
         font.setPixelSize(11)
         painter.setFont(font)
-        for value, label in ((0.0, "0 ms"), (BUDGET, "16.7 ms"), (2 * BUDGET, "33.3 ms")):
-            style = QtCore.Qt.PenStyle.DashLine if value else QtCore.Qt.PenStyle.SolidLine
-            painter.setPen(QtGui.QPen(QtGui.QColor(colours.line), 1, style))
-            painter.drawLine(QtCore.QLineF(0, y(value), width, y(value)))
+        beside = QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.AlignmentFlag.AlignVCenter
+        for value, text in ((0.0, "0 ms"), (BUDGET, "16.7 ms"), (2 * BUDGET, "33.3 ms")):
+            y = round(self._at(value))
+            guide = QtGui.QColor(colours.guide if value == BUDGET else colours.line)
+            painter.fillRect(0, y, width + 4, 1, guide)
             painter.setPen(QtGui.QColor(colours.muted))
-            painter.drawText(QtCore.QPointF(width + 8, y(value) + (4 if value else 0)), label)
+            painter.drawText(QtCore.QRect(width + 8, y - 8, 54, 17), beside, text)
 
-        # Single lines and plain rectangles: one polygon of all frames is ten times as slow to fill.
-        times = list(self._clock.times)[-int(width / STEP) :]
-        left = width - STEP * len(times)
-        points = [QtCore.QPointF(left + STEP * i, y(each)) for i, each in enumerate(times, 1)]
-        accent = QtGui.QColor(colours.accent)
-        painter.setPen(QtGui.QPen(accent, 1.5))
-        painter.drawLines([QtCore.QLineF(a, b) for a, b in pairwise(points)])
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing, False)
-        accent.setAlphaF(0.12)
-        painter.setPen(QtCore.Qt.PenStyle.NoPen)
-        painter.setBrush(accent)
-        ground = y(0)
-        frames = [QtCore.QRectF(p.x() - STEP, p.y(), STEP, ground - p.y()) for p in points]
-        painter.drawRects(frames)
-        painter.setBrush(QtGui.QColor(colours.bad))
-        painter.drawRects([f for f, each in zip(frames, times, strict=True) if each > 2 * BUDGET])
+    def _at(self, milliseconds: float) -> float:
+        """Returns the place of a time."""
+        return 2 + HEIGHT * (1 - min(milliseconds, CEILING) / CEILING)

@@ -9,6 +9,7 @@ from . import theme
 from .download import Download, State
 from .qt import NAME, QtCore, QtGui, QtWidgets
 from .text import amount
+from .widgets import painter_of
 from .window import Window
 
 LOOK = 0.05  # seconds between two checks of the window
@@ -60,13 +61,11 @@ async def take(window: Window, picture: Path) -> None:
     if box is not None:
         corner = QtCore.QPointF(window.rect().center() - box.rect().center())
         area = QtCore.QRectF(corner, QtCore.QSizeF(box.size()))
-        painter = QtGui.QPainter(image)
-        painter.setRenderHint(QtGui.QPainter.RenderHint.Antialiasing)
-        painter.setPen(QtCore.Qt.PenStyle.NoPen)
-        painter.setBrush(QtGui.QColor(16, 24, 40, 3))
-        for ring in range(1, 22):  # a soft shadow, as a desktop draws it around a dialog
-            spread = ring * ring / 12
-            shadow = area.adjusted(-spread, -spread, spread, spread).translated(0, 6)
+        painter = painter_of(image)
+        painter.setBrush(QtGui.QColor(theme.current().shadow))
+        for ring in range(24):  # a soft shadow, as a desktop draws it around a dialog
+            spread = ring * ring / 24
+            shadow = area.adjusted(-spread, -spread, spread, spread).translated(0, 5)
             painter.drawRoundedRect(shadow, 12 + spread, 12 + spread)
         painter.setBrush(QtGui.QColor(theme.current().line))
         painter.drawRoundedRect(area.adjusted(-1, -1, 1, 1), 13, 13)

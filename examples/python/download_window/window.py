@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
-from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
@@ -13,10 +11,13 @@ from . import theme
 from .download import Download, State, file_name
 from .frames import FrameClock, FramePlot
 from .qt import NAME, QtCore, QtGui, QtWidgets
-from .row import Bar, Row, tile
+from .row import HEIGHT, Row
 from .text import amount, duration, progress
+from .widgets import Bar, Veil, button, card, label, tile_pixmap
 
 REFRESH = 5  # frames between two updates: numbers that change faster cannot be read
+FIGURES = 15  # frames between two updates of the frame times
+NO_BREAK = "\u00a0"  # a space at which no line is broken
 
 
 class Window(QtWidgets.QWidget):
@@ -54,8 +55,8 @@ class Window(QtWidgets.QWidget):
         self.rows.append(row)
         self._list.insertWidget(self._list.count() - 1, row)
         for other in self.rows:
-            other.setProperty("last", other is row)
-            other.style().polish(other)
+            other.is_last = other is row
+        self._card.setMaximumHeight(HEIGHT * len(self.rows) + 2)
         self._refresh()
         return download
 
@@ -107,17 +108,18 @@ class Window(QtWidgets.QWidget):
             box = QtWidgets.QMessageBox(self)
             box.setWindowTitle("Connection lost")
             box.setContentsMargins(12, 12, 12, 8)
-            box.setIconPixmap(tile(download.name))
+            box.setIconPixmap(tile_pixmap(download.name))
             box.setText(f"Resume {download.name}?")
-            box.setInformativeText(
-                f"{download.cause}\n{progress(download.received, download.size)} are here. "
-                "The others go on."
-            )
+            here = progress(download.received, download.size)
+            text = f"{download.cause}\n{here} are here. The others go on."
+            box.setInformativeText(text.replace(" ", NO_BREAK))  # the box is as wide as a line
             resume = box.addButton("Resume", QtWidgets.QMessageBox.ButtonRole.AcceptRole)
             box.addButton("Give up", QtWidgets.QMessageBox.ButtonRole.RejectRole)
             box.setDefaultButton(resume)
             self._questions[download] = box
+            self._veil.show()
             box.exec()
+            self._veil.hide()
             del self._questions[download]
             answer = box.clickedButton() == resume
             box.deleteLater()
@@ -130,25 +132,42 @@ class Window(QtWidgets.QWidget):
         self.setWindowTitle("Fetch")
         self.setStyleSheet(theme.sheet())
         self.resize(920, min(880, self.screen().availableGeometry().height()))
-        self._summary = theme.label("summary", fills=True)
+        self._summary = label("summary", fills=True)
         self._total = Bar(8)
-        self._start_all = _button("Start all", self.start_all, "primary")
-        self._cancel_all = _button("Cancel all", self.cancel_all)
+        self._start_all = button("Start all", self.start_all, "primary")
+        self._cancel_all = button("Cancel all", self.cancel_all)
         self._address = QtWidgets.QLineEdit()
         self._address.setPlaceholderText("Paste an address and press Enter")
+        self._address.setFixedHeight(36)
         self._address.returnPressed.connect(self._add_typed)
-        self._plot = FramePlot(self.clock)
-        self._figures = theme.label("figures", fills=True)
-        self._figures.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
         note = "Each file is checked with SHA-256. "
         note += f"Saved in {self._folder}." if self._folder else "Nothing is written to disk."
 
         head = QtWidgets.QHBoxLayout()
-        head.addWidget(theme.label("title", "Downloads"))
+        head.addWidget(label("title", "Downloads"))
         head.addStretch()
         head.addWidget(self._cancel_all)
         head.addWidget(self._start_all)
+        foot = QtWidgets.QHBoxLayout()
+        foot.addWidget(label("note", note))
+        foot.addStretch()
+        foot.addWidget(label("note", f"qtloop · aiohttp · {NAME}"))
 
+        page = QtWidgets.QVBoxLayout(self)
+        page.setContentsMargins(24, 20, 24, 16)
+        page.setSpacing(12)
+        page.addLayout(head)
+        page.addWidget(self._summary)
+        page.addWidget(self._total)
+        page.addWidget(self._address)
+        page.addWidget(self._build_list(), stretch=1)
+        page.addStretch()
+        page.addWidget(self._build_figures())
+        page.addLayout(foot)
+        self._veil = Veil(self)
+        self.setFocus()  # and no button has it at first
+
+    def _build_list(self) -> QtWidgets.QWidget:
         rows = QtWidgets.QWidget()
         rows.setObjectName("rows")
         self._list = QtWidgets.QVBoxLayout(rows)
@@ -159,26 +178,24 @@ class Window(QtWidgets.QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(rows)
+        self._card, column = card()
+        column.addWidget(scroll)
+        return self._card
 
+    def _build_figures(self) -> QtWidgets.QWidget:
+        self._plot = FramePlot(self.clock)
+        self._figures = label("figures", fills=True)
+        self._figures.setAlignment(QtCore.Qt.AlignmentFlag.AlignRight)
         legend = QtWidgets.QHBoxLayout()
-        legend.addWidget(theme.label("heading", "Frame time of this window"))
+        legend.addWidget(label("heading", "Frame time of this window"))
         legend.addWidget(self._figures, stretch=1)
-
-        page = QtWidgets.QVBoxLayout(self)
-        page.setContentsMargins(24, 20, 24, 16)
-        page.setSpacing(12)
-        page.addLayout(head)
-        page.addWidget(self._summary)
-        page.addWidget(self._total)
-        page.addWidget(self._address)
-        page.addWidget(_card(scroll, margin=1), stretch=1)
-        page.addWidget(_card(legend, self._plot, margin=16))
-        foot = QtWidgets.QHBoxLayout()
-        foot.addWidget(theme.label("note", note))
-        foot.addStretch()
-        python = platform.python_version()
-        foot.addWidget(theme.label("note", f"{NAME} · Qt {QtCore.qVersion()} · Python {python}"))
-        page.addLayout(foot)
+        surface, column = card()
+        surface.setFixedHeight(170)
+        column.setContentsMargins(15, 15, 15, 5)
+        column.setSpacing(10)
+        column.addLayout(legend)
+        column.addWidget(self._plot)
+        return surface
 
     def showEvent(self, event: QtGui.QShowEvent) -> None:
         """Measures frames from the moment the window is on the screen."""
@@ -195,13 +212,17 @@ class Window(QtWidgets.QWidget):
         self._frames += 1
         if self._frames % REFRESH == 0:
             self._refresh()
+        if self._frames % FIGURES == 0:
+            median, late, longest = self.clock.figures()
+            self._figures.setText(
+                f"median <b>{median:.1f}</b> ms &nbsp; 99 % within <b>{late:.1f}</b> ms &nbsp; "
+                f"longest <b>{longest:.1f}</b> ms"
+            )
 
     def _refresh(self) -> None:
         if theme.current() is not self._theme:  # the desktop has switched between light and dark
             self._theme = theme.current()
             self.setStyleSheet(theme.sheet())
-            for row in self.rows:
-                row.repaint_in_theme()
         for row in self.rows:
             row.refresh()
         downloads = self.downloads
@@ -223,29 +244,3 @@ class Window(QtWidgets.QWidget):
         self._total.show_share(received, size, "good" if done == len(downloads) else "")
         self._start_all.setEnabled(active + done < len(downloads))
         self._cancel_all.setEnabled(active > 0)
-
-        median, late, longest = self.clock.figures()
-        self._figures.setText(
-            f"median <b>{median:.1f}</b> ms &nbsp; 99 % within <b>{late:.1f}</b> ms &nbsp; "
-            f"longest <b>{longest:.1f}</b> ms"
-        )
-
-
-def _button(text: str, slot: Callable[[], None], kind: str = "") -> QtWidgets.QPushButton:
-    button = QtWidgets.QPushButton(text)
-    button.setProperty("kind", kind)
-    button.clicked.connect(lambda: slot())  # without the signal's own argument
-    return button
-
-
-def _card(*parts: QtWidgets.QWidget | QtWidgets.QLayout, margin: int) -> QtWidgets.QFrame:
-    card = QtWidgets.QFrame()
-    card.setObjectName("card")
-    column = QtWidgets.QVBoxLayout(card)
-    column.setContentsMargins(margin, margin, margin, margin)
-    for part in parts:
-        if isinstance(part, QtWidgets.QWidget):
-            column.addWidget(part)
-        else:
-            column.addLayout(part)
-    return card

@@ -74,7 +74,7 @@ fn positive(text: &str) -> Result<f64, String> {
 
 qmetaobject::qrc!(window, "examples/rust/download_window/qml" as "download_window" {
     "qmldir", "Bar.qml", "Button.qml", "Card.qml", "DownloadRow.qml", "Field.qml", "Icon.qml", "Label.qml", "Main.qml",
-    "Plot.qml", "Question.qml", "Theme.qml", "Tile.qml",
+    "Plot.qml", "Question.qml", "Surface.qml", "Theme.qml", "Tile.qml",
 });
 
 fn main() -> ExitCode {

@@ -19,6 +19,7 @@ pub fn amount(bytes: f64) -> String {
 pub fn progress(received: u64, size: Option<u64>) -> String {
     let here = amount(received as f64);
     match size {
+        None if received == 0 => String::new(),
         None => here,
         Some(size) if received == size => here,
         Some(size) => {
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(progress(120_000, Some(12_000_000)), "120 kB of 12.0 MB");
         assert_eq!(progress(5_000_000, Some(5_000_000)), "5.0 MB");
         assert_eq!(progress(5_000, None), "5 kB");
-        assert_eq!(progress(0, None), "0 B");
+        assert_eq!(progress(0, None), "");
     }
 
     #[test]

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from .. import _background_tasks
+from .._async_wrap import asyncWrap
 from .._coroutines import Call
 from .._eager_task import start
 from .._loop import QEventLoop, new_event_loop
 from .._method_slot import method_slot
 from .._signal_arguments import copy_borrowed
 from .._signals import SignalStream
-from .._slots import asyncWrap
 from .._thread_loop import thread_loop
 from . import bindings as bindings
 

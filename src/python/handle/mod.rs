@@ -227,12 +227,12 @@ pub(super) fn is_handle(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// References to the callback, context and arguments during a call: the callback may cancel the
 /// handle, which empties its slots.
-struct Held([*mut ffi::PyObject; 3 + INLINE], usize);
+struct CallReferences([*mut ffi::PyObject; 3 + INLINE], usize);
 
-impl Drop for Held {
+impl Drop for CallReferences {
     fn drop(&mut self) {
         for &object in &self.0[..self.1] {
-            // SAFETY: the GIL is held, and `Held` owns the references.
+            // SAFETY: the GIL is held, and `CallReferences` owns the references.
             unsafe { ffi::Py_DECREF(object) }
         }
     }
@@ -329,7 +329,7 @@ impl Job {
             }
             // The first element is free for CPython to store a bound method's `self` in.
             let mut call = [ptr::null_mut(); 1 + INLINE];
-            let mut held = Held([ptr::null_mut(); 3 + INLINE], 0);
+            let mut held = CallReferences([ptr::null_mut(); 3 + INLINE], 0);
             let mut hold = |object| {
                 held.0[held.1] = ffi::Py_NewRef(object);
                 held.1 += 1;

@@ -311,6 +311,18 @@ print("done")
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
 
 
+def test_colours_are_those_of_the_window_in_rust() -> None:
+    qml = EXAMPLES.parent / "rust" / "download_window" / "qml" / "Theme.qml"
+    colours = re.findall(r'color (\w+): isDark \? "(.*)" : "(.*)"', qml.read_text())
+    ended = play("""
+from dataclasses import asdict
+from download_window import theme
+for name, light in asdict(theme.LIGHT).items():
+    print(name.replace("_h", "H"), asdict(theme.DARK)[name], light)
+""")
+    assert [tuple(line.split()) for line in ended.stdout.splitlines()] == colours
+
+
 def test_ctrl_c_ends_the_program_while_the_question_is_open() -> None:
     ended = play("""
 async def person():

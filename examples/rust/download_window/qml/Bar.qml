@@ -1,7 +1,7 @@
 // A thin, rounded progress bar; it shows at least a dot when data were received.
 import QtQuick
 
-Rectangle {
+Surface {
     id: bar
 
     property real share: 0
@@ -10,7 +10,7 @@ Rectangle {
     color: Theme.track
     radius: height / 2
 
-    Rectangle {
+    Surface {
         visible: bar.share > 0
         width: Math.max(bar.height, bar.width * Math.min(1, bar.share))
         height: bar.height

@@ -1,7 +1,7 @@
 // A button with a word on it; the primary one is what most people want.
 import QtQuick
 
-Item {
+Surface {
     id: button
 
     property string text
@@ -10,8 +10,11 @@ Item {
 
     signal clicked
 
-    implicitWidth: Math.max(84, label.implicitWidth + 34)
+    implicitWidth: Math.max(84, Math.ceil(label.implicitWidth) + 34)
     implicitHeight: 34
+    radius: 8
+    edge: isPrimary ? "transparent" : isHot && enabled ? Theme.accent : Theme.line
+    color: !isPrimary ? Theme.card : !enabled ? Theme.track : isHot ? Theme.accentHover : Theme.accent
     activeFocusOnTab: enabled
 
     Accessible.role: Accessible.Button
@@ -20,17 +23,6 @@ Item {
     Keys.onReturnPressed: clicked()
     Keys.onSpacePressed: clicked()
 
-    Rectangle {
-        anchors.centerIn: parent
-        // So large that its corners are also round in a screenshot.
-        width: Theme.dots * button.width
-        height: Theme.dots * button.height
-        scale: 1 / Theme.dots
-        radius: 8 * Theme.dots
-        border.width: button.isPrimary ? 0 : Theme.dots
-        border.color: button.isHot && button.enabled ? Theme.accent : Theme.line
-        color: !button.isPrimary ? Theme.card : !button.enabled ? Theme.track : button.isHot ? Theme.accentHover : Theme.accent
-    }
     Label {
         id: label
         anchors.centerIn: parent

@@ -1,8 +1,8 @@
 // A surface with a thin edge for other items.
 import QtQuick
 
-Rectangle {
+Surface {
     color: Theme.card
     radius: 12
-    border.color: Theme.line
+    edge: Theme.line
 }

@@ -26,7 +26,7 @@ Item {
     }
     Label {
         id: speed
-        anchors { right: amount.left; baseline: name.baseline }
+        anchors { right: amount.left; top: name.top; topMargin: 1 } // whole pixels: the software renderer cuts others
         width: 84
         horizontalAlignment: Text.AlignRight
         text: row.download.speed
@@ -34,7 +34,7 @@ Item {
     }
     Label {
         id: amount
-        anchors { right: bar.right; baseline: name.baseline }
+        anchors { right: bar.right; top: speed.top }
         width: 124
         horizontalAlignment: Text.AlignRight
         text: row.download.amount
@@ -57,7 +57,7 @@ Item {
         id: icon
         anchors { right: parent.right; rightMargin: 14; verticalCenter: parent.verticalCenter }
         shape: row.isActive ? "cancel" : ({ "done": "done", "failed": "again", "cancelled": "again" })[row.life] ?? "start"
-        hint: shape + " " + row.download.name
+        hint: ({ "start": "Fetch %1", "cancel": "Cancel %1", "again": "Try %1 again", "done": "%1 is complete" })[shape].arg(row.download.name)
         onClicked: row.isActive ? row.download.cancel() : row.download.start()
     }
     Rectangle {

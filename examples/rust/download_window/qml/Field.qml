@@ -9,7 +9,7 @@ Card {
 
     height: 36
     radius: 8
-    border.color: input.activeFocus ? Theme.accent : Theme.line
+    edge: input.activeFocus ? Theme.accent : Theme.line
 
     TextInput {
         id: input

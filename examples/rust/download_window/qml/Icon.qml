@@ -1,7 +1,7 @@
 // A small button with a picture of rounded strokes: cancel, start, again or done.
 import QtQuick
 
-Rectangle {
+Surface {
     id: icon
 
     property string shape: "start"

@@ -15,7 +15,7 @@ Item {
     function add(milliseconds) {
         times.push(milliseconds)
         fresh += 1
-        while (times.length > curve.width / step)
+        while (times.length > curve.area / step)
             times.shift()
         curve.requestPaint()
     }
@@ -25,22 +25,27 @@ Item {
 
     Canvas {
         id: curve
-        width: plot.width - 54
-        height: plot.height
+        readonly property real area: plot.width - 54
+        width: Theme.dots * area
+        height: Theme.dots * plot.height
+        scale: 1 / Theme.dots
+        transformOrigin: Item.TopLeft
         onCanvasSizeChanged: plot.fresh = plot.times.length
         // Scroll the drawn part to the left and add only the new frames: drawing all of them each
         // time would take longer than everything else, and would itself be the worst frame.
         onPaint: {
             const pen = getContext("2d")
             const times = plot.times, step = plot.step, ground = plot.at(0), room = step * plot.fresh
+            pen.setTransform(1, 0, 0, 1, 0, 0)
             pen.globalCompositeOperation = "copy"
-            pen.drawImage(curve, -room, 0)
+            pen.drawImage(curve, -room * Theme.dots, 0)
             pen.globalCompositeOperation = "source-over"
-            pen.clearRect(width - room, 0, room, height)
+            pen.scale(Theme.dots, Theme.dots)
+            pen.clearRect(area - room, 0, room, plot.height)
             pen.lineWidth = 1.5
             pen.lineCap = "round"
             for (let n = Math.max(1, times.length - plot.fresh); n < times.length; n++) {
-                const right = width - step * (times.length - 1 - n), left = right - step
+                const right = area - step * (times.length - 1 - n), left = right - step
                 const from = plot.at(times[n - 1]), to = plot.at(times[n])
                 const isLate = Math.max(times[n - 1], times[n]) > 2 * plot.budget
                 pen.strokeStyle = isLate ? Theme.bad : Theme.accent
@@ -66,12 +71,12 @@ Item {
             y: Math.round(plot.at(modelData))
 
             Rectangle {
-                width: curve.width + 4
+                width: curve.area + 4
                 height: 1
                 color: mark.modelData === plot.budget ? Theme.guide : Theme.line
             }
             Label {
-                x: curve.width + 8
+                x: curve.area + 8
                 anchors.verticalCenter: parent.verticalCenter
                 text: mark.modelData.toFixed(mark.modelData ? 1 : 0) + " ms"
                 font.pixelSize: 11

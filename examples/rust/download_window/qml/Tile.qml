@@ -1,7 +1,7 @@
 // The tile of a file: its suffix on a background colour that depends only on the suffix.
 import QtQuick
 
-Rectangle {
+Surface {
     id: tile
 
     property string name

@@ -1,4 +1,4 @@
-"""asyncClose and asyncWrap, which join calls of Qt and coroutines."""
+"""`asyncClose()`: a coroutine function as a plain one, for `closeEvent` and other handlers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, overload
 
 from . import _native
-from ._async_slot import asyncSlot as asyncSlot
 from ._coroutines import Call, require_async
 from ._loop import QEventLoop
-from ._quit import IGNORED_AT_QUIT
 from ._thread_loop import thread_loop
 
 _P = ParamSpec("_P")
@@ -54,36 +52,3 @@ def asyncClose(fn: Any = None) -> Any:
             return None
 
     return wrapper
-
-
-async def asyncWrap(fn: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Calls a function that runs a nested Qt loop, like a dialog's `exec`, outside any task.
-
-    If the wait is cancelled before the call, the function is not called. If it is cancelled during
-    the call, the function still runs to its end, and its result is dropped.
-    """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[_T] = loop.create_future()
-
-    def call() -> None:
-        if outcome.done():
-            return
-        try:
-            result = fn(*args, **kwargs)
-        except (KeyboardInterrupt, SystemExit):
-            outcome.cancel()
-            raise  # stops the loop, as from any callback
-        except BaseException as error:
-            if outcome.done():
-                raise  # to the loop's exception handler, because the wait was cancelled
-            outcome.set_exception(error)
-        else:
-            if not outcome.done():
-                outcome.set_result(result)
-
-    loop.call_soon(call)
-    return await outcome
-
-
-# A quit ends dialogs, too; the task may not know of the quit.
-IGNORED_AT_QUIT.add(asyncWrap.__code__)

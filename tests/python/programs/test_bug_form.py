@@ -10,7 +10,7 @@ from pathlib import Path
 
 import qtloop
 
-FORM = Path(__file__).parents[2] / ".github" / "ISSUE_TEMPLATE" / "bug.yml"
+FORM = Path(__file__).parents[3] / ".github" / "ISSUE_TEMPLATE" / "bug.yml"
 
 
 def test_command_of_the_bug_form_prints_the_versions() -> None:
