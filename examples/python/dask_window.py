@@ -10,7 +10,15 @@ import sys
 from distributed import Client, Future, LocalCluster, as_completed, get_worker
 
 # For PyQt6, change this line.
-from PySide6.QtWidgets import QApplication, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 import qtloop
 from qtloop import asyncSlot
@@ -39,11 +47,17 @@ class Window(QWidget):
         self.bars = [QProgressBar() for _ in range(TASKS)]
         self.start = QPushButton("Start")
         self.cancel = QPushButton("Cancel")
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start)
+        buttons.addWidget(self.cancel)
         layout = QVBoxLayout(self)
-        for widget in (self.label, *self.bars, self.start, self.cancel):
-            layout.addWidget(widget)
-        for bar in self.bars:
+        layout.addWidget(self.label)
+        for task, bar in enumerate(self.bars, 1):
             bar.setRange(0, STEPS)
+            bar.setFormat(f"task {task}: %p %")
+            layout.addWidget(bar)
+        layout.addLayout(buttons)
+        self.setMinimumWidth(360)
         self.start.clicked.connect(self.on_start)
         self.cancel.clicked.connect(self.on_cancel)
         self.start.setEnabled(False)

@@ -93,8 +93,9 @@ def run(
 def test_program_of_a_page_runs_without_a_message(block: Block, tmp_path: Path) -> None:
     if block.has_windows and BINDING is None:
         pytest.skip("windows need a binding; this run has none installed")
-    if "import trio" in block.program and find_spec("trio") is None:
-        pytest.skip("trio is not installed")
+    for library in ("trio", "distributed"):
+        if re.search(rf"^(import|from) {library}", block.program, re.M) and not find_spec(library):
+            pytest.skip(f"{library} is not installed")
     program = tmp_path / "program.py"
     program.write_text(block.program.replace("PySide6", str(BINDING)), encoding="utf-8")
     user = [USER, BINDING] if block.has_windows else []
