@@ -46,7 +46,7 @@ class Block(NamedTuple):
 def blocks(path: Path) -> Iterator[Block]:
     """Returns the Python blocks of a page, with the heading above each."""
     page = path.relative_to(ROOT).as_posix()
-    fence = r'^```python\n(.*?)^```$(?:\n\n```text title="It prints"\n(.*?)^```$)?'
+    fence = r'^```python\n(.*?)^```$(?:\n\n```text(?: title="It prints")?\n(.*?)^```$)?'
     text = path.read_text(encoding="utf-8")
     for found in re.finditer(fence, text, flags=re.MULTILINE | re.DOTALL):
         # A line that begins with "# " may be a comment in an earlier block.
