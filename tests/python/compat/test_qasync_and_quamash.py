@@ -29,6 +29,8 @@ def run(program: str, instead_of: str) -> str:
     """Runs a program that imports qtloop by another name; returns its output."""
     # Makes `from qasync import ...` work as well as `import qtloop as qasync`.
     prelude = f"import sys, qtloop\nsys.modules[{instead_of!r}] = qtloop\n"
+    # Slots that close the last window may show another one in this time, in seconds.
+    prelude += "qtloop.QEventLoop.quit_grace = 0.2\n"
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", prelude + program.replace("$QT", NAME)],
         capture_output=True,

@@ -186,6 +186,7 @@ def test_close_waits_without_using_the_processor(loop: qtloop.QEventLoop, call: 
 def test_async_close_cut_off_by_the_loops_end_returns_none(
     loop: qtloop.QEventLoop, app: Any, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    loop.quit_grace = 0.1
     log: list[object] = []
     ended = asyncio.Event()
 
