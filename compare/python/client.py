@@ -34,7 +34,7 @@ def connect(address: Any) -> socket.socket:
 
 
 def pull(connection: ssl.SSLSocket) -> int:
-    """Read all decrypted data."""
+    """Reads all decrypted data."""
     count = connection.recv_into(buffer)
     while connection.pending():
         count += connection.recv_into(buffer)
@@ -44,7 +44,7 @@ def pull(connection: ssl.SSLSocket) -> int:
 
 
 def tls_echo(address: Any, size: int, number: int, seconds: float) -> tuple[int, float, float]:
-    """Do what client.cpp does, over TLS: number of requests, seconds and CPU seconds."""
+    """Does what client.cpp does, over TLS: number of requests, seconds and CPU seconds."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False  # trust is not measured
     context.verify_mode = ssl.CERT_NONE
@@ -87,7 +87,7 @@ def tls_echo(address: Any, size: int, number: int, seconds: float) -> tuple[int,
 def fast_echo(
     kind: str, address: Any, size: int, number: int, seconds: float
 ) -> tuple[int, float, float]:
-    """Run client.cpp, which completes a request long before a loop does."""
+    """Runs client.cpp, which completes a request long before a loop does."""
     where = [address, "-"] if kind == "unix" else [str(part) for part in address[:2]]
     command = [str(FAST), kind, *where, str(size), str(number), str(seconds)]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -96,7 +96,7 @@ def fast_echo(
 
 
 def echo(kind: str, address: Any, size: int, connections: int, seconds: float) -> dict[str, float]:
-    """Send requests to an echo server: seconds per request, and the CPU share of this side."""
+    """Sends requests to an echo server: seconds per request, and the CPU share of this side."""
 
     def run(seconds: float) -> tuple[int, float, float]:
         if kind == "tls":
@@ -109,7 +109,7 @@ def echo(kind: str, address: Any, size: int, connections: int, seconds: float) -
 
 
 def crowd(address: Any, count: int) -> int:
-    """Open that many connections and keep them, idle."""
+    """Opens that many connections and keeps them idle."""
     for _ in range(count // CROWD):
         idle.extend(connect(address) for _ in range(CROWD))
         idle[-1].sendall(b"?")  # answered when all connections are accepted: a full backlog
@@ -118,7 +118,7 @@ def crowd(address: Any, count: int) -> int:
 
 
 def serve(size: int) -> Any:
-    """Return an address that sends that many bytes to the next client that connects."""
+    """Returns an address that sends that many bytes to the next client that connects."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def send() -> None:
@@ -135,7 +135,7 @@ def serve(size: int) -> Any:
 
 
 def http(url: str, connections: int, seconds: float) -> dict[str, float]:
-    """Return seconds per request, as wrk measures it; wrk takes whole seconds only."""
+    """Returns seconds per request, as wrk measures it; wrk takes whole seconds only."""
     length = f"-d{max(1, round(seconds))}s"
     command = ["wrk", "-t1", f"-c{connections}", length, url]
     result = subprocess.run(command, capture_output=True, text=True, check=True)

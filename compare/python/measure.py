@@ -51,7 +51,7 @@ class Client:
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, command: dict[str, Any]) -> Any:
-        """Send a command to the client, and wait for the result."""
+        """Sends a command to the client, and waits for the result."""
         assert self.process.stdin and self.process.stdout
         print(json.dumps(command), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
@@ -72,14 +72,14 @@ class Bench:
     client: Client | None = None
 
     async def ask(self, action: str, **details: object) -> Any:
-        """Send a command to the client process, while the loop runs."""
+        """Sends a command to the client process, while the loop runs."""
         if self.client is None:
             self.client = Client(self.cores)
         command = {"do": action, **details}
         return await self.loop.run_in_executor(None, self.client.ask, command)
 
     async def per_step(self, run: Steps, clock: Clock, least: int = BATCH) -> float:
-        """Return the seconds per step, for as many steps as take long enough."""
+        """Returns the seconds per step, for as many steps as take long enough."""
         steps = least
         await run(self.loop, steps)  # not timed: modules that are loaded at first use
         while True:
@@ -114,7 +114,7 @@ class Group:
     def figures(
         self, name: str, rows: dict[str, str], limit: float = 30
     ) -> Callable[[Callable[[Bench], Awaitable[Figures]]], Callable[[Bench], Awaitable[Figures]]]:
-        """Add a workload that measures itself."""
+        """Adds a workload that measures itself."""
 
         def add(
             run: Callable[[Bench], Awaitable[Figures]],
@@ -125,7 +125,7 @@ class Group:
         return add
 
     def steps(self, name: str, clock: Clock, least: int = BATCH) -> Callable[[Steps], Steps]:
-        """Add a workload that is a number of equal steps."""
+        """Adds a workload that is a number of equal steps."""
 
         def add(run: Steps) -> Steps:
             async def figures(bench: Bench) -> Figures:
@@ -138,7 +138,7 @@ class Group:
 
 
 def load(name: str) -> Group:
-    """Return the group of that file."""
+    """Returns the group of that file."""
     module = importlib.import_module(f"workloads.{name}")
     group: Group = module.group
     group.title = (inspect.getdoc(module) or "").partition("\n")[0]
@@ -146,7 +146,7 @@ def load(name: str) -> Group:
 
 
 def nothing(*_args: object) -> None:
-    """Cost as little as a callback can."""
+    """Costs as little as a callback can."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:

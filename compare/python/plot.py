@@ -34,7 +34,7 @@ TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def draw(groups: dict[str, Table], file: Path) -> None:
-    """Draw the rows that were measured."""
+    """Draws the rows that were measured."""
     matplotlib = importlib.import_module("matplotlib")
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "qtloop"  # the same figures give the same file
@@ -77,7 +77,7 @@ def draw(groups: dict[str, Table], file: Path) -> None:
 
 
 def write(axis: Any, times: float, y: float) -> None:
-    """Write the number at the end of a bar."""
+    """Writes the number at the end of a bar."""
     text = f"{times:.0f}" if times >= 10 else f"{times:.1f}" if times >= 2 else f"{times:.2f}"
     left = times < 1
     axis.annotate(
@@ -93,7 +93,7 @@ def write(axis: Any, times: float, y: float) -> None:
 
 
 def dress(axis: Any, title: str, rows: list[str]) -> None:
-    """Scale, grid and legend of a panel."""
+    """Draws the scale, grid and legend of a panel."""
     axis.set_xscale("log")
     low, high = axis.get_xlim()
     axis.set_xlim(min(0.5, low / 1.2), max(4, high * 1.6))

@@ -1,6 +1,6 @@
 """Ask each Qt loop the same questions, and print the answers as a Markdown table.
 
-The questions are in `questions.py`, and `peers.py` starts each loop. Each answer comes from its own
+The questions are in `questions/`, and `peers.py` starts each loop. Each answer comes from its own
 process: yes, no, `hangs` (no answer in time), `crashes`, or a number. Results that depend on the
 machine are given as a ratio or a small count. A loop that does not start is asked no further
 questions. `--verbose` prints the reason for each answer that is not yes.
@@ -31,7 +31,7 @@ from questions import QUESTIONS, Question
 
 
 def answer(outcome: str, reason: str = "") -> NoReturn:
-    """Print the answer, and exit at once: how the process would end is another question."""
+    """Prints the answer and exits at once: how the process would end is another question."""
     os.write(1, json.dumps((outcome, reason)).encode() + b"\n")
     os._exit(0)
 
@@ -42,7 +42,7 @@ def say(error: BaseException) -> str:
 
 
 def ask(name: str, question: Question) -> NoReturn:
-    """Ask the loop a question, and answer from inside the loop if the question is a coroutine."""
+    """Asks the loop a question, and answers inside the loop if the question is a coroutine."""
     try:
         peer = PEERS[name]()
     except Exception as error:
@@ -67,7 +67,7 @@ def ask(name: str, question: Question) -> NoReturn:
 
 
 def ask_in_child(loop: str, question: str, limit: float) -> tuple[str, str]:
-    """Return the answer of a separate process, or how that process ended, and the reason."""
+    """Returns the answer of a separate process, or how that process ended, and the reason."""
     command = [sys.executable, __file__, "--child", question, loop]
     environment = {"QT_QPA_PLATFORM": "offscreen"} | os.environ
     try:
@@ -90,7 +90,7 @@ def last_line(output: bytes | None) -> str:
 
 
 def version(name: str) -> str:
-    """Return a library with its version; if it is not installed, its `__version__`."""
+    """Returns a library with its version; if it is not installed, its `__version__`."""
     try:
         return f"{name} {importlib.metadata.version(name)}"
     except importlib.metadata.PackageNotFoundError:
@@ -102,7 +102,7 @@ def version(name: str) -> str:
 
 
 def versions(loops: list[str]) -> str:
-    """Return the versions of all libraries that affect the answers."""
+    """Returns the versions of all libraries that affect the answers."""
     parts = [f"Python {platform.python_version()}"]
     for binding in dict.fromkeys(PEERS[loop].binding for loop in loops):
         try:  # before any loop: qtloop uses the binding that is imported

@@ -40,7 +40,7 @@ Answer = tuple[str, dict[str, float] | str]  # of a workload: figures or a reaso
 
 
 def lines(stream: IO[bytes], limit: float) -> Iterator[str | None]:
-    """Yield the lines of a stream, each within that many seconds; None after a timeout."""
+    """Yields the lines of a stream, each within that many seconds; None after a timeout."""
     rest = b""
     while select.select([stream], [], [], limit)[0]:
         data = os.read(stream.fileno(), 1 << 16)
@@ -52,7 +52,7 @@ def lines(stream: IO[bytes], limit: float) -> Iterator[str | None]:
 
 
 def children(loop: str, group: str, workloads: list[Workload]) -> Iterator[Answer]:
-    """Yield a process's answers; if a workload ends it, start another for the rest."""
+    """Yields a process's answers; if a workload ends it, starts another for the rest."""
     left = list(workloads)
     environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     for name in ("QT_NO_GLIB", "QTLOOP_TIMER", "QT_API"):
@@ -103,7 +103,7 @@ def children(loop: str, group: str, workloads: list[Workload]) -> Iterator[Answe
 
 
 def measure(name: str, group: Group, loops: list[str], rounds: int) -> tables.Table:
-    """Measure one group on these loops, and make its table."""
+    """Measures one group on these loops, and makes its table."""
     measured: tables.Measured = {loop: {} for loop in loops}
     reasons: tables.Reasons = {}
     for number in range(rounds):
@@ -122,7 +122,7 @@ def measure(name: str, group: Group, loops: list[str], rounds: int) -> tables.Ta
 
 
 def build_client() -> None:
-    """Compile client.cpp, the faster client."""
+    """Compiles client.cpp, the faster client."""
     source, program = HERE / "client.cpp", ROOT / "target" / "bench-client"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         program.parent.mkdir(exist_ok=True)

@@ -79,7 +79,7 @@ def table(group: Group, measured: Measured, reasons: Reasons) -> Table:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Return a figure with three digits and its unit."""
+    """Returns a figure with three digits and its unit."""
     if unit == SECONDS:
         scales = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
     elif unit == BYTES:
@@ -121,7 +121,7 @@ def align(lines: list[list[str]]) -> str:
 
 
 def show(name: str, table: Table) -> str:
-    """Return the table as text: qtloop's figures, and its ratios to the other loops."""
+    """Returns the table as text: qtloop's figures, and its ratios to the other loops."""
     loops = list(dict.fromkeys(loop for row in table["rows"].values() for loop in row["loops"]))
     order = [OWN] if OWN in loops else []
     order += [loop for loop in loops if loop != OWN]
@@ -132,7 +132,7 @@ def show(name: str, table: Table) -> str:
 
 
 def excuses(reasons: Reasons) -> list[str]:
-    """Return a line for each reason why loops have no figures."""
+    """Returns a line for each reason why loops have no figures."""
     loops: dict[tuple[str, str], list[str]] = {}
     for loop, by_workload in reasons.items():
         for reason in dict.fromkeys(by_workload.values()):
@@ -143,7 +143,7 @@ def excuses(reasons: Reasons) -> list[str]:
 
 
 def machine() -> dict[str, str]:
-    """Return the machine and the versions, without anything that identifies the owner."""
+    """Returns the machine and the versions, without anything that identifies the owner."""
     text = Path("/proc/cpuinfo").read_text()
     models = [line.partition(":")[2].strip() for line in text.splitlines() if "model name" in line]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

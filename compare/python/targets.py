@@ -32,7 +32,7 @@ def median(rows: Rows, row: str, loop: str = OWN) -> float | None:
 
 
 def ratio(row: str, peer: str, must: float) -> Target:
-    """A target for qtloop's figure / the peer's."""
+    """Makes a target for qtloop's figure / the peer's."""
 
     def measured(rows: Rows) -> float | None:
         figure = rows[row]["loops"].get(peer) if row in rows else None
@@ -42,12 +42,12 @@ def ratio(row: str, peer: str, must: float) -> Target:
 
 
 def limit(row: str, must: float, unit: str) -> Target:
-    """A target for a figure of qtloop."""
+    """Makes a target for a figure of qtloop."""
     return Target(row, must, lambda rows: median(rows, row), unit)
 
 
 def beyond(row: str, peer: str, must: float, unit: str) -> Target:
-    """A target for the difference between qtloop and the peer."""
+    """Makes a target for the difference between qtloop and the peer."""
 
     def measured(rows: Rows) -> float | None:
         own, other = median(rows, row), median(rows, row, peer)
@@ -57,7 +57,7 @@ def beyond(row: str, peer: str, must: float, unit: str) -> Target:
 
 
 def growth(row: str, beside: str, must: float) -> Target:
-    """A target for one row of qtloop / another one."""
+    """Makes a target for one row of qtloop / another one."""
 
     def measured(rows: Rows) -> float | None:
         own, other = median(rows, row), median(rows, beside)
@@ -118,7 +118,7 @@ def targets() -> Iterable[Target]:
 
 
 def show(groups: dict[str, Table]) -> str:
-    """Return the targets for which there are figures."""
+    """Returns the targets for which there are figures."""
     rows: Rows = {}
     for table in groups.values():
         rows |= table["rows"]

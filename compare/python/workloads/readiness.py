@@ -23,7 +23,7 @@ async def add_and_remove(loop: Loop, steps: int) -> None:
 
 
 async def events(loop: Loop, steps: int) -> None:
-    """Make one descriptor ready again each time its callback has run."""
+    """Makes one descriptor ready again each time its callback has run."""
     descriptor = os.eventfd(1, os.EFD_NONBLOCK)
     done = loop.create_future()
     left = steps
@@ -47,7 +47,7 @@ async def events(loop: Loop, steps: int) -> None:
 
 
 def beside(count: int) -> None:
-    """Add the workload of one busy descriptor and that many idle ones."""
+    """Adds the workload of one busy descriptor and that many idle ones."""
     name = f"one event beside {count:,} idle descriptors"
 
     @group.figures(name, {name: SECONDS})

@@ -26,7 +26,7 @@ async def call_later_and_cancel(loop: Loop, steps: int) -> None:
 
 @group.steps("10,000 timers set and fired", CPU, TIMERS)
 async def set_and_fired(loop: Loop, steps: int) -> None:
-    """Fire timers within 50 ms, in an order that differs from the order of setting."""
+    """Fires timers within 50 ms, in an order that differs from the order of setting."""
     for _ in range(steps // TIMERS):
         all_fired = loop.create_future()
         left = TIMERS
@@ -44,7 +44,7 @@ async def set_and_fired(loop: Loop, steps: int) -> None:
 
 @group.figures("timer lateness", {P50: SECONDS, P99: SECONDS, EARLY: COUNT})
 async def lateness(bench: Bench) -> Figures:
-    """One timer after another: short delays are as frequent as long ones."""
+    """Sets one timer after another: short delays are as frequent as long ones."""
     chance = random.Random(1)
     late = []
     for _ in range(50 if bench.quick else 300):

@@ -94,7 +94,7 @@ async def tasks(bench: Bench) -> None:
 
 
 async def echoes(bench: Bench) -> None:
-    """Send as many requests as another process can make, on 100 connections."""
+    """Sends as many requests as another process can make, on 100 connections."""
     seconds = 0.5 if bench.quick else 3
     async with protocol() as address:
         await bench.ask(
@@ -115,7 +115,7 @@ async def download(bench: Bench) -> None:
 
 
 def beside(what: str, load: Load) -> None:
-    """Add the workload of a timer and a button with that load."""
+    """Adds the workload of a timer and a button with that load."""
     rows = [f"{kind}, {what}, {part}" for kind in ("QTimer", "click") for part in ("p50", "p99")]
 
     @group.figures(what, dict.fromkeys(rows, SECONDS))
@@ -152,7 +152,7 @@ for what, way in LOADS.items():
 
 @group.figures("idle cost", {IDLE_CPU: SECONDS, IDLE_SWITCHES: COUNT})
 async def idle_cost(bench: Bench) -> Figures:
-    """Measure for a shorter time, and scale the result, in a quick run."""
+    """Measures for a shorter time, and scales the result, in a quick run."""
     seconds = 1.0 if bench.quick else IDLE
     await bench.peer.pause(0.5)
     before = resource.getrusage(resource.RUSAGE_SELF)
