@@ -91,7 +91,6 @@ _runners: Any = runners
 
 cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = _runners._cancel_all_tasks
 check_ssl_socket: Callable[[Any], None] = _base_events._check_ssl_socket
-format_handle: Callable[[asyncio.Handle], str] = _base_events._format_handle
 set_nodelay: Callable[[Any], None] = _base_events._set_nodelay
 set_result_unless_cancelled: Callable[[asyncio.Future[Any], Any], None]
 set_result_unless_cancelled = _futures._set_result_unless_cancelled
@@ -128,6 +127,12 @@ def get_event_loop_makes_one() -> bool:
     policy: Any = asyncio.get_event_loop_policy()
     is_default = isinstance(policy, events.BaseDefaultEventLoopPolicy)
     return is_default and policy._local._loop is None
+
+
+def log_slow_callback(handle: asyncio.Handle, seconds: float) -> None:
+    """Logs that a callback took long, as asyncio does in debug mode."""
+    text: str = _base_events._format_handle(handle)
+    _base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)
 
 
 def format_callback(handle: asyncio.Handle) -> str:

@@ -7,7 +7,6 @@ connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This 
 from __future__ import annotations
 
 from asyncio import events, tasks
-from asyncio.log import logger
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import Context
@@ -18,8 +17,8 @@ from . import _attachment, _binding, _native, _qasync_names, _registry, _wakeup_
 from ._asyncio_private import (
     cancel_all_tasks,
     format_callback,
-    format_handle,
     get_running_loop,
+    log_slow_callback,
     run_handle,
     source_traceback,
 )
@@ -147,8 +146,7 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
             took = self.time() - began
             # With nested turns, for example in a dialog, it did not delay other callbacks.
             if took >= self.slow_callback_duration and turns == self._nested_turns():
-                message = format_handle(handle)
-                logger.warning("Executing %s took %.3f seconds", message, took)
+                log_slow_callback(handle, took)
         finally:
             self._current_handle = outer
             # The traceback of a task's exception keeps this frame; its locals would keep the task.
