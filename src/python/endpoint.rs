@@ -72,20 +72,20 @@ pub(super) struct Endpoint(GilProtected<EndpointState>);
 impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let end = self.0.get_in_traverse();
+        let endpoint = self.0.get_in_traverse();
         // No cell is borrowed while Python code runs, and the collector runs only then. Queued data
         // is `bytes`, which refer to no other object.
-        if let Ok(contexts) = end.contexts.try_borrow() {
+        if let Ok(contexts) = endpoint.contexts.try_borrow() {
             for context in contexts.iter().flatten() {
                 visit.call(context)?;
             }
         }
-        if let Ok(given) = end.given.try_borrow()
+        if let Ok(given) = endpoint.given.try_borrow()
             && let Some(given) = &*given
         {
             visit.call(given)?;
         }
-        if let Ok(protocol) = end.protocol.try_borrow()
+        if let Ok(protocol) = endpoint.protocol.try_borrow()
             && let Some(protocol) = &*protocol
         {
             visit.call(protocol)?;
@@ -94,27 +94,27 @@ impl Endpoint {
     }
 
     fn __clear__(&self) {
-        let end = self.0.get_in_traverse();
-        let (protocol, contexts) = (end.protocol.take(), end.contexts.take());
-        let given = end.given.take();
+        let endpoint = self.0.get_in_traverse();
+        let (protocol, contexts) = (endpoint.protocol.take(), endpoint.contexts.take());
+        let given = endpoint.given.take();
         drop((protocol, contexts, given));
     }
 
     /// Replaces the protocol; `buffered` says whether it is a BufferedProtocol.
     fn set_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
-        let end = self.get(py);
-        end.is_buffered.set(buffered);
-        let before = end.protocol.replace(Some(protocol));
+        let endpoint = self.get(py);
+        endpoint.is_buffered.set(buffered);
+        let before = endpoint.protocol.replace(Some(protocol));
         drop(before);
     }
 
     /// Starts reading, unless it is paused or the transport is closing.
     fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let end = self.get(transport.py());
-        if end.is_closing() || end.is_paused.get() {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.get() {
             return Ok(());
         }
-        end.watch(transport, Direction::Read)
+        endpoint.watch(transport, Direction::Read)
     }
 
     /// Stops reading.
@@ -129,30 +129,30 @@ impl Endpoint {
 
     /// Returns whether reading is not paused, and the transport is not closing.
     fn is_reading(&self, py: Python<'_>) -> bool {
-        let end = self.get(py);
-        !end.is_closing() && !end.is_paused.get()
+        let endpoint = self.get(py);
+        !endpoint.is_closing() && !endpoint.is_paused.get()
     }
 
     /// Pauses reading. False if it is paused already, or the transport is closing.
     fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
-        let end = self.get(transport.py());
-        if end.is_closing() || end.is_paused.replace(true) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.replace(true) {
             return false;
         }
         // Deregister at once: the registration would keep a transport alive that the program has
         // dropped.
-        end.unwatch_read(transport);
+        endpoint.unwatch_read(transport);
         true
     }
 
     /// Resumes reading. False if it is not paused, or the transport is closing.
     fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let end = self.get(transport.py());
-        if end.is_closing() || !end.is_paused.replace(false) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || !endpoint.is_paused.replace(false) {
             return Ok(false);
         }
         // Registering again reports at once whether data has arrived during the pause.
-        end.watch(transport, Direction::Read)?;
+        endpoint.watch(transport, Direction::Read)?;
         Ok(true)
     }
 
@@ -168,9 +168,9 @@ impl Endpoint {
     }
 
     fn set_limits(&self, transport: &Bound<'_, PyAny>, high: usize, low: usize) -> PyResult<()> {
-        let end = self.get(transport.py());
-        end.limits.set((high, low));
-        end.pause_protocol(transport)
+        let endpoint = self.get(transport.py());
+        endpoint.limits.set((high, low));
+        endpoint.pause_protocol(transport)
     }
 
     /// Returns whether pause_writing() was called and resume_writing() not yet.
@@ -194,16 +194,16 @@ impl Endpoint {
     /// pipe reads until then, to detect that its reader has closed it.
     #[pyo3(signature = (transport, keep_reading=false))]
     fn close(&self, transport: &Bound<'_, PyAny>, keep_reading: bool) -> PyResult<()> {
-        let end = self.get(transport.py());
-        if end.is_closing() {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() {
             return Ok(());
         }
-        end.phase.set(Phase::Closing);
-        if end.queued.get() == 0 {
-            return end.lose(transport, transport.py().None());
+        endpoint.phase.set(Phase::Closing);
+        if endpoint.queued.get() == 0 {
+            return endpoint.lose(transport, transport.py().None());
         }
         if !keep_reading {
-            end.unwatch_read(transport);
+            endpoint.unwatch_read(transport);
         }
         Ok(())
     }

@@ -21,17 +21,17 @@ use crate::reactor::{Direction, Repeat};
 
 impl State {
     /// Runs one turn, on the loop's thread. `event_loop` is the Python object, an instance of a
-    /// subclass of `EventLoop`. An error that stops the loop is passed to [`State::end_by`].
+    /// subclass of `EventLoop`. An error that stops the loop is passed to [`State::stop_with`].
     pub(super) fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
         let py = event_loop.py();
         let depth = turn.depth();
         if let Err(error) = py.check_signals() {
-            return self.end_by(event_loop, error);
+            return self.stop_with(event_loop, error);
         }
         let outer = match ThreadState::replace(event_loop) {
             Ok(outer) => outer,
             // No job has run; all stay queued for the next turn.
-            Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),
+            Err(error) if is_fatal(py, &error) => return self.stop_with(event_loop, error),
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
         let is_nested = depth > 1 || outer.has_task();
@@ -82,7 +82,7 @@ impl State {
         }
         if let Err(error) = result {
             outer.wake_for(event_loop, &error);
-            self.end_by(event_loop, error);
+            self.stop_with(event_loop, error);
         }
         drop(turn);
         if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {

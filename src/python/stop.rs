@@ -14,7 +14,7 @@ impl State {
     /// returns.
     ///
     /// No bytecode may run between this call and the return to Qt: the error would be raised in it.
-    pub(super) fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
+    pub(super) fn stop_with(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let py = event_loop.py();
         if self.is_owned.get() || !is_fatal(py, &error) || !running::raise_in_main(py, &error) {
             self.fail(event_loop, error);
