@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-CERTIFICATE = Path(__file__).parents[2] / "tests" / "python" / "localhost.pem"
+CERTIFICATE = Path(__file__).parents[2] / "tests" / "python" / "support" / "localhost.pem"
 PIECE = 1 << 16
 HERE = "127.0.0.1"
 

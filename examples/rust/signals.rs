@@ -9,14 +9,14 @@ use std::env;
 use std::error::Error;
 
 use futures_lite::StreamExt;
-use qtloop::qt::{Object, Owned};
+use qtloop::qt::{Object, OwnedObject};
 use qtloop::signal::{self, SignalKind};
 use qtloop::{Loop, spawn_local, task};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// A stream of all emissions, each with its arguments as a tuple.
 async fn names() -> Result<(), Box<dyn Error>> {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, "objectNameChanged")?.typed::<(String,)>()?;
     let renaming = spawn_local(async move {
         for name in ["Ada", "Grace", "Barbara"] {

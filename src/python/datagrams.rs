@@ -19,11 +19,13 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
-use super::endpoint::{Endpoint, Inner, fail};
-use super::event_loop::{EventLoop, os_error, side};
-use super::gil::Guarded;
-use super::running::is_fatal;
-use crate::reactor::Side;
+use super::endpoint::{Endpoint, EndpointState, fail};
+use super::error::{is_fatal, os_error};
+use super::gil::GilProtected;
+use super::job::direction;
+
+use super::state::EventLoop;
+use crate::reactor::Direction;
 
 /// Bytes that a queued packet counts in addition to its data, as in asyncio.
 const HEADER: usize = 8;
@@ -39,24 +41,24 @@ struct Packet {
 }
 
 /// An address in both forms.
-struct Known {
+struct PeerAddress {
     system: SocketAddrAny,
     python: Py<PyAny>,
 }
 
-struct Post {
+struct DatagramState {
     /// The receiver of all packets, if the socket is connected or was made for one address.
     remote: Option<Py<PyAny>>,
     is_connected: bool,
     is_v6: bool,
     queue: RefCell<VecDeque<Packet>>,
-    last_from: RefCell<Option<Known>>,
-    last_to: RefCell<Option<Known>>,
+    last_from: RefCell<Option<PeerAddress>>,
+    last_to: RefCell<Option<PeerAddress>>,
 }
 
 /// The packets of one socket; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
-pub(super) struct Datagrams(Guarded<Post>);
+pub(super) struct Datagrams(GilProtected<DatagramState>);
 
 /// The result of sending a packet.
 enum Sent {
@@ -78,7 +80,7 @@ impl Datagrams {
         connected: bool,
         v6: bool,
     ) -> PyClassInitializer<Datagrams> {
-        let post = Post {
+        let post = DatagramState {
             remote,
             is_connected: connected,
             is_v6: v6,
@@ -87,7 +89,7 @@ impl Datagrams {
             last_to: RefCell::default(),
         };
         let endpoint = Endpoint::new(event_loop, fd, 4, None);
-        PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post)))
+        PyClassInitializer::from(endpoint).add_subclass(Datagrams(GilProtected::new(post)))
     }
 
     /// Sends a packet now, or queues it if the system has no room.
@@ -112,7 +114,7 @@ impl Datagrams {
             )));
         }
         let address = address.or(remote);
-        if end.is_lost.get() {
+        if end.is_lost() {
             if remote.is_some() {
                 end.drop_write(py, "socket.send() raised exception.")?;
                 return Ok(());
@@ -139,7 +141,7 @@ impl Datagrams {
             bytes: bytes.unbind(),
             address: address.map(|address| address.clone().unbind()),
         });
-        end.watch(transport, Side::Write)?;
+        end.watch(transport, Direction::Write)?;
         end.pause_protocol(transport)
     }
 
@@ -155,12 +157,12 @@ impl Datagrams {
 
     /// Receives or sends, for debug mode: a handle calls it when the direction is ready.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
-        Datagrams::work(slf, transport, side(writer))
+        Datagrams::work(slf, transport, direction(writer))
     }
 }
 
 #[inline]
-fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a Inner, &'a Post) {
+fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a EndpointState, &'a DatagramState) {
     let py = slf.py();
     (slf.as_super().get().get(py), slf.get().0.get(py))
 }
@@ -171,21 +173,21 @@ impl Datagrams {
     pub(super) fn work(
         slf: &Bound<'_, Datagrams>,
         transport: &Bound<'_, PyAny>,
-        side: Side,
+        direction: Direction,
     ) -> PyResult<()> {
         let (end, post) = parts(slf);
-        match side {
-            Side::Read => end.read_ready(transport, |protocol| {
+        match direction {
+            Direction::Read => end.read_ready(transport, |protocol| {
                 post.receive_some(end, transport, protocol)
             }),
-            Side::Write => post.flush(end, transport),
+            Direction::Write => post.flush(end, transport),
         }
     }
 }
 
 /// Passes an `OSError` to the protocol's `error_received`; closes the transport for any other
 /// error.
-fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+fn failed(end: &EndpointState, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
         return Err(error);
@@ -201,12 +203,12 @@ fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<(
     }
 }
 
-impl Post {
+impl DatagramState {
     /// Receives up to [`PACKETS`] packets and passes them to the protocol. Returns whether there
     /// may be more.
     fn receive_some(
         &self,
-        end: &Inner,
+        end: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
@@ -217,7 +219,7 @@ impl Post {
             }
             // The protocol may have paused or closed the transport, or replaced itself.
             match end.protocol(transport.py()) {
-                Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
+                Some(present) if end.is_reading.get() && !end.is_lost() => protocol = present,
                 _ => break,
             }
         }
@@ -227,7 +229,7 @@ impl Post {
     /// Receives one packet and passes it to the protocol. Returns whether there may be more.
     fn receive(
         &self,
-        end: &Inner,
+        end: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
@@ -283,7 +285,7 @@ impl Post {
         } else {
             py.None().into_bound(py)
         };
-        let known = Known {
+        let known = PeerAddress {
             system: from,
             python: python.clone().unbind(),
         };
@@ -327,7 +329,7 @@ impl Post {
             }
             _ => return None,
         };
-        let known = Known {
+        let known = PeerAddress {
             system,
             python: address.clone().unbind(),
         };
@@ -340,7 +342,7 @@ impl Post {
     /// Sends one packet natively or, if its address needs that, by Python's socket.
     fn send(
         &self,
-        end: &Inner,
+        end: &EndpointState,
         transport: &Bound<'_, PyAny>,
         data: &Data<'_>,
         address: Option<&Bound<'_, PyAny>>,
@@ -361,9 +363,9 @@ impl Post {
     }
 
     /// Sends queued packets until the system has no room.
-    fn flush(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn flush(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        while !end.is_lost.get() {
+        while !end.is_lost() {
             let Some(packet) = self.queue.borrow_mut().pop_front() else {
                 break;
             };
@@ -383,7 +385,7 @@ impl Post {
                 }
             }
         }
-        if end.is_lost.get() {
+        if end.is_lost() {
             return Ok(());
         }
         end.flushed(transport, true)

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use qmetaobject::{QObject, QPointer};
 
 use super::known;
-use crate::qt::{Ear, Object, ToArguments};
+use crate::qt::{Object, SignalConnection, ToArguments};
 
 /// A weak reference to a QML object, for its tasks. It does not keep the object alive.
 ///
@@ -40,7 +40,7 @@ pub struct This<T: QObject> {
 struct Guard {
     uses: Rc<Cell<usize>>,
     // Its slot is called inside of the object's destructor.
-    _ear: Option<Ear>,
+    _connection: Option<SignalConnection>,
 }
 
 impl<T: QObject> This<T> {
@@ -56,8 +56,8 @@ impl<T: QObject> This<T> {
         let uses = Rc::new(Cell::new(0));
         let used = Rc::clone(&uses);
         let destroyed = known.signal("destroyed(QObject*)");
-        let ear = destroyed.and_then(|index| {
-            Ear::new(&known, index, move |_| {
+        let connection = destroyed.and_then(|index| {
+            SignalConnection::new(&known, index, move |_| {
                 if used.get() > 0 {
                     abort();
                 }
@@ -65,7 +65,10 @@ impl<T: QObject> This<T> {
         });
         This {
             pointer: QPointer::from(object),
-            guard: Rc::new(Guard { uses, _ear: ear }),
+            guard: Rc::new(Guard {
+                uses,
+                _connection: connection,
+            }),
         }
     }
 

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
-use crate::contain::contain;
+use crate::panic::catch_panic;
 
 type Turn = Rc<dyn Fn()>;
 
@@ -240,5 +240,5 @@ extern "C" fn trampoline(data: *mut c_void) {
     // drops.
     let turn = unsafe { Rc::clone(&*data.cast::<Turn>()) };
     // Qt's frames below must not be unwound.
-    contain(|| turn());
+    catch_panic(|| turn());
 }

@@ -119,12 +119,12 @@ mod races {
     use super::*;
 
     /// A sleeper that counts how often it was woken.
-    struct Bell {
+    struct CountingWake {
         rung: Mutex<usize>,
         sleeper: Condvar,
     }
 
-    impl Wake for Arc<Bell> {
+    impl Wake for Arc<CountingWake> {
         fn wake(&self) -> io::Result<()> {
             *self.rung.lock().expect("no panic under this lock") += 1;
             self.sleeper.notify_one();
@@ -132,8 +132,8 @@ mod races {
         }
     }
 
-    fn bell() -> Arc<Bell> {
-        Arc::new(Bell {
+    fn bell() -> Arc<CountingWake> {
+        Arc::new(CountingWake {
             rung: Mutex::new(0),
             sleeper: Condvar::new(),
         })
@@ -201,9 +201,9 @@ mod tests {
         }
     }
 
-    struct Deaf;
+    struct FailingWake;
 
-    impl Wake for Deaf {
+    impl Wake for FailingWake {
         fn wake(&self) -> io::Result<()> {
             Err(io::ErrorKind::Other.into())
         }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_job_whose_wake_failed_is_handed_back() {
-        let remote = Remote::new(Deaf);
+        let remote = Remote::new(FailingWake);
         assert_eq!(remote.send("job"), Err("job"));
     }
 }

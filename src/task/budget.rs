@@ -26,14 +26,14 @@ struct Budget {
     /// Units that are left; below zero, the number of refusals.
     left: Cell<i32>,
     /// The end of the turn.
-    until: Cell<Time>,
+    deadline: Cell<Time>,
 }
 
 thread_local! {
     static BUDGET: Budget = const {
         Budget {
             left: Cell::new(UNLIMITED),
-            until: Cell::new(Time::NEVER),
+            deadline: Cell::new(Time::NEVER),
         }
     };
 }
@@ -42,31 +42,31 @@ thread_local! {
 struct Restore<'a> {
     budget: &'a Budget,
     left: i32,
-    until: Time,
+    deadline: Time,
 }
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
         self.budget.left.set(self.left);
-        self.budget.until.set(self.until);
+        self.budget.deadline.set(self.deadline);
     }
 }
 
 /// Polls with this budget in place of that of the enclosing poll.
-fn with<R>(left: i32, until: Time, poll: impl FnOnce() -> R) -> R {
+fn with<R>(left: i32, deadline: Time, poll: impl FnOnce() -> R) -> R {
     BUDGET.with(|budget| {
         let _restore = Restore {
             budget,
             left: budget.left.replace(left),
-            until: budget.until.replace(until),
+            deadline: budget.deadline.replace(deadline),
         };
         poll()
     })
 }
 
-/// Polls with a full budget, of a turn that ends at `until`.
-pub(super) fn lend<R>(until: Time, poll: impl FnOnce() -> R) -> R {
-    with(OPERATIONS, until, poll)
+/// Polls with a full budget, of a turn that ends at `deadline`.
+pub(super) fn with_deadline<R>(deadline: Time, poll: impl FnOnce() -> R) -> R {
+    with(OPERATIONS, deadline, poll)
 }
 
 /// Polls outside of the budget: leaf futures in there neither spend it nor are refused.
@@ -89,7 +89,7 @@ impl Budget {
             return true;
         }
         let is_spent = left <= 0
-            || (left < OPERATIONS && left % reads == 0 && Time::now() >= self.until.get());
+            || (left < OPERATIONS && left % reads == 0 && Time::now() >= self.deadline.get());
         if !is_spent {
             self.left.set(left - 1);
             return true;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -18,7 +19,16 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import qtloop
 from qtloop import _binding
 
+# Some of its modules are imported, and are plugins with fixtures, too.
+pytest.register_assert_rewrite("support")
+
 BINDING = _binding.binding.name if _binding.binding else None
+
+
+def pytest_collection_finish() -> None:
+    """Takes what is loaded out of the collector's sight, so that a test's `gc.collect()` is quick."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt
 use qtloop::io::Async;
 use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use qtloop::process::Command;
-use qtloop::qt::Owned;
+use qtloop::qt::OwnedObject;
 use qtloop::task::{unblock, yield_now};
 use qtloop::time::{interval, sleep, timeout};
 use qtloop::{JoinHandle, signal, spawn_local};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 
-use crate::survive::survive;
+use crate::scenario::ends_cleanly;
 use crate::trials;
 use crate::world::LIMIT;
 
@@ -64,7 +64,7 @@ where
 }
 
 fn tcp_streams_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let listener = TcpListener::bind("localhost:0").await?; // a name, to be looked up
         let one = TcpStream::connect(listener.local_addr()?).await?;
         let (other, _) = listener.accept().await?;
@@ -73,14 +73,14 @@ fn tcp_streams_end_cleanly_at_every_await_point() {
 }
 
 fn unix_streams_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let (one, other) = UnixStream::pair()?;
         to_and_fro(one, other).await
     });
 }
 
 fn listeners_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let connecting = spawn_local(async move {
@@ -110,7 +110,7 @@ fn listeners_end_cleanly_at_every_await_point() {
 }
 
 fn datagrams_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let other = UdpSocket::bind("127.0.0.1:0").await?;
         other.connect(socket.local_addr()?).await?;
@@ -144,7 +144,7 @@ fn datagrams_end_cleanly_at_every_await_point() {
 }
 
 fn descriptors_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let (reader, writer) = io::pipe()?;
         let (reader, writer) = (Async::new(reader)?, Async::new(writer)?);
         let writing = spawn_local(async move {
@@ -181,7 +181,7 @@ fn descriptors_end_cleanly_at_every_await_point() {
 
 fn timers_end_cleanly_at_every_await_point() {
     let short = Duration::from_micros(200);
-    survive(move || async move {
+    ends_cleanly(move || async move {
         sleep(Duration::ZERO).await;
         sleep(short).await;
         assert!(timeout(short, future::pending::<()>()).await.is_err());
@@ -196,8 +196,8 @@ fn timers_end_cleanly_at_every_await_point() {
 }
 
 fn signals_end_cleanly_at_every_await_point() {
-    survive(|| async {
-        let object = Owned::new();
+    ends_cleanly(|| async {
+        let object = OwnedObject::new();
         let renamed = signal::once(&object, "objectNameChanged")?;
         let mut names = signal::stream(&object, "objectNameChanged")?;
         let renaming = spawn_local(async move {
@@ -227,7 +227,7 @@ fn signals_end_cleanly_at_every_await_point() {
 }
 
 fn blocking_work_ends_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let (sender, receiver) = std::sync::mpsc::channel();
         let telling = spawn_local(async move {
             for _ in 0..3 {
@@ -244,7 +244,7 @@ fn blocking_work_ends_cleanly_at_every_await_point() {
 }
 
 fn join_handles_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let inner = spawn_local(async {
             yield_now().await;
             spawn_local(yield_now()).abort_on_drop().await
@@ -265,7 +265,7 @@ fn join_handles_end_cleanly_at_every_await_point() {
 }
 
 fn processes_end_cleanly_at_every_await_point() {
-    survive(|| async {
+    ends_cleanly(|| async {
         let mut cat = Command::new("cat");
         cat.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut cat = cat.kill_on_drop(true).spawn()?;
@@ -287,7 +287,7 @@ fn processes_end_cleanly_at_every_await_point() {
 fn http_ends_cleanly_at_every_await_point() {
     use crate::http::{Client, Server, answer, patterned, pieces};
 
-    survive(|| async {
+    ends_cleanly(|| async {
         let server = Server::start(answer).await?;
         let mut client = Client::connect(server.address).await?;
         assert_eq!(client.get("/").await?, "hello");

@@ -2,30 +2,29 @@
 //! has its own harness: it runs one test after the other, each with a time limit.
 
 #[cfg(feature = "tasks")]
-mod abuse;
-#[cfg(feature = "tasks")]
-mod across;
-#[cfg(feature = "tasks")]
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_runs;
 #[cfg(feature = "tasks")]
-mod emitters;
-mod ending;
+mod dropped_waiters;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod failed_wake_up;
 #[cfg(feature = "hyper")]
 mod http;
 #[cfg(feature = "hyper")]
-mod http_ends;
+mod http_disconnects;
 #[cfg(feature = "hyper")]
 mod https;
 #[cfg(feature = "tasks")]
-mod io_crowd;
+mod io_by_mut;
 #[cfg(feature = "tasks")]
-mod io_lend;
+mod io_many_waiters;
+mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
 #[cfg(feature = "tasks")]
-mod leaving;
+mod misuse;
 #[cfg(feature = "tasks")]
 mod nesting;
 #[cfg(feature = "tasks")]
@@ -37,32 +36,37 @@ mod net_convert;
 #[cfg(feature = "tasks")]
 mod objects;
 mod order;
+#[cfg(all(feature = "tasks", target_os = "linux"))]
+mod process_drops;
 #[cfg(feature = "tasks")]
 mod processes;
 #[cfg(feature = "tasks")]
 mod properties;
-#[cfg(all(feature = "tasks", target_os = "linux"))]
-mod refused;
 #[cfg(feature = "tasks")]
 mod run;
 #[cfg(feature = "tasks")]
+mod scenario;
+#[cfg(feature = "tasks")]
 mod signals;
+#[cfg(feature = "tasks")]
+mod signals_from_threads;
+#[cfg(feature = "tasks")]
+mod socket_waits;
 #[cfg(feature = "tasks")]
 mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
-mod survive;
-#[cfg(feature = "tasks")]
 mod tasks;
-mod threads;
+#[cfg(feature = "tasks")]
+mod tasks_on_threads;
 #[cfg(feature = "tasks")]
 mod timing;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;
 mod turns;
 #[cfg(feature = "tasks")]
-mod waiting;
+mod unix_signals;
 mod world;
 
 use std::process::ExitCode;
@@ -74,8 +78,8 @@ fn main() -> ExitCode {
     let tests = [
         order::tests(),
         turns::tests(),
-        ending::tests(),
-        threads::tests(),
+        driver_runs::tests(),
+        jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
         #[cfg(feature = "tasks")]
@@ -83,17 +87,17 @@ fn main() -> ExitCode {
         #[cfg(feature = "tasks")]
         budgets::tests(),
         #[cfg(all(feature = "tasks", target_os = "linux"))]
-        refused::tests(),
+        failed_wake_up::tests(),
         #[cfg(feature = "tasks")]
         run::tests(),
         #[cfg(feature = "tasks")]
         nesting::tests(),
         #[cfg(feature = "tasks")]
-        across::tests(),
+        tasks_on_threads::tests(),
         #[cfg(feature = "tasks")]
-        abuse::tests(),
+        misuse::tests(),
         #[cfg(feature = "tasks")]
-        leaving::tests(),
+        dropped_waiters::tests(),
         #[cfg(feature = "tracing")]
         spans::tests(),
         #[cfg(feature = "tasks")]
@@ -101,11 +105,11 @@ fn main() -> ExitCode {
         #[cfg(feature = "tasks")]
         sockets::tests(),
         #[cfg(feature = "tasks")]
-        waiting::tests(),
+        socket_waits::tests(),
         #[cfg(feature = "tasks")]
-        io_crowd::tests(),
+        io_many_waiters::tests(),
         #[cfg(feature = "tasks")]
-        io_lend::tests(),
+        io_by_mut::tests(),
         #[cfg(feature = "tasks")]
         net_accept::tests(),
         #[cfg(feature = "tasks")]
@@ -115,17 +119,21 @@ fn main() -> ExitCode {
         #[cfg(feature = "tasks")]
         signals::tests(),
         #[cfg(feature = "tasks")]
-        emitters::tests(),
+        signals_from_threads::tests(),
         #[cfg(feature = "tasks")]
         properties::tests(),
         #[cfg(feature = "tasks")]
         processes::tests(),
+        #[cfg(all(feature = "tasks", target_os = "linux"))]
+        process_drops::tests(),
+        #[cfg(feature = "tasks")]
+        unix_signals::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]
         http::tests(),
         #[cfg(feature = "hyper")]
-        http_ends::tests(),
+        http_disconnects::tests(),
         #[cfg(feature = "hyper")]
         https::tests(),
         #[cfg(feature = "tokio-io")]

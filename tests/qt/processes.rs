@@ -1,4 +1,4 @@
-//! Tests of child processes and of Unix signals.
+//! Tests of child processes: pipes, output, exit, and the thread and loop that wait.
 
 use std::fs;
 use std::future::Future;
@@ -9,13 +9,12 @@ use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt, future};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
 use qtloop::process::{Child, ChildStdin, Command};
-use qtloop::signal::{self, SignalKind};
 use qtloop::spawn_local;
 use qtloop::task::{unblock, yield_now};
-use qtloop::time::{sleep, timeout};
-use rustix::process::{Pid, Signal, getpid, getuid, kill_process};
+use qtloop::time::timeout;
+use rustix::process::{getpid, getuid};
 
 use crate::trials;
 use crate::world::{attached, run};
@@ -36,29 +35,18 @@ trials![
     owned_fd_of_a_pipe_blocks,
     child_is_awaited_on_another_thread,
     child_whose_loop_was_closed_is_an_error,
-    #[cfg(target_os = "linux")]
-    timeout_of_output_kills_with_kill_on_drop,
-    #[cfg(target_os = "linux")]
-    dropped_child_continues_and_leaves_no_zombie,
-    #[cfg(target_os = "linux")]
-    child_dropped_on_another_thread_leaves_no_zombie,
-    #[cfg(target_os = "linux")]
-    dropped_child_with_kill_on_drop_leaves_no_zombie,
-    #[cfg(target_os = "linux")]
-    orphan_whose_loop_was_closed_is_reaped_by_the_next_spawn,
     #[cfg(feature = "tokio-io")]
     pipes_implement_the_traits_of_tokio,
-    unix_signal_is_awaited,
 ];
 
-fn shell(script: &str) -> Command {
+pub(crate) fn shell(script: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", script]);
     shell
 }
 
 /// Whether the system reports the end of a process by a file descriptor. Old valgrinds cannot, nor other systems than Linux.
-fn has_pidfds() -> bool {
+pub(crate) fn has_pidfds() -> bool {
     #[cfg(target_os = "linux")]
     let has = rustix::process::pidfd_open(getpid(), rustix::process::PidfdFlags::empty()).is_ok();
     #[cfg(not(target_os = "linux"))]
@@ -66,8 +54,15 @@ fn has_pidfds() -> bool {
     has
 }
 
+/// Returns the state letter of a process; `None` if it does not exist, not even as a zombie.
+#[cfg(target_os = "linux")]
+pub(crate) fn state(pid: u32) -> Option<char> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(") ")?.1.chars().next()
+}
+
 /// Starts a process that runs until end of file on its input.
-fn cat() -> io::Result<(Child, ChildStdin)> {
+pub(crate) fn cat() -> io::Result<(Child, ChildStdin)> {
     let mut cat = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -332,133 +327,6 @@ fn child_whose_loop_was_closed_is_an_error() {
     drop(stdin);
 }
 
-/// Returns the state letter of a process; `None` if it does not exist, not even as a zombie.
-#[cfg(target_os = "linux")]
-fn state(pid: u32) -> Option<char> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    text.rsplit_once(") ")?.1.chars().next()
-}
-
-/// Waits until the process does not exist, not even as a zombie. The caller has a time limit.
-#[cfg(target_os = "linux")]
-async fn reaped(pid: u32) {
-    while state(pid).is_some() {
-        if !has_pidfds() {
-            // The next spawn reaps it.
-            let _ = shell("exit 0").status().await;
-        }
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn timeout_of_output_kills_with_kill_on_drop() {
-    run(async {
-        let folder = tempfile::tempdir()?;
-        let file = folder.path().join("pid");
-        let mut command = shell("echo $$ > pid.new; mv pid.new pid; exec cat");
-        command.current_dir(&folder).kill_on_drop(true);
-        let (reader, _writer) = io::pipe()?;
-        command.stdin(reader);
-        let mut pid = None;
-        // The timeout elapses as soon as the process is seen to run.
-        let output = timeout(Duration::from_secs(3600), command.output());
-        let seen = async {
-            loop {
-                if let Ok(text) = fs::read_to_string(&file) {
-                    break pid = Some(text.trim().parse::<u32>().expect("a number"));
-                }
-                sleep(Duration::from_millis(1)).await;
-            }
-        };
-        future::or(async { drop(output.await) }, seen).await;
-        reaped(pid.expect("it did not end by itself")).await;
-
-        let slow = shell("exec sleep 1000").kill_on_drop(true).spawn()?;
-        let pid = slow.id().expect("it runs");
-        let output = timeout(Duration::from_millis(1), slow.wait_with_output()).await;
-        assert!(output.is_err());
-        reaped(pid).await;
-        Ok(())
-    });
-}
-
-#[cfg(target_os = "linux")]
-fn dropped_child_continues_and_leaves_no_zombie() {
-    run(async {
-        let (cat, mut stdin) = cat()?;
-        let pid = cat.id().expect("it runs");
-        drop(cat);
-        yield_now().await;
-        stdin.write_all(b"it reads on").await?;
-        assert!(state(pid).is_some_and(|state| state != 'Z'));
-        drop(stdin);
-        reaped(pid).await;
-        // One child whose wait was dropped, and one that has ended before it is dropped.
-        let (mut cat, stdin) = self::cat()?;
-        let pid = cat.id().expect("it runs");
-        assert!(future::poll_once(cat.wait()).await.is_none());
-        drop((cat, stdin));
-        reaped(pid).await;
-        let (cat, stdin) = self::cat()?;
-        let pid = cat.id().expect("it runs");
-        drop(stdin);
-        while state(pid) != Some('Z') {
-            yield_now().await;
-        }
-        drop(cat);
-        assert_eq!(state(pid), None);
-        Ok(())
-    });
-}
-
-#[cfg(target_os = "linux")]
-fn child_dropped_on_another_thread_leaves_no_zombie() {
-    run(async {
-        let (cat, stdin) = cat()?;
-        let pid = cat.id().expect("it runs");
-        unblock(move || drop(cat)).await;
-        assert!(state(pid).is_some_and(|state| state != 'Z'));
-        drop(stdin);
-        reaped(pid).await;
-        Ok(())
-    });
-}
-
-#[cfg(target_os = "linux")]
-fn dropped_child_with_kill_on_drop_leaves_no_zombie() {
-    run(async {
-        let (reader, _writer) = io::pipe()?;
-        let mut command = Command::new("cat");
-        command.stdin(reader).kill_on_drop(true);
-        let pid = command.spawn()?.id().expect("it runs");
-        reaped(pid).await;
-        Ok(())
-    });
-}
-
-#[cfg(target_os = "linux")]
-fn orphan_whose_loop_was_closed_is_reaped_by_the_next_spawn() {
-    let event_loop = attached();
-    let (before, one) = cat().expect("a process");
-    let (after, other) = cat().expect("a process");
-    let pids = [&before, &after].map(|cat| cat.id().expect("it runs"));
-    drop(before);
-    drop(event_loop);
-    drop(after);
-    drop((one, other));
-    for pid in pids {
-        while state(pid) != Some('Z') {
-            std::thread::yield_now();
-        }
-    }
-    run(async {
-        let _next = shell("exit 0").status();
-        assert_eq!(pids.map(state), [None, None]);
-        Ok(())
-    });
-}
-
 #[cfg(feature = "tokio-io")]
 fn pipes_implement_the_traits_of_tokio() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -495,24 +363,4 @@ fn process_futures_and_types_are_send() {
         send_and_sync(&child);
         send(child.wait_with_output());
     }
-}
-
-fn unix_signal_is_awaited() {
-    let own: Pid = getpid();
-    run(async {
-        let interrupted = spawn_local(signal::ctrl_c());
-        let ended = spawn_local(signal::terminate());
-        let mut hang_ups = signal::unix(SignalKind::hangup())?;
-        yield_now().await; // they have started then
-        for (number, count) in [(Signal::INT, 1), (Signal::TERM, 1), (Signal::HUP, 2)] {
-            for _ in 0..count {
-                kill_process(own, number)?;
-            }
-        }
-        interrupted.await??;
-        ended.await??;
-        hang_ups.next().await.expect("it has no end");
-        assert!(signal::unix(SignalKind::from_raw(9)).is_err());
-        Ok(())
-    });
 }

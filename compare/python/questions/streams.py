@@ -14,7 +14,7 @@ from peers import Peer
 
 from .registry import Questions, check
 
-CERTIFICATE = Path(__file__).parents[3] / "tests" / "python" / "localhost.pem"
+CERTIFICATE = Path(__file__).parents[3] / "tests" / "python" / "support" / "localhost.pem"
 QUESTIONS = Questions()
 asks = QUESTIONS.asks
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cpp::cpp;
 use qmetaobject::QmlEngine;
-use qtloop::core::Ear;
+use qtloop::core::SignalConnection;
 use qtloop::qt::Object;
 
 use super::{Io, Tasks};
@@ -84,18 +84,18 @@ async fn ticks(period: Duration, count: usize) -> Lateness {
     let object = unsafe { Object::from_raw(timer) }.expect("not null");
     let signal = object.signal("timeout()").expect("timers have it");
     let (sender, ticks) = async_channel::unbounded();
-    let ear = Ear::new(&object, signal, move |_| {
+    let connection = SignalConnection::new(&object, signal, move |_| {
         let _ = sender.try_send(Instant::now());
     });
     let mut lateness = Lateness::new();
     for _ in 0..count {
-        let tick = ticks.recv().await.expect("the ear has the sender");
+        let tick = ticks.recv().await.expect("the connection has the sender");
         let late = tick.saturating_duration_since(due);
         lateness.record_late(late);
         // As in Qt, a tick that is late by a whole period starts a new sequence.
         due = if late < period { due } else { tick } + period;
     }
-    drop(ear);
+    drop(connection);
     // SAFETY: it is alive, and owned here.
     unsafe { cpp!([timer as "QTimer*"] { delete timer; }) };
     lateness

@@ -34,7 +34,7 @@ impl Toolkit for Glib {
         drop(glib::spawn_future_local(task));
     }
 
-    fn nest(time: Duration) {
+    fn nested_loop(time: Duration) {
         let nested = MainLoop::new(None, false);
         let leaving = nested.clone();
         glib::timeout_add_local_once(time, move || leaving.quit());

@@ -41,8 +41,8 @@ impl Toolkit for Qmetaobject {
         execute_async(task);
     }
 
-    fn nest(time: Duration) {
-        qt::nest(time);
+    fn nested_loop(time: Duration) {
+        qt::nested_loop(time);
     }
 
     fn call(callback: impl FnMut() + 'static) {

@@ -10,7 +10,7 @@ cpp! {{
 }}
 
 /// Runs a nested loop for that time, as the `exec()` of a dialog does.
-pub fn nest(time: Duration) {
+pub fn nested_loop(time: Duration) {
     let milliseconds = i32::try_from(time.as_millis()).expect("a short time");
     // SAFETY: all callers are on the thread of an application.
     unsafe {

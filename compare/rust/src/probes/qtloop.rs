@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_lite::future::BoxedLocal;
 use qmetaobject::{QmlEngine, single_shot};
-use qtloop::qt::Owned;
+use qtloop::qt::OwnedObject;
 
 use super::qt;
 use super::toolkit::{Answer, Bell, Stream, Toolkit};
@@ -30,8 +30,8 @@ impl Toolkit for Qtloop {
         drop(qtloop::spawn_local(task));
     }
 
-    fn nest(time: Duration) {
-        qt::nest(time);
+    fn nested_loop(time: Duration) {
+        qt::nested_loop(time);
     }
 
     fn call(callback: impl FnMut() + 'static) {
@@ -65,13 +65,13 @@ impl Toolkit for Qtloop {
     }
 
     fn scoped(task: BoxedLocal<()>) -> Result<Box<dyn FnOnce()>, Answer> {
-        let object = Owned::new();
+        let object = OwnedObject::new();
         drop(qtloop::spawn_scoped(&object, task));
         Ok(Box::new(move || drop(object)))
     }
 
     fn bell() -> Result<Bell, Answer> {
-        let object = Owned::new();
+        let object = OwnedObject::new();
         let (ringing, listening) = ((*object).clone(), (*object).clone());
         Ok(Bell {
             // Only a new name emits the signal.

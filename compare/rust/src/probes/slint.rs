@@ -24,8 +24,8 @@ impl Toolkit for Slint {
         drop(slint::spawn_local(task).expect("there is a backend"));
     }
 
-    fn nest(time: Duration) {
-        qt::nest(time);
+    fn nested_loop(time: Duration) {
+        qt::nested_loop(time);
     }
 
     fn call(callback: impl FnMut() + 'static) {

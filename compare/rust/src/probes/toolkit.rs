@@ -72,7 +72,7 @@ pub trait Toolkit: 'static {
     fn spawn(task: BoxedLocal<()>);
 
     /// Runs the loop for that time inside this call, as a modal dialog does.
-    fn nest(time: Duration);
+    fn nested_loop(time: Duration);
 
     /// Calls a function from the loop later, not in a task.
     fn call(callback: impl FnMut() + 'static);

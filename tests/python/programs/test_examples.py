@@ -1,0 +1,99 @@
+"""Every example runs with the binding of this run, and exits without an error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BINDING, needs_binding
+
+EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
+
+# Closes each window that opens, as a user does; it runs before the example, in its process.
+CLOSER = """
+import runpy, sys
+from qtloop._binding import binding
+QtCore, QtWidgets = binding.module("QtCore"), binding.module("QtWidgets")
+
+def close():
+    app = QtWidgets.QApplication.instance()
+    dialog = app and app.activeModalWidget()
+    if dialog:
+        dialog.close()
+    elif app and any(window.isVisible() for window in app.topLevelWidgets()):
+        app.closeAllWindows()
+
+class App(QtWidgets.QApplication):
+    def __init__(self, arguments):
+        super().__init__(arguments)
+        self.closer = QtCore.QTimer()
+        self.closer.timeout.connect(close)
+        self.closer.start(200)
+
+QtWidgets.QApplication = App
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def run(name: str, folder: Path, *, closing: bool = False) -> str:
+    """Runs an example and returns its output; it must exit with code 0 and print no warning.
+
+    The program is a copy that imports the binding of this run in place of PySide6.
+    """
+    path = folder / name
+    path.write_text((EXAMPLES / name).read_text().replace("PySide6", BINDING or "PySide6"))
+    program = ["-c", CLOSER, str(path)] if closing else [str(path)]
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", *program],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
+    # The offscreen platform prints this for every dialog.
+    errors = done.stderr.replace("This plugin does not support propagateSizeHints()\n", "")
+    errors = "".join(line for line in errors.splitlines(True) if "olicy" not in line)
+    assert (done.returncode, errors) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("asyncio_run.py", "Hello from inside Qt's loop."),
+        ("threads.py", "second is done"),
+        ("policy.py", "QEventLoop"),
+        ("no_binding.py", "libQt6Core"),
+    ],
+)
+def test_example_without_a_window_ends_by_itself(name: str, printed: str, tmp_path: Path) -> None:
+    assert printed in run(name, tmp_path)
+
+
+@needs_binding
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("quamash_style.py", ""),
+        ("attach.py", "cleaned up\n"),
+        ("dialog.py", "counted to "),
+        ("signals.py", "you move the slider\n"),
+    ],
+)
+def test_example_with_a_window_ends_when_the_window_is_closed(
+    name: str, printed: str, tmp_path: Path
+) -> None:
+    assert run(name, tmp_path, closing=True).startswith(printed)
+
+
+@needs_binding
+def test_qml_example_shows_the_result_and_ends_by_itself(tmp_path: Path) -> None:
+    assert run("promise.py", tmp_path) == "Hello from a socket.\n"
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tested = "".join(path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py"))
+    assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in tested] == []

@@ -1,0 +1,337 @@
+"""The choice of the Qt binding, and the libQt6Core that is loaded. Each test runs a new process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qtloop import _binding
+
+INSTALLED = [name for name in ("PyQt6", "PySide6") if importlib.util.find_spec(name)]
+SYSTEM_QT = next(Path("/usr/lib").glob("*/libQt6Core.so.6"), None)
+
+each_binding = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(name not in INSTALLED, reason=f"{name} is not installed"),
+        )
+        for name in ("PyQt6", "PySide6")
+    ],
+)
+needs_both = pytest.mark.skipif(len(INSTALLED) < 2, reason="only one binding is installed")
+needs_system_qt = pytest.mark.skipif(SYSTEM_QT is None, reason="the system has no Qt 6")
+
+NO_BINDING = "import sys; sys.modules.update(PyQt6=None, PySide6=None)\n"
+SHOW = """
+from qtloop import _binding
+print(_binding.binding.name if _binding.binding else None)
+for core in _binding.loaded_cores(): print(core)
+"""
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program with only the given QT_API."""
+    inherited = {key: value for key, value in os.environ.items() if key != "QT_API"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        env={**inherited, "QT_QPA_PLATFORM": "offscreen", **environment},
+    )
+
+
+def chosen(code: str, **environment: str) -> tuple[str, list[Path]]:
+    """Runs a program; returns the binding that it chose, and the libQt6Cores that it has loaded."""
+    done = python(code + SHOW, **environment)
+    assert done.returncode == 0, done.stderr
+    name, *cores = done.stdout.splitlines()
+    return name, [Path(core) for core in cores]
+
+
+def import_error(code: str, **environment: str) -> str:
+    """Runs a program that fails with an ImportError; returns its message."""
+    done = python(code, **environment)
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: "), done.stderr
+    return last.removeprefix("ImportError: ")
+
+
+def folder(name: str) -> Path:
+    found = _binding.Binding(name).folder
+    assert found is not None
+    return found
+
+
+def package(folder: Path, name: str) -> Path:
+    """Makes an installed package of this name, which shadows the real one."""
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").touch()
+    return folder / name
+
+
+@each_binding
+def test_binding_that_is_imported_first_is_chosen_and_its_core_is_the_only_one(name: str) -> None:
+    found, cores = chosen(f"import {name}.QtCore\nimport qtloop")
+    assert found == name
+    assert [core.is_relative_to(folder(name)) for core in cores] == [True]
+
+
+@each_binding
+def test_qtloop_imported_first_loads_the_core_of_the_later_binding(name: str) -> None:
+    code = f"import qtloop\nimport {name}.QtWidgets\n"
+    found, cores = chosen(code, QT_API=name.lower())
+    assert found == name
+    assert [core.is_relative_to(folder(name)) for core in cores] == [True]
+
+
+@each_binding
+def test_loop_runs_with_a_binding_that_is_imported_later(name: str) -> None:
+    code = f"""
+import asyncio, qtloop
+from {name}.QtCore import QCoreApplication
+app = QCoreApplication([])
+async def main():
+    await asyncio.sleep(0)
+    return QCoreApplication.instance() is app
+assert qtloop.run(main())
+"""
+    assert chosen(code, QT_API=name)[0] == name
+
+
+def test_import_of_qtloop_does_not_import_a_binding() -> None:
+    code = "import sys, qtloop\nprint([name for name in sys.modules if 'QtCore' in name])"
+    assert python(code).stdout == "[]\n"
+
+
+@each_binding
+def test_qt_api_is_read_in_any_case(name: str) -> None:
+    for spelling in (name, name.lower(), name.upper()):
+        assert chosen("import qtloop", QT_API=spelling)[0] == name
+
+
+def test_empty_qt_api_is_ignored() -> None:
+    assert chosen("import qtloop", QT_API="") == chosen("import qtloop")
+
+
+@pytest.mark.parametrize("value", ["x", "pyqt5", "PySide2"])
+def test_unknown_qt_api_raises_an_error_that_names_the_choices(value: str) -> None:
+    expected = f"QT_API={value!r} is not one of PyQt6, PySide6"
+    assert import_error("import qtloop", QT_API=value) == expected
+
+
+def test_qt_api_of_a_missing_binding_raises_an_error_that_names_the_cure() -> None:
+    expected = "QT_API='pyside6', but PySide6 is not installed: pip install PySide6"
+    assert import_error(NO_BINDING + "import qtloop", QT_API="pyside6") == expected
+
+
+@needs_both
+def test_qt_api_against_the_imported_binding_is_refused() -> None:
+    error = import_error("import PySide6.QtCore, qtloop", QT_API="pyqt6")
+    assert error == (
+        "QT_API='pyqt6', but the program has imported PySide6, and one process cannot hold both: "
+        "unset QT_API, or import PyQt6 instead"
+    )
+
+
+@needs_both
+@each_binding
+def test_imported_binding_is_chosen_of_two_installed_ones(name: str) -> None:
+    assert chosen(f"import {name}\nimport qtloop")[0] == name
+
+
+@needs_both
+@each_binding
+def test_binding_whose_core_is_loaded_is_chosen_of_two_imported_ones(name: str) -> None:
+    found, cores = chosen(f"import PyQt6, PySide6, {name}.QtCore\nimport qtloop")
+    assert found == name
+    assert [core.is_relative_to(folder(name)) for core in cores] == [True]
+
+
+@needs_both
+def test_first_binding_is_chosen_of_two_that_are_not_imported() -> None:
+    assert chosen("import qtloop")[0] == "PyQt6"
+
+
+@needs_system_qt
+def test_loop_runs_on_the_systems_qt_without_a_binding() -> None:
+    code = """
+import asyncio, qtloop
+assert qtloop.run(asyncio.sleep(0, "done")) == "done"
+"""
+    found, cores = chosen(NO_BINDING + code)
+    assert SYSTEM_QT is not None
+    assert (found, cores) == ("None", [SYSTEM_QT.resolve()])
+
+
+@needs_system_qt
+def test_ways_to_run_work_without_a_binding() -> None:
+    code = """
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from qtloop import QEventLoop, attach, run
+async def main():
+    return await asyncio.sleep(0.001, type(asyncio.get_running_loop()) is QEventLoop)
+with QEventLoop() as loop:
+    loop.call_later(0.001, loop.stop)
+    assert loop.run_forever() == 0 and loop.run_until_complete(main())
+with attach() as loop:
+    assert loop.run_until_complete(main())
+with ThreadPoolExecutor() as pool:
+    assert pool.submit(run, main()).result()
+"""
+    assert chosen(NO_BINDING + code)[0] == "None"
+
+
+@needs_system_qt
+def test_slot_decorators_return_plain_functions_without_a_binding() -> None:
+    code = """
+import asyncio
+from qtloop import asyncClose, asyncSlot, asyncWrap, run
+
+@asyncSlot(int, name="renamed")
+async def slot(number):
+    return number
+
+@asyncClose
+async def close():
+    await asyncio.sleep(0)
+    return "closed"
+
+async def main():
+    return await slot(1, "one too many"), close(), await asyncWrap(close)
+
+assert run(main()) == (1, "closed", "closed")
+"""
+    assert chosen(NO_BINDING + code)[0] == "None"
+
+
+@needs_system_qt
+def test_binding_without_its_own_qt_uses_the_systems_qt(tmp_path: Path) -> None:
+    package(tmp_path, "PyQt6")
+    found, cores = chosen("import qtloop", QT_API="pyqt6", PYTHONPATH=str(tmp_path))
+    assert SYSTEM_QT is not None
+    assert (found, cores) == ("PyQt6", [SYSTEM_QT.resolve()])
+
+
+def test_qt_of_a_binding_that_does_not_load_raises_an_error_that_names_the_cure(
+    tmp_path: Path,
+) -> None:
+    library = package(tmp_path, "PyQt6") / "Qt6" / "lib" / "libQt6Core.so.6"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    error = import_error("import qtloop", QT_API="pyqt6", PYTHONPATH=str(tmp_path))
+    assert error.startswith("the Qt that came with PyQt6 does not load (")
+    assert error.endswith("): pip install --force-reinstall PyQt6")
+
+
+def test_import_without_any_qt_raises_an_error_that_names_the_cure(tmp_path: Path) -> None:
+    # An empty library that the linker finds before any other, as if no Qt were installed.
+    (tmp_path / "libQt6Core.so.6").touch()
+    error = import_error(NO_BINDING + "import qtloop", LD_LIBRARY_PATH=str(tmp_path))
+    assert error == (
+        "no Qt 6 found: `pip install PySide6` or `pip install PyQt6`, "
+        "or install Debian's libqt6core6"
+    )
+
+
+def test_import_error_that_is_not_about_qt_is_unchanged() -> None:
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        with _binding.explain_missing_qt():
+            importlib.import_module("no_such_module")
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_import_on_another_platform_raises_an_error(platform: str) -> None:
+    error = import_error(f"import sys; sys.platform = {platform!r}\nimport qtloop")
+    assert error == (
+        f"qtloop runs on Linux only for now, not on {platform}; "
+        "docs/reference/environment.md says what macOS and Windows still need"
+    )
+
+
+def test_leftover_folder_of_an_uninstalled_binding_is_not_a_binding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "left_behind" / "Qt6").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert importlib.util.find_spec("left_behind") is not None
+    assert _binding.Binding("left_behind").folder is None
+
+
+@each_binding
+def test_application_is_the_one_the_program_made(name: str) -> None:
+    code = f"""
+from qtloop import _binding
+assert _binding.application() is None
+from {name}.QtCore import QCoreApplication
+app = QCoreApplication([])
+assert _binding.application() is app
+"""
+    chosen(code, QT_API=name)
+
+
+@each_binding
+def test_application_that_qtloop_makes_is_kept_alive_and_can_have_widgets(name: str) -> None:
+    code = f"""
+import gc
+from qtloop import _binding
+_binding.make_application()
+gc.collect()
+from {name}.QtWidgets import QApplication, QLabel
+assert type(QApplication.instance()) is QApplication
+QLabel("a widget without a QApplication would end the process")
+"""
+    chosen(code, QT_API=name)
+
+
+@each_binding
+@pytest.mark.parametrize("has_imported", [True, False])
+def test_last_window_ends_a_program_only_if_it_had_imported_widgets(
+    name: str, has_imported: bool
+) -> None:
+    code = f"""
+if {has_imported}:
+    import {name}.QtWidgets
+from qtloop import _binding
+_binding.make_application()
+assert _binding.application().quitOnLastWindowClosed() is {has_imported}
+"""
+    chosen(code, QT_API=name)
+
+
+@each_binding
+def test_application_that_qtloop_makes_without_a_display_has_no_widgets(name: str) -> None:
+    code = f"""
+import os
+for variable in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+    os.environ.pop(variable, None)
+import {name}.QtWidgets
+from qtloop import _binding
+_binding.make_application()
+assert type(_binding.application()).__name__ == "QCoreApplication"
+"""
+    chosen(code, QT_API=name)
+
+
+@each_binding
+@pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_display_that_does_not_answer_counts_as_no_display(name: str, variable: str) -> None:
+    code = f"""
+import os
+for other in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+    os.environ.pop(other, None)
+os.environ[{variable!r}] = ":4711" if {variable!r} == "DISPLAY" else "no-such-display"
+from qtloop import _binding
+_binding.make_application()
+assert type(_binding.application()).__name__ == "QCoreApplication"
+"""
+    chosen(code, QT_API=name)

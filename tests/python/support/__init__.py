@@ -1,0 +1,1 @@
+"""Helpers of the tests, one subject per module."""
