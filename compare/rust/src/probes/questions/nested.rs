@@ -43,7 +43,7 @@ async fn beside<T: Toolkit>(work: impl AsyncFnOnce() -> Result<(), Answer>) -> A
 
 pub async fn nested<T: Toolkit>() -> Asked {
     beside::<T>(async || {
-        T::nest(HALF_A_SECOND);
+        T::nested_loop(HALF_A_SECOND);
         Ok(())
     })
     .await
@@ -55,10 +55,10 @@ pub async fn nested_twice<T: Toolkit>() -> Asked {
     beside::<T>(async move || {
         T::spawn(Box::pin(async move {
             pause(100).await;
-            T::nest(Duration::from_millis(200));
+            T::nested_loop(Duration::from_millis(200));
             ending.set(true);
         }));
-        T::nest(HALF_A_SECOND);
+        T::nested_loop(HALF_A_SECOND);
         check(has_ended.get(), "the inner one has not ended")
     })
     .await
@@ -71,7 +71,7 @@ pub async fn nested_woken<T: Toolkit>() -> Asked {
             thread::sleep(Duration::from_millis(100));
             waker.wake();
         });
-        T::nest(HALF_A_SECOND);
+        T::nested_loop(HALF_A_SECOND);
         Ok(())
     })
     .await
