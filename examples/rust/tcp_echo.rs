@@ -39,8 +39,8 @@ async fn serve(count: Rc<Count>) -> io::Result<()> {
 fn main() -> io::Result<()> {
     let event_loop = Loop::with_app(env::args_os())?;
     let count = Rc::<Count>::default();
-    let told_to_end = future::or(signal::ctrl_c(), signal::terminate());
-    event_loop.block_on(future::or(told_to_end, serve(Rc::clone(&count))))?;
+    let stop = future::or(signal::ctrl_c(), signal::terminate());
+    event_loop.block_on(future::or(stop, serve(Rc::clone(&count))))?;
     let (connections, bytes) = (count.connections.get(), count.bytes.get());
     println!("{connections} connections, {bytes} bytes echoed");
     Ok(())

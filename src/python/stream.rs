@@ -284,7 +284,7 @@ impl StreamState {
         Ok(more)
     }
 
-    /// Reads once, like [`read`](Flow::read), into the buffer of a BufferedProtocol.
+    /// Reads once, like [`read`](StreamState::read), into the buffer of a BufferedProtocol.
     fn read_into_protocol(
         &self,
         end: &EndpointState,

@@ -96,7 +96,7 @@ def start() -> int:
     find_display(options)
     app = QtWidgets.QApplication(sys.argv[:1])
     app.setApplicationName("Fetch")
-    theme.dress(app)
+    theme.apply(app)
     try:
         return qtloop.run(main(options)) or 0  # None if closing the window cancels `main`
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from aiohttp import web
 BLOCK = 16 * 1024
 
 
-class Trouble(Enum):
+class Failure(Enum):
     """The failure of the first request for a file; the second request succeeds."""
 
     NONE = "nothing"
@@ -29,7 +29,7 @@ class File:
     name: str
     size: int
     rate: float
-    trouble: Trouble = Trouble.NONE
+    failure: Failure = Failure.NONE
 
     def read(self, start: int) -> bytes:
         """Returns the bytes from `start` to the end of their block."""
@@ -45,15 +45,15 @@ class File:
         return sha256.digest()
 
 
-# name, share of the largest size, share of the highest rate, trouble
+# name, share of the largest size, share of the highest rate, failure
 CATALOGUE = [
-    ("linux-image.iso", 0.92, 0.95, Trouble.NONE),
-    ("aurora-timelapse.mp4", 1.00, 1.00, Trouble.DROPS),
-    ("moon-panorama.tiff", 0.50, 0.85, Trouble.BUSY),
-    ("birdsong-at-dawn.flac", 0.48, 0.65, Trouble.NONE),
-    ("weather-station.csv", 0.22, 0.35, Trouble.NONE),
-    ("city-map.pbf", 0.66, 0.60, Trouble.NONE),
-    ("field-notes.pdf", 0.08, 0.25, Trouble.NONE),
+    ("linux-image.iso", 0.92, 0.95, Failure.NONE),
+    ("aurora-timelapse.mp4", 1.00, 1.00, Failure.DROPS),
+    ("moon-panorama.tiff", 0.50, 0.85, Failure.BUSY),
+    ("birdsong-at-dawn.flac", 0.48, 0.65, Failure.NONE),
+    ("weather-station.csv", 0.22, 0.35, Failure.NONE),
+    ("city-map.pbf", 0.66, 0.60, Failure.NONE),
+    ("field-notes.pdf", 0.08, 0.25, Failure.NONE),
 ]
 
 
@@ -62,11 +62,11 @@ def catalogue(count: int, size: int, rate: float) -> list[File]:
     files = []
     for number in range(count):
         again, place = divmod(number, len(CATALOGUE))
-        name, part, pace, trouble = CATALOGUE[place]
+        name, part, pace, failure = CATALOGUE[place]
         if again:
             stem, _, suffix = name.rpartition(".")
-            name, trouble = f"{stem}-{again + 1}.{suffix}", Trouble.NONE
-        files.append(File(name, max(1, int(size * part)), rate * pace, trouble))
+            name, failure = f"{stem}-{again + 1}.{suffix}", Failure.NONE
+        files.append(File(name, max(1, int(size * part)), rate * pace, failure))
     return files
 
 
@@ -104,9 +104,9 @@ class Server:
         file = self._files.get(request.match_info["name"])
         if file is None:
             raise web.HTTPNotFound
-        trouble = Trouble.NONE if file.name in self._asked else file.trouble
+        failure = Failure.NONE if file.name in self._asked else file.failure
         self._asked.add(file.name)
-        if trouble is Trouble.BUSY:
+        if failure is Failure.BUSY:
             raise web.HTTPServiceUnavailable
 
         digest = self._digests[file.name]
@@ -122,7 +122,7 @@ class Server:
             response.headers["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
         await response.prepare(request)
 
-        end = file.size * 3 // 5 if trouble is Trouble.DROPS else file.size
+        end = file.size * 3 // 5 if failure is Failure.DROPS else file.size
         loop = asyncio.get_running_loop()
         due, at = loop.time(), start
         while at < end:

@@ -117,7 +117,7 @@ def current() -> Theme:
     return DARK if window.lightness() < 128 else LIGHT
 
 
-def dress(app: QtWidgets.QApplication) -> None:
+def apply(app: QtWidgets.QApplication) -> None:
     """Gives the application its style and its font."""
     app.setStyle("Fusion")
     font = app.font()

@@ -12,7 +12,7 @@ use qtloop::task::AbortOnDrop;
 use ring::digest;
 
 use crate::disk;
-use crate::request::{self, Part, Trouble};
+use crate::request::{self, DownloadError, Part};
 use crate::text::{amount, duration, hex, progress};
 
 /// The state of a download.
@@ -96,7 +96,7 @@ impl Download {
         }
         let task = qml::spawn(self, async move |this| {
             let end = fetch_or_ask(&this).await;
-            let end = end.unwrap_or_else(|trouble| State::Failed(trouble.to_string()));
+            let end = end.unwrap_or_else(|error| State::Failed(error.to_string()));
             let _ = this.with(|row| row.enter(end));
         });
         self.task = Some(task.abort_on_drop());
@@ -257,15 +257,15 @@ impl Download {
 
 /// Fetches the file. If the connection breaks, asks whether to resume. While the question is open,
 /// only this task waits.
-async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
+async fn fetch_or_ask(this: &This<Download>) -> Result<State, DownloadError> {
     match fetch_rest(this).await {
-        Err(trouble) if trouble.is_a_break() && this.with(|row| row.received())? > 0 => {
+        Err(error) if error.is_connection_loss() && this.with(|row| row.received())? > 0 => {
             let object = this.object().ok_or(qml::AccessError::Destroyed)?;
             let answer = signal::once(&object, "answered").expect("it has this signal");
-            this.with(|row| row.enter(State::Asking(trouble.to_string())))?;
+            this.with(|row| row.enter(State::Asking(error.to_string())))?;
             let resume = answer.await.is_ok_and(|answer| answer.get(0) == Some(true));
             if !resume {
-                return Err(trouble);
+                return Err(error);
             }
             this.with(|row| row.enter(State::Running))?;
             fetch_rest(this).await
@@ -275,7 +275,7 @@ async fn fetch_or_ask(this: &This<Download>) -> Result<State, Trouble> {
 }
 
 /// Fetches the missing part of the file.
-async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
+async fn fetch_rest(this: &This<Download>) -> Result<State, DownloadError> {
     let (target, part) = this.with(|row| (row.target.clone(), row.part.clone()))?;
     let mut begun = Instant::now();
     let mut answer = request::get(&target.url, &part, target.silence).await?;
@@ -285,7 +285,7 @@ async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
         let since = std::mem::replace(&mut begun, Instant::now()).elapsed();
         if let Some(path) = target.path() {
             let written = disk::write(path, at, bytes.clone()).await;
-            written.map_err(Trouble::Disk)?;
+            written.map_err(DownloadError::Disk)?;
         }
         at += bytes.len() as u64;
         this.with(|row| row.take(&bytes, since))?;
@@ -294,10 +294,12 @@ async fn fetch_rest(this: &This<Download>) -> Result<State, Trouble> {
     let sha256 = sha256.as_ref().to_vec();
     if answer.sha256.as_ref().is_some_and(|its| *its != sha256) {
         this.with(|row| row.begin(0, None, ""))?;
-        return Err(Trouble::Damaged);
+        return Err(DownloadError::Damaged);
     }
     if let Some(path) = target.path() {
-        disk::complete(path, at).await.map_err(Trouble::Disk)?;
+        disk::complete(path, at)
+            .await
+            .map_err(DownloadError::Disk)?;
     }
     this.with(|row| row.size = Some(at))?;
     Ok(State::Done(sha256, answer.sha256.is_some()))

@@ -79,7 +79,7 @@ qmetaobject::qrc!(window, "examples/rust/download_window/qml" as "download_windo
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    install_message_handler(Some(complain));
+    install_message_handler(Some(print_message));
 
     // They are dropped in the reverse of this order: the tasks, the window, then its objects.
     let silence = Duration::from_secs_f64(options.timeout);
@@ -105,8 +105,8 @@ fn main() -> ExitCode {
     let frames = This::of(frames.pinned().borrow());
     let camera = This::of(camera.pinned().borrow());
     spawn_local(async move {
-        let work = play(options, downloads, frames, camera);
-        let code = future::or(work, told_to_end()).await;
+        let work = run_window(options, downloads, frames, camera);
+        let code = future::or(work, stop_signal()).await;
         qtloop::quit(code.unwrap_or_else(|error| {
             fail(&error);
             1
@@ -117,7 +117,7 @@ fn main() -> ExitCode {
 
 /// Fills the list, and shows it until the user closes the window or the unattended run ends; returns
 /// the exit code.
-async fn play(
+async fn run_window(
     options: Options,
     downloads: This<Downloads>,
     frames: This<Frames>,
@@ -146,7 +146,7 @@ async fn play(
 }
 
 /// Waits for Ctrl-C or SIGTERM; returns the exit code.
-async fn told_to_end() -> std::io::Result<i32> {
+async fn stop_signal() -> std::io::Result<i32> {
     let interrupt = async { signal::ctrl_c().await.map(|()| 130) };
     let terminate = async { signal::terminate().await.map(|()| 0) };
     future::or(interrupt, terminate).await
@@ -158,6 +158,6 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// Makes Qt and QML print messages to standard error; Debian's Qt would use the system's journal.
-extern "C" fn complain(_: QtMsgType, _: &QMessageLogContext, message: &QString) {
+extern "C" fn print_message(_: QtMsgType, _: &QMessageLogContext, message: &QString) {
     eprintln!("{message}");
 }

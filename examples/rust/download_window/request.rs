@@ -26,14 +26,14 @@ const REDIRECTS: usize = 10;
 
 /// The reason why a download failed; `text.rs` formats it as a sentence.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum DownloadError {
     NotAnAddress,
     NoSuchHost(String),
     Unreachable(String, io::Error),
     Untrusted(String),
     NotTls(String),
     NotHttp,
-    Circles,
+    TooManyRedirects,
     Status(StatusCode),
     NoAnswer,
     Silence,
@@ -41,23 +41,26 @@ pub enum Trouble {
     OtherPart,
     Damaged,
     Disk(io::Error),
-    Gone(AccessError),
+    RowDestroyed(AccessError),
 }
 
-impl Trouble {
+impl DownloadError {
     /// Returns whether the connection broke: if bytes were received before, the user is asked
     /// whether to resume.
-    pub fn is_a_break(&self) -> bool {
+    pub fn is_connection_loss(&self) -> bool {
         matches!(
             self,
-            Trouble::Unreachable(..) | Trouble::NoAnswer | Trouble::Silence | Trouble::Closed
+            DownloadError::Unreachable(..)
+                | DownloadError::NoAnswer
+                | DownloadError::Silence
+                | DownloadError::Closed
         )
     }
 }
 
-impl From<AccessError> for Trouble {
-    fn from(error: AccessError) -> Trouble {
-        Trouble::Gone(error)
+impl From<AccessError> for DownloadError {
+    fn from(error: AccessError) -> DownloadError {
+        DownloadError::RowDestroyed(error)
     }
 }
 
@@ -87,12 +90,12 @@ type Connection = AbortOnDrop<hyper::Result<()>>;
 
 impl Answer {
     /// Returns the next bytes; `None` at the end of the file.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
         loop {
             let frame = timeout(self.silence, self.body.frame()).await;
-            match frame.map_err(|_| Trouble::Silence)? {
+            match frame.map_err(|_| DownloadError::Silence)? {
                 None => return Ok(None),
-                Some(Err(_)) => return Err(Trouble::Closed),
+                Some(Err(_)) => return Err(DownloadError::Closed),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         return Ok(Some(bytes));
@@ -104,11 +107,11 @@ impl Answer {
 }
 
 /// Requests a file, or the rest of it. Fails if the server is silent for `silence`.
-pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Trouble> {
-    let mut url = Url::parse(url).map_err(|_| Trouble::NotAnAddress)?;
+pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, DownloadError> {
+    let mut url = Url::parse(url).map_err(|_| DownloadError::NotAnAddress)?;
     for _ in 0..=REDIRECTS {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Trouble::NotAnAddress);
+            return Err(DownloadError::NotAnAddress);
         }
         let (response, connection) = ask(&url, part, silence).await?;
         let status = response.status();
@@ -116,18 +119,20 @@ pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Tr
         if status.is_redirection()
             && let Some(location) = text(header::LOCATION)
         {
-            url = url.join(location).map_err(|_| Trouble::NotAnAddress)?;
+            url = url
+                .join(location)
+                .map_err(|_| DownloadError::NotAnAddress)?;
             continue;
         }
         if !status.is_success() {
-            return Err(Trouble::Status(status));
+            return Err(DownloadError::Status(status));
         }
         let start = match status {
             StatusCode::PARTIAL_CONTENT => begin(text(header::CONTENT_RANGE)),
             _ => Some(0),
         };
         let start = start.filter(|start| [0, part.received].contains(start));
-        let start = start.ok_or(Trouble::OtherPart)?;
+        let start = start.ok_or(DownloadError::OtherPart)?;
         let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
         return Ok(Answer {
             start,
@@ -142,7 +147,7 @@ pub async fn get(url: &str, part: &Part, silence: Duration) -> Result<Answer, Tr
             _connection: connection,
         });
     }
-    Err(Trouble::Circles)
+    Err(DownloadError::TooManyRedirects)
 }
 
 /// Returns the offset of a response in the file, from its `Content-Range`.
@@ -164,8 +169,11 @@ async fn ask(
     url: &Url,
     part: &Part,
     silence: Duration,
-) -> Result<(Response<Incoming>, Connection), Trouble> {
-    let host = url.host_str().ok_or(Trouble::NotAnAddress)?.to_owned();
+) -> Result<(Response<Incoming>, Connection), DownloadError> {
+    let host = url
+        .host_str()
+        .ok_or(DownloadError::NotAnAddress)?
+        .to_owned();
     let port = url.port_or_known_default().unwrap_or_default();
     let place = format!("{host}:{port}");
 
@@ -185,34 +193,34 @@ async fn ask(
     }
     let request = request
         .body(Empty::new())
-        .map_err(|_| Trouble::NotAnAddress)?;
+        .map_err(|_| DownloadError::NotAnAddress)?;
 
     let connecting = async {
         // Looking up the name blocks, so it runs on another thread.
         let lookup = url.clone();
         let addresses = task::unblock(move || lookup.socket_addrs(|| None)).await;
-        let addresses = addresses.map_err(|_| Trouble::NoSuchHost(host.clone()))?;
+        let addresses = addresses.map_err(|_| DownloadError::NoSuchHost(host.clone()))?;
         let stream = TcpStream::connect(&addresses[..]).await;
-        let stream = stream.map_err(|error| Trouble::Unreachable(place.clone(), error))?;
+        let stream = stream.map_err(|error| DownloadError::Unreachable(place.clone(), error))?;
         if url.scheme() == "http" {
             return handshake(stream).await;
         }
         let name = host.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(name).map_err(|_| Trouble::NotAnAddress)?;
+        let name = ServerName::try_from(name).map_err(|_| DownloadError::NotAnAddress)?;
         let stream = TlsConnector::from(tls()).connect(name, stream).await;
-        handshake(stream.map_err(|error| tls_trouble(place, &error))?).await
+        handshake(stream.map_err(|error| tls_error(place, &error))?).await
     };
     let (mut sender, connection) = timeout(silence, connecting)
         .await
-        .map_err(|_| Trouble::NoAnswer)??;
+        .map_err(|_| DownloadError::NoAnswer)??;
     let response = timeout(silence, sender.send_request(request))
         .await
-        .map_err(|_| Trouble::Silence)?
+        .map_err(|_| DownloadError::Silence)?
         .map_err(|error| {
             if error.is_parse() {
-                Trouble::NotHttp
+                DownloadError::NotHttp
             } else {
-                Trouble::Closed
+                DownloadError::Closed
             }
         })?;
     Ok((response, connection))
@@ -222,10 +230,10 @@ async fn ask(
 /// handle.
 async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-) -> Result<(http1::SendRequest<Empty<Bytes>>, Connection), Trouble> {
+) -> Result<(http1::SendRequest<Empty<Bytes>>, Connection), DownloadError> {
     let (sender, connection) = http1::handshake(Io::new(stream))
         .await
-        .map_err(|_| Trouble::Closed)?;
+        .map_err(|_| DownloadError::Closed)?;
     Ok((sender, qtloop::spawn_local(connection).abort_on_drop()))
 }
 
@@ -245,11 +253,13 @@ fn tls() -> Arc<ClientConfig> {
     Arc::clone(config)
 }
 
-fn tls_trouble(place: String, error: &io::Error) -> Trouble {
+fn tls_error(place: String, error: &io::Error) -> DownloadError {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match cause {
-        Some(rustls::Error::InvalidCertificate(reason)) => Trouble::Untrusted(reason.to_string()),
-        _ => Trouble::NotTls(place),
+        Some(rustls::Error::InvalidCertificate(reason)) => {
+            DownloadError::Untrusted(reason.to_string())
+        }
+        _ => DownloadError::NotTls(place),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 
-use crate::request::Trouble;
+use crate::request::DownloadError;
 
 /// Formats a number of bytes: `640 B`, `12 kB`, `3.1 MB`.
 pub fn amount(bytes: f64) -> String {
@@ -49,16 +49,16 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Formats the cause of a failure so that the user knows what to change.
-impl fmt::Display for Trouble {
+impl fmt::Display for DownloadError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            Trouble::NotAnAddress => {
+            DownloadError::NotAnAddress => {
                 "This is not a web address: it should look like https://host/file."
             }
-            Trouble::NoSuchHost(host) => {
+            DownloadError::NoSuchHost(host) => {
                 return write!(formatter, "There is no server named {host}.");
             }
-            Trouble::Unreachable(place, error) => {
+            DownloadError::Unreachable(place, error) => {
                 return match error.kind() {
                     ErrorKind::ConnectionRefused => write!(
                         formatter,
@@ -70,40 +70,44 @@ impl fmt::Display for Trouble {
                     _ => write!(formatter, "{place} could not be connected: {error}."),
                 };
             }
-            Trouble::Untrusted(reason) => {
+            DownloadError::Untrusted(reason) => {
                 return write!(
                     formatter,
                     "The server's certificate is not to be trusted: {reason}."
                 );
             }
-            Trouble::NotTls(place) => {
+            DownloadError::NotTls(place) => {
                 return write!(
                     formatter,
                     "{place} does not speak TLS: no secure connection could be made."
                 );
             }
-            Trouble::NotHttp => "What answered there does not speak HTTP.",
-            Trouble::Circles => "The server sends us round in circles (too many redirects).",
-            Trouble::Status(status) if status.as_u16() == 404 => {
+            DownloadError::NotHttp => "What answered there does not speak HTTP.",
+            DownloadError::TooManyRedirects => {
+                "The server sends us round in circles (too many redirects)."
+            }
+            DownloadError::Status(status) if status.as_u16() == 404 => {
                 "The server has no such file (404)."
             }
-            Trouble::Status(status) if status.as_u16() == 503 => {
+            DownloadError::Status(status) if status.as_u16() == 503 => {
                 "The server is too busy just now (503). Try again."
             }
-            Trouble::Status(status) => {
+            DownloadError::Status(status) => {
                 return write!(formatter, "The server refused: {status}.");
             }
-            Trouble::NoAnswer => "The server did not answer in time.",
-            Trouble::Silence => "The server stopped sending: nothing came for too long.",
-            Trouble::Closed => "The server closed the connection too early.",
-            Trouble::OtherPart => "The server sent another part of the file than it was asked for.",
-            Trouble::Damaged => {
+            DownloadError::NoAnswer => "The server did not answer in time.",
+            DownloadError::Silence => "The server stopped sending: nothing came for too long.",
+            DownloadError::Closed => "The server closed the connection too early.",
+            DownloadError::OtherPart => {
+                "The server sent another part of the file than it was asked for."
+            }
+            DownloadError::Damaged => {
                 "The bytes that came are not those the server sent: checksums differ."
             }
-            Trouble::Disk(error) => {
+            DownloadError::Disk(error) => {
                 return write!(formatter, "The file could not be written: {error}.");
             }
-            Trouble::Gone(error) => return write!(formatter, "{error}."),
+            DownloadError::RowDestroyed(error) => return write!(formatter, "{error}."),
         };
         formatter.write_str(text)
     }
@@ -139,13 +143,13 @@ mod tests {
     #[test]
     fn status_without_its_own_sentence_is_named() {
         let status = hyper::StatusCode::FORBIDDEN;
-        let text = Trouble::Status(status).to_string();
+        let text = DownloadError::Status(status).to_string();
         assert_eq!(text, "The server refused: 403 Forbidden.");
     }
 
     #[test]
     fn missing_host_is_named() {
-        let text = Trouble::NoSuchHost("nowhere.invalid".to_owned()).to_string();
+        let text = DownloadError::NoSuchHost("nowhere.invalid".to_owned()).to_string();
         assert_eq!(text, "There is no server named nowhere.invalid.");
     }
 }

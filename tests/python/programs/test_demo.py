@@ -344,6 +344,15 @@ except KeyboardInterrupt:
     assert (ended.returncode, ended.stdout) == (0, "question\ninterrupted\n")
 
 
+def test_package_runs_by_m_as_well_as_by_its_folder() -> None:
+    by_name = [sys.executable, "-m", "download_window", "--help"]
+    texts = [
+        subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, timeout=50).stdout
+        for line in (by_name, command("--help"))
+    ]
+    assert texts[0].startswith("usage: download_window") and texts[0] == texts[1]
+
+
 def test_ctrl_c_ends_the_program_while_downloads_run(tmp_path: Path) -> None:
     slow = ("--files", 1, "--size", 50, "--rate", 0.1, "--save", tmp_path)
     with subprocess.Popen(
