@@ -125,7 +125,8 @@ def main(arguments: list[str]) -> int:
             problems = of_wheels(one, other)
         case _:
             problems = [__doc__ or ""]
-    print(*problems, sep="\n")
+    for problem in problems:
+        print(problem)
     return bool(problems)
 
 
