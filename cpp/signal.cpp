@@ -5,8 +5,9 @@
 // copies the arguments at once, and posts the copy to the thread of the connection.
 //
 // A direct connection is called on the emitting thread, without a lock and also while another
-// thread disconnects it. So there are three objects. Qt calls the Tap, which is never freed; both
-// threads share the Line; the QtloopConnection lives on the thread of the connection.
+// thread disconnects it. So there are three objects: the Tap is the receiver that Qt calls, and is
+// never freed; the Line is the reference-counted state that both threads share; the
+// QtloopConnection calls the callback, and lives on the thread of the connection.
 #include "signal.h"
 
 #include <QtCore/QCoreApplication>
@@ -46,9 +47,10 @@ struct Line final
     QThread* home = nullptr;
     QByteArray signal;
     QList<QMetaType> types;
-    // The signal is destroyed(QObject*): its argument cannot be pointed to any more.
+    // The signal is destroyed(QObject*): a QPointer cannot refer to its argument any more.
     bool is_end = false;
-    // Held by another thread while it uses `connection`, and by `connection`'s own thread while that resets it.
+    // Guards `connection` between threads: another thread locks it to use `connection`, and
+    // `connection`'s own thread only to reset it.
     std::mutex mutex;
     // Emissions that were posted and are not yet delivered.
     std::atomic<int> posted{ 0 };
@@ -93,6 +95,7 @@ struct Tap final : QObject
     std::shared_ptr<Line> line;
 };
 
+// The taps that no connection uses. A worn tap has used all its slot indexes, and is only kept.
 struct Taps final
 {
     Tap* take(std::shared_ptr<Line> line)
@@ -184,7 +187,8 @@ struct QtloopConnection final : QObject
         return true;
     }
 
-    // Calls the callback, and frees the connection if that has dropped it.
+    // Calls the callback, and frees the connection if qtloop_connection_free() was called in it.
+    // Without a list, the sender is being destroyed.
     void deliver(List list, bool is_event)
     {
         if (!callback)
@@ -255,7 +259,8 @@ QVariant Line::kept(QMetaType type, const void* argument) const
     if (!(type.flags() & QMetaType::PointerToQObject))
         return QVariant(type, argument);
     auto* object = is_end ? nullptr : *static_cast<QObject* const*>(argument);
-    // Its own thread may destroy an object at any time, so a pointer is of use on that thread only.
+    // An object's own thread may destroy it at any time, so a pointer is of use on that thread
+    // only.
     return QVariant::fromValue(QPointer<QObject>(object && object->thread() == home ? object : nullptr));
 }
 

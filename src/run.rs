@@ -14,7 +14,7 @@ use crate::qt::{Object, SignalConnection, app};
 use crate::task::{Job, Loop, LoopCore, application, current, quit};
 use crate::time::sleep;
 
-/// How long after the close of the last window `main` has to react to it.
+/// How long after the close of the last window `main` has to react to it: to be polled.
 const REACTION: Duration = Duration::from_millis(5);
 
 /// How long a `main` that has reacted has to show another window.
@@ -146,7 +146,7 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quit {
-    /// The exit code of the application; -1 if there was none.
+    /// The exit code of the application; -1 if there was no application.
     pub code: i32,
 }
 
@@ -162,7 +162,7 @@ impl fmt::Display for Quit {
 
 impl std::error::Error for Quit {}
 
-/// The future of a run. It can be dropped while its task still exists.
+/// The future of a run, which its task shares, so that `run` can drop it before the task.
 struct Main<F> {
     future: RefCell<Option<Pin<Box<F>>>>,
     polls: Rc<Cell<u64>>,
@@ -214,8 +214,8 @@ impl Drop for StopOnDrop<'_> {
 
 /// Decides at each close of the last window whether the application quits.
 ///
-/// Qt quits by an event that it posts after the signal `lastWindowClosed`. The event is removed from the
-/// queue, and the application quits if the close has woken no task or `main` does not react.
+/// Qt quits by an event that it posts after the signal `lastWindowClosed`. That event is removed from the
+/// queue. The application quits instead if the close has woken no task, or if `main` does not react.
 #[derive(Clone)]
 struct LastWindow {
     core: Weak<LoopCore>,
@@ -224,7 +224,8 @@ struct LastWindow {
 }
 
 impl LastWindow {
-    /// Watches the application until the connection is dropped. `None` if it has no windows.
+    /// Watches the application until the connection is dropped. `None` on another thread than the
+    /// application's, and for a `QCoreApplication`, which has no windows.
     fn watch(core: &Rc<LoopCore>, polls: &Rc<Cell<u64>>) -> Option<SignalConnection> {
         let application = Object::application()?;
         let signal = application.signal("lastWindowClosed()")?;
@@ -248,10 +249,10 @@ impl LastWindow {
             return;
         };
         app::forget_quit_soon();
-        // Inside a turn a task closes the window itself, or has it open in a nested event loop.
+        // Inside a turn, a task closes the window: directly, or in a nested event loop that it runs.
         let is_inside_turn = core.driver.depth() > 0;
         let (this, polls) = (self.clone(), self.polls.get());
-        // When all slots that the close calls have returned, and before the next turn.
+        // Runs after all slots that the close calls, and before the next turn.
         app::post(move || {
             let Some(core) = this.core.upgrade() else {
                 return;

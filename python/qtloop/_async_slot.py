@@ -29,6 +29,8 @@ class _Options:
     scoped: bool = False
 
 
+# For a second `asyncSlot` on the same function: what the first one has made for each slot that it
+# has returned. All overloads of a slot share the options.
 _slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.WeakKeyDictionary()
 
 
@@ -117,6 +119,10 @@ def _is_function(first: Any) -> bool:
 
 
 def _starting_a_task(call: Call, options: _Options) -> Any:
+    """Returns the plain function that starts a task at each call, and returns the task.
+
+    An event handler that overrides one of PyQt6 returns None, because PyQt6 accepts nothing else.
+    """
     slot_tasks = _when_busy.SlotTasks()
     is_handler = call.fn_name.endswith("Event")
 
@@ -143,7 +149,7 @@ def _launch_with(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> asyncio.Task[Any]:
-    """Starts a task with a policy, or in the scope of the method's object, or both."""
+    """Starts the task of a call that is scoped, or whose `when_busy` is not "parallel"."""
     owner = call.owner(args)
 
     def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

@@ -1,7 +1,8 @@
 """Attaches loops to Qt, and follows the application: its construction, quit and destruction.
 
-A loop is attached from its construction, or from that of the application if this comes later, until
-`close()`: its callbacks run whenever Qt processes events on its thread.
+While a loop is attached, its callbacks run whenever Qt processes events on its thread. A loop is
+attached from its construction until `close()`, but only while there is an application. If the
+application is made later, its thread's loops are attached then; those of other threads, at a run.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from ._registry import attached, loops_of_thread, this_thread, unattached
 
 
 def attach(loop: BaseLoop) -> None:
-    """Attaches a loop to Qt on this thread, now or as soon as there is an application."""
+    """Attaches a loop to Qt on this thread. No effect if it is attached here already.
+
+    Without an application, it is attached as soon as this thread makes one.
+    """
     thread = this_thread()
     if not _native.app_exists():
         unattached[loop] = thread
@@ -35,6 +39,7 @@ def detach(loop: BaseLoop) -> None:
 
 
 def _application_changed(event: str) -> None:
+    """Passes an event of `_native.watch_application()` to the loops of the application's thread."""
     if event == "made":
         for loop in loops_of_thread(unattached):
             attach(loop)
@@ -54,7 +59,7 @@ def _application_changed(event: str) -> None:
 
 
 class SecondApplicationError(RuntimeError):
-    """The program has made a second application while a loop runs in the first one."""
+    """The error of a run during which the program has made a second application."""
 
     def __init__(self) -> None:
         super().__init__(

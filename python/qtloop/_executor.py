@@ -1,4 +1,6 @@
-"""QThreadExecutor: the thread pool of quamash and qasync, for jobs that need Qt or a deep stack.
+"""QThreadExecutor: a thread pool for jobs that need Qt or a deep stack.
+
+The name is that of the pool of quamash and qasync. A job is a call that `submit()` has queued.
 
 Its workers are Python threads. Qt adopts such a thread when a job first uses Qt in it: then
 `QThread.currentThread()`, objects, timers, event loops and queued signals work as in any QThread.
@@ -47,7 +49,7 @@ if sys.version_info >= (3, 15):
 
 
 class QThreadExecutor(ThreadPoolExecutor):
-    """Run jobs in up to `max_workers` threads, started as they are needed.
+    """A pool of up to `max_workers` threads, which are started as they are needed.
 
     `stack_size` is in bytes; None takes what other new threads get (see `threading.stack_size`).
     """
@@ -96,7 +98,8 @@ class QThreadExecutor(ThreadPoolExecutor):
 def has_windows() -> bool:
     """Returns whether the program may have windows: it has imported the binding's QtGui.
 
-    If `make_application()` has imported QtWidgets instead, the program must have made a window.
+    If `make_application()` has imported QtWidgets, which imports QtGui, the import proves nothing.
+    Then the result is whether a window exists.
     """
     if _binding.binding is None or not _binding.binding.has_imported("QtGui"):
         return False

@@ -10,7 +10,7 @@ from ._thread_state import ThreadStateMixin
 
 
 class QtRunMixin(ThreadStateMixin):
-    """The part of the loop that runs a Qt loop and can end it."""
+    """The part of the loop that runs a Qt loop, and waits in nested event loops."""
 
     def __init__(self, *args: Any) -> None:
         self._waits: list[_Wait] = []
@@ -26,6 +26,7 @@ class QtRunMixin(ThreadStateMixin):
         """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code.
 
         It is the outermost one of the thread; a nested one if one runs already, or if `nested`.
+        The caller calls `_raise_fatal()` afterwards.
         """
         _shutdown.block_if_exiting()
         _attachment.attach(self)
@@ -73,6 +74,7 @@ class QtRunMixin(ThreadStateMixin):
             future.remove_done_callback(leave)
 
     def _raise_fatal(self) -> None:
+        """Raises the exception that has stopped the loop, if there is one, and clears it."""
         error = self._take_fatal()
         if error is not None:
             if isinstance(error, _attachment.SecondApplicationError):

@@ -35,7 +35,7 @@ class QuitMixin(QtRunMixin):
     """Seconds for which some coroutines may still run after the application has quit:
 
     - the future of `run_until_complete()`, if it reacts: a slot of `aboutToQuit` has completed what
-      it awaits. If it does not react, other tasks that do;
+      it awaits. If it does not react, other tasks that do, except under `qtloop.run()`;
     - tasks that slots of `aboutToQuit` have started;
     - coroutines of `asyncClose` and `block_on()`, also after a `stop()`.
 
@@ -59,12 +59,14 @@ class QuitMixin(QtRunMixin):
 
         1. Callbacks that are ready run, and those that they queue. Timers and sockets do not, so a
            reaction of `main` here is one to the quit, such as to a slot of `aboutToQuit`.
-        2. If the future that `main` awaited is done by then, `main` has reacted to the quit. It
-           runs on, with timers and sockets, for at most `quit_grace` seconds. A `main` that only
-           sleeps or waits for a dialog does not react.
-        3. Tasks that slots of `aboutToQuit` have started get the same time. So do other tasks that
-           have reacted if `main` has not, because `main` may await them; not under `qtloop.run()`.
-        4. Under `qtloop.run()`, a `main` that is not done is cancelled. Its clean-up has no limit.
+        2. A task has reacted to the quit if it has completed, or the future that it awaited is
+           done. A task that only sleeps or waits for a dialog does not react.
+        3. The loop runs, with timers and sockets, until the tasks that slots of `aboutToQuit` have
+           started are done. If `main` has not reacted, it also waits for other tasks that have,
+           because `main` may await them; not under `qtloop.run()`.
+        4. If `main` has reacted by now, the loop runs until `main` is done. Steps 3 and 4 together
+           take at most `quit_grace` seconds.
+        5. Under `qtloop.run()`, a `main` that is not done is cancelled. Its clean-up has no limit.
 
         A `main` that is not done after this stays pending, and `run_until_complete()` raises
         RuntimeError.
@@ -130,7 +132,10 @@ class QuitMixin(QtRunMixin):
             self._raise_fatal()
 
     def _run_until_done(self, futures: set[asyncio.Future[Any]], limit: float | None) -> None:
-        """Runs a nested event loop until all these are done, or until `time()` reaches `limit`."""
+        """Runs a nested event loop until all these are done, or until `time()` reaches `limit`.
+
+        A `stop()` ends it, too.
+        """
         pending = {future for future in futures if not future.done()}
         if not pending:
             return
@@ -168,6 +173,9 @@ def awaited_future(task: asyncio.Task[Any], *, to_dialogs: bool = False) -> Any:
 
 
 def made_progress(task: asyncio.Future[Any], awaited: dict[Any, Any]) -> bool:
-    """Returns whether a task is done, or awaits another future than the one in `awaited`."""
+    """Returns whether a task is done, or awaits another future than the one in `awaited`.
+
+    A task without a future in `awaited`, such as one that sleeps, must be done.
+    """
     before = awaited.get(task)
     return task.done() or (before is not None and future_awaited_by(task) is not before)

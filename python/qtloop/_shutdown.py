@@ -14,7 +14,7 @@ from ._asyncio_private import do_not_log_if_pending
 from ._base import BaseLoop
 from ._registry import all_loops, attached, items, kept_alive, this_thread
 
-# Seconds for which the exit of the interpreter waits for loops of daemon threads.
+# Seconds for each of up to three waits for loops of daemon threads, when the interpreter exits.
 _TIMEOUT = 1.0
 
 # The thread that runs the exit functions; None before.
@@ -22,7 +22,10 @@ _exiting_thread: int | None = None
 
 
 def _detach_all() -> None:
-    """Detaches all loops from Qt. Threads that still run are daemons, and end with the process."""
+    """Detaches all loops from Qt, but stops those that run on other threads, and waits for them.
+
+    Threads that still run are daemons, and end with the process.
+    """
     global _exiting_thread
     _exiting_thread = threading.get_ident()
     _native.watch_application(None)
@@ -65,7 +68,7 @@ def _wait_for_return(loops: list[BaseLoop]) -> bool:
 
 
 def run_before_binding() -> None:
-    """Registers `_detach_all` again, so that it runs before the clean-up of a binding.
+    """Registers `_detach_all`, again at each attach, to run before the clean-up of a binding.
 
     `atexit` calls the last function first. PyQt6's clean-up destroys Qt objects, also those that
     other threads use.

@@ -146,6 +146,7 @@ class BaseTransport(asyncio.BaseTransport):
     # Methods that the native endpoint calls
 
     def _on_eof(self) -> None:
+        """Called when the other side has closed the connection, or its direction of it."""
         raise NotImplementedError
 
     def _on_flushed(self) -> None:

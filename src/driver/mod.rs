@@ -1,9 +1,10 @@
 //! The driver joins a [`Host`] to a [`Reactor`]: calls from Qt become *turns* that run queued jobs.
 //!
-//! Qt calls the host when a file descriptor is readable, when the timerfd has fired, or when a job
-//! was queued while the loop was idle. The driver then calls the front end with a [`Wakeup`]. The
-//! front end enters its scope once (for Python: acquires the GIL) and asks for a [`Turn`], an
-//! iterator over jobs. It runs and drops the jobs one by one, and drops the turn inside the scope.
+//! Qt calls the host when the poll descriptor is readable (a file descriptor, the timerfd or
+//! another thread had an event), or when the host's timer has fired (a job was queued outside of a
+//! turn, or the last turn left jobs). The host calls the front end with a [`Wakeup`]. The front end
+//! enters its scope once (for Python: acquires the GIL) and asks for a [`Turn`], an iterator over
+//! jobs. It runs and drops the jobs one by one, and drops the turn inside the scope.
 //!
 //! A turn runs *batches* without returning to Qt, until no job is ready or the time
 //! [budget](Driver::set_budget) is spent. A batch is the jobs that were ready when it began.
@@ -35,8 +36,8 @@ pub use turn::{Turn, Wakeup};
 
 use run::{Phase, Stop};
 
-/// The default time budget of a turn. A tenth of it has nearly all of the gain of batching, and a
-/// frame at 60 Hz has room for eight such turns.
+/// The default time budget of a turn. A frame at 60 Hz has room for eight such turns. Even a tenth
+/// of this budget would have nearly all of the gain of batching.
 const BUDGET: Duration = Duration::from_millis(2);
 
 /// A turn in which no descriptor or other thread had an event polls after this number of batches,
@@ -58,7 +59,8 @@ const MAX_NESTED_AT_LEVEL: usize = 16;
 const REST: Duration = Duration::from_millis(1);
 const RETRY: Duration = Duration::from_millis(20);
 
-/// The Qt loop level of a turn, and the number of turns nested at it, this one included.
+/// The Qt loop level of a turn (`QThread::loopLevel()`), and the number of turns nested at it, this
+/// one included.
 #[derive(Clone, Copy, Debug, Default)]
 struct Level {
     level: i32,
@@ -68,9 +70,9 @@ struct Level {
 /// A loop without a front end. Jobs can be queued at any time; they run while the driver is
 /// attached to Qt.
 ///
-/// Qt calls an attached driver whenever it processes events on the driver's thread. A *run*
+/// Any Qt loop on the driver's thread calls an attached driver when a turn is due. A *run*
 /// ([`begin_run`](Driver::begin_run)) adds an end: [`stop`](Driver::stop) exits the Qt loop of the
-/// run, and no outermost turn begins after the application's quit.
+/// run, and no outermost turn runs jobs after the application's quit.
 pub struct Driver<J> {
     reactor: RefCell<Reactor<J>>,
     host: RefCell<Option<Host>>,
@@ -103,11 +105,12 @@ pub struct Driver<J> {
     phase: Cell<Phase>,
     /// The number of [`in_nested_wait`](Driver::in_nested_wait) loops that are running.
     nested_waits: Cell<usize>,
+    /// The error of the last failed poll, until `take_error`.
     error: RefCell<Option<io::Error>>,
     /// In a forked child, the depth of turns at the fork; no deeper turns begin. See `after_fork`.
     forked_at: Cell<Option<usize>>,
-    /// The thread of the host. Rust keeps a driver on its thread, but the Python front end orders
-    /// calls by the GIL, and a mistaken call from another thread must not touch Qt.
+    /// The thread of the host. A `Driver` is not `Send`, but Python code can call the loop from
+    /// another thread by mistake. Such a call wakes the poller and does not touch Qt.
     thread: Cell<Option<ThreadId>>,
 }
 
@@ -143,12 +146,12 @@ impl<J: Repeat + 'static> Driver<J> {
         }))
     }
 
-    /// Attaches the driver to this thread's Qt event loop until [`detach`](Driver::detach). Qt
-    /// calls `front_end` for a turn whenever it processes events on this thread.
+    /// Attaches the driver to this thread's Qt event loop until [`detach`](Driver::detach). Any Qt
+    /// loop on this thread calls `front_end` when a turn is due.
     ///
-    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the next
-    /// turn. It exits the Qt loop that serves the driver. If it returns false, the stop ends the
-    /// next run after its first batch.
+    /// After a [`stop`](Driver::stop) outside of a run, `exit` is called at the end of the turn
+    /// that finds the stop. It exits the Qt loop that serves the driver. If it returns false, the
+    /// stop ends the next run after its first batch.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -183,7 +186,7 @@ impl<J: Repeat + 'static> Driver<J> {
     /// of any job, no turn begins at all.
     ///
     /// # Errors
-    /// The operating system has no descriptor left.
+    /// The operating system has no descriptor left, or [`Host::redirect`] has failed.
     pub fn after_fork(&self) -> io::Result<()> {
         let mut reactor = self.reactor.borrow_mut();
         reactor.after_fork()?;
@@ -207,8 +210,8 @@ impl<J: Repeat + 'static> Driver<J> {
         }
     }
 
-    /// Returns the number of nested turns: 0 outside of any turn, 2 or more in a modal dialog that
-    /// a job opened.
+    /// Returns the number of nested turns: 0 outside of any turn, 2 or more in a turn inside a job,
+    /// such as one that a modal dialog's loop calls.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth.get()
@@ -227,8 +230,8 @@ impl<J: Repeat + 'static> Driver<J> {
         self.budget.get()
     }
 
-    /// Sets how long a turn may linger for events of descriptors and other threads. Zero disables
-    /// lingering. The default is 0.1 ms.
+    /// Sets how long a turn may linger at a time for events of descriptors and other threads; each
+    /// event allows it to linger again. Zero disables lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }
@@ -239,9 +242,10 @@ impl<J: Repeat + 'static> Driver<J> {
         self.linger.get()
     }
 
-    /// Sets after how many batches a busy turn polls descriptors and other threads; it polls after
-    /// 50 µs in any case. The default is 256. The Python API needs fewer: its programs yield a few
-    /// times (such as by `asyncio.sleep(0)`) and then expect that pending events were delivered.
+    /// Sets after how many batches a busy turn polls descriptors and other threads, if none had an
+    /// event in this turn; otherwise every second batch polls. It polls after 50 µs in any case.
+    /// The default is 256. The Python API needs fewer: its programs yield a few times (such as by
+    /// `asyncio.sleep(0)`) and then expect that pending events were delivered.
     pub fn set_poll_batches(&self, batches: u32) {
         self.poll_batches.set(batches);
     }

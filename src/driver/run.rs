@@ -6,7 +6,8 @@ use super::{Driver, MAX_NESTED_AT_LEVEL};
 use crate::qt::Host;
 use crate::reactor::Repeat;
 
-/// How far the Qt loop of a run has come to its end. Outermost turns run in the first phase only.
+/// The state of the Qt loop of a run. During a run, outermost turns run jobs in the first phase
+/// only; outside of a run, in each phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
@@ -22,7 +23,7 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     None,
-    /// The batch under way is the last.
+    /// The batch under way is the last; between turns, the next batch is.
     Now,
     /// There was no Qt loop to exit: the next run ends after its first batch.
     NextRun,
@@ -97,13 +98,15 @@ impl<J: Repeat + 'static> Driver<J> {
         self.stop.set(Stop::NextRun);
     }
 
-    /// Returns whether [`stop`](Driver::stop) was called and has not had its effect yet.
+    /// Returns whether [`stop`](Driver::stop) or [`stop_next_run`](Driver::stop_next_run) was
+    /// called and has not had its effect yet.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.stop.get() != Stop::None
     }
 
-    /// Takes back a [`stop`](Driver::stop) that has not had its effect yet.
+    /// Takes back a [`stop`](Driver::stop) or [`stop_next_run`](Driver::stop_next_run) that has not
+    /// had its effect yet.
     pub fn cancel_stop(&self) {
         self.stop.set(Stop::None);
     }
@@ -125,9 +128,9 @@ impl<J: Repeat + 'static> Driver<J> {
 
     /// Returns whether a turn may run at this depth.
     ///
-    /// Outermost turns end with the Qt loop of the run. Turns inside a job, or inside a nested wait,
-    /// continue: only they can end what the job waits for. In a forked child, no turn runs inside
-    /// the job that forked.
+    /// In a run, outermost turns end with the Qt loop of the run. Turns inside a job, or inside a
+    /// nested wait, continue: only they can end what the job waits for. In a forked child, no turn
+    /// runs inside the job that forked.
     pub(super) fn may_run(&self, depth: usize) -> bool {
         if self
             .forked_at
@@ -140,9 +143,9 @@ impl<J: Repeat + 'static> Driver<J> {
         !is_outermost || !self.is_run() || self.phase() == Phase::Running
     }
 
-    /// Returns the phase of the run, after a look at the number of quits. It is counted and not
-    /// reported by a call, because `aboutToQuit` is emitted outside the front end's scope, in which
-    /// another thread may be using the driver.
+    /// Returns the phase of the run, and checks first whether the application has quit. The host
+    /// only counts quits and does not call the driver: `aboutToQuit` is emitted outside the front
+    /// end's scope, so another thread may be using the driver at that time.
     pub(super) fn phase(&self) -> Phase {
         let has_quit = || {
             let quits = self.host.borrow().as_ref().map_or(0, Host::quits);

@@ -25,8 +25,8 @@ const SPINNING: Duration = Duration::from_micros(50);
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
 
-/// The front end's part of a call from Qt. The driver has not been touched yet: another thread may
-/// be using it, as the front end's scope (the GIL) allows.
+/// A call from Qt for which the front end has not entered its scope yet. It does not touch the
+/// driver, which another thread may be using (in Python: one that holds the GIL).
 #[derive(Debug)]
 pub struct Wakeup<'a, J: Repeat + 'static>(pub(super) &'a Weak<Driver<J>>);
 
@@ -49,13 +49,15 @@ pub struct Turn<J: Repeat + 'static> {
     begun: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
     end: u64,
-    /// The time by which no further batch begins; `None` if this batch is the last.
+    /// The time from which no further batch begins. `None` before the first batch, and in a turn of
+    /// one batch.
     turn_deadline: Option<Time>,
     /// The time at which the turn ends in the middle of a batch.
     batch_deadline: Time,
     clock: CachedClock,
     /// A job was handed out and has not been counted by `clock` yet.
     is_running: bool,
+    /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
     /// The time of the last poll, and the number of batches since.
     polled: Time,
@@ -78,7 +80,8 @@ impl<J: Repeat + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
-        // While Qt quits, a loop of `in_nested_wait` processes events without an exec(), at the same level.
+        // While Qt quits, a loop of `in_nested_wait` processes events without an exec(), at the
+        // same level.
         let nested_waits = i32::try_from(driver.nested_waits.get()).unwrap_or(i32::MAX);
         let level = app::level().saturating_add(nested_waits);
         let is_same = driver.depth.get() > 1 && outer.level == level;
@@ -109,6 +112,7 @@ impl<J: Repeat + 'static> Turn<J> {
         }
     }
 
+    /// Begins a turn of the jobs that are ready now. See [`Driver::batch`].
     pub(super) fn of_one_batch(driver: Rc<Driver<J>>) -> Turn<J> {
         let mut turn = Turn::new(driver);
         turn.begun = true;
@@ -122,14 +126,14 @@ impl<J: Repeat + 'static> Turn<J> {
         self.driver.depth()
     }
 
-    /// Ends this turn when its jobs only queue each other, and begins the next one a millisecond
-    /// later. For a turn inside a job, whose jobs may spin until that job returns: anyio does so
-    /// when it cancels a task that has a dialog open.
+    /// Lets this turn rest if it spins: when its jobs only queue each other, it ends, and the next
+    /// turn begins a millisecond later. For a turn inside a job, whose jobs may spin until that job
+    /// returns: anyio does so when it cancels a task that has a dialog open.
     pub fn rest_if_spinning(&mut self) {
         self.may_rest = true;
     }
 
-    /// Returns whether this batch must wait for a rest.
+    /// Counts the batch that has ended if it spun, and returns whether the turn must rest now.
     fn is_spinning(&mut self, now: Time, is_outside: bool) -> bool {
         let is_quick = now < self.batch_begun + SPINNING;
         self.spinning = if is_quick && !is_outside {
@@ -219,7 +223,8 @@ impl<J: Repeat + 'static> Turn<J> {
         }
     }
 
-    /// Returns the time by which a job should return to let Qt run.
+    /// Returns the time by which a job should return to let Qt run; [`Time::NEVER`] if the budget
+    /// is zero.
     #[must_use]
     pub fn job_deadline(&self) -> Time {
         self.batch_deadline
@@ -231,8 +236,9 @@ impl<J: Repeat + 'static> Turn<J> {
         std::mem::take(&mut self.has_polled)
     }
 
-    /// Returns what to wait for after the last job, before the turn may continue. Returns `None` if
-    /// the turn should end: no descriptor or other thread had an event, or the budget is spent.
+    /// Returns a wait for the time when no job is ready; after it, the turn may have jobs again.
+    /// Returns `None` if the turn should end: no descriptor or other thread had an event since the
+    /// last linger, the budget is spent, a timer is due, or a stop was requested.
     ///
     /// The caller does the wait itself, because a front end may have to leave its scope for it.
     pub fn linger(&mut self) -> Option<Linger> {
@@ -294,7 +300,8 @@ impl<J: Repeat + 'static> Drop for Turn<J> {
     }
 }
 
-/// The cached clock of a turn, which is read again after one or several quick jobs.
+/// The cached clock of a turn. It is read after each slow job, and after up to `QUICK_JOBS` quick
+/// ones.
 #[derive(Debug)]
 struct CachedClock {
     now: Time,

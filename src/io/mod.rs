@@ -41,7 +41,7 @@ pub(crate) use traits::{Reads, Writes, async_traits};
 /// ```
 pub struct Async<T> {
     readiness: Arc<Readiness>,
-    /// `None` only while it is dropped.
+    /// `None` only after `into_inner` has taken it.
     io: Option<T>,
 }
 
@@ -131,10 +131,12 @@ impl<T: AsFd> Async<T> {
     /// ```
     ///
     /// # Errors
-    /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits.
+    /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits;
+    /// `AlreadyExists` if another `Async` waits for this direction of the same descriptor.
     pub async fn readable(&self) -> io::Result<()> {
         let mut registration = Registration::new(&self.readiness, Direction::Read);
-        poll_fn(|context| self.poll_side(Direction::Read, context, Some(&mut registration))).await
+        poll_fn(|context| self.poll_direction(Direction::Read, context, Some(&mut registration)))
+            .await
     }
 
     /// Waits until there is room to write, or an error.
@@ -143,7 +145,8 @@ impl<T: AsFd> Async<T> {
     /// As [`readable`](Async::readable).
     pub async fn writable(&self) -> io::Result<()> {
         let mut registration = Registration::new(&self.readiness, Direction::Write);
-        poll_fn(|context| self.poll_side(Direction::Write, context, Some(&mut registration))).await
+        poll_fn(|context| self.poll_direction(Direction::Write, context, Some(&mut registration)))
+            .await
     }
 
     /// Polls for what [`readable`](Async::readable) waits for.
@@ -153,7 +156,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As `readable`.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_side(Direction::Read, context, None)
+        self.poll_direction(Direction::Read, context, None)
     }
 
     /// Polls for what [`writable`](Async::writable) waits for.
@@ -161,11 +164,12 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As `writable`.
     pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_side(Direction::Write, context, None)
+        self.poll_direction(Direction::Write, context, None)
     }
 
-    /// Asks the operating system, since the results of the caller's own attempts are unknown.
-    fn poll_side(
+    /// Polls until `poll(2)`, too, reports the direction as ready: the caller's own attempts, and so
+    /// their `WouldBlock`, are unknown here.
+    fn poll_direction(
         &self,
         direction: Direction,
         context: &mut Context<'_>,
@@ -210,7 +214,9 @@ impl<T> Async<T> {
     /// before each further attempt.
     ///
     /// # Errors
-    /// Returns the operation's error; `NotConnected` if the loop is closed while it waits.
+    /// Returns the operation's error; `NotConnected` and `AlreadyExists` as
+    /// [`readable`](Async::readable); `Unsupported` if the operation returns `WouldBlock` but the
+    /// descriptor cannot be awaited.
     pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.with(Direction::Read, operation).await
     }
@@ -305,15 +311,15 @@ impl<T> Async<T> {
     }
 
     /// Reads from a stream whose short reads mean that its buffer is empty: the next read waits
-    /// without an attempt.
+    /// without an attempt. A short read is one of fewer bytes than `room`; zero turns this off.
     pub(crate) fn poll_read_stream(
         &self,
         context: &mut Context<'_>,
-        list: usize,
+        room: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let (tick, result) = ready!(self.poll_attempt(Direction::Read, context, None, operation));
-        if matches!(result, Ok(count) if (1..list).contains(&count)) {
+        if matches!(result, Ok(count) if (1..room).contains(&count)) {
             self.readiness.mark_drained(tick);
         }
         Poll::Ready(result)

@@ -21,11 +21,11 @@ use super::job::{Job, Kind, direction};
 use super::state::{EventLoop, State};
 use crate::reactor::Direction;
 
-/// How far a transport has come to its end. It never goes back.
+/// The phase of a transport's life, which only advances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Open,
-    /// Reading has ended; queued data is still written.
+    /// `close()` was called; queued data is still written.
     Closing,
     /// `connection_lost` is queued or was called; writes are dropped.
     Lost,
@@ -46,7 +46,10 @@ pub(super) struct EndpointState {
     protocol: RefCell<Option<Py<PyAny>>>,
     /// The protocol is a BufferedProtocol, which provides the buffer to read into.
     pub(super) is_buffered: Cell<bool>,
+    /// `pause_reading()` was called, and `resume_reading()` not yet.
     pub(super) is_paused: Cell<bool>,
+    /// The descriptor is registered for reading. Python's `is_reading()` is another state: neither
+    /// paused nor closing.
     pub(super) is_reading: Cell<bool>,
     /// Counts how often reading has started. If a callback stops and restarts reading, the read
     /// under way finds another number afterwards, and leaves the re-arming to the new registration.
@@ -69,20 +72,20 @@ pub(super) struct Endpoint(GilProtected<EndpointState>);
 impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let end = self.0.get_in_traverse();
+        let endpoint = self.0.get_in_traverse();
         // No cell is borrowed while Python code runs, and the collector runs only then. Queued data
         // is `bytes`, which refer to no other object.
-        if let Ok(contexts) = end.contexts.try_borrow() {
+        if let Ok(contexts) = endpoint.contexts.try_borrow() {
             for context in contexts.iter().flatten() {
                 visit.call(context)?;
             }
         }
-        if let Ok(given) = end.given.try_borrow()
+        if let Ok(given) = endpoint.given.try_borrow()
             && let Some(given) = &*given
         {
             visit.call(given)?;
         }
-        if let Ok(protocol) = end.protocol.try_borrow()
+        if let Ok(protocol) = endpoint.protocol.try_borrow()
             && let Some(protocol) = &*protocol
         {
             visit.call(protocol)?;
@@ -91,27 +94,27 @@ impl Endpoint {
     }
 
     fn __clear__(&self) {
-        let end = self.0.get_in_traverse();
-        let (protocol, contexts) = (end.protocol.take(), end.contexts.take());
-        let given = end.given.take();
+        let endpoint = self.0.get_in_traverse();
+        let (protocol, contexts) = (endpoint.protocol.take(), endpoint.contexts.take());
+        let given = endpoint.given.take();
         drop((protocol, contexts, given));
     }
 
     /// Replaces the protocol; `buffered` says whether it is a BufferedProtocol.
     fn set_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
-        let end = self.get(py);
-        end.is_buffered.set(buffered);
-        let before = end.protocol.replace(Some(protocol));
+        let endpoint = self.get(py);
+        endpoint.is_buffered.set(buffered);
+        let before = endpoint.protocol.replace(Some(protocol));
         drop(before);
     }
 
     /// Starts reading, unless it is paused or the transport is closing.
     fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let end = self.get(transport.py());
-        if end.is_closing() || end.is_paused.get() {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.get() {
             return Ok(());
         }
-        end.watch(transport, Direction::Read)
+        endpoint.watch(transport, Direction::Read)
     }
 
     /// Stops reading.
@@ -126,30 +129,30 @@ impl Endpoint {
 
     /// Returns whether reading is not paused, and the transport is not closing.
     fn is_reading(&self, py: Python<'_>) -> bool {
-        let end = self.get(py);
-        !end.is_closing() && !end.is_paused.get()
+        let endpoint = self.get(py);
+        !endpoint.is_closing() && !endpoint.is_paused.get()
     }
 
     /// Pauses reading. False if it is paused already, or the transport is closing.
     fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
-        let end = self.get(transport.py());
-        if end.is_closing() || end.is_paused.replace(true) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.replace(true) {
             return false;
         }
         // Deregister at once: the registration would keep a transport alive that the program has
         // dropped.
-        end.unwatch_read(transport);
+        endpoint.unwatch_read(transport);
         true
     }
 
     /// Resumes reading. False if it is not paused, or the transport is closing.
     fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let end = self.get(transport.py());
-        if end.is_closing() || !end.is_paused.replace(false) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || !endpoint.is_paused.replace(false) {
             return Ok(false);
         }
         // Registering again reports at once whether data has arrived during the pause.
-        end.watch(transport, Direction::Read)?;
+        endpoint.watch(transport, Direction::Read)?;
         Ok(true)
     }
 
@@ -165,9 +168,9 @@ impl Endpoint {
     }
 
     fn set_limits(&self, transport: &Bound<'_, PyAny>, high: usize, low: usize) -> PyResult<()> {
-        let end = self.get(transport.py());
-        end.limits.set((high, low));
-        end.pause_protocol(transport)
+        let endpoint = self.get(transport.py());
+        endpoint.limits.set((high, low));
+        endpoint.pause_protocol(transport)
     }
 
     /// Returns whether pause_writing() was called and resume_writing() not yet.
@@ -191,16 +194,16 @@ impl Endpoint {
     /// pipe reads until then, to detect that its reader has closed it.
     #[pyo3(signature = (transport, keep_reading=false))]
     fn close(&self, transport: &Bound<'_, PyAny>, keep_reading: bool) -> PyResult<()> {
-        let end = self.get(transport.py());
-        if end.is_closing() {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() {
             return Ok(());
         }
-        end.phase.set(Phase::Closing);
-        if end.queued.get() == 0 {
-            return end.lose(transport, transport.py().None());
+        endpoint.phase.set(Phase::Closing);
+        if endpoint.queued.get() == 0 {
+            return endpoint.lose(transport, transport.py().None());
         }
         if !keep_reading {
-            end.unwatch_read(transport);
+            endpoint.unwatch_read(transport);
         }
         Ok(())
     }
@@ -228,8 +231,9 @@ impl Endpoint {
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Calls a method of the protocol in the context of the connection; without one, in the current
-    /// context. In a method of the protocol that context is in use: then this runs in a copy.
+    /// Calls `method`, which calls the protocol, in the context of the connection; without one, in
+    /// the current context. If the context is in use, as inside a method of the protocol, it is
+    /// copied.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -247,8 +251,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each further
-    /// one is logged. `context` is the context of the connection, if it has one.
+    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each
+    /// further one is logged. `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
@@ -490,8 +494,9 @@ impl EndpointState {
 
     // Writing
 
-    /// Called when queued data was written. `is_full` says whether the system had no room for the
-    /// rest: then an event follows when it has. Otherwise the job is queued again.
+    /// Called after a write of queued data, all or a part of it. If data is left, the job is
+    /// re-armed if `is_full`, queued again if not. `is_full` says that the system had no room; an
+    /// event follows when it has. If none is left, writing ends and `_on_flushed()` is called.
     pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
         let resumed = self.resume_protocol(transport);
         if self.is_lost() {
@@ -526,6 +531,7 @@ impl EndpointState {
 
     // The protocol
 
+    /// Calls `pause_writing()`, once, if more than the high limit is queued.
     pub(super) fn pause_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (high, _) = self.limits.get();
         if self.queued.get() <= high || self.has_paused_protocol.replace(true) {
@@ -534,6 +540,7 @@ impl EndpointState {
         self.tell_protocol(transport, "pause_writing")
     }
 
+    /// Calls `resume_writing()` if the protocol is paused and at most the low limit is queued.
     pub(super) fn resume_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (_, low) = self.limits.get();
         if self.queued.get() > low || !self.has_paused_protocol.replace(false) {
@@ -561,7 +568,8 @@ impl EndpointState {
     }
 }
 
-/// Closes the connection with an error; returns an error that stops the loop.
+/// Calls `_fatal_error()`, which closes the connection. An error that stops the loop is returned
+/// instead.
 pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {

@@ -69,7 +69,7 @@ mod _native {
     }
 
     /// Handles an exception of a slot: sys.excepthook while Qt serves a loop; see
-    /// `qtloop._excepthook`. It is native because no bytecode may run after `end_by`.
+    /// `qtloop._excepthook`. It is native because no bytecode may run after `stop_with`.
     #[pyfunction]
     fn excepthook(
         kind: &Bound<'_, PyAny>,
@@ -80,7 +80,7 @@ mod _native {
         let ended = report.call1((kind, error, traceback))?;
         if let Ok(event_loop) = ended.cast::<EventLoop>() {
             let state = event_loop.get().state(error.py());
-            state.end_by(ended.as_any(), PyErr::from_value(error.clone()));
+            state.stop_with(ended.as_any(), PyErr::from_value(error.clone()));
         }
         Ok(())
     }

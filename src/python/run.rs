@@ -1,4 +1,8 @@
 //! Turns of the Python front end: runs handles and transports, and reports their errors.
+//!
+//! In a turn inside a task's step, as in a modal dialog, the `contextvars` context of a handle may
+//! be in use by a caller on the stack, and cannot be entered. Such a handle is deferred: it is
+//! queued again when that caller may have returned.
 
 use pyo3::exceptions::PyRecursionError;
 use pyo3::intern;
@@ -16,17 +20,18 @@ use crate::driver::Turn;
 use crate::reactor::{Direction, Repeat};
 
 impl State {
-    /// Runs one turn. `event_loop` is the Python object, a subclass of [`EventLoop`].
+    /// Runs one turn, on the loop's thread. `event_loop` is the Python object, an instance of a
+    /// subclass of `EventLoop`. An error that stops the loop is passed to [`State::stop_with`].
     pub(super) fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
         let py = event_loop.py();
         let depth = turn.depth();
         if let Err(error) = py.check_signals() {
-            return self.end_by(event_loop, error);
+            return self.stop_with(event_loop, error);
         }
         let outer = match ThreadState::replace(event_loop) {
             Ok(outer) => outer,
             // No job has run; all stay queued for the next turn.
-            Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),
+            Err(error) if is_fatal(py, &error) => return self.stop_with(event_loop, error),
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
         let is_nested = depth > 1 || outer.has_task();
@@ -77,7 +82,7 @@ impl State {
         }
         if let Err(error) = result {
             outer.wake_for(event_loop, &error);
-            self.end_by(event_loop, error);
+            self.stop_with(event_loop, error);
         }
         drop(turn);
         if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
@@ -93,7 +98,8 @@ impl State {
         }
     }
 
-    /// Runs one handle. Returns only errors that stop the loop.
+    /// Runs one job: a direction of a transport, or a handle, which is deferred if its context is
+    /// in use. Returns only errors that stop the loop.
     fn run(
         &self,
         event_loop: &Bound<'_, PyAny>,
@@ -173,8 +179,8 @@ impl State {
         self.bring_back(depth - 1);
     }
 
-    /// Called when a job at this depth has returned: queues the handles that waited for its context
-    /// first.
+    /// Called when a job at this depth has returned. Moves the handles that turns inside the job
+    /// have deferred to the front of the queue, because the job may have used their context.
     #[inline]
     fn bring_back(&self, depth: usize) {
         if !self.deferred.borrow().is_empty() {

@@ -33,7 +33,8 @@ pub(super) struct State {
     /// Slots of `aboutToQuit` are running.
     pub(super) is_quitting: Cell<bool>,
     pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
-    /// The exception that `run_forever` will raise: KeyboardInterrupt or SystemExit.
+    /// The exception that ended the loop, for the next `_raise_fatal()`: a KeyboardInterrupt, a
+    /// SystemExit, a second application, or an error of the poller.
     pub(super) fatal: RefCell<Option<PyErr>>,
     /// Nested Qt loops in which Python code waits. They exit when this loop stops.
     pub(super) nested_loops: RefCell<Vec<Rc<NestedLoop>>>,

@@ -1,4 +1,4 @@
-//! Stops a loop: by `stop()`, or by an exception that its caller must see.
+//! Stops a loop: by `stop()`, or by an exception that the caller of `run_forever` must see.
 
 use pyo3::prelude::*;
 
@@ -8,12 +8,13 @@ use super::state::State;
 use crate::qt::app;
 
 impl State {
-    /// Stops the loop with an error. Outside a run and an attach(), no code of this library can
-    /// raise a KeyboardInterrupt or SystemExit: then the program's own `exec()` is exited, and the
-    /// error is raised where that returns.
+    /// Stops the loop with an error, as [`State::fail`] does in most cases. But outside a run and
+    /// an attach(), no code of this library can raise a KeyboardInterrupt or SystemExit of the main
+    /// thread: then the program's own `exec()` is exited, and the error is raised where that
+    /// returns.
     ///
     /// No bytecode may run between this call and the return to Qt: the error would be raised in it.
-    pub(super) fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
+    pub(super) fn stop_with(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let py = event_loop.py();
         if self.is_owned.get() || !is_fatal(py, &error) || !running::raise_in_main(py, &error) {
             self.fail(event_loop, error);
@@ -22,8 +23,8 @@ impl State {
         }
     }
 
-    /// Stops the loop with an error, which `run_forever` raises. The first error is kept; a later
-    /// one is only reported.
+    /// Stops the loop with an error, which this run or the next one raises, or `close()`. The first
+    /// error is kept; a later one is only reported.
     pub(super) fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
         let first = self.fatal.borrow().is_none();
         if first {
@@ -34,8 +35,9 @@ impl State {
         self.stop(event_loop);
     }
 
-    /// Exits the Qt loop that serves this loop: that of the run, or the program's own `exec()`. If
-    /// there is none, the next run ends after its first batch, as in asyncio.
+    /// Exits the Qt loop that serves this loop: that of the run, after the current batch, or the
+    /// program's own `exec()`, at once. If it is called on another thread, a turn of the loop does
+    /// it. If there is no Qt loop, the next run ends after its first batch, as in asyncio.
     pub(super) fn stop(&self, event_loop: &Bound<'_, PyAny>) {
         let Ok(driver) = self.driver() else { return };
         if driver.is_run() || (driver.is_attached() && !driver.is_here()) {
@@ -46,7 +48,7 @@ impl State {
         }
     }
 
-    /// Exits the Qt loop of the run.
+    /// Exits the Qt loop of the run, and the nested ones in which Python code waits.
     pub(super) fn exit_run(&self) {
         for nested_loop in &*self.nested_loops.borrow() {
             nested_loop.exit(0);
@@ -65,7 +67,7 @@ impl State {
         !is_another && self.exit_exec()
     }
 
-    /// Does what `exit_unrun` does, if the running loop is this one or none.
+    /// Does what `exit_unrun` does. The caller knows that the running loop is this one or none.
     pub(super) fn exit_exec(&self) -> bool {
         if app::level() == 0 || self.is_inside_another.get() {
             return false;

@@ -115,18 +115,18 @@ impl Stream {
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, stream) = parts(slf);
+        let (endpoint, stream) = parts(slf);
         let Some(data) = Data::of(data)? else {
             return Err(not_bytes(data));
         };
         stream.may_write("write")?;
         let bytes = data.as_slice();
-        if bytes.is_empty() || !stream.is_connected(py, end)? {
+        if bytes.is_empty() || !stream.is_connected(py, endpoint)? {
             return Ok(());
         }
         let mut sent = 0;
-        if end.queued.get() == 0 {
-            match stream.send(end, bytes) {
+        if endpoint.queued.get() == 0 {
+            match stream.send(endpoint, bytes) {
                 Ok(count) if count == bytes.len() => return Ok(()),
                 Ok(count) => sent = count,
                 Err(error) => return stream.fail_write(transport, error),
@@ -135,14 +135,14 @@ impl Stream {
         let (bytes, sent) = data.keep(py, sent);
         stream.put(
             py,
-            end,
+            endpoint,
             Piece {
                 bytes: bytes.unbind(),
                 sent,
             },
         );
-        end.watch(transport, Direction::Write)?;
-        end.pause_protocol(transport)
+        endpoint.watch(transport, Direction::Write)?;
+        endpoint.pause_protocol(transport)
     }
 
     /// Writes all items, up to 64 per system call.
@@ -152,7 +152,7 @@ impl Stream {
         list: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, stream) = parts(slf);
+        let (endpoint, stream) = parts(slf);
         stream.may_write("writelines")?;
         let mut pieces = Vec::new();
         for data in list.try_iter()? {
@@ -161,28 +161,28 @@ impl Stream {
                 pieces.push(bytes.unbind());
             }
         }
-        if pieces.is_empty() || !stream.is_connected(py, end)? {
+        if pieces.is_empty() || !stream.is_connected(py, endpoint)? {
             return Ok(());
         }
-        let was_empty = end.queued.get() == 0;
+        let was_empty = endpoint.queued.get() == 0;
         for bytes in pieces {
-            stream.put(py, end, Piece { bytes, sent: 0 });
+            stream.put(py, endpoint, Piece { bytes, sent: 0 });
         }
-        if was_empty && let Err(error) = stream.flush(py, end) {
-            stream.discard(end, transport);
+        if was_empty && let Err(error) = stream.flush(py, endpoint) {
+            stream.discard(endpoint, transport);
             return stream.fail_write(transport, error);
         }
-        if end.queued.get() > 0 {
-            end.watch(transport, Direction::Write)?;
-            end.pause_protocol(transport)?;
+        if endpoint.queued.get() > 0 {
+            endpoint.watch(transport, Direction::Write)?;
+            endpoint.pause_protocol(transport)?;
         }
         Ok(())
     }
 
     /// Drops the queued bytes.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
-        let (end, stream) = parts(slf);
-        stream.discard(end, transport);
+        let (endpoint, stream) = parts(slf);
+        stream.discard(endpoint, transport);
     }
 
     /// Whether `write_eof()` was called; a later write raises an error.
@@ -193,8 +193,8 @@ impl Stream {
 
     /// Ends the writes of an open transport. Returns false if it is closing, or if they have ended.
     fn end_writes(slf: &Bound<'_, Self>) -> bool {
-        let (end, stream) = parts(slf);
-        !end.is_closing() && !stream.has_eof.replace(true)
+        let (endpoint, stream) = parts(slf);
+        !endpoint.is_closing() && !stream.has_eof.replace(true)
     }
 
     /// Sets whether sendfile() is writing to the descriptor; a write then raises an error.
@@ -222,18 +222,18 @@ impl Stream {
         transport: &Bound<'_, PyAny>,
         direction: Direction,
     ) -> PyResult<()> {
-        let (end, stream) = parts(slf);
+        let (endpoint, stream) = parts(slf);
         match direction {
-            Direction::Read => end.read_ready(transport, |protocol| {
+            Direction::Read => endpoint.read_ready(transport, |protocol| {
                 if stream.kind == StreamKind::WritePipe {
                     end_of_file(transport)
-                } else if end.is_buffered.get() {
-                    stream.read_into_protocol(end, transport, protocol)
+                } else if endpoint.is_buffered.get() {
+                    stream.read_into_protocol(endpoint, transport, protocol)
                 } else {
-                    stream.read(end, transport, protocol)
+                    stream.read(endpoint, transport, protocol)
                 }
             }),
-            Direction::Write => stream.write_ready(end, transport),
+            Direction::Write => stream.write_ready(endpoint, transport),
         }
     }
 }
@@ -251,13 +251,13 @@ impl StreamState {
     /// Reads once and passes the bytes to the protocol. Returns whether there may be more.
     fn read(
         &self,
-        end: &EndpointState,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let py = protocol.py();
-        let mut buffer = end.state.buffer.borrow_mut();
-        let received = self.receive(end, buffer.whole());
+        let mut buffer = endpoint.state.buffer.borrow_mut();
+        let received = self.receive(endpoint, buffer.whole());
         let (count, more) = match received {
             Received::Bytes(count, more) => (count, more),
             Received::Nothing => return Ok(false),
@@ -287,7 +287,7 @@ impl StreamState {
     /// Reads once, like [`read`](StreamState::read), into the buffer of a BufferedProtocol.
     fn read_into_protocol(
         &self,
-        end: &EndpointState,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
@@ -309,7 +309,7 @@ impl StreamState {
                 return fail(transport, error, message).map(|()| false);
             }
         };
-        if end.is_lost() {
+        if endpoint.is_lost() {
             return Ok(false); // get_buffer() has aborted the connection
         }
         let mut view = match View::write(&buffer) {
@@ -323,7 +323,7 @@ impl StreamState {
             }
             Err(error) => return self.fail_read(transport, error),
         };
-        let received = self.receive(end, view.as_mut_slice());
+        let received = self.receive(endpoint, view.as_mut_slice());
         drop(view);
         let (count, more) = match received {
             Received::Bytes(count, more) => (count, more),
@@ -341,23 +341,23 @@ impl StreamState {
         Ok(more)
     }
 
-    fn receive(&self, end: &EndpointState, buffer: &mut [u8]) -> Received {
+    fn receive(&self, endpoint: &EndpointState, buffer: &mut [u8]) -> Received {
         let room = buffer.len();
         let result = match self.kind {
             StreamKind::Socket => {
-                Buffer::recv(end.fd(), buffer).map(|count| (count, count == room))
+                Buffer::recv(endpoint.fd(), buffer).map(|count| (count, count == room))
             }
-            StreamKind::UnixSocket => Buffer::recv_unix(end.fd(), buffer)
+            StreamKind::UnixSocket => Buffer::recv_unix(endpoint.fd(), buffer)
                 .map(|(count, cut)| (count, cut || count == room)),
             StreamKind::ReadPipe | StreamKind::WritePipe => {
-                rustix::io::read(end.fd(), buffer).map(|count| (count, true))
+                rustix::io::read(endpoint.fd(), buffer).map(|count| (count, true))
             }
         };
         match result {
             Ok((0, _)) => Received::Bytes(0, false),
             // A hang-up may have been reported together with these bytes and, being edge-triggered,
             // is not reported again.
-            Ok((count, more)) => Received::Bytes(count, more || end.is_hung_up()),
+            Ok((count, more)) => Received::Bytes(count, more || endpoint.is_hung_up()),
             Err(rustix::io::Errno::AGAIN) => Received::Nothing,
             Err(error) => Received::Failed(error.into()),
         }
@@ -376,19 +376,19 @@ impl StreamState {
     // Writing
 
     /// Writes queued data. Called when the descriptor is writable.
-    fn write_ready(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn write_ready(&self, endpoint: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        if end.queued.get() == 0 || end.is_lost() {
+        if endpoint.queued.get() == 0 || endpoint.is_lost() {
             return Ok(());
         }
-        let is_full = match self.flush(py, end) {
+        let is_full = match self.flush(py, endpoint) {
             Ok(is_full) => is_full,
             Err(error) => {
-                self.discard(end, transport);
+                self.discard(endpoint, transport);
                 return self.fail_write(transport, error);
             }
         };
-        end.flushed(transport, is_full)
+        endpoint.flushed(transport, is_full)
     }
 
     fn may_write(&self, function: &str) -> PyResult<()> {
@@ -403,41 +403,42 @@ impl StreamState {
     }
 
     /// Returns whether data can be written; if not, counts it as dropped.
-    fn is_connected(&self, py: Python<'_>, end: &EndpointState) -> PyResult<bool> {
+    fn is_connected(&self, py: Python<'_>, endpoint: &EndpointState) -> PyResult<bool> {
         if self.kind.is_socket() {
-            return Ok(!end.is_lost() || end.drop_write(py, "socket.send() raised exception.")?);
+            return Ok(!endpoint.is_lost()
+                || endpoint.drop_write(py, "socket.send() raised exception.")?);
         }
         // A closing pipe takes no more data.
         let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
-        Ok(!end.is_closing() || end.drop_write(py, warning)?)
+        Ok(!endpoint.is_closing() || endpoint.drop_write(py, warning)?)
     }
 
-    fn put(&self, py: Python<'_>, end: &EndpointState, piece: Piece) {
+    fn put(&self, py: Python<'_>, endpoint: &EndpointState, piece: Piece) {
         let left = piece.bytes.as_bytes(py).len() - piece.sent;
-        end.queued.set(end.queued.get() + left);
+        endpoint.queued.set(endpoint.queued.get() + left);
         self.queue.borrow_mut().push_back(piece);
     }
 
-    fn discard(&self, end: &EndpointState, transport: &Bound<'_, PyAny>) {
-        if end.queued.replace(0) > 0 {
+    fn discard(&self, endpoint: &EndpointState, transport: &Bound<'_, PyAny>) {
+        if endpoint.queued.replace(0) > 0 {
             // The queue can stay borrowed: dropping `bytes` runs no code.
             self.queue.borrow_mut().clear();
-            end.unwatch_write(transport);
+            endpoint.unwatch_write(transport);
         }
     }
 
     /// Writes once, and returns how many bytes the system took.
-    fn send(&self, end: &EndpointState, bytes: &[u8]) -> io::Result<usize> {
+    fn send(&self, endpoint: &EndpointState, bytes: &[u8]) -> io::Result<usize> {
         ignore_full(if self.kind.is_socket() {
-            rustix::net::send(end.fd(), bytes, SendFlags::NOSIGNAL)
+            rustix::net::send(endpoint.fd(), bytes, SendFlags::NOSIGNAL)
         } else {
-            rustix::io::write(end.fd(), bytes)
+            rustix::io::write(endpoint.fd(), bytes)
         })
     }
 
     /// Writes as much of the queue as one system call takes. Returns whether the system took less
     /// than it was given: only then an event follows when there is room again.
-    fn flush(&self, py: Python<'_>, end: &EndpointState) -> io::Result<bool> {
+    fn flush(&self, py: Python<'_>, endpoint: &EndpointState) -> io::Result<bool> {
         let mut queue = self.queue.borrow_mut();
         let (given, mut left) = {
             let pieces: Vec<IoSlice<'_>> = queue
@@ -448,18 +449,18 @@ impl StreamState {
             let given: usize = pieces.iter().map(|piece| piece.len()).sum();
             let sent = ignore_full(if self.kind.is_socket() {
                 rustix::net::sendmsg(
-                    end.fd(),
+                    endpoint.fd(),
                     &pieces,
                     &mut SendAncillaryBuffer::default(),
                     SendFlags::NOSIGNAL,
                 )
             } else {
-                rustix::io::writev(end.fd(), &pieces)
+                rustix::io::writev(endpoint.fd(), &pieces)
             })?;
             (given, sent)
         };
         let is_full = left < given;
-        end.queued.set(end.queued.get() - left);
+        endpoint.queued.set(endpoint.queued.get() - left);
         while left > 0 {
             let Some(piece) = queue.front_mut() else {
                 break;

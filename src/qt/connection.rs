@@ -11,7 +11,8 @@ use crate::panic::catch_panic;
 
 type Callback = Rc<dyn Fn(Option<Arguments>)>;
 
-/// A connection to one signal of an object. Dropping it disconnects.
+/// A connection to one signal of an object. Dropping it disconnects, and discards emissions of
+/// other threads that are not delivered yet.
 ///
 /// The closure is called on the thread that made the connection: inside the emission if that is on
 /// the same thread, as with `Qt::AutoConnection`. The arguments of an emission on another thread
@@ -45,7 +46,7 @@ impl SignalConnection {
             .cast_mut()
             .cast::<c_void>();
         // SAFETY: `as_ptr` returns objects that are alive and of this thread; the closure outlives
-        // the ear.
+        // the connection.
         let connection = unsafe { ffi::qtloop_connection_new(object, signal, trampoline, data) };
         Some(SignalConnection {
             connection: NonNull::new(connection)?,
@@ -99,8 +100,8 @@ impl fmt::Debug for SignalConnection {
 }
 
 extern "C" fn trampoline(data: *mut c_void, arguments: *mut c_void) {
-    // SAFETY: `data` is the closure of an ear that is alive now; the clone outlives an ear that it
-    // drops.
+    // SAFETY: `data` is the closure of a connection that is alive now; the clone outlives a
+    // connection that it drops.
     let callback = unsafe { Rc::clone(&*data.cast::<Callback>()) };
     let arguments = NonNull::new(arguments).map(Arguments::from_list);
     // Qt's frames below must not be unwound.

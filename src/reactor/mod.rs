@@ -35,9 +35,10 @@ use timer_fd::TimerFd;
 /// The maximum number of timers that become ready in one collection.
 const TIMERS: usize = 1024;
 
-/// A job that can watch a descriptor, and so can become ready more than once.
+/// A type of jobs, of which those that watch a descriptor can become ready more than once.
 pub trait Repeat {
-    /// Returns the same job for one more run.
+    /// Returns the same job for one more run. Called only for jobs of [`watch`](Reactor::watch) and
+    /// [`watch_edges`](Reactor::watch_edges).
     #[must_use]
     fn repeat(&self) -> Self;
 }
@@ -60,8 +61,8 @@ pub struct Reactor<J> {
 }
 
 impl<J: Repeat> Reactor<J> {
-    /// Makes a reactor. With `timer_fd` (a Linux timerfd), its descriptor also becomes readable at the
-    /// next deadline; without it, the caller must collect at the deadline by itself.
+    /// Makes a reactor. With `timer_fd` (a Linux timerfd), its descriptor also becomes readable at
+    /// the next deadline; without it, the caller must collect at the deadline by itself.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
@@ -84,7 +85,8 @@ impl<J: Repeat> Reactor<J> {
     }
 
     /// Replaces the poller in a forked child. The inherited poller is shared with the parent:
-    /// events that the child took from it, or changes that it made, would affect the parent. A
+    /// events that the child took from it, or changes that it made, would affect the parent. All
+    /// jobs and watches stay; the next [`collect`](Reactor::collect) registers the watches. A
     /// [`Remote`] made before the fork hands jobs back.
     ///
     /// # Errors
@@ -168,8 +170,8 @@ impl<J: Repeat> Reactor<J> {
     }
 
     /// Watches like [`watch`](Reactor::watch), for a job that drains the descriptor (until `EAGAIN`
-    /// or a short read). After the job has run, it becomes ready again only for an event that
-    /// occurred since it was handed out. That saves a system call per run.
+    /// or a short read). After the job has run and was re-armed, it becomes ready again only for an
+    /// event that was collected since it was made ready. That saves a system call per run.
     ///
     /// # Errors
     /// As `watch`.
@@ -182,8 +184,9 @@ impl<J: Repeat> Reactor<J> {
         self.sources.watch(fd, direction, Trigger::Edge, job)
     }
 
-    /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once. The descriptor
-    /// stays registered, which saves two system calls for each repeated wait.
+    /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once: then its watch
+    /// has ended, without [`rearm`](Reactor::rearm) or [`unwatch`](Reactor::unwatch). The
+    /// descriptor stays registered, so each repeated wait costs one system call instead of two.
     ///
     /// # Errors
     /// As `watch`.
@@ -219,7 +222,7 @@ impl<J: Repeat> Reactor<J> {
         self.sources.is_watched(fd, direction)
     }
 
-    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it was watched.
     /// Then a short read does not mean that all data were read.
     #[must_use]
     pub fn is_hung_up(&self, fd: RawFd) -> bool {
@@ -237,7 +240,7 @@ impl<J: Repeat> Reactor<J> {
     /// then timers.
     ///
     /// # Errors
-    /// The poller failed.
+    /// The poller failed; then no job was made ready, not even of a timer.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
         let Collected { rung, active } = self.sources.collect(&mut self.ready)?;
         self.active |= active || rung;
@@ -270,8 +273,8 @@ impl<J: Repeat> Reactor<J> {
         self.timers.next_due()
     }
 
-    /// Sets by how much the timerfd may be late when many timers are due at nearly the same time. The
-    /// default is 250 µs.
+    /// Sets by how much the timerfd may be late when many timers are due at nearly the same time.
+    /// The default is 250 µs.
     pub fn set_timer_slack(&mut self, slack: Duration) {
         if let Some(timer_fd) = &mut self.timer_fd {
             timer_fd.coalesce_slack = slack;
@@ -280,8 +283,8 @@ impl<J: Repeat> Reactor<J> {
 
     /// Sets the timerfd for the earliest timer. If that is due within the slack, sets it up to the
     /// slack later, so that one wake-up serves several timers. The slack is 50 µs, or that of
-    /// [`set_timer_slack`](Reactor::set_crowd_slack) when many timers have just fired. Returns
-    /// false if this reactor has no timerfd.
+    /// [`set_timer_slack`](Reactor::set_timer_slack) when many timers have just fired. Returns
+    /// false if this reactor has no timerfd, or if setting it failed.
     pub fn arm_timer_fd(&mut self, now: Time) -> bool {
         let next = self.timers.next_due();
         self.timer_fd

@@ -1,7 +1,7 @@
 //! The watched file descriptors, on mio's poller, level-triggered as `add_reader` requires.
 //!
 //! mio is edge-triggered: it reports each change once. asyncio is level-triggered: a reader is
-//! called again while data are left. So a waiter is disarmed when its job is handed out, and
+//! called again while data are left. So a waiter is disarmed when its job is made ready, and
 //! [`Sources::rearm`] re-arms it after the job has run; registering again makes the kernel check
 //! the descriptor. That costs one system call per readiness event. In return, a job that is still
 //! queued, or is inside a modal dialog, is not called a second time.
@@ -38,7 +38,7 @@ pub(super) enum Trigger {
     /// Never. The descriptor stays registered with the poller for the next waiter of this kind,
     /// which saves the calls that register and deregister it.
     Once,
-    /// After an event that occurred since the job was handed out. For a job that drains the
+    /// After an event that was collected since the job was made ready. For a job that drains the
     /// descriptor (until `EAGAIN` or a short read).
     Edge,
 }
@@ -70,13 +70,14 @@ impl Direction {
 pub(super) const WAKER: Token = Token(usize::MAX);
 pub(super) const TIMER: Token = Token(usize::MAX - 1);
 
+/// A job that waits for one direction of a descriptor.
 #[derive(Debug)]
 struct Waiter<J> {
     job: J,
     trigger: Trigger,
-    /// False from the time the job is handed out until `rearm`.
+    /// False from the time the job is made ready until `rearm`.
     armed: bool,
-    /// An event arrived while the waiter was not armed.
+    /// An event was collected while the waiter was not armed. Only with [`Trigger::Edge`].
     missed: bool,
 }
 
@@ -158,7 +159,7 @@ pub(super) struct Collected {
 pub struct Poller(Registry);
 
 impl Poller {
-    /// Deregisters a descriptor, whether it is registered or not.
+    /// Deregisters a descriptor. Does nothing if it is not registered.
     pub fn deregister(&self, fd: RawFd) {
         let _ = self.0.deregister(&mut SourceFd(&fd));
     }
@@ -171,6 +172,7 @@ pub(super) struct Sources<J> {
     events: Events,
     sources: HashMap<RawFd, Source<J>>,
     next_generation: u32,
+    /// The sources of another poller were adopted, and are not registered with this one yet.
     is_adopted: bool,
 }
 
@@ -212,9 +214,9 @@ impl<J: Repeat> Sources<J> {
         self.poll.registry().as_fd()
     }
 
-    /// Sets the waiter of one direction of `fd`, and returns the waiters that it replaces. These
-    /// are the one of that direction, and the one of the other direction if it watched a closed
-    /// file whose number `fd` now has.
+    /// Sets the waiter of one direction of `fd`, and returns the jobs of the waiters that it
+    /// replaces. These are the one of that direction, and the one of the other direction if it
+    /// watched a closed file whose number `fd` now has.
     pub(super) fn watch(
         &mut self,
         fd: RawFd,
@@ -273,8 +275,8 @@ impl<J: Repeat> Sources<J> {
         waiter.replace(fresh).map(|waiter| waiter.job)
     }
 
-    /// Removes and returns the waiter of one direction of `fd`, if `is_mine` accepts it. `fd` may
-    /// be closed.
+    /// Removes the waiter of one direction of `fd` if `is_mine` accepts its job, and returns the
+    /// job. `fd` may be closed.
     pub(super) fn unwatch(
         &mut self,
         fd: RawFd,
@@ -316,12 +318,13 @@ impl<J: Repeat> Sources<J> {
             .is_some_and(|source| source.waiters[direction as usize].is_some())
     }
 
-    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it was watched.
     pub(super) fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.get(&fd).is_some_and(|source| source.hung_up)
     }
 
-    /// Re-arms the waiter if `is_mine` accepts it. Returns its job if it is already due again.
+    /// Re-arms the waiter if `is_mine` accepts its job. If that is due again already, returns it
+    /// and leaves the waiter disarmed.
     pub(super) fn rearm(
         &mut self,
         fd: RawFd,
@@ -343,7 +346,8 @@ impl<J: Repeat> Sources<J> {
         None
     }
 
-    /// Moves the jobs of ready descriptors to the end of `ready`.
+    /// Appends the jobs of ready descriptors to `ready`. Disarms their waiters, and removes those
+    /// with [`Trigger::Once`].
     pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<Collected> {
         if std::mem::take(&mut self.is_adopted) {
             self.register_adopted();

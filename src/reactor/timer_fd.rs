@@ -14,23 +14,23 @@ use rustix::time::{
 use super::Time;
 use super::source::TIMER;
 
-/// The maximum delay of an expiry, and the minimum time between two of them: deadlines that are
-/// close together are served together. It is a tenth of what a person could notice, and longer than
-/// a turn.
+/// The maximum delay of an expiry, and the minimum time between setting the timerfd and its expiry:
+/// deadlines that are close together are served together. A person does not notice this delay, and
+/// a turn that runs a few short timers takes less.
 const SLACK: Duration = Duration::from_micros(50);
 
-/// When at least `COALESCE_AT` timers have fired together, the timerfd may be later: waking up for a few
-/// timers costs more than running them.
+/// When at least `COALESCE_AT` timers have fired together, the timerfd may be later: waking up for
+/// a few timers costs more than running them.
 const COALESCE_AT: usize = 8;
 pub(super) const COALESCE_SLACK: Duration = Duration::from_micros(250);
 
-/// Makes the poll descriptor readable at its deadline. It is never read: setting it again clears
-/// it, and the edge-triggered poller reports each expiry once.
+/// A timerfd that makes the poll descriptor readable at its deadline. It is never read: setting it
+/// again clears it, and the edge-triggered poller reports each expiry once.
 #[derive(Debug)]
 pub(super) struct TimerFd {
     timer: std::os::fd::OwnedFd,
     set: Option<Time>,
-    /// The number of timers that became ready since the timerfd was set.
+    /// The number of timers that became ready since the last call of `set`.
     fired: usize,
     /// See [`COALESCE_AT`].
     pub(super) coalesce_slack: Duration,
@@ -54,8 +54,8 @@ impl TimerFd {
         self.fired += timers;
     }
 
-    /// Sets the timerfd for a deadline, or disarms it. Makes a system call only if the deadline has
-    /// changed by more than the slack.
+    /// Sets the timerfd for a deadline, or disarms it. Makes no system call if it is set already to
+    /// a time from the deadline to a slack after it.
     pub(super) fn set(&mut self, deadline: Option<Time>, now: Time) -> io::Result<()> {
         let slack = if std::mem::take(&mut self.fired) < COALESCE_AT {
             SLACK
@@ -94,7 +94,8 @@ impl TimerFd {
 mod tests {
     use super::*;
 
-    /// Returns the delay of a timerfd that is set for 1 µs from now, after `fired` timers have fired.
+    /// Returns the delay of a timerfd that is set for 1 µs from now, after `fired` timers have
+    /// fired.
     fn rings_after(fired: usize) -> Duration {
         let poll = mio::Poll::new().expect("a poller");
         let mut timer_fd = TimerFd::new(poll.registry()).expect("a timerfd");

@@ -1,4 +1,4 @@
-//! The emissions of an object's signal.
+//! The emissions of an object's signal, as a stream or a future.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,6 +18,7 @@ use crate::task::take_budget_of_cheap;
 /// Which emissions wait until they are fetched.
 #[derive(Clone, Copy)]
 enum Buffering {
+    /// The oldest; newer ones are dropped without a count.
     First,
     All,
     /// At most this number; older ones are dropped and counted.
@@ -34,8 +35,8 @@ struct Queue {
 }
 
 impl Queue {
-    /// Adds an emission, and returns those that are dropped: their destructors are foreign code, which
-    /// must not find the queue borrowed.
+    /// Adds an emission. Returns the one to drop, if the queue is full: its destructor is user code,
+    /// which must not find the queue borrowed.
     fn push(&mut self, arguments: Arguments) -> Option<Arguments> {
         match self.keep {
             Buffering::First if !self.emissions.is_empty() => return Some(arguments),
@@ -55,7 +56,7 @@ impl Queue {
 /// the object is destroyed, after the emissions that came before.
 ///
 /// It takes part in the budget of its task: a task that answers each emission with another one yields
-/// to timers, sockets and windows.
+/// to timers, sockets and windows. Dropping it disconnects from the signal.
 pub struct Signals<T = Arguments> {
     queue: Rc<RefCell<Queue>>,
     connection: SignalConnection,
@@ -240,7 +241,7 @@ impl<T: FromArguments> Signals<T> {
     pub fn try_next(&mut self) -> Option<T> {
         loop {
             let arguments = self.queue.borrow_mut().emissions.pop_front()?;
-            // `typed` has checked the types, so that every emission converts.
+            // `typed` has checked the types, so every emission converts, and this loop runs once.
             if let Some(value) = T::read(arguments) {
                 return Some(value);
             }
@@ -281,7 +282,7 @@ impl<T: FromArguments> Stream for Signals<T> {
         if self.queue.borrow().is_over {
             return Poll::Ready(None);
         }
-        // Cloning and dropping a waker is foreign code, which must not find the queue borrowed.
+        // To clone or drop a waker runs user code, which must not find the queue borrowed.
         let waker = context.waker().clone();
         let before = self.queue.borrow_mut().waiting.replace(waker);
         drop(before);

@@ -51,7 +51,7 @@ enum RunState {
     Idle,
     /// It is in the run queue, as a [`Queued`].
     Queued,
-    /// It is being polled, or its future is being dropped.
+    /// It is being polled, or its future is being dropped. A completed task stays in this state.
     Running,
     /// It is being polled and was woken during the poll.
     RunningWoken,
@@ -170,8 +170,9 @@ unsafe fn drop_caught<T>(value: *mut T) {
 /// A reference to a task, which is counted.
 pub(crate) struct TaskRef(Pointer);
 
-// SAFETY: methods that other threads can call use only atomics. All others need an `LoopCore`, which
-// is not `Send`, or check the thread first (`wake`), so they run on the loop's thread.
+// SAFETY: only the `Cell`s of the header and the stage are not `Sync`. The `Cell`s are used on the
+// loop's thread: `wake` checks the thread, and all other code that uses them gets a `LoopCore` or is
+// owned by one, which is not `Send`. The notes at each use of the stage name its owner.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -316,13 +317,13 @@ pub(crate) struct Queued(Pointer);
 unsafe impl Send for Queued {}
 
 impl Queued {
-    /// Polls the task.
+    /// Polls the task, or cancels it if it was aborted. Frees it if it has completed while queued.
     pub(super) fn run(self, core: &LoopCore) {
         let task = ManuallyDrop::new(self).0;
         // SAFETY: the loop's reference exists, in the loop or in this entry.
         let header = unsafe { task.as_ref() };
         if header.state.is_complete() {
-            // SAFETY: the reference has passed to this entry, which is forgotten.
+            // SAFETY: the reference has passed to this entry, whose own drop does not run.
             unsafe { drop_ref(task) };
             return;
         }
@@ -401,10 +402,10 @@ fn wake(task: Pointer) {
     }
     if header.shared.is_here() {
         match header.run_state.get() {
-            // Most wake-ups are of the running task itself, and need no loop.
+            // Most wake-ups are of the running task itself. They do not look up the `LoopCore`.
             RunState::Running => header.run_state.set(RunState::RunningWoken),
             RunState::Idle => {
-                // If there is none, the loop is being closed and is cancelling its tasks.
+                // Without a `LoopCore`, the loop is being closed and is cancelling its tasks.
                 if let Some(core) = header.shared.here() {
                     header.run_state.set(RunState::Queued);
                     core.driver.push(Job::Poll(Queued(task)));

@@ -1,4 +1,7 @@
 //! `block_on`: waits for a future in a nested Qt event loop.
+//!
+//! Each time that the future returns `Pending`, a new nested loop runs until the future's waker is
+//! woken: a *wait*. The loop's turns go on in it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,11 +21,11 @@ const MAX_NESTED_WAITS: usize = 64;
 /// The waker of a `block_on`: ends the wait, from any thread.
 struct BlockOnWaker {
     shared: Arc<LoopShared>,
-    /// The number of the wait.
+    /// The number of the call of `block_on`, which finds its nested loop.
     wait: u64,
     /// The job that ends the wait is queued.
     is_queued: AtomicBool,
-    /// The job has run, perhaps before the wait began.
+    /// The job has run, perhaps before the wait began. Used on the loop's thread only.
     is_over: AtomicBool,
 }
 
@@ -96,7 +99,8 @@ impl LoopCore {
         block_on.is_queued.swap(false, Ordering::AcqRel);
     }
 
-    /// Exits the nested loops of all waits.
+    /// Exits the nested loops of all waits: when the loop is closed, or when a second application was
+    /// made. Each `block_on` then checks for these, and panics or polls again.
     pub(super) fn exit_nested_loops(&self) {
         for (_, nested_loop) in self.nested_loops.borrow().iter() {
             nested_loop.exit(0);

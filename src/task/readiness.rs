@@ -1,4 +1,7 @@
 //! Readiness of one file descriptor, shared by the loop and the tasks that wait for it.
+//!
+//! An attempt on the descriptor begins with [`Readiness::poll_ready`], on any thread. If the attempt
+//! returns `WouldBlock`, it calls [`Readiness::block`], and the next `poll_ready` waits for the event.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -18,13 +21,13 @@ const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 /// The readiness of both directions of a file descriptor.
 ///
 /// The poller is edge-triggered, so a direction counts as ready until an attempt returns
-/// `WouldBlock`.
+/// `WouldBlock`. It counts as ready at first, too: the poller watches it from the first wait on.
 pub(crate) struct Readiness {
-    /// It changes only while nothing watches it.
+    /// It changes only while no direction is watched.
     fd: AtomicI32,
     shared: Arc<LoopShared>,
     directions: Mutex<[DirectionState; 2]>,
-    /// The watch has ended: the descriptor is about to be closed, or another `Readiness` replaces this.
+    /// [`deregister`](Readiness::deregister) was called.
     is_deregistered: AtomicBool,
 }
 
@@ -56,12 +59,15 @@ impl From<Refusal> for io::Error {
 /// One direction.
 #[derive(Default)]
 struct DirectionState {
+    /// It does not count as ready.
     is_blocked: bool,
-    /// The poller watches it.
+    /// The poller watches it, or the loop was asked to watch it.
     is_watched: bool,
-    /// The other end has hung up, or there was an error: a short read is not the last one.
+    /// There was a hang-up, an error or urgent data. The next read after a short one does not wait
+    /// then: it may return the end of the file, for which there is no further event.
     is_hung_up: bool,
-    /// The number of readiness events. An attempt that began before the latest one proves nothing.
+    /// The number of readiness events so far. A `WouldBlock` counts only if the number is still the one
+    /// from before the attempt.
     tick: u32,
     waiters: Waiters,
     refusal: Option<Refusal>,
@@ -162,12 +168,16 @@ impl Readiness {
             .is_some_and(|readiness| Arc::ptr_eq(readiness, self))
     }
 
-    /// The number of the latest readiness event, for an attempt that does not wait before.
+    /// Returns the number of the latest readiness event, for an attempt without `poll_ready`.
     pub(crate) fn tick(&self, direction: Direction) -> u32 {
         self.directions()[direction as usize].tick
     }
 
-    /// Returns the number of the latest readiness event once the direction counts as ready.
+    /// Takes a unit of the task's budget once the direction counts as ready, and returns the number of
+    /// the latest readiness event. Waits without a registration are those of `poll_*` methods.
+    ///
+    /// # Errors
+    /// The loop is closed, or cannot watch the direction (see [`Refusal`]).
     pub(crate) fn poll_ready(
         self: &Arc<Self>,
         direction: Direction,
@@ -183,8 +193,8 @@ impl Readiness {
                 drop(directions);
                 return take_budget(context).map(|()| Ok(tick));
             }
-            // A closing loop sets the flag first and wakes the waiters second, so a waiter that
-            // registers too late still sees the flag.
+            // A closing loop sets `is_gone` first and wakes the waiters second, so a waiter that
+            // registers too late still sees it.
             if self.shared.is_gone() {
                 return Poll::Ready(Err(LoopClosed.into()));
             }
@@ -208,7 +218,7 @@ impl Readiness {
         Poll::Pending
     }
 
-    /// Has the loop watch a direction, which is marked as watched already.
+    /// Asks the loop to watch a direction. The caller has set `is_watched`.
     fn watch(self: &Arc<Self>, direction: Direction) {
         let readiness = Arc::clone(self);
         self.shared.call(move |core| match core {
@@ -234,7 +244,7 @@ impl Readiness {
             other.is_some_and(|other| !other.is_deregistered.load(Ordering::Acquire))
         });
         for job in others {
-            // It was first, and would wait for ever.
+            // The other `Readiness` was first: give the watch back to it, and refuse this one.
             let _ = core.driver.watch_edges(self.fd(), direction, job);
             self.fail_waiters(direction, Some(Refusal::Taken));
         }
@@ -246,13 +256,14 @@ impl Readiness {
         state.is_blocked |= state.tick == tick;
     }
 
-    /// Does what `block` does, after a short read, which proves that the socket's buffer is empty.
+    /// Does what `block` does, for reading, after a short read: the socket's buffer is empty, unless
+    /// there was a hang-up.
     pub(crate) fn mark_drained(&self, tick: u32) {
         let state = &mut self.directions()[Direction::Read as usize];
         state.is_blocked |= state.tick == tick && !state.is_hung_up;
     }
 
-    /// Ends the watches of the descriptor, which is about to be closed.
+    /// Ends the watches, before the descriptor is closed or leaves the `Async`. Wakes no task.
     pub(crate) fn deregister(self: &Arc<Self>) {
         self.is_deregistered.store(true, Ordering::Release);
         if !self.is_watched() {
@@ -287,7 +298,8 @@ impl Readiness {
         }
     }
 
-    /// Ends the watches, and returns a source without watches that has the waiters.
+    /// Ends the watches, and returns a `Readiness` without watches that takes over the waiters. Used
+    /// by `Async::get_mut`; [`resume`](Readiness::resume) watches again.
     pub(crate) fn renew(self: &Arc<Self>) -> Arc<Readiness> {
         self.deregister();
         let fresh = Readiness::new(self.fd(), &self.shared);
@@ -310,7 +322,7 @@ impl Readiness {
             if state.waiters.is_empty() || std::mem::replace(&mut state.is_watched, true) {
                 continue;
             }
-            state.is_blocked = true; // a new watch begins with an event if it is not
+            state.is_blocked = true; // if it is ready, the new watch reports that at once
             drop(directions);
             self.watch(direction);
         }

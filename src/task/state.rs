@@ -1,9 +1,10 @@
 //! The atomic state of a task. It determines which side owns the result and the join handle's
 //! waker.
 //!
-//! The loop writes the result and then calls [`complete`](Latch::finish), once. Until then, the join
-//! handle owns the waker's slot, unless the bit `JOIN_WAKER` passes it to the loop. After that, the
-//! join handle, if it still exists, owns the result. (tokio's join handles use the same protocol.)
+//! The loop writes the result and then calls [`State::complete`], once. Before that call, the join
+//! handle owns the waker's slot, unless the bit `JOIN_WAKER` passes it to the loop. After that call,
+//! the join handle, if it still exists, owns the result. (tokio's join handles use the same
+//! protocol.) A `NewTask` that is dropped before its start does the loop's part, on any thread.
 
 #![allow(unsafe_code)]
 
@@ -37,7 +38,7 @@ impl<T> UnsafeCell<T> {
 
 /// The result is stored, and the future was dropped.
 const COMPLETE: u8 = 1;
-/// The task was aborted.
+/// An abort was requested. If the poll that runs then completes the task, its result counts.
 const ABORTED: u8 = 2;
 /// The join handle exists.
 const JOIN_INTEREST: u8 = 4;
@@ -95,7 +96,7 @@ impl State {
     /// waits.
     ///
     /// # Safety
-    /// Called once, by the loop.
+    /// Called once, by the owner of the loop's reference, after it has written the result.
     pub(super) unsafe fn complete(&self) -> (bool, Option<Waker>) {
         let before = self.bits.fetch_or(COMPLETE, Ordering::AcqRel);
         let joiner = if before & JOIN_WAKER == 0 {

@@ -5,17 +5,17 @@ use std::task::Waker;
 
 use crate::panic::catch_panic;
 
-/// With fewer wakers than this from `poll_*` methods, none is checked.
+/// With fewer wakers than this from `poll_*` methods, there is no [check](LivenessCheck).
 const CHECK_AT: usize = 64;
 
-/// How many times a check outlasts the limit, at most. It bounds the polls that a crowd of live
-/// wakers costs while all the checked ones are dead.
+/// The maximum of [`patience`](LivenessCheck). While all the checked wakers are dead, each time that
+/// the limit is reached costs a poll of all live ones.
 const MAX_PATIENCE: u32 = 1024;
 
 /// The wakers that wait for one direction.
 ///
-/// All methods run under the lock of the [`Readiness`](super::Source). Cloning,
-/// waking or dropping a waker runs foreign code. So wakers are passed by value, and the caller does it
+/// All methods run under the lock of the [`Readiness`](super::Readiness). To clone, wake or drop a
+/// waker runs user code. So wakers are passed by value, and the caller clones, wakes and drops them
 /// outside of the lock.
 #[derive(Default)]
 pub(super) struct Waiters {
@@ -36,12 +36,14 @@ struct Waiter {
 #[must_use]
 pub(super) struct Removed {
     woken: Vec<Waiter>,
+    /// To wake, too. A check that has begun with them shares them.
     checked: Option<Arc<Vec<Waker>>>,
+    /// Only to drop: the wakers of a check that has ended.
     stale: Option<Arc<Vec<Waker>>>,
 }
 
 impl Removed {
-    /// Wakes and drops them. Returns the room of the list, empty.
+    /// Wakes and drops them. Returns the memory of the list.
     pub(super) fn wake(mut self) -> ReusableList {
         for Waiter { waker, .. } in self.woken.drain(..) {
             catch_panic(|| waker.wake());
@@ -68,8 +70,8 @@ impl Waiters {
         self.registrations
     }
 
-    /// Registers a waker once. If it has to be cloned and `own` has no clone, returns `None` and
-    /// changes nothing. Leaves in `own` the waker that it replaced.
+    /// Registers a waker, unless it is registered already. `own` is a clone of it: if that is needed
+    /// but missing, returns `None` and changes nothing. Leaves in `own` the waker that it replaced.
     pub(super) fn register(
         &mut self,
         number: Option<u64>,
@@ -149,13 +151,15 @@ impl Waiters {
 
 /// Bounds the number of wakers that `poll_*` methods have registered.
 ///
-/// Such a waker is never unregistered, and its future may have been dropped. At the limit all of
-/// them are woken and removed, and the live ones register again: a *check*. If more than half of
-/// the checked ones do, the limit doubles. So a crowd of live wakers is soon below the limit and
-/// rests, and dead wakers stay below twice the limit: the registered and the checked ones.
+/// Such a waker is not unregistered when its future is dropped. At the limit all of them are woken
+/// and removed, and the live ones register again: a *check*. If more than half of the checked ones
+/// do, the limit doubles and `patience` halves. So many live wakers are soon below the limit, and
+/// are woken for it no more. Dead wakers stay below twice the limit: the registered and the checked
+/// ones.
 ///
 /// A live waker returns when its executor has polled all others before it. A check therefore
-/// continues for `patience` more times that the limit is reached. A failed check doubles `patience`.
+/// continues while the limit is reached `patience` more times, then fails. A failed check halves
+/// the limit and doubles `patience`.
 struct LivenessCheck {
     limit: usize,
     /// The wakers that the check under way has woken. They are kept, so that no other waker can
