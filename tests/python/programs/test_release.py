@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -35,12 +36,17 @@ def test_changelog_of_this_repository_has_the_right_form() -> None:
     assert RELEASE["of_changelog"](text, "0.1.0") == []
 
 
-@pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="this is no checkout, so git cannot list the lock files"
-)
+def lists_files() -> bool:
+    """Returns whether git is installed, and this is a checkout that it can read."""
+    if not shutil.which("git"):
+        return False
+    command = ["git", "ls-files", "Cargo.lock"]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE).stdout != b""
+
+
+@pytest.mark.skipif(not lists_files(), reason="git cannot list the lock files")
 def test_versions_of_this_repository_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    assert subprocess.run(["git", "ls-files", "*Cargo.lock"], capture_output=True).stdout
     assert RELEASE["of_version"]() == []
 
 
