@@ -14,8 +14,8 @@ demo-python:  ## the same window in Python, with PySide6 and aiohttp; without a 
 test:  ## every check there is, quickest first; STEPS="lint qt ..." runs only those
 	@tools/test $(STEPS)
 
-test-newest:  ## the steps python and cpython on the newest Pythons and Qt, in a Debian sid that it makes; as root
-	@tools/chroot tools/test $(or $(STEPS),python cpython)
+test-newest:  ## the steps python, cpython and timing on the newest Pythons and Qt, in a Debian sid that it makes; as root
+	@tools/chroot tools/test $(or $(STEPS),python cpython timing)
 
 test-asan:  ## the Qt tests of the Rust API under AddressSanitizer
 	@tools/test asan

@@ -266,7 +266,10 @@ QVariant Line::kept(QMetaType type, const void* argument) const
 
 extern "C" {
 
-QtloopConnection* qtloop_connection_new(QObject* object, int signal, void (*callback)(void*, QVariantList*), void* data) noexcept
+QtloopConnection* qtloop_connection_new(QObject* object,
+                                        int signal,
+                                        void (*callback)(void*, QVariantList*),
+                                        void* data) noexcept
 {
     const QMetaMethod method = object->metaObject()->method(signal);
     return method.methodType() == QMetaMethod::Signal ? new QtloopConnection(object, method, callback, data) : nullptr;

@@ -23,9 +23,9 @@ struct QtloopConnection;
 // Returns null if the index is not that of a signal. The object must live on the calling thread.
 // Call the functions below on the calling thread, too.
 QtloopConnection* qtloop_connection_new(QObject* object,
-                          int signal,
-                          void (*callback)(void* data, QVariantList* arguments),
-                          void* data) noexcept;
+                                        int signal,
+                                        void (*callback)(void* data, QVariantList* arguments),
+                                        void* data) noexcept;
 
 // Disconnects. `callback` is not called after this.
 void qtloop_connection_free(QtloopConnection* connection) noexcept;

@@ -97,6 +97,9 @@ impl<J: Repeat> Reactor<J> {
         std::mem::swap(&mut fresh.ready, &mut self.ready);
         std::mem::swap(&mut fresh.timers, &mut self.timers);
         fresh.ready.extend(self.inbox.close());
+        if let (Some(fresh), Some(inherited)) = (&mut fresh.timer_fd, &self.timer_fd) {
+            fresh.coalesce_slack = inherited.coalesce_slack;
+        }
         *self = fresh;
         Ok(())
     }
@@ -240,15 +243,17 @@ impl<J: Repeat> Reactor<J> {
     /// then timers.
     ///
     /// # Errors
-    /// The poller failed; then no job was made ready, not even of a timer.
+    /// The poller failed. Timers that are due became ready nevertheless.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
-        let Collected { rung, active } = self.sources.collect(&mut self.ready)?;
-        self.active |= active || rung;
-        if rung {
-            self.inbox.take(&mut self.ready);
+        let collected = self.sources.collect(&mut self.ready);
+        if let Ok(Collected { rung, active }) = collected {
+            self.active |= active || rung;
+            if rung {
+                self.inbox.take(&mut self.ready);
+            }
         }
         self.collect_timers(now);
-        Ok(())
+        collected.map(drop)
     }
 
     /// Makes due timers ready, without a system call; at most 1024 of them, so that many timers

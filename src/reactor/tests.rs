@@ -1,7 +1,7 @@
 //! Tests of the reactor, with strings for jobs: no Qt, no Python, no sleeping.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -413,6 +413,36 @@ fn after_fork_keeps_queued_timed_and_watching_jobs() {
         ["ready", "sent", "watching", "new", "timed"]
     );
     assert!(reactor.arm_timer_fd(Time::now()));
+}
+
+#[test]
+fn after_fork_keeps_the_timer_slack() {
+    let mut reactor = reactor();
+    reactor.set_timer_slack(Duration::from_micros(7));
+    reactor.after_fork().expect("descriptors");
+    let slack = reactor
+        .timer_fd
+        .as_ref()
+        .map(|timer_fd| timer_fd.coalesce_slack);
+    assert_eq!(slack, Some(Duration::from_micros(7)));
+}
+
+#[test]
+fn due_timer_becomes_ready_although_the_poller_has_failed() {
+    let mut reactor = reactor();
+    reactor.push_at(at(1), "timer");
+    replace(reactor.descriptor().as_raw_fd());
+    reactor.collect(at(1)).expect_err("no poller");
+    assert_eq!(reactor.pop(), Some("timer"));
+}
+
+/// Replaces the file of a descriptor that another value owns, as a program does by mistake.
+#[allow(unsafe_code)]
+fn replace(fd: RawFd) {
+    let other = std::fs::File::open("/dev/null").expect("it exists");
+    // SAFETY: the number is open, and not closed here.
+    let mut owned = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    rustix::io::dup2(other, &mut owned).expect("both are open");
 }
 
 fn is_readable(reactor: &Words) -> bool {

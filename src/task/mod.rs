@@ -107,6 +107,8 @@ pub(crate) struct LoopCore {
     /// The nested event loops of [`Loop::block_on`], by number.
     nested_loops: RefCell<Vec<(u64, Rc<NestedLoop>)>>,
     next_wait: Cell<u64>,
+    /// An error of the poller was reported.
+    has_failed: Cell<bool>,
 }
 
 const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -151,6 +153,7 @@ impl Loop {
             tasks: Tasks::default(),
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
+            has_failed: Cell::new(false),
         });
         let turning = Rc::downgrade(&core);
         core.driver.attach(
@@ -299,6 +302,15 @@ impl LoopCore {
             }
             let Some(linger) = turn.linger() else { break };
             linger.wait();
+        }
+        if let Some(error) = self.driver.take_error()
+            && !self.has_failed.replace(true)
+        {
+            // A panic in a turn ends nothing; the panic hook prints it, or what the program has set.
+            panic!(
+                "the event loop cannot watch its descriptors any more: {error}. The program has \
+                 closed a descriptor that is not its own. Timers still fire; sockets do not"
+            );
         }
     }
 

@@ -69,11 +69,11 @@ impl LoopCore {
             application::check();
             assert!(
                 self.driver.is_attached(),
-                "the `Loop` was dropped while block_on() waited in it: keep it deadline the end of `main`"
+                "the `Loop` was dropped while block_on() waited in it: keep it until the end of `main`"
             );
             assert!(
                 app::exists(),
-                "the Qt application, or the QML engine that has made it, went while block_on() waited in it: keep it deadline the end of `main`"
+                "the Qt application, or the QML engine that has made it, was destroyed while block_on() waited: keep it until the end of `main`"
             );
         }
     }

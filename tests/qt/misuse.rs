@@ -1,12 +1,15 @@
 //! Tests of misuse: it ends in an error or a panic with a message, not in a hang or a crash.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::io::{ErrorKind, IoSlice, Read, Write};
-use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, set_hook, take_hook};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
@@ -43,7 +46,58 @@ trials![
     file_that_always_returns_would_block_is_an_error,
     another_executor_inside_a_task_completes_on_a_ready_socket,
     too_many_nested_waits_panic_and_do_not_overflow_the_stack,
+    replaced_poller_is_reported_once_and_timers_still_fire,
 ];
+
+/// Returns the numbers of the epoll descriptors of this process, in order.
+fn epoll_descriptors() -> BTreeSet<RawFd> {
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux");
+    open.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let is_epoll = std::fs::read_link(&path).ok()? == Path::new("anon_inode:[eventpoll]");
+        is_epoll.then(|| path.file_name()?.to_str()?.parse().ok())?
+    })
+    .collect()
+}
+
+/// Replaces the file of a descriptor that another value owns, as a program does by mistake.
+#[allow(unsafe_code)]
+fn replace(fd: RawFd) {
+    let other = std::fs::File::open("/dev/null").expect("it exists");
+    // SAFETY: the number is open, and not closed here.
+    let mut owned = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    rustix::io::dup2(other, &mut owned).expect("both are open");
+}
+
+fn replaced_poller_is_reported_once_and_timers_still_fire() {
+    let before = epoll_descriptors();
+    let event_loop = attached();
+    let poller = *epoll_descriptors()
+        .difference(&before)
+        .next()
+        .expect("its poller");
+    replace(poller);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let hook = take_hook();
+    set_hook(Box::new({
+        let reports = Arc::clone(&reports);
+        move |panic| reports.lock().expect("no panic").push(panic.to_string())
+    }));
+    event_loop.block_on(async {
+        sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
+    });
+    drop(event_loop);
+    set_hook(hook);
+    let reports = reports.lock().expect("no panic");
+    let [report] = &reports[..] else {
+        panic!("{reports:?}");
+    };
+    assert!(
+        report.contains("cannot watch its descriptors any more"),
+        "{report}"
+    );
+}
 
 /// Makes a loop that a task may drop.
 fn shared_loop() -> Rc<RefCell<Option<Loop>>> {
