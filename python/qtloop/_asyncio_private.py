@@ -20,6 +20,7 @@ from asyncio import (
     transports,
 )
 from collections.abc import Callable, Coroutine
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ _runners: Any = runners
 
 cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = _runners._cancel_all_tasks
 check_ssl_socket: Callable[[Any], None] = _base_events._check_ssl_socket
+# Without a frame of its own: a traceback of the callback would keep the frame, and so the handle.
+run_handle: Callable[[asyncio.Handle], None] = methodcaller("_run")
 set_nodelay: Callable[[Any], None] = _base_events._set_nodelay
 set_result_unless_cancelled: Callable[[asyncio.Future[Any], Any], None]
 set_result_unless_cancelled = _futures._set_result_unless_cancelled
@@ -140,11 +143,6 @@ def format_callback(handle: asyncio.Handle) -> str:
     callback: Any = handle
     text: str = _format_helpers._format_callback_source(callback._callback, callback._args)
     return text
-
-
-def run_handle(handle: asyncio.Handle) -> None:
-    """Runs a handle's callback, and reports its exception."""
-    handle._run()
 
 
 def source_traceback(handle: asyncio.Handle) -> Any:

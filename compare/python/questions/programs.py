@@ -1,4 +1,4 @@
-"""What a program relies on: signals of the system, exits, and modal dialogs in coroutines."""
+"""Signals of the system, exits of a program, and modal dialogs in coroutines."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ pub async fn threads<T: Toolkit>() -> Asked {
     Ok(Answer::Number((count() - before) as u64))
 }
 
-/// Returns how often the threads of this process have gone to sleep.
+/// Returns the number of voluntary context switches of all threads of this process.
 fn switches() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").expect("this is Linux");
     let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status")).ok();
