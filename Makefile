@@ -1,9 +1,9 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test test-newest test-asan test-tsan lint fmt bench bench-rust probes probes-rust doc wheel
+.PHONY: help demo demo-python test test-newest test-asan test-tsan lint fmt bench bench-rust probes probes-rust docs docs-serve docs-rust wheel release-check
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo:  ## open the demo window of the Rust API; ARGS="URL ..." fetches those; without a display it saves target/demo.png
 	@tools/demo rust $(ARGS)
@@ -41,8 +41,17 @@ probes:  ## ask this and the other Qt loops the same questions: the table of the
 probes-rust:  ## ask the Rust API and other toolkits the same questions: the README's other table; needs Rust 1.92
 	@tools/bench-rust probes $(ARGS)
 
-doc:  ## build the Rust documentation and say where it is
+docs:  ## build the documentation site into target/site; a warning or a broken link is an error
+	@tools/site build
+
+docs-serve:  ## show the documentation site on 127.0.0.1:8800, and follow changes; ARGS="127.0.0.1:PORT" chooses another port
+	@tools/site serve $(ARGS)
+
+docs-rust:  ## build the reference of the Rust API by rustdoc, and say where it is
 	@tools/doc
 
-wheel:  ## build a wheel into dist/ and try it in a fresh virtual environment
-	@tools/wheel
+wheel:  ## build a wheel into dist/ and try it in a fresh virtual environment; VERSIONS="3.12 3.13" names the Pythons
+	@tools/wheel $(VERSIONS)
+
+release-check:  ## check what a release publishes; CHECKS="deny msrv ..." runs only those, TAG=v0.1.0 checks for that tag
+	@TAG="$(TAG)" tools/release-check $(CHECKS)

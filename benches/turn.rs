@@ -10,7 +10,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Reactor, Recur, Remote, Time, Timers};
+use qtloop::core::{Reactor, Remote, Repeat, Time, Timers};
 
 const JOBS: u32 = 1000;
 
@@ -32,8 +32,8 @@ enum Job {
     Stop,
 }
 
-impl Recur for Job {
-    fn again(&self) -> Job {
+impl Repeat for Job {
+    fn repeat(&self) -> Job {
         *self
     }
 }

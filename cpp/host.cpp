@@ -76,10 +76,10 @@ struct QtloopHost final : WithDispatcher, QObject
     unsigned quits = 0;
 };
 
-struct QtloopNest final
+struct QtloopNestedLoop final
 {
     QEventLoop loop;
-    bool left = false;
+    bool exited = false;
     int code = 0;
 };
 
@@ -125,20 +125,20 @@ unsigned qtloop_host_quits(const QtloopHost* host) noexcept
     return host->quits;
 }
 
-QtloopNest* qtloop_nest_new() noexcept
+QtloopNestedLoop* qtloop_nested_loop_new() noexcept
 {
-    return new QtloopNest;
+    return new QtloopNestedLoop;
 }
 
-void qtloop_nest_free(QtloopNest* nest) noexcept
+void qtloop_nested_loop_free(QtloopNestedLoop* nested) noexcept
 {
-    delete nest;
+    delete nested;
 }
 
-int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept
+int qtloop_nested_loop_exec(QtloopNestedLoop* nested, bool until_exit) noexcept
 {
-    if (nest->left)
-        return nest->code;
+    if (nested->exited)
+        return nested->code;
     // Without an application there are no events to wait for.
     if (!QCoreApplication::instance())
         return -1;
@@ -148,21 +148,21 @@ int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept
     // A dispatcher emits one of the two first in each pass; which one depends on the dispatcher.
     auto awake = QObject::connect(dispatcher, &QAbstractEventDispatcher::awake, dispatcher, note);
     auto block = QObject::connect(dispatcher, &QAbstractEventDispatcher::aboutToBlock, dispatcher, note);
-    int code = nest->loop.exec();
+    int code = nested->loop.exec();
     QObject::disconnect(awake);
     QObject::disconnect(block);
-    while (!nest->left && (insist || !entered))
-        nest->loop.processEvents(QEventLoop::WaitForMoreEvents | QEventLoop::EventLoopExec);
-    return nest->left ? nest->code : code;
+    while (!nested->exited && (until_exit || !entered))
+        nested->loop.processEvents(QEventLoop::WaitForMoreEvents | QEventLoop::EventLoopExec);
+    return nested->exited ? nested->code : code;
 }
 
-void qtloop_nest_exit(QtloopNest* nest, int code) noexcept
+void qtloop_nested_loop_exit(QtloopNestedLoop* nested, int code) noexcept
 {
-    nest->left = true;
-    nest->code = code;
-    nest->loop.exit(code);
+    nested->exited = true;
+    nested->code = code;
+    nested->loop.exit(code);
     // exit() wakes only a loop that is in exec(); the pass above may wait in processEvents().
-    nest->loop.wakeUp();
+    nested->loop.wakeUp();
 }
 
 namespace {

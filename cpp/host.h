@@ -6,7 +6,7 @@
 extern "C" {
 
 struct QtloopHost;
-struct QtloopNest;
+struct QtloopNestedLoop;
 
 // Makes a host on the calling thread. It calls `turn(data)` there when `fd` is readable or the
 // armed time has passed. Gives the thread an event dispatcher if it has none. `fd` stays the
@@ -34,15 +34,15 @@ void qtloop_host_arm(QtloopHost* host, int msec) noexcept;
 // after the loop in exec() has ended (6.4).
 unsigned qtloop_host_quits(const QtloopHost* host) noexcept;
 
-// A QEventLoop for one wait, which qtloop_nest_exit() ends.
-QtloopNest* qtloop_nest_new() noexcept;
-void qtloop_nest_free(QtloopNest* nest) noexcept;
+// A QEventLoop for one wait, which qtloop_nested_loop_exit() ends.
+QtloopNestedLoop* qtloop_nested_loop_new() noexcept;
+void qtloop_nested_loop_free(QtloopNestedLoop* nested) noexcept;
 
-// Processes Qt's events until qtloop_nest_exit() or, without `insist`, until the application or
+// Processes Qt's events until qtloop_nested_loop_exit() or, without `until_exit`, until the application or
 // thread quits. Qt does not enter an event loop while it quits; this one still processes events
 // then, so that cleanup can wait for them. Returns -1 at once if there is no application.
-int qtloop_nest_exec(QtloopNest* nest, bool insist) noexcept;
-void qtloop_nest_exit(QtloopNest* nest, int code) noexcept;
+int qtloop_nested_loop_exec(QtloopNestedLoop* nested, bool until_exit) noexcept;
+void qtloop_nested_loop_exit(QtloopNestedLoop* nested, int code) noexcept;
 
 // Events of the application object, reported on its thread.
 enum QtloopApplicationEvent {

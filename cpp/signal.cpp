@@ -5,8 +5,9 @@
 // copies the arguments at once, and posts the copy to the thread of the connection.
 //
 // A direct connection is called on the emitting thread, without a lock and also while another
-// thread disconnects it. So there are three objects. Qt calls the Tap, which is never freed; both
-// threads share the Line; the Ear lives on the thread of the connection.
+// thread disconnects it. So there are three objects: the Tap is the receiver that Qt calls, and is
+// never freed; the Line is the reference-counted state that both threads share; the
+// QtloopConnection calls the callback, and lives on the thread of the connection.
 #include "signal.h"
 
 #include <QtCore/QCoreApplication>
@@ -42,13 +43,14 @@ struct Emission final : QEvent
 // The part of a connection that emitting threads use.
 struct Line final
 {
-    std::atomic<QtloopEar*> ear{ nullptr };
+    std::atomic<QtloopConnection*> connection{ nullptr };
     QThread* home = nullptr;
     QByteArray signal;
     QList<QMetaType> types;
-    // The signal is destroyed(QObject*): its argument cannot be pointed to any more.
+    // The signal is destroyed(QObject*): a QPointer cannot refer to its argument any more.
     bool is_end = false;
-    // Held by another thread while it uses `ear`, and by `ear`'s own thread while that resets it.
+    // Guards `connection` between threads: another thread locks it to use `connection`, and
+    // `connection`'s own thread only to reset it.
     std::mutex mutex;
     // Emissions that were posted and are not yet delivered.
     std::atomic<int> posted{ 0 };
@@ -93,6 +95,7 @@ struct Tap final : QObject
     std::shared_ptr<Line> line;
 };
 
+// The taps that no connection uses. A worn tap has used all its slot indexes, and is only kept.
 struct Taps final
 {
     Tap* take(std::shared_ptr<Line> line)
@@ -139,14 +142,14 @@ struct Taps final
 
 } // namespace
 
-struct QtloopEar final : QObject
+struct QtloopConnection final : QObject
 {
-    QtloopEar(QObject* object, const QMetaMethod& method, void (*callback)(void*, QVariantList*), void* data)
+    QtloopConnection(QObject* object, const QMetaMethod& method, void (*callback)(void*, QVariantList*), void* data)
       : line(std::make_shared<Line>())
       , callback(callback)
       , data(data)
     {
-        line->ear = this;
+        line->connection = this;
         line->home = thread();
         line->signal = QByteArray(method.name().constData());
         for (int index = 0; index < method.parameterCount(); ++index)
@@ -172,7 +175,7 @@ struct QtloopEar final : QObject
         QObject::disconnect(end);
         Taps::all().give_back(std::exchange(tap, nullptr));
         const std::lock_guard lock(line->mutex);
-        line->ear = nullptr;
+        line->connection = nullptr;
     }
 
     bool event(QEvent* event) override
@@ -184,7 +187,8 @@ struct QtloopEar final : QObject
         return true;
     }
 
-    // Calls the callback, and frees the ear if that has dropped it.
+    // Calls the callback, and frees the connection if qtloop_connection_free() was called in it.
+    // Without a list, the sender is being destroyed.
     void deliver(List list, bool is_event)
     {
         if (!callback)
@@ -222,7 +226,7 @@ void Line::emitted(void** arguments)
         list->append(kept(types[index], arguments[index + 1]));
     if (QThread::currentThread() != home)
         post(std::move(list));
-    else if (auto* near = ear.load())
+    else if (auto* near = connection.load())
         near->deliver(std::move(list), false);
 }
 
@@ -233,19 +237,19 @@ void Line::ended()
         return;
     }
     // Emissions of other threads that came first are delivered before the destruction.
-    if (ear && posted > 0)
-        QCoreApplication::sendPostedEvents(ear, QEvent::User);
-    if (auto* near = ear.load())
+    if (connection && posted > 0)
+        QCoreApplication::sendPostedEvents(connection, QEvent::User);
+    if (auto* near = connection.load())
         near->deliver(nullptr, false);
 }
 
 void Line::post(List list)
 {
     const std::lock_guard lock(mutex);
-    if (!ear)
+    if (!connection)
         return;
     ++posted;
-    QCoreApplication::postEvent(ear, new Emission(std::move(list)));
+    QCoreApplication::postEvent(connection, new Emission(std::move(list)));
 }
 
 QVariant Line::kept(QMetaType type, const void* argument) const
@@ -255,39 +259,43 @@ QVariant Line::kept(QMetaType type, const void* argument) const
     if (!(type.flags() & QMetaType::PointerToQObject))
         return QVariant(type, argument);
     auto* object = is_end ? nullptr : *static_cast<QObject* const*>(argument);
-    // Its own thread may destroy an object at any time, so a pointer is of use on that thread only.
+    // An object's own thread may destroy it at any time, so a pointer is of use on that thread
+    // only.
     return QVariant::fromValue(QPointer<QObject>(object && object->thread() == home ? object : nullptr));
 }
 
 extern "C" {
 
-QtloopEar* qtloop_ear_new(QObject* object, int signal, void (*callback)(void*, QVariantList*), void* data) noexcept
+QtloopConnection* qtloop_connection_new(QObject* object,
+                                        int signal,
+                                        void (*callback)(void*, QVariantList*),
+                                        void* data) noexcept
 {
     const QMetaMethod method = object->metaObject()->method(signal);
-    return method.methodType() == QMetaMethod::Signal ? new QtloopEar(object, method, callback, data) : nullptr;
+    return method.methodType() == QMetaMethod::Signal ? new QtloopConnection(object, method, callback, data) : nullptr;
 }
 
-void qtloop_ear_free(QtloopEar* ear) noexcept
+void qtloop_connection_free(QtloopConnection* connection) noexcept
 {
-    ear->close();
-    ear->is_free = true;
-    if (ear->depth == 0)
-        delete ear;
+    connection->close();
+    connection->is_free = true;
+    if (connection->depth == 0)
+        delete connection;
 }
 
-int qtloop_ear_parameters(const QtloopEar* ear) noexcept
+int qtloop_connection_parameters(const QtloopConnection* connection) noexcept
 {
-    return int(ear->line->types.size());
+    return int(connection->line->types.size());
 }
 
-int qtloop_ear_type(const QtloopEar* ear, int parameter) noexcept
+int qtloop_connection_type(const QtloopConnection* connection, int parameter) noexcept
 {
-    return ear->line->types.value(parameter).id();
+    return connection->line->types.value(parameter).id();
 }
 
-const char* qtloop_ear_signal(const QtloopEar* ear) noexcept
+const char* qtloop_connection_signal(const QtloopConnection* connection) noexcept
 {
-    return ear->line->signal.constData();
+    return connection->line->signal.constData();
 }
 
 void qtloop_arguments_free(QVariantList* arguments) noexcept

@@ -8,7 +8,7 @@ class QObject;
 
 extern "C" {
 
-struct QtloopEar;
+struct QtloopConnection;
 
 // Connects to the signal with this method index, and calls `callback(data, arguments)` on the
 // calling thread for each emission. The last call has null arguments: the object is being
@@ -22,19 +22,19 @@ struct QtloopEar;
 //
 // Returns null if the index is not that of a signal. The object must live on the calling thread.
 // Call the functions below on the calling thread, too.
-QtloopEar* qtloop_ear_new(QObject* object,
-                          int signal,
-                          void (*callback)(void* data, QVariantList* arguments),
-                          void* data) noexcept;
+QtloopConnection* qtloop_connection_new(QObject* object,
+                                        int signal,
+                                        void (*callback)(void* data, QVariantList* arguments),
+                                        void* data) noexcept;
 
 // Disconnects. `callback` is not called after this.
-void qtloop_ear_free(QtloopEar* ear) noexcept;
+void qtloop_connection_free(QtloopConnection* connection) noexcept;
 
 // The number of the signal's parameters, the QMetaType::id() of one of them, and the signal's name,
-// which is valid until qtloop_ear_free().
-int qtloop_ear_parameters(const QtloopEar* ear) noexcept;
-int qtloop_ear_type(const QtloopEar* ear, int parameter) noexcept;
-const char* qtloop_ear_signal(const QtloopEar* ear) noexcept;
+// which is valid until qtloop_connection_free().
+int qtloop_connection_parameters(const QtloopConnection* connection) noexcept;
+int qtloop_connection_type(const QtloopConnection* connection, int parameter) noexcept;
+const char* qtloop_connection_signal(const QtloopConnection* connection) noexcept;
 
 void qtloop_arguments_free(QVariantList* arguments) noexcept;
 

@@ -38,8 +38,8 @@
 //! | `tracing` | a span per task |
 //! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
 //!
-//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. The README has a table
-//! of purposes and the calls for them.
+//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. `docs/guides/rust/` has
+//! a guide for each subject, with whole programs.
 
 #![recursion_limit = "1024"]
 // docs.rs has a nightly rustdoc, which shows the feature that each item needs.
@@ -47,9 +47,9 @@
 
 // Where loom runs, the crates that tasks need do not compile.
 #[cfg(all(test, loom))]
-#[path = "task/latch.rs"]
+#[path = "task/state.rs"]
 #[allow(dead_code, reason = "its tests use less of it than tasks do")]
-mod latch;
+mod state;
 
 /// Replaces `cpp::cpp` in a build without Qt.
 #[cfg(no_qt)]
@@ -66,10 +66,10 @@ macro_rules! cpp {
 /// Implements `Error` with a fixed message for a type, and its conversion to an `io::Error` of one kind.
 #[cfg(feature = "tasks")]
 macro_rules! plain_error {
-    ($error:ident, $kind:ident, $words:literal) => {
+    ($error:ident, $kind:ident, $message:literal) => {
         impl std::fmt::Display for $error {
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str($words)
+                formatter.write_str($message)
             }
         }
 
@@ -83,7 +83,6 @@ macro_rules! plain_error {
     };
 }
 
-mod contain;
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
@@ -91,6 +90,7 @@ pub mod hyper;
 pub mod io;
 #[cfg(feature = "tasks")]
 pub mod net;
+mod panic;
 #[cfg(feature = "tasks")]
 pub mod process;
 #[cfg(feature = "python")]
@@ -126,13 +126,37 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 pub mod core {
     pub use crate::driver::{Driver, Turn, Wakeup};
     pub use crate::qt::app;
-    pub use crate::qt::connection::Ear;
+    pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::{Host, Linger};
-    pub use crate::qt::nest::Nest;
-    pub use crate::reactor::{Poller, Reactor, Recur, Remote, Side, Time, TimerKey, Timers, Wake};
+    pub use crate::qt::nested_loop::NestedLoop;
+    pub use crate::reactor::{
+        Direction, Poller, Reactor, Remote, Repeat, Time, TimerKey, Timers, Wake,
+    };
 }
 
-/// README's program is compiled with the documentation tests.
-#[cfg(all(doctest, feature = "qml"))]
-#[doc = include_str!("../README.md")]
-mod readme {}
+/// The Rust blocks of README and of docs/, which the documentation tests compile and run. tests/docs.rs
+/// checks that no page is missing.
+#[cfg(doctest)]
+mod pages {
+    macro_rules! pages {
+        ($($(#[$feature:meta])? $name:ident: $page:literal;)*) => {$(
+            $(#[$feature])?
+            #[doc = include_str!($page)]
+            mod $name {}
+        )*};
+    }
+
+    pages! {
+        #[cfg(feature = "qml")] readme: "../README.md";
+        #[cfg(feature = "tasks")] index: "../docs/index.md";
+        #[cfg(feature = "qml")] start_rust: "../docs/getting-started/rust.md";
+        #[cfg(feature = "tasks")] start_cpp: "../docs/getting-started/cpp.md";
+        #[cfg(feature = "tasks")] tasks: "../docs/guides/rust/tasks.md";
+        #[cfg(feature = "tasks")] time_and_sockets: "../docs/guides/rust/time-and-sockets.md";
+        #[cfg(feature = "tasks")] signals: "../docs/guides/rust/signals.md";
+        #[cfg(feature = "qml")] qml: "../docs/guides/rust/qml.md";
+        #[cfg(feature = "hyper")] http_and_tls: "../docs/guides/rust/http-and-tls.md";
+        #[cfg(feature = "tasks")] beside_tokio: "../docs/guides/rust/beside-tokio.md";
+        #[cfg(feature = "tasks")] fairness: "../docs/concepts/fairness.md";
+    }
+}

@@ -10,11 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::driver::Driver;
-use crate::qt::{Ear, Object, app};
-use crate::task::{Inner, Job, Loop, application, current, quit};
+use crate::qt::{Object, SignalConnection, app};
+use crate::task::{Job, Loop, LoopCore, application, current, quit};
 use crate::time::sleep;
 
-/// How long after the close of the last window `main` has to react to it.
+/// How long after the close of the last window `main` has to react to it: to be polled.
 const REACTION: Duration = Duration::from_millis(5);
 
 /// How long a `main` that has reacted has to show another window.
@@ -54,7 +54,7 @@ where
     F::Output: Termination + 'static,
 {
     let result = match current() {
-        Some(inner) => run_on(&inner, main),
+        Some(core) => run_on(&core, main),
         None => match Loop::with_app(std::env::args_os()) {
             Ok(event_loop) => event_loop.run(main),
             Err(error) => return Err::<(), _>(error).report(),
@@ -103,12 +103,12 @@ impl Loop {
         F: Future + 'static,
         F::Output: 'static,
     {
-        run_on(self.inner(), main)
+        run_on(self.core(), main)
     }
 }
 
 #[track_caller]
-fn run_on<F>(inner: &Rc<Inner>, main: F) -> Result<F::Output, Quit>
+fn run_on<F>(core: &Rc<LoopCore>, main: F) -> Result<F::Output, Quit>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -118,14 +118,14 @@ where
         "run() inside of a Qt event loop that runs already: use `block_on()` or `spawn_local()` there"
     );
     let main = Main::new(main);
-    let (polled, driver) = (Rc::clone(&main), Rc::clone(&inner.driver));
+    let (polled, driver) = (Rc::clone(&main), Rc::clone(&core.driver));
     let mut task =
-        inner.spawn(async move { poll_fn(|context| polled.poll(&driver, context)).await });
-    inner.driver.begin_run(|| quit(0));
-    let last_window = LastWindow::watch(inner, &main.polls);
+        core.spawn(async move { poll_fn(|context| polled.poll(&driver, context)).await });
+    core.driver.begin_run(|| quit(0));
+    let last_window = LastWindow::watch(core, &main.polls);
     let code = application::exec();
     drop(last_window);
-    inner.driver.end_run();
+    core.driver.end_run();
     let polled = Pin::new(&mut task).poll(&mut Context::from_waker(Waker::noop()));
     match polled {
         Poll::Ready(Ok(result)) => Ok(result),
@@ -146,7 +146,7 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quit {
-    /// The exit code of the application; -1 if there was none.
+    /// The exit code of the application; -1 if there was no application.
     pub code: i32,
 }
 
@@ -162,7 +162,7 @@ impl fmt::Display for Quit {
 
 impl std::error::Error for Quit {}
 
-/// The future of a run. It can be dropped while its task still exists.
+/// The future of a run, which its task shares, so that `run` can drop it before the task.
 struct Main<F> {
     future: RefCell<Option<Pin<Box<F>>>>,
     polls: Rc<Cell<u64>>,
@@ -214,25 +214,26 @@ impl Drop for StopOnDrop<'_> {
 
 /// Decides at each close of the last window whether the application quits.
 ///
-/// Qt quits by an event that it posts after the signal `lastWindowClosed`. The event is removed from the
-/// queue, and the application quits if the close has woken no task or `main` does not react.
+/// Qt quits by an event that it posts after the signal `lastWindowClosed`. That event is removed from the
+/// queue. The application quits instead if the close has woken no task, or if `main` does not react.
 #[derive(Clone)]
 struct LastWindow {
-    inner: Weak<Inner>,
+    core: Weak<LoopCore>,
     /// How many times `main` was polled.
     polls: Rc<Cell<u64>>,
 }
 
 impl LastWindow {
-    /// Watches the application until the connection is dropped. `None` if it has no windows.
-    fn watch(inner: &Rc<Inner>, polls: &Rc<Cell<u64>>) -> Option<Ear> {
+    /// Watches the application until the connection is dropped. `None` on another thread than the
+    /// application's, and for a `QCoreApplication`, which has no windows.
+    fn watch(core: &Rc<LoopCore>, polls: &Rc<Cell<u64>>) -> Option<SignalConnection> {
         let application = Object::application()?;
         let signal = application.signal("lastWindowClosed()")?;
         let this = LastWindow {
-            inner: Rc::downgrade(inner),
+            core: Rc::downgrade(core),
             polls: Rc::clone(polls),
         };
-        Ear::new(&application, signal, move |emission| {
+        SignalConnection::new(&application, signal, move |emission| {
             if emission.is_some() {
                 this.on_close();
             }
@@ -240,25 +241,25 @@ impl LastWindow {
     }
 
     fn on_close(&self) {
-        let Some(inner) = self
-            .inner
+        let Some(core) = self
+            .core
             .upgrade()
             .filter(|_| app::quits_with_last_window())
         else {
             return;
         };
         app::forget_quit_soon();
-        // Inside a turn a task closes the window itself, or has it open in a nested event loop.
-        let is_inside_turn = inner.driver.depth() > 0;
+        // Inside a turn, a task closes the window: directly, or in a nested event loop that it runs.
+        let is_inside_turn = core.driver.depth() > 0;
         let (this, polls) = (self.clone(), self.polls.get());
-        // When all slots that the close calls have returned, and before the next turn.
+        // Runs after all slots that the close calls, and before the next turn.
         app::post(move || {
-            let Some(inner) = this.inner.upgrade() else {
+            let Some(core) = this.core.upgrade() else {
                 return;
             };
             // Outside of a turn only Qt's slots queue jobs.
-            if is_inside_turn || inner.driver.queued_since_turn() > 0 {
-                inner.spawn(this.quit_unless_main_reacts(polls));
+            if is_inside_turn || core.driver.queued_since_turn() > 0 {
+                core.spawn(this.quit_unless_main_reacts(polls));
             } else if !app::has_visible_window() {
                 app::quit();
             }

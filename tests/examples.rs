@@ -143,7 +143,7 @@ fn build_with_cpp(name: &str, qt_libraries: &[&str]) -> PathBuf {
     let program = folder.join(name);
     let compiler = Command::new("g++")
         .args(["-std=c++17", "-fPIC", "-Wall", "-Wextra", "-Werror"])
-        .arg(format!("examples/{name}.cpp"))
+        .arg(format!("examples/cpp_host/{name}.cpp"))
         .arg("-o")
         .arg(&program)
         .args(["-isystem", headers.trim()])

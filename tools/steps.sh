@@ -1,6 +1,6 @@
 # Run steps with their output in target/logs, then tell which passed, how long each took and how many tests ran.
 
-logs=target/logs
+logs=${logs:-target/logs}
 table=$logs/table # a line per finished step: name, seconds, ok or FAILED, tests passed, failed, skipped
 mkdir -p "$logs"
 : >"$table"

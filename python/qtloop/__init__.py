@@ -22,16 +22,18 @@ from . import _binding
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
-    from . import _ported
+    from . import _qasync_names
+    from ._async_close import asyncClose
+    from ._async_slot import asyncSlot
+    from ._async_wrap import asyncWrap
     from ._block_on import block_on
-    from ._connection import SenderDestroyed
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
     from ._qml import qmlSlot
     from ._run import attach, run
+    from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
-    from ._slots import asyncClose, asyncSlot, asyncWrap
     from ._spawn import spawn
 
 __version__ = _native.__version__
@@ -66,4 +68,4 @@ QSelectorEventLoop = QEventLoop
 
 
 def __getattr__(name: str) -> _Any:
-    return _ported.find(name)
+    return _qasync_names.find(name)

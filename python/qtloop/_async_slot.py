@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from . import _busy, _kept, _lent
-from ._busy import WhenBusy
+from . import _background_tasks, _signal_arguments, _when_busy
 from ._coroutines import Call, is_async, require_async
-from ._eager import start
-from ._owner import scope_of
+from ._eager_task import start
 from ._qt_slot import as_qt_slot, as_qt_slot_of_any_types, is_qobject, overrides_qt
+from ._scope import scope_of
 from ._thread_loop import thread_loop
+from ._when_busy import WhenBusy
 
 _T = TypeVar("_T")
 _Slot = Callable[..., asyncio.Task[_T]]
@@ -29,6 +29,8 @@ class _Options:
     scoped: bool = False
 
 
+# For a second `asyncSlot` on the same function: what the first one has made for each slot that it
+# has returned. All overloads of a slot share the options.
 _slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.WeakKeyDictionary()
 
 
@@ -78,7 +80,7 @@ def asyncSlot(
     if len(types) == 1 and not kwargs and _is_function(types[0]):
         return asyncSlot()(types[0])  # written without parentheses
     if when_busy is not None:
-        _busy.check(when_busy)
+        _when_busy.check(when_busy)
 
     def decorate(fn: Any) -> Any:
         if isinstance(fn, staticmethod):
@@ -117,17 +119,21 @@ def _is_function(first: Any) -> bool:
 
 
 def _starting_a_task(call: Call, options: _Options) -> Any:
-    runs = _busy.Runs()
+    """Returns the plain function that starts a task at each call, and returns the task.
+
+    An event handler that overrides one of PyQt6 returns None, because PyQt6 accepts nothing else.
+    """
+    slot_tasks = _when_busy.SlotTasks()
     is_handler = call.fn_name.endswith("Event")
 
     @functools.wraps(call.fn)
     def slot(*args: Any, **kwargs: Any) -> asyncio.Task[Any] | None:
         loop = thread_loop()
-        args = _lent.keep(args, to_answer=True)
+        args = _signal_arguments.copy_borrowed(args, keep_outputs=True)
         if options.when_busy == "parallel" and not options.scoped:
             task = _launch(loop, call(args, kwargs))
         else:
-            task = _launch_with(options, runs, loop, call, args, kwargs)
+            task = _launch_with(options, slot_tasks, loop, call, args, kwargs)
         if is_handler and overrides_qt(call.fn_name, args):
             return None
         return task
@@ -137,13 +143,13 @@ def _starting_a_task(call: Call, options: _Options) -> Any:
 
 def _launch_with(
     options: _Options,
-    runs: _busy.Runs,
+    slot_tasks: _when_busy.SlotTasks,
     loop: asyncio.AbstractEventLoop,
     call: Call,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> asyncio.Task[Any]:
-    """Starts a task with a policy, or in the scope of the method's object, or both."""
+    """Starts the task of a call that is scoped, or whose `when_busy` is not "parallel"."""
     owner = call.owner(args)
 
     def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -163,11 +169,11 @@ def _launch_with(
 
     if options.when_busy == "parallel":
         return launch(call(args, kwargs))
-    return runs.begin(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
+    return slot_tasks.start_call(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
 
 
 def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Starts a task that is kept until it is done, and whose exception is reported."""
     task = start(loop, coro)
-    _kept.keep_and_report(task)
+    _background_tasks.keep_and_report(task)
     return task

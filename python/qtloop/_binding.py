@@ -23,7 +23,7 @@ from typing import Any, Final
 if sys.platform != "linux":
     raise ImportError(
         f"qtloop runs on Linux only for now, not on {sys.platform}; "
-        "docs/ARCHITECTURE.md says what macOS and Windows still need"
+        "docs/reference/environment.md says what macOS and Windows still need"
     )
 
 
@@ -211,13 +211,13 @@ def _has_display() -> bool:
         return True
     wayland = os.environ.get("WAYLAND_DISPLAY")
     if wayland:
-        return _answers(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland))
+        return _accepts_connection(os.path.join(os.environ.get("XDG_RUNTIME_DIR", ""), wayland))
     host, _, number = os.environ.get("DISPLAY", "").partition(":")
     if not number or host not in ("", "unix"):
         return bool(number)  # on another host: assume that it can be reached
-    return _answers(f"/tmp/.X11-unix/X{number.partition('.')[0]}")
+    return _accepts_connection(f"/tmp/.X11-unix/X{number.partition('.')[0]}")
 
 
-def _answers(path: str) -> bool:
+def _accepts_connection(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(path) == 0

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import tasks
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from . import _coroutines, _native
-
-if TYPE_CHECKING:
-    from ._running import Running
+from . import _coroutines
+from ._loop import QEventLoop
+from ._thread_loop import thread_loop
 
 _T = TypeVar("_T")
 
@@ -32,9 +30,6 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
 
     Source: https://doc.qt.io/qt-6/qeventloop.html
     """
-    from ._loop import QEventLoop  # both modules need this one
-    from ._thread_loop import thread_loop
-
     if hint := _coroutines.hint(awaitable):
         raise TypeError(f"a coroutine was expected{hint}")
     loop = thread_loop()
@@ -42,25 +37,4 @@ def block_on(awaitable: Awaitable[_T]) -> _T:
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
         raise RuntimeError(f"block_on needs a qtloop.QEventLoop, but {loop!r} is running")
-    return wait(loop, awaitable)
-
-
-def nests(loop: Running) -> bool:
-    """Returns whether `run_until_complete()` may nest: the loop runs under nest_asyncio."""
-    return loop.is_running() and hasattr(asyncio, "_nest_patched")
-
-
-def wait(loop: Running, awaitable: Awaitable[_T]) -> _T:
-    """Does what `block_on()` does, for a given loop of this thread."""
-    if not loop.is_running() and _native.level() == 0:
-        result: _T = loop.run_until_complete(awaitable)
-        return result
-    future: asyncio.Future[_T] = tasks.ensure_future(awaitable, loop=loop)
-    if future is tasks.current_task(loop):
-        raise RuntimeError(f"a task cannot wait for itself: {future!r}")
-    for _ in range(2):
-        loop._run_nested(future, loop.quit_grace)
-        if future.done():
-            return future.result()
-        future.cancel()  # the grace is over
-    raise asyncio.CancelledError
+    return loop._block_on(awaitable)

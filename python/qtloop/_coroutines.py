@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import reprlib
@@ -10,6 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType
 from typing import Any
+
+from ._asyncio_private import has_coroutine_mark
 
 
 def require_async(fn: Any, decorator: str) -> None:
@@ -36,11 +37,7 @@ def _call_method(value: Any) -> Any:
 
 
 def _is_async_def(fn: Any) -> bool:
-    # Compilers such as Cython mark their functions in asyncio's way.
-    mark = getattr(asyncio.coroutines, "_is_coroutine", None)
-    return inspect.iscoroutinefunction(fn) or (
-        mark is not None and getattr(fn, "_is_coroutine", None) is mark
-    )
+    return inspect.iscoroutinefunction(fn) or has_coroutine_mark(fn)
 
 
 def hint(value: object) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import _native
+from ._base import BaseLoop
 from ._executor import QThreadExecutor, has_windows, warn_of_jobs
 
 
@@ -18,10 +18,8 @@ class _DefaultExecutor(QThreadExecutor):
         super().__init__(max_workers=None)  # ThreadPoolExecutor's default, not 10
 
 
-class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
+class DefaultExecutorMixin(BaseLoop):
     """The part of the loop that owns the default executor."""
-
-    _default_executor: Any
 
     if not TYPE_CHECKING:  # asyncio's stub has the exact type, which 3.10 cannot express
 
@@ -42,18 +40,18 @@ class Executing(_native.EventLoop, asyncio.SelectorEventLoop):
             return
         self._executor_shutdown_called = True
         seconds = executor.grace if timeout is None else min(timeout, executor.grace)
-        ended: asyncio.Future[int] = self.create_future()
+        finished: asyncio.Future[int] = self.create_future()
 
         def wait() -> None:
-            left = executor._leave_within(seconds)
+            unfinished = executor._shut_down_within(seconds)
             with suppress(RuntimeError):  # the loop was closed during the wait
-                self.call_soon_threadsafe(tell, left)
+                self.call_soon_threadsafe(set_result, unfinished)
 
-        def tell(left: int) -> None:
-            if not ended.done():
-                ended.set_result(left)
+        def set_result(unfinished: int) -> None:
+            if not finished.done():
+                finished.set_result(unfinished)
 
         threading.Thread(target=wait, daemon=True).start()
-        left = await ended
-        if left:
-            warn_of_jobs(left)
+        unfinished = await finished
+        if unfinished:
+            warn_of_jobs(unfinished)

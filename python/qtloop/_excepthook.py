@@ -1,7 +1,7 @@
 """Passes exceptions of Qt slots to the exception handler of the loop that Qt serves on the thread.
 
 A binding passes such an exception to `sys.excepthook`. If the program has set no hook, PyQt6 aborts
-the process. So this module sets a hook while Qt serves a loop.
+the process. So this module sets a hook while a loop is attached to Qt.
 """
 
 from __future__ import annotations
@@ -9,21 +9,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from . import _native
-
-if TYPE_CHECKING:
-    from ._loop import QEventLoop
+from ._base import BaseLoop
+from ._registry import loop_of_thread
 
 
 def report(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> QEventLoop | None:
+) -> BaseLoop | None:
     """Reports an exception, or returns the loop that it stops; `_native.excepthook` calls this."""
-    from . import _hosting
-
-    loop = _hosting.here()
+    loop = loop_of_thread()
     # If no Qt loop runs, the error is not from a slot, but, for example, from code at a prompt.
     if loop is None or not (loop.is_running() or _native.level() > 0):
         sys.__excepthook__(kind, error, traceback)

@@ -1,4 +1,6 @@
-"""QThreadExecutor: the thread pool of quamash and qasync, for jobs that need Qt or a deep stack.
+"""QThreadExecutor: a thread pool for jobs that need Qt or a deep stack.
+
+The name is that of the pool of quamash and qasync. A job is a call that `submit()` has queued.
 
 Its workers are Python threads. Qt adopts such a thread when a job first uses Qt in it: then
 `QThread.currentThread()`, objects, timers, event loops and queued signals work as in any QThread.
@@ -34,7 +36,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 # Seconds that an idle worker may take to exit before it counts as hung.
-_TO_END = 0.1
+_EXIT_TIMEOUT = 0.1
 
 _executors: weakref.WeakSet[QThreadExecutor] = weakref.WeakSet()
 _workers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # also of executors that were freed
@@ -47,7 +49,7 @@ if sys.version_info >= (3, 15):
 
 
 class QThreadExecutor(ThreadPoolExecutor):
-    """Run jobs in up to `max_workers` threads, started as they are needed.
+    """A pool of up to `max_workers` threads, which are started as they are needed.
 
     `stack_size` is in bytes; None takes what other new threads get (see `threading.stack_size`).
     """
@@ -66,13 +68,13 @@ class QThreadExecutor(ThreadPoolExecutor):
     def __init__(self, max_workers: int | None = 10, stack_size: int | None = None) -> None:
         super().__init__(max_workers, thread_name_prefix=self._prefix)
         self._stack_size = stack_size
-        with _new_threads_have(stack_size):
+        with _stack_size_of_new_threads(stack_size):
             pass  # raises here, and not in `submit()`, if the platform refuses the size
         _executors.add(self)
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Queues `fn(*args, **kwargs)`. Returns a future for its result or exception."""
-        with _new_threads_have(self._stack_size):
+        with _stack_size_of_new_threads(self._stack_size):
             return super().submit(fn, *args, **kwargs)
 
     def _adjust_thread_count(self) -> None:
@@ -87,16 +89,17 @@ class QThreadExecutor(ThreadPoolExecutor):
         started.result()
         _workers.update(self._threads)
 
-    def _leave_within(self, seconds: float) -> int:
+    def _shut_down_within(self, seconds: float) -> int:
         """Shuts down and waits for the jobs. Returns the number of workers that still run one."""
         self.shutdown(wait=False)
-        return _leave(set(self._threads), seconds)
+        return _wait_for_workers(set(self._threads), seconds)
 
 
 def has_windows() -> bool:
     """Returns whether the program may have windows: it has imported the binding's QtGui.
 
-    If `make_application()` has imported QtWidgets instead, the program must have made a window.
+    If `make_application()` has imported QtWidgets, which imports QtGui, the import proves nothing.
+    Then the result is whether a window exists.
     """
     if _binding.binding is None or not _binding.binding.has_imported("QtGui"):
         return False
@@ -122,16 +125,16 @@ def _complete(future: Future[None], call: Callable[[], None]) -> None:
         future.set_exception(error)
 
 
-def _leave(workers: set[threading.Thread], seconds: float) -> int:
+def _wait_for_workers(workers: set[threading.Thread], seconds: float) -> int:
     """Waits for workers that were shut down; unregisters those that still run a job.
 
     Then `concurrent.futures` does not wait for them. Returns the number of workers that this call
     has unregistered. Workers that an earlier call has unregistered are not waited for again.
     """
     known: Any = _base._threads_queues
-    _join({worker for worker in workers if worker in known}, max(seconds, _TO_END))
-    hanging = [worker for worker in workers if worker.is_alive()]
-    return sum(known.pop(worker, None) is not None for worker in hanging)
+    _join({worker for worker in workers if worker in known}, max(seconds, _EXIT_TIMEOUT))
+    still_running = [worker for worker in workers if worker.is_alive()]
+    return sum(known.pop(worker, None) is not None for worker in still_running)
 
 
 def _join(workers: set[threading.Thread], seconds: float) -> None:
@@ -140,19 +143,19 @@ def _join(workers: set[threading.Thread], seconds: float) -> None:
         worker.join(max(0, deadline - time.monotonic()))
 
 
-def _end() -> None:
+def _at_exit() -> None:
     """Limits the wait of `concurrent.futures`, whose own exit function runs after this one."""
     if not has_windows():
         return
     for executor in list(_executors):
         executor.shutdown(wait=False)
-    left = _leave(set(_workers), QThreadExecutor.grace)
-    hanging = {worker for worker in _workers if worker.is_alive()}
-    if hanging:
+    unfinished = _wait_for_workers(set(_workers), QThreadExecutor.grace)
+    still_running = {worker for worker in _workers if worker.is_alive()}
+    if still_running:
         _quit_threads_of_qt()
-        _join(hanging, _TO_END)
-    if left:
-        warn_of_jobs(left)
+        _join(still_running, _EXIT_TIMEOUT)
+    if unfinished:
+        warn_of_jobs(unfinished)
 
 
 def _quit_threads_of_qt() -> None:
@@ -174,7 +177,7 @@ def _quit_threads_of_qt() -> None:
 
 
 # Runs before the interpreter joins threads; functions of `atexit` run too late.
-getattr(threading, "_register_atexit", atexit.register)(_end)
+getattr(threading, "_register_atexit", atexit.register)(_at_exit)
 
 
 def _after_fork() -> None:
@@ -188,16 +191,16 @@ def _after_fork() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 
-_one_at_a_time = threading.Lock()
+_stack_size_lock = threading.Lock()
 
 
 @contextmanager
-def _new_threads_have(stack_size: int | None) -> Iterator[None]:
+def _stack_size_of_new_threads(stack_size: int | None) -> Iterator[None]:
     if stack_size is None:
         yield
         return
     # The setting is process-wide, so the previous value is restored.
-    with _one_at_a_time:
+    with _stack_size_lock:
         before = threading.stack_size(stack_size)
         try:
             yield

@@ -11,13 +11,10 @@ import asyncio
 from asyncio import tasks
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _binding, _native
-from ._quit import listens_to, moved
-
-if TYPE_CHECKING:
-    from ._running import Running
+from ._quit import QuitMixin, awaited_future, made_progress
 
 # Milliseconds for which turns pause between the close of the window and the decision. Slots that
 # the close calls, such as those of a dialog's `finished`, run in this time.
@@ -27,18 +24,22 @@ _PAUSE = 5
 class LastWindow:
     """Watches the application's windows while a loop runs `main`."""
 
-    def __init__(self, loop: Running, app: Any, main: asyncio.Future[Any]) -> None:
-        self._loop, self._app, self._main = loop, app, main
+    quit_is_deferred = False
+    """Whether the application quits if `main` completes while no window is visible."""
+
+    def __init__(self, loop: QuitMixin, main: asyncio.Future[Any]) -> None:
+        self._loop, self._main = loop, main
         self._was_in_step = self._was_in_turn = False
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Decides at each close of the last window."""
-        closed = getattr(self._app, "lastWindowClosed", None)
-        if closed is None:  # an application without windows
+    def watched(self, app: Any) -> Iterator[None]:
+        """Decides at each close of the application's last window. `app` may be None."""
+        closed = getattr(app, "lastWindowClosed", None)
+        if closed is None:  # no application runs, or one without windows
             yield
             return
         assert _binding.binding is not None
+        self._app = app
         self._timer = _binding.binding.QtCore.QTimer()
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._decide)
@@ -47,6 +48,7 @@ class LastWindow:
             yield
         finally:
             self._timer.stop()
+            del self._timer  # a traceback may keep this object
             # The application may have been destroyed.
             with suppress(RuntimeError, TypeError):
                 closed.disconnect(self._on_closed)
@@ -67,21 +69,22 @@ class LastWindow:
         self._loop._set_paused(False)
         if _native.has_visible_window():
             return
-        # If main completes after this without a visible window, the application quits.
-        self._loop._outlived_windows = True
+        self.quit_is_deferred = True
         if self._was_in_step or self._main.done() or self._reacts():
             self._loop.call_later(self._loop.quit_grace, self._check)
         else:
-            self._loop._outlived_windows = False
+            self.quit_is_deferred = False
             _binding.quit()
 
     def _reacts(self) -> bool:
         # Sockets and timers queue callbacks inside turns; slots of the close, outside of them.
         if not (self._was_in_turn or self._loop._depth() or self._loop._queued_since_turn()):
             return False
-        heard = {task: listens_to(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
-        self._loop._settle(self._main)
-        return moved(self._main, heard)
+        before = {
+            task: awaited_future(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)
+        }
+        self._loop._run_ready_callbacks(self._main)
+        return made_progress(self._main, before)
 
     def _check(self) -> None:
         """Quits if main has not shown another window in time."""

@@ -6,26 +6,30 @@ connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This 
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-from asyncio import base_events, events, format_helpers, runners, tasks
+from asyncio import events, tasks
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _binding, _end, _hosting, _native, _ported, _wakeup
-from ._connecting import Connecting
-from ._default_executor import Executing
-from ._running import Running
-from ._sockets import Sockets
-from ._watched import Watched, fileno
+from . import _attachment, _binding, _native, _qasync_names, _registry, _wakeup_fd
+from ._asyncio_private import (
+    cancel_all_tasks,
+    format_callback,
+    get_running_loop,
+    log_slow_callback,
+    run_handle,
+    source_traceback,
+)
+from ._connections import ConnectionsMixin
+from ._default_executor import DefaultExecutorMixin
+from ._running import RunMixin
+from ._selector import SelectorView, fileno
+from ._sockets import SocketsMixin
 
-_numbers = itertools.count()
 
-
-class QEventLoop(Running, Connecting, Sockets, Executing):
+class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
@@ -52,7 +56,7 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
 
-    _logger = _ported.logger
+    _logger = _qasync_names.logger
 
     def __init__(
         self,
@@ -61,22 +65,20 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         already_running: bool = False,
         qtparent: Any = None,
     ) -> None:
-        self._files: dict[tuple[int, bool], Any] = {}
         self._undo = ExitStack()
-        self._number = next(_numbers)
-        super().__init__(Watched(self))
-        _end.loops.add(self)
+        super().__init__(SelectorView(self))
+        _registry.all_loops.add(self)
         # asyncio's part is initialised now, so on an error the loop can be closed.
         try:
             self._given_app, is_elsewhere = _checked(app)
             if not is_elsewhere:
-                _hosting.serve(self)
-            self._kept_app = self._given_app or _binding.application()
+                _attachment.attach(self)
+            self._app_reference = self._given_app or _binding.application()
             if already_running:
-                _hosting.kept.add(self)
-                self._undo.enter_context(_wakeup.prompted(self))
+                _registry.kept_alive.add(self)
+                self._undo.enter_context(_wakeup_fd.woken_by_signals(self))
             if set_running_loop:
-                self._extend()
+                self._enter_attach()
         except BaseException:
             self.close()
             raise
@@ -86,13 +88,13 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         # A nested wait, such as that of block_on(), could never end on a closed loop.
         if self._depth() > 0 or self._waits:
             raise RuntimeError("Cannot close a running event loop")
-        self._end_extent()
+        self._exit_attach()
         if not self.is_running():
             self._undo.close()
-            _hosting.release(self)
-            _hosting.kept.discard(self)
+            _attachment.detach(self)
+            _registry.kept_alive.discard(self)
         super().close()
-        self._files.clear()
+        self._watched_files.clear()
         self._raise_fatal()
 
     def __enter__(self) -> QEventLoop:
@@ -106,24 +108,24 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
     ) -> None:
         """Closes the loop as `asyncio.run()` does: remaining tasks are cancelled and clean up."""
         try:
-            self._wind_up()
+            self._cancel_and_shut_down()
         finally:
             self.close()
 
-    def _wind_up(self) -> None:
-        had_extent = self._extent is not None
-        self._end_extent()
-        if self.is_closed() or asyncio._get_running_loop() is not None:
+    def _cancel_and_shut_down(self) -> None:
+        was_attached = self._attach_state is not None
+        self._exit_attach()
+        if self.is_closed() or get_running_loop() is not None:
             return
-        if not _native.app_exists() and (self._is_served or not tasks.all_tasks(self)):
+        if not _native.app_exists() and (self._was_attached or not tasks.all_tasks(self)):
             return
         if not self._has_fatal():
-            with self._running():
-                if had_extent:
-                    # Run the callbacks that exec() has left ready, as run_forever() does.
-                    self._settle(None)
-                self._finish_tasks_of_quit()
-        runners._cancel_all_tasks(self)  # type: ignore[attr-defined]
+            with self._as_running_loop():
+                if was_attached:
+                    self._finish_after_quit()  # as run_forever() does after exec()
+                else:
+                    self._run_tasks_of_quit()
+        cancel_all_tasks(self)
         self.run_until_complete(self.shutdown_asyncgens())
         self.run_until_complete(self.shutdown_default_executor())
 
@@ -136,18 +138,15 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     def _run_handle(self, handle: events.Handle) -> None:
         """Runs a handle in debug mode."""
-        outer = self._current_handle  # type: ignore[has-type]
+        outer = self._current_handle
         self._current_handle = handle
         try:
             began, turns = self.time(), self._nested_turns()
-            handle._run()
+            run_handle(handle)
             took = self.time() - began
             # With nested turns, for example in a dialog, it did not delay other callbacks.
             if took >= self.slow_callback_duration and turns == self._nested_turns():
-                words = base_events._format_handle(handle)  # type: ignore[attr-defined]
-                base_events.logger.warning(  # type: ignore[attr-defined]
-                    "Executing %s took %.3f seconds", words, took
-                )
+                log_slow_callback(handle, took)
         finally:
             self._current_handle = outer
             # The traceback of a task's exception keeps this frame; its locals would keep the task.
@@ -155,14 +154,13 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
 
     def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
         """Reports a callback's exception as asyncio does."""
-        source = format_helpers._format_callback_source(handle._callback, handle._args)  # type: ignore[attr-defined]
         context = {
-            "message": f"Exception in callback {source}",
+            "message": f"Exception in callback {format_callback(handle)}",
             "exception": error,
             "handle": handle,
         }
-        if handle._source_traceback:  # type: ignore[attr-defined]
-            context["source_traceback"] = handle._source_traceback  # type: ignore[attr-defined]
+        if traceback := source_traceback(handle):
+            context["source_traceback"] = traceback
         self.call_exception_handler(context)
 
     # File descriptors: overrides of asyncio's methods, which would use a selector
@@ -199,12 +197,12 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
         args: tuple[Any, ...],
         context: Context | None,
     ) -> events.Handle:
-        self._check_closed()  # type: ignore[attr-defined]
+        self._check_closed()
         fd = fileno(file)
         handle = self._watch(fd, writer, False, callback, args, context)
         if file is not fd:
             # Kept alive while it is watched, and to find its descriptor after it is closed.
-            self._files[fd, writer] = file
+            self._watched_files[fd, writer] = file
         return handle
 
     def _remove_watch(self, file: Any, writer: bool) -> bool:
@@ -214,13 +212,15 @@ class QEventLoop(Running, Connecting, Sockets, Executing):
             fd = fileno(file)
         except ValueError:
             watched = (
-                key for key, kept in self._files.items() if kept is file and key[1] == writer
+                key
+                for key, kept in self._watched_files.items()
+                if kept is file and key[1] == writer
             )
             key = next(watched, None)
             if key is None:
                 raise
             fd = key[0]
-        self._files.pop((fd, writer), None)
+        self._watched_files.pop((fd, writer), None)
         return self._unwatch(fd, writer)
 
     # Methods that the native half calls for a transport

@@ -15,7 +15,7 @@ __all__ = [
     "Endpoint",
     "EventLoop",
     "Handle",
-    "Nest",
+    "NestedLoop",
     "Stream",
     "TimerHandle",
     "__version__",
@@ -42,19 +42,27 @@ class TimerHandle(asyncio.TimerHandle):
     """asyncio.TimerHandle, made and cancelled natively."""
 
 @final
-class Nest:
-    """A nested QEventLoop for one wait; see EventLoop._exec_nest(). Use it on one thread only."""
+class NestedLoop:
+    """A nested QEventLoop for one wait; see EventLoop._exec_nested(). Use it on one thread only."""
 
-    def __new__(cls) -> Nest: ...
-    def leave(self) -> None:
+    def __new__(cls) -> NestedLoop: ...
+    def exit(self) -> None:
         """Ends the wait; if it has not begun, it returns at once."""
 
 @disjoint_base
 class Endpoint:
     """The base class of Stream and Datagrams: one file descriptor of a transport."""
 
-    closing: bool
-    lost: bool
+    @property
+    def closing(self) -> bool: ...
+    @property
+    def lost(self) -> bool: ...
+    def close(self, transport: Any, keep_reading: bool = False) -> None:
+        """Closes the transport when all data is written; stops reading, unless `keep_reading`."""
+    def lose(self, transport: asyncio.BaseTransport, error: BaseException | None) -> None:
+        """Stops reading and queues connection_lost(error), once."""
+    def mark_lost(self, transport: asyncio.BaseTransport) -> None:
+        """Stops reading and marks the transport as lost; the caller calls connection_lost()."""
     def context(self, writer: bool) -> Context | None:
         """Returns the context of the protocol's methods for a direction; a copy if it is in use."""
     def call(self, method: Callable[..., object], *args: Any) -> None:
@@ -87,9 +95,12 @@ class Endpoint:
 class Stream(Endpoint):
     """The bytes of one connection; see _transports."""
 
-    eof: bool
+    @property
+    def eof(self) -> bool: ...
+    def end_writes(self) -> bool:
+        """Ends the writes of an open transport. False if it is closing, or if they have ended."""
     def __new__(
-        cls, event_loop: EventLoop, fd: int, medium: str, context: Context | None = None
+        cls, event_loop: EventLoop, fd: int, kind: str, context: Context | None = None
     ) -> Stream: ...
     def write(self, transport: Any, data: bytes | bytearray | memoryview) -> None:
         """Sends the bytes now, or queues those for which the system has no room."""
@@ -97,7 +108,7 @@ class Stream(Endpoint):
         """Sends all items, up to 64 per system call."""
     def discard(self, transport: asyncio.BaseTransport) -> None:
         """Drops the queued bytes."""
-    def lend(self, lent: bool) -> None:
+    def set_sendfile_active(self, active: bool) -> None:
         """Sets whether sendfile() is writing to the descriptor; write() then raises."""
     def ready(self, transport: Any, writer: bool) -> None:
         """Reads or writes, for debug mode: called when the direction is ready."""
@@ -191,12 +202,12 @@ class EventLoop:
     def _attach(self) -> None: ...
     _is_owned: bool
     _is_quitting: bool
-    def _begin_run(self, host_loop: str) -> None: ...
+    def _begin_run(self, nested: bool) -> bool: ...
     def _depth(self) -> int: ...
     def _detach(self) -> None: ...
     def _end_run(self) -> None: ...
     def _exec(self) -> int: ...
-    def _exec_nest(self, nest: Nest) -> None: ...
+    def _exec_nested(self, nested_loop: NestedLoop) -> None: ...
     def _fail(self, error: BaseException) -> None: ...
     def _has_exited(self) -> bool: ...
     def _has_fatal(self) -> bool: ...

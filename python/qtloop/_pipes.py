@@ -6,37 +6,35 @@ import asyncio
 import errno
 import os
 import stat
-from asyncio import transports
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._transports import _FIELDS, _Reading, _Writing
+from ._asyncio_private import FlowControlMixin
+from ._base import BaseLoop
+from ._transport_base import SLOTS, ReadTransport, WriteTransport
 
-if TYPE_CHECKING:
-    from ._connecting import Connecting
 
-
-class ReadPipeTransport(_Reading):
+class ReadPipeTransport(ReadTransport):
     """The read end of a pipe, or a socket or character device that is read."""
 
-    __slots__ = _FIELDS
+    __slots__ = SLOTS
 
     if TYPE_CHECKING:
         _io: _native.Stream
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         _check_pipe(pipe, "Pipe transport is for pipes/sockets only.")
-        io = _native.Stream(loop, pipe.fileno(), "source")
+        io = _native.Stream(loop, pipe.fileno(), "read_pipe")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
-        self._begin(waiter)
+        self._start(waiter)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Replaces the protocol. As in asyncio, pipes do not support BufferedProtocol."""
@@ -46,42 +44,39 @@ class ReadPipeTransport(_Reading):
     def _on_eof(self) -> None:
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
-        io = self._io
-        io.closing = io.lost = True
-        io.stop(self)
         self._loop.call_soon(self._protocol.eof_received)
-        self._loop.call_soon(self._call_connection_lost, None)
+        self._io.lose(self, None)
 
-    def _is_usual(self, error: BaseException) -> bool:
+    def _is_connection_error(self, error: BaseException) -> bool:
         # A read from a pseudo-terminal fails with EIO when the other side is closed.
         return isinstance(error, OSError) and error.errno == errno.EIO
 
-    def _sides(self) -> list[str]:
+    def _directions(self) -> list[str]:
         return ["polling" if self._io.is_watched() else "idle"]
 
 
-class WritePipeTransport(_Writing, transports._FlowControlMixin):
+class WritePipeTransport(WriteTransport, FlowControlMixin):
     """The write end of a pipe, or a socket or character device that is written."""
 
-    __slots__ = _FIELDS
+    __slots__ = SLOTS
 
     if TYPE_CHECKING:
         _io: _native.Stream
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: BaseLoop,
         pipe: Any,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
         mode = _check_pipe(pipe, "Pipe transport is only for pipes, sockets and character devices")
-        io = _native.Stream(loop, pipe.fileno(), "sink")
+        io = _native.Stream(loop, pipe.fileno(), "write_pipe")
         super().__init__(loop, pipe, io, protocol, {**(extra or {}), "pipe": pipe})
         # A write pipe becomes readable when its reader closes it. A character device, such as a
         # terminal, also becomes readable on input, so it is not watched.
-        self._begin(waiter, reads=not stat.S_ISCHR(mode))
+        self._start(waiter, reads=not stat.S_ISCHR(mode))
 
     def can_write_eof(self) -> bool:
         """Returns True."""
@@ -89,14 +84,7 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
 
     def write_eof(self) -> None:
         """Closes the pipe when all data is written: for a pipe that is the end of file."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        if not io.buffered():
-            io.stop(self)
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
+        self._io.close(self, keep_reading=True)
 
     def close(self) -> None:
         """Closes the pipe when all data is written."""
@@ -112,20 +100,15 @@ class WritePipeTransport(_Writing, transports._FlowControlMixin):
             logger.info("%r was closed by peer", self)
         self._force_close(BrokenPipeError() if self._io.buffered() else None)
 
-    def _on_flushed(self) -> None:
-        if self._io.closing:
-            self._io.stop(self)
-        super()._on_flushed()
-
-    def _sides(self) -> list[str]:
+    def _directions(self) -> list[str]:
         waiting = self._io.buffered()
         return ["polling" if waiting else "idle", f"bufsize={waiting}"]
 
 
-def _check_pipe(pipe: Any, words: str) -> int:
+def _check_pipe(pipe: Any, message: str) -> int:
     """Raises ValueError for a regular file, which epoll cannot watch. Returns the file mode."""
     mode = os.fstat(pipe.fileno()).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)):
-        raise ValueError(words)
+        raise ValueError(message)
     os.set_blocking(pipe.fileno(), False)
     return mode

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, overload
 
-from . import _binding, _kept
+from . import _background_tasks, _binding
 from ._coroutines import require_async
 from ._qt_slot import as_qt_slot
 from ._spawn import start
@@ -67,7 +67,7 @@ def qmlSlot(*types: Any) -> Any:
             coroutine = _call(fn, self, *args)
             if engine is None:
                 task = start(coroutine, parent=self)
-                task.add_done_callback(_kept.report)
+                task.add_done_callback(_background_tasks.report)
                 return qml.QJSValue()
             promise = _Promise(qml, engine)
             try:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from . import _coroutines
+from ._asyncio_private import get_running_loop
 from ._loop import QEventLoop
 
 _T = TypeVar("_T")
@@ -29,11 +30,11 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
     """
     if not asyncio.iscoroutine(main):
         raise ValueError(f"a coroutine was expected, got {main!r}{_coroutines.hint(main)}")
-    if asyncio._get_running_loop() is not None:
+    if get_running_loop() is not None:
         main.close()
         raise RuntimeError("qtloop.run() cannot be called from a running event loop")
     loop = QEventLoop()
-    loop._cancels_on_quit = True
+    loop._cancels_main_on_quit = True
     try:
         return _runner(lambda: loop, debug, main)
     except asyncio.CancelledError:
@@ -109,7 +110,7 @@ def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop
     closed. A KeyboardInterrupt or SystemExit that stopped the loop is raised there.
     """
     with QEventLoop(app) as loop:
-        loop._extend()
+        loop._enter_attach()
         if debug is not None:
             loop.set_debug(debug)
         yield loop

@@ -1,4 +1,4 @@
-"""Runs of a loop and their end: `run_forever()`, `run_until_complete()`, and nested event loops.
+"""Runs of a loop: `run_forever()`, `run_until_complete()`, and `block_on()` for one loop.
 
 Qt serves a loop also without a run. A run adds two things: the loop is the thread's running loop
 also between its callbacks, and `stop()` or a quit of the application ends the run.
@@ -7,57 +7,20 @@ also between its callbacks, and `stop()` or a quit of the application ends the r
 from __future__ import annotations
 
 import asyncio
-import math
-import sys
-import threading
-import weakref
-from asyncio import base_events, events, futures, tasks
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from asyncio import futures, tasks
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
-from . import _binding, _block_on, _end, _hosting, _native, _wakeup
+from . import _binding, _native
+from ._asyncio_private import do_not_log_if_pending, stop_loop_of
 from ._last_window import LastWindow
-from ._quit import listens_to, moved
+from ._quit import QuitMixin
 
-# Batches of callbacks that the main task may need to react to a quit. A chain of futures takes
-# one batch per link; asyncio's longest, `wait_for()` around an event, takes four.
-_LINKS = 16
+_T = TypeVar("_T")
 
 
-class Running(_native.EventLoop, asyncio.SelectorEventLoop):
+class RunMixin(QuitMixin):
     """The part of the loop that runs it."""
-
-    quit_grace: float = 5.0
-    """Seconds for which some coroutines may still run after the application has quit:
-
-    - the future of `run_until_complete()`, if it reacts: a slot of `aboutToQuit` has completed what
-      it awaits. If it does not react, other tasks that do;
-    - tasks that slots of `aboutToQuit` have started;
-    - coroutines of `asyncClose` and `block_on()`, also after a `stop()`.
-
-    After that the run ends; under `qtloop.run()` the main task is cancelled.
-
-    Source: https://doc.qt.io/qt-6/qcoreapplication.html#aboutToQuit
-    """
-
-    _nest_patched = True  # makes nest_asyncio leave the methods of this class unchanged
-    _cancels_on_quit = False
-    _has_quit = False
-    _given_app: Any = None
-    _kept_app: Any = None  # the binding's wrapper; dropping it would delete the application
-    _is_served = False
-
-    def __init__(self, *args: Any) -> None:
-        # Restores the state that attach() has changed by `_running()`.
-        self._extent: ExitStack | None = None
-        self._off_qt = threading.Event()
-        self._before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
-        self._started_by_quit: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
-        self._waits: list[_Wait] = []
-        self._main: asyncio.Future[Any] | None = None  # of run_until_complete()
-        self._outlived_windows = False
-        super().__init__(*args)
 
     def run_forever(self) -> int:  # type: ignore[override]
         """Runs until `stop()`, or until Qt quits. Returns the exit code of Qt's loop.
@@ -67,12 +30,11 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         for example in a slot, it runs a nested event loop. After a quit, callbacks that are ready
         run, and tasks that slots of `aboutToQuit` have started have `quit_grace` seconds.
         """
-        with self._running():
-            code = self._run_qt(self._host_loop())
+        with self._as_running_loop():
+            code = self._run_qt()
             self._raise_fatal()
             if not self._has_exited():
-                self._settle(None)
-                self._finish_tasks_of_quit()
+                self._finish_after_quit()
         return code
 
     def run_until_complete(self, future: Any) -> Any:
@@ -81,309 +43,66 @@ class Running(_native.EventLoop, asyncio.SelectorEventLoop):
         If Qt quits before, RuntimeError("Event loop stopped before Future completed.") is raised,
         perhaps after `quit_grace` seconds. The loop can run again.
         """
-        if _block_on.nests(self):
-            return _block_on.wait(self, future)
-        self._check_closed()  # type: ignore[attr-defined]
+        if self.is_running() and hasattr(asyncio, "_nest_patched"):  # nest_asyncio is applied
+            return self._block_on(future)
+        self._check_closed()
         self._check_running()
         self._ensure_application()
         is_new = not futures.isfuture(future)
         future = tasks.ensure_future(future, loop=self)
         if is_new:
             # If an exception ends the run, the pending task must not be logged as well.
-            future._log_destroy_pending = False
+            do_not_log_if_pending(future)
+        last_window = LastWindow(self, future)
         awaited = {future}
 
         def done(future: asyncio.Future[Any]) -> None:
             # If a quit ends the run between the future's completion and this callback, the next
             # run calls it.
             if future in awaited:
-                if self._outlived_windows and not _native.has_visible_window():
-                    _binding.quit()  # deferred since the close of the last window
+                if last_window.quit_is_deferred and not _native.has_visible_window():
+                    _binding.quit()
                 else:
-                    base_events._run_until_complete_cb(future)  # type: ignore[attr-defined]
+                    stop_loop_of(future)
             elif not future.cancelled():
                 # Its run has raised the exception: mark it as retrieved.
                 future.exception()
 
         future.add_done_callback(done)
         try:
-            with self._running():
-                self._main = future
-                self._run_qt(self._host_loop())
-                self._main = None
+            with self._as_running_loop():
+                with last_window.watched(self._app_to_exec()):
+                    self._run_qt()
                 self._raise_fatal()
                 if not self._has_exited():
-                    self._outlive_quit(future)
+                    self._finish_after_quit(future)
         except BaseException:
             if is_new and future.done() and not future.cancelled():
                 future.exception()
             raise
         finally:
-            self._main = None
             awaited.clear()
             future.remove_done_callback(done)
         if not future.done():
             raise RuntimeError("Event loop stopped before Future completed.")
         return future.result()
 
-    # One run of a Qt loop
-
-    def _host_loop(self) -> str:
-        """Returns the kind of Qt loop to run, as `_begin_run()` takes it."""
-        if _native.level() > 0:
-            return "nested"
-        return "application" if _native.is_main_thread() else "thread"
-
-    def _run_qt(self, host_loop: str) -> int:
-        """Runs a Qt loop that serves this loop, until `stop()` or a quit. Returns its exit code."""
-        _end.wait()
-        _hosting.serve(self)  # type: ignore[arg-type]
-        watch = ExitStack()
-        try:
-            self._begin_run(host_loop)
-            self._off_qt.clear()
-            app = self._given_app or _binding.application()
-            if host_loop != "application" or app is None:
-                return self._exec()
-            if self._main is not None:
-                watch.enter_context(LastWindow(self, app, self._main).watched())
-            # Called on the program's object, whose class may override `exec()`.
-            code: int = app.exec()
-            return code
-        finally:
-            self._end_run()
-            watch.close()
-            self._off_qt.set()
-            _end.wait()
-            if host_loop == "application" and not self._has_exited():
-                _native.forget_quit()
-
-    def _run_nested(self, future: asyncio.Future[Any], grace: float = 0.0) -> None:
-        """Runs a nested event loop until the future is done or the loop is stopped.
-
-        After a stop, or a quit of the application, the wait lasts at most `grace` seconds more. If
-        `grace` is 0, a stop ends the wait at once, and a quit does not end it.
-        """
-        wait = _Wait(self, grace)
-
-        def leave(_: object) -> None:
-            if wait.nest is not None:
-                wait.nest.leave()
-
-        future.add_done_callback(leave)
-        self._waits.append(wait)
-        try:
-            while not (future.done() or wait.is_over):
-                wait.nest = _native.Nest()
-                self._exec_nest(wait.nest)
-                if future.done() or not grace or self._has_fatal():
-                    break
-                wait.limit()
-        finally:
-            self._waits.remove(wait)
-            wait.end()
-            future.remove_done_callback(leave)
-
-    # After a quit
-
-    def _on_quit(self) -> None:
-        """Called when the application emits `aboutToQuit`, before the program's slots."""
-        self._has_quit = True
-        self._is_quitting = True
-        self._before_quit = weakref.WeakSet(tasks.all_tasks(self))
-        for wait in self._waits:
-            wait.limit()
-
-    def _on_quit_done(self) -> None:
-        """Called when the slots of `aboutToQuit` have returned."""
-        self._is_quitting = False
-        before, self._before_quit = self._before_quit, None
-        if before is not None:
-            started = (task for task in tasks.all_tasks(self) if task not in before)
-            self._started_by_quit = weakref.WeakSet(started)
-
-    def _tasks_of_quit(self) -> set[asyncio.Future[Any]]:
-        """Returns the tasks that slots of `aboutToQuit` have started, and resets their set."""
-        self._on_quit_done()  # `exec()` may return before Qt reports the end of `aboutToQuit`
-        started, self._started_by_quit = self._started_by_quit, weakref.WeakSet()
-        return set(started)
-
-    def _finish_tasks_of_quit(self) -> None:
-        """Runs tasks that slots of `aboutToQuit` have started, for at most `quit_grace` seconds."""
-        self._go_on(self._tasks_of_quit(), self.time() + self.quit_grace)
-
-    def _outlive_quit(self, main: asyncio.Future[Any]) -> None:
-        """Runs `main` to its end after a quit, if `main` or a task that it may await reacts."""
-        self._has_quit = True
-        heard = {task: listens_to(task) for task in tasks.all_tasks(self)}
-        limit = self.time() + self.quit_grace
-        # If another thread has quit, slots of `aboutToQuit` are called by posted events.
-        _native.send_posted_events()
-        self._settle(main)
-        reacting = self._tasks_of_quit()
-        if not (self._cancels_on_quit or moved(main, heard)):
-            # Main may await tasks that react. This cannot be found out: a TaskGroup, for example,
-            # is not a future.
-            reacting.update(task for task in heard if moved(task, heard))
-        self._go_on(reacting, limit)
-        self._settle(main)
-        if moved(main, heard):
-            self._go_on({main}, limit)
-        if self._cancels_on_quit and not main.done():
-            main.cancel()
-            self._go_on({main}, None)
-
-    def _settle(self, main: asyncio.Future[Any] | None) -> None:
-        """Runs callbacks that are ready, and those that they queue, but no timers or sockets.
-
-        A timer could make a main task that sleeps in a loop look as if it reacted to the quit.
-        """
-        for _ in range(_LINKS):
-            if main is not None and main.done():
-                break
-            self._run_batch()
-            self._raise_fatal()
-
-    def _go_on(self, waited: set[asyncio.Future[Any]], limit: float | None) -> None:
-        """Runs a nested event loop until all these are done, or until `time()` reaches `limit`."""
-        left = {future for future in waited if not future.done()}
-        if not left:
-            return
-
-        def done(future: asyncio.Future[Any]) -> None:
-            if future in left:
-                left.discard(future)
-                if not left:
-                    self.stop()
-
-        for future in left:
-            future.add_done_callback(done)
-        timer = self.call_at(math.inf if limit is None else limit, self.stop)
-        try:
-            self._run_qt("nested")
-        finally:
-            timer.cancel()
-            left.clear()
-            for future in waited:
-                future.remove_done_callback(done)
-        self._raise_fatal()
-
-    def _raise_fatal(self) -> None:
-        error = self._take_fatal()
-        if error is not None:
-            if isinstance(error, _hosting.SecondApplicationError):
-                _binding.keep_application()
-            try:
-                raise error
-            finally:
-                del error
+    def _block_on(self, awaitable: Awaitable[_T]) -> _T:
+        """Does what `qtloop.block_on()` does, for this loop, which must be one of this thread."""
+        if not self.is_running() and _native.level() == 0:
+            result: _T = self.run_until_complete(awaitable)
+            return result
+        future: asyncio.Future[_T] = tasks.ensure_future(awaitable, loop=self)
+        if future is tasks.current_task(self):
+            raise RuntimeError(f"a task cannot wait for itself: {future!r}")
+        for _ in range(2):
+            self._run_nested(future, self.quit_grace)
+            if future.done():
+                return future.result()
+            future.cancel()  # the grace is over
+        raise asyncio.CancelledError
 
     def _close_self_pipe(self) -> None:
-        if self._ssock.fileno() < 0:  # type: ignore[attr-defined]
+        if self._ssock.fileno() < 0:
             return  # the garbage collector has closed the socket before the loop
-        super()._close_self_pipe()  # type: ignore[misc]
-
-    # The running loop
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        """Makes this the running loop for a block, with its hooks and signal wake-ups."""
-        self._check_closed()  # type: ignore[attr-defined]
-        self._check_running()
-        self._ensure_application()
-        self._outlived_windows = False
-        with ExitStack() as undo:
-            was_tracking = self._coroutine_origin_tracking_enabled  # type: ignore[attr-defined]
-            undo.callback(self._set_coroutine_origin_tracking, was_tracking)  # type: ignore[attr-defined]
-            self._set_coroutine_origin_tracking(self._debug)  # type: ignore[attr-defined]
-            undo.callback(sys.set_asyncgen_hooks, *sys.get_asyncgen_hooks())
-            sys.set_asyncgen_hooks(
-                firstiter=self._asyncgen_firstiter_hook,  # type: ignore[attr-defined]
-                finalizer=self._asyncgen_finalizer_hook,  # type: ignore[attr-defined]
-            )
-            undo.callback(events._set_running_loop, events._get_running_loop())
-            events._set_running_loop(self)
-            undo.callback(setattr, self, "_is_owned", self._is_owned)
-            self._is_owned = True  # the code around this block raises a fatal exception
-            undo.callback(self._forget_thread, self._thread_id)
-            self._thread_id = threading.get_ident()
-            undo.enter_context(_wakeup.prompted(self))
-            yield
-
-    def _forget_thread(self, before: int | None) -> None:
-        self._stopping = False
-        self._thread_id = before
-
-    def _extend(self) -> None:
-        """Makes this the running loop of the thread until the loop is closed."""
-        with ExitStack() as stack:
-            stack.enter_context(self._running())
-            _hosting.serve(self)  # type: ignore[arg-type]
-            self._extent = stack.pop_all()
-
-    def _end_extent(self) -> None:
-        if self._extent is not None:
-            extent, self._extent = self._extent, None
-            extent.close()
-
-    def _check_running(self) -> None:
-        # Inside attach(), run_forever() may be called while no Qt loop runs.
-        if self._extent is None or _native.level() > 0 or self._depth() > 0:
-            running = events._get_running_loop()
-            if running is not None and running is not self:
-                raise RuntimeError(
-                    "Cannot run the event loop while another loop is running: "
-                    f"{running!r} is; await in it, or run this loop in a thread of its own"
-                )
-            super()._check_running()  # type: ignore[misc]
-
-    def _ensure_application(self) -> None:
-        """Makes an application if there has been none. RuntimeError if the loop's was destroyed."""
-        if _native.app_exists():
-            return
-        if self._is_served:
-            raise RuntimeError(
-                "there is no QCoreApplication: make one before the loop runs, "
-                "and keep it while it does"
-            )
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "there is no QCoreApplication: make one in the main thread "
-                "before a QEventLoop runs in another thread"
-            )
-        _binding.make_application()
-
-    # Signals
-
-    def remove_signal_handler(self, sig: int) -> bool:
-        """Removes a handler of `add_signal_handler()`. Returns whether there was one."""
-        removed = super().remove_signal_handler(sig)
-        if removed and _wakeup.is_prompted(self):
-            _wakeup.claim(self)
-        return removed
-
-
-class _Wait:
-    """A wait in a nested event loop, with an optional time limit."""
-
-    def __init__(self, loop: Running, grace: float) -> None:
-        self.nest: _native.Nest | None = None
-        self.is_over = False
-        self._loop, self._grace = loop, grace
-        self._timer: asyncio.TimerHandle | None = None
-
-    def limit(self) -> None:
-        """Starts the grace period, after which the wait ends. Later calls have no effect."""
-        if self._grace and self._timer is None:
-            self._timer = self._loop.call_later(self._grace, self._expire)
-
-    def _expire(self) -> None:
-        self.is_over = True
-        if self.nest is not None:
-            self.nest.leave()
-
-    def end(self) -> None:
-        """Cancels the time limit, and drops the Qt loop, which must happen on this thread."""
-        self.nest = None
-        if self._timer is not None:
-            self._timer.cancel()
+        super()._close_self_pipe()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Literal, cast
 
-from ._connection import Connection, SenderDestroyed
+from ._signal_connection import SenderDestroyed, SignalConnection
 from ._thread_loop import thread_loop
 
 
@@ -78,7 +78,9 @@ class SignalStream(AsyncIterator[Any]):
         self, signal: Any, *, maxsize: int = 0, drops_newest: bool = False, once: bool = False
     ) -> None:
         self._buffer = _Buffer(maxsize, drops_newest)
-        self._connection = Connection(signal, self._buffer.take, self._buffer.finish, once=once)
+        self._connection = SignalConnection(
+            signal, self._buffer.take, self._buffer.finish, once=once
+        )
 
     @property
     def lagged(self) -> int:

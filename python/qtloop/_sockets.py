@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from asyncio import base_events, futures
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import _native
+from ._asyncio_private import check_ssl_socket, set_result_unless_cancelled
+from ._base import BaseLoop
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
+class SocketsMixin(BaseLoop):
     """asyncio's operations on sockets that the program owns.
 
     asyncio calls the operation in the reader callback; here the waiting coroutine calls it. So a
     cancelled coroutine has not received bytes that would be lost.
     """
-
-    _files: dict[tuple[int, bool], Any]
 
     async def sock_recv(self, sock: socket.socket, nbytes: int) -> bytes:
         return await self._sock_do(sock, False, lambda: sock.recv(nbytes))
@@ -49,8 +46,8 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
         connection.setblocking(False)
         return connection, address
 
-    async def _sock_do(self, sock: socket.socket, writes: bool, operation: Callable[[], T]) -> T:
-        base_events._check_ssl_socket(sock)  # type: ignore[attr-defined]
+    async def _sock_do(self, sock: socket.socket, writes: bool, operation: Callable[[], _T]) -> _T:
+        check_ssl_socket(sock)
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
         while True:
@@ -60,11 +57,11 @@ class Sockets(_native.EventLoop, asyncio.SelectorEventLoop):
                 await self._sock_ready(sock.fileno(), writes)
 
     async def _sock_ready(self, fd: int, writes: bool) -> None:
-        self._ensure_fd_no_transport(fd)  # type: ignore[attr-defined]
+        self._ensure_fd_no_transport(fd)
         ready = self.create_future()
-        self._files.pop((fd, writes), None)  # the file of an add_reader() that this replaces
-        wake = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
-        handle = self._watch(fd, writes, True, wake, (ready, None))
+        # Drops the file of an add_reader() that this call replaces.
+        self._watched_files.pop((fd, writes), None)
+        handle = self._watch(fd, writes, True, set_result_unless_cancelled, (ready, None))
         try:
             await ready
         finally:

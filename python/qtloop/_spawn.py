@@ -7,8 +7,8 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from . import _coroutines, _kept
-from ._owner import scope_of
+from . import _background_tasks, _coroutines
+from ._scope import scope_of
 from ._thread_loop import thread_loop
 
 _T = TypeVar("_T")
@@ -43,7 +43,7 @@ def spawn(
         {"name": name} if context is None else {"name": name, "context": context}
     )
     task = start(coro, parent, **options)
-    task.add_done_callback(_kept.report)
+    task.add_done_callback(_background_tasks.report)
     return task
 
 
@@ -56,7 +56,7 @@ def start(coro: Coroutine[Any, Any, _T], parent: Any = None, **options: Any) -> 
     except BaseException:
         coro.close()
         raise
-    _kept.keep(task)
+    _background_tasks.keep(task)
     if scope is not None:
         scope.add(task)
     return task

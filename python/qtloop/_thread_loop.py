@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import warnings
-from asyncio import events
 
-from . import _hosting
-from ._loop import QEventLoop
+from . import _registry
+from ._asyncio_private import get_event_loop_makes_one
+from ._base import BaseLoop
 
 
 def thread_loop() -> asyncio.AbstractEventLoop:
@@ -18,14 +17,14 @@ def thread_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         pass
-    loop = _set_loop()
+    loop = _current_event_loop()
     if (
-        isinstance(loop, QEventLoop)
+        isinstance(loop, BaseLoop)
         and not loop.is_closed()
         and loop._thread_id in (None, threading.get_ident())
     ):
         return loop
-    if (served := _hosting.here()) is not None:
+    if (served := _registry.loop_of_thread()) is not None:
         return served
     thread = threading.current_thread()
     if thread is not threading.main_thread():
@@ -41,14 +40,10 @@ def thread_loop() -> asyncio.AbstractEventLoop:
     )
 
 
-def _set_loop() -> asyncio.AbstractEventLoop | None:
+def _current_event_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the loop that was set for this thread. Unlike `get_event_loop()` it makes none."""
-    if sys.version_info < (3, 12):
-        policy = asyncio.get_event_loop_policy()
-        if isinstance(policy, events.BaseDefaultEventLoopPolicy):
-            local = policy._local  # type: ignore[attr-defined]
-            if local._loop is None:
-                return None
+    if get_event_loop_makes_one():
+        return None
     with warnings.catch_warnings():
         # 3.12 and 3.13 warn before they make a loop: raise instead.
         warnings.simplefilter("error", DeprecationWarning)

@@ -8,41 +8,22 @@ request and its response.
 from __future__ import annotations
 
 import sys
-from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
+
+from ._asyncio_private import SSLProtocol
 
 if TYPE_CHECKING:
     import asyncio
-    import ssl
-    from collections.abc import Callable
 
 # The maximum size of a TLS record in bytes, and so of one read; a larger size would be allocated at
 # each read for no gain. Source: RFC 8446, section 5.1
-RECORD = 1 << 14
+MAX_RECORD_SIZE = 1 << 14
 
 if sys.version_info >= (3, 11):
     from asyncio.sslproto import SSLAgainErrors, SSLProtocolState
 
-    class TLSProtocol(sslproto.SSLProtocol):
+    class TLSProtocol(SSLProtocol):
         """A BufferedProtocol that our transports use as a plain Protocol: by `data_received()`."""
-
-        if TYPE_CHECKING:
-            _app_protocol: Any
-            _app_protocol_get_buffer: Callable[[int], Any]
-            _app_protocol_is_buffer: bool
-            _app_reading_paused: bool
-            _app_writing_paused: bool
-            _incoming: ssl.MemoryBIO
-            _outgoing: ssl.MemoryBIO
-            _ssl_reading_paused: bool
-            _sslobj: Any
-            _state: Any
-            _write_backlog: Any
-            _call_eof_received: Callable[[], None]
-            _control_ssl_reading: Callable[[], None]
-            _do_write: Callable[[], None]
-            _process_outgoing: Callable[[], None]
-            _start_shutdown: Callable[[], None]
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
@@ -72,7 +53,7 @@ if sys.version_info >= (3, 11):
                 self.buffer_updated(0)  # asyncio's code does the rest
                 return
             try:
-                if self._give_to_application():
+                if self._deliver_decrypted():
                     self._call_eof_received()
                     self._start_shutdown()
                 if self._write_backlog:
@@ -84,14 +65,14 @@ if sys.version_info >= (3, 11):
             except Exception as error:
                 self._fatal_error(error, "Fatal error on SSL protocol")
 
-        def _give_to_application(self) -> bool:
+        def _deliver_decrypted(self) -> bool:
             """Passes decrypted bytes to the application. Returns whether the peer has ended TLS."""
             read = self._sslobj._sslobj.read
             chunks = []
             ends = False
             try:
                 while True:
-                    chunk = read(RECORD)
+                    chunk = read(MAX_RECORD_SIZE)
                     if not chunk:
                         ends = True
                         break
@@ -128,4 +109,4 @@ if sys.version_info >= (3, 11):
             super()._write_appdata(list_of_data)
 
 else:
-    TLSProtocol = sslproto.SSLProtocol
+    TLSProtocol = SSLProtocol

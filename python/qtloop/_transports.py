@@ -1,285 +1,34 @@
-"""Socket transports, and the base classes of pipe transports: code that runs once per connection.
-
-Code that runs once per packet is native: the transport's `_io`. Method names and the order of
-events are asyncio's, because its `Server`, `start_tls` and `sendfile` call some of these methods.
-"""
+"""Socket transports: code that runs once per connection."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import sys
-import warnings
-from asyncio import base_events, constants, futures, protocols, transports, trsock
+from asyncio import trsock
 from asyncio.log import logger
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from ._tls import TLSProtocol
-
-if TYPE_CHECKING:
-    from ._connecting import Connecting
-
-
-# The slots of a transport; its `__dict__` is made only when it is used. Only the final classes have
-# these slots: a class cannot have two bases with slots.
-_FIELDS = (
-    "_loop",
-    "_protocol",
-    "_server",
-    "_sock",
-    "_sock_fd",
-    "_io",
-)
+from ._asyncio_private import FlowControlMixin, SendfileMode, attach_to_server, set_nodelay
+from ._base import BaseLoop
+from ._transport_base import SLOTS, ReadTransport, WriteTransport
 
 
-class _Transport(asyncio.BaseTransport):
-    """The base class of all transports: protocol, descriptor and close."""
-
-    if TYPE_CHECKING:
-        _extra: dict[str, Any]
-        _loop: Connecting
-        _protocol: Any
-        _server: Any
-        _sock: Any  # the socket or file; None once it is closed
-        _sock_fd: int
-        _io: _native.Stream | _native.Datagrams
-
-    def __init__(
-        self,
-        loop: Connecting,
-        sock: Any,
-        io: _native.Stream | _native.Datagrams,
-        protocol: asyncio.BaseProtocol,
-        extra: dict[str, Any],
-        server: Any = None,
-    ) -> None:
-        self._extra = extra
-        self._loop = loop
-        self._sock = sock
-        self._sock_fd = sock.fileno()
-        self._server = server
-        self._io = io
-        self.set_protocol(protocol)
-
-    def _begin(
-        self,
-        waiter: asyncio.Future[None] | None,
-        reads: bool = True,
-        context: Context | None = None,
-    ) -> None:
-        """Queues `connection_made()`, then the start of reading, then the waiter's wake-up."""
-        loop = self._loop
-        loop._transports[self._sock_fd] = self  # type: ignore[attr-defined]
-        loop.call_soon(self._protocol.connection_made, self, context=context)
-        if reads:
-            loop.call_soon(self._io.start, self)
-        if waiter is not None:
-            loop.call_soon(futures._set_result_unless_cancelled, waiter, None)  # type: ignore[attr-defined]
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Replaces the protocol."""
-        self._protocol = protocol
-        is_buffered = isinstance(protocol, protocols.BufferedProtocol)
-        self._io.set_protocol(protocol, is_buffered and not isinstance(protocol, TLSProtocol))
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Returns the protocol; None after `connection_lost()`."""
-        protocol: asyncio.BaseProtocol = self._protocol
-        return protocol
-
-    def is_closing(self) -> bool:
-        """Returns whether the transport is closed or closing."""
-        return self._io.closing
-
-    def close(self) -> None:
-        """Stops reading, writes queued data, then closes the connection."""
-        io = self._io
-        if io.closing:
-            return
-        io.closing = True
-        io.stop(self)
-        if not io.buffered():
-            io.lost = True
-            self._loop.call_soon(self._call_connection_lost, None)
-
-    def abort(self) -> None:
-        """Drops queued data and closes the connection."""
-        self._force_close(None)
-
-    def _fatal_error(self, error: BaseException, message: str = "Fatal error on transport") -> None:
-        if self._is_usual(error):
-            if self._loop.get_debug():
-                logger.debug("%r: %s", self, message, exc_info=error)
-        else:
-            self._report(error, message)
-        self._force_close(error)
-
-    def _is_usual(self, error: BaseException) -> bool:
-        """Returns whether the error is one of the connection, which is not reported."""
-        return isinstance(error, OSError)
-
-    def _report(self, error: BaseException, message: str) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": message,
-                "exception": error,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )
-
-    def _force_close(self, error: BaseException | None) -> None:
-        io = self._io
-        if io.lost:
-            return
-        io.discard(self)
-        io.closing = True
-        io.stop(self)
-        io.lost = True
-        self._loop.call_soon(self._call_connection_lost, error)
-
-    def _call_connection_lost(self, error: BaseException | None) -> None:
-        """Calls `_lose()` in the connection's context. The loop runs this as a callback."""
-        self._io.call(self._lose, error)
-
-    def _lose(self, error: BaseException | None) -> None:
-        try:
-            self._protocol.connection_lost(error)
-        finally:
-            # Detach the endpoint first: it uses the descriptor while it has a protocol.
-            self._io.detach()
-            self._sock.close()
-            self._sock = None
-            self._protocol = None
-            self._loop = None  # type: ignore[assignment]
-            server, self._server = self._server, None
-            if server is not None:
-                _detach(server, self)
-
-    # Methods that the native endpoint calls
-
-    def _on_eof(self) -> None:
-        raise NotImplementedError
-
-    def _on_flushed(self) -> None:
-        """Called when all queued data has been written."""
-        if self._io.closing:
-            self._io.lost = True
-            self._lose(None)
-
-    # Callbacks for debug mode, which times them
-
-    def _read_ready(self) -> None:
-        self._io.ready(self, False)
-
-    def _write_ready(self) -> None:
-        self._io.ready(self, True)
-
-    def __repr__(self) -> str:
-        info = [type(self).__name__]
-        if self._sock is None:
-            info.append("closed")
-        elif self._io.closing:
-            info.append("closing")
-        info.append(f"fd={self._sock_fd}")
-        if self._loop is not None and not self._loop.is_closed():
-            info += self._sides()
-        elif self._sock is not None:
-            info.append("open")
-        return f"<{' '.join(info)}>"
-
-    def _sides(self) -> list[str]:
-        """Returns the state of both directions, for the repr."""
-        waiting = self._io.buffered()
-        return [
-            f"read={'polling' if self._io.is_watched() else 'idle'}",
-            f"write=<{'polling' if waiting else 'idle'}, bufsize={waiting}>",
-        ]
-
-    def __del__(self, _warn: Any = warnings.warn) -> None:
-        # The attribute is missing if the constructor has failed.
-        if getattr(self, "_sock", None) is not None:
-            _warn(f"unclosed transport {self!r}", ResourceWarning, source=self)
-            self._sock.close()
-            if self._server is not None:
-                _detach(self._server, self)
-
-
-class _Reading(_Transport, asyncio.ReadTransport):
-    """The methods of a transport that reads."""
-
-    __slots__ = ()
-
-    def is_reading(self) -> bool:
-        """Returns whether reading is not paused, and the transport is not closing."""
-        return self._io.is_reading()
-
-    # Two attributes of asyncio's transports, which CPython's own tests read
-
-    @property
-    def _paused(self) -> bool:
-        return not (self._io.closing or self._io.is_reading())
-
-    @property
-    def _read_ready_cb(self) -> Any:
-        return None if self._io.closing else self._read_ready
-
-    def pause_reading(self) -> None:
-        """Stops reading until `resume_reading()`."""
-        if self._io.pause(self) and self._loop.get_debug():
-            logger.debug("%r pauses reading", self)
-
-    def resume_reading(self) -> None:
-        """Reads again after `pause_reading()`."""
-        if self._io.resume(self) and self._loop.get_debug():
-            logger.debug("%r resumes reading", self)
-
-
-class _Writing(_Transport, asyncio.WriteTransport):
-    """The methods of a transport that writes."""
-
-    __slots__ = ()
-
-    def get_write_buffer_size(self) -> int:
-        """Returns the number of bytes that wait to be sent."""
-        return self._io.buffered()
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Returns (low, high) in bytes: writing is paused above high, resumed at low or below."""
-        return self._io.limits()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Sets the limits. Default: high is 64 KiB, or 4 times low; low is a quarter of high."""
-        if high is None:
-            high = 64 * 1024 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._io.set_limits(self, min(int(high), sys.maxsize), min(int(low), sys.maxsize))
-
-    @property
-    def _protocol_paused(self) -> bool:
-        """Whether writing is paused, for `loop.sendfile()`."""
-        return self._io.has_paused_protocol()
-
-
-class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.Transport):
+class SocketTransport(ReadTransport, WriteTransport, FlowControlMixin, asyncio.Transport):
     """The transport of a TCP or Unix stream socket."""
 
-    __slots__ = (*_FIELDS, "_empty_waiter")
+    __slots__ = (*SLOTS, "_empty_waiter")
 
     if TYPE_CHECKING:
         _io: _native.Stream
 
     _start_tls_compatible = True
-    _sendfile_compatible = constants._SendfileMode.TRY_NATIVE
+    _sendfile_compatible = SendfileMode.TRY_NATIVE
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: BaseLoop,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         waiter: asyncio.Future[None] | None = None,
@@ -287,14 +36,14 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         server: Any = None,
         context: Context | None = None,
     ) -> None:
-        medium = "unix" if sock.family == socket.AF_UNIX else "socket"
-        io = _native.Stream(loop, sock.fileno(), medium, context)
-        super().__init__(loop, sock, io, protocol, _known(sock, extra), server)
+        kind = "unix" if sock.family == socket.AF_UNIX else "socket"
+        io = _native.Stream(loop, sock.fileno(), kind, context)
+        super().__init__(loop, sock, io, protocol, _extra_info(sock, extra), server)
         self._empty_waiter: asyncio.Future[None] | None = None
         if server is not None:
-            _attach(server, self)
-        base_events._set_nodelay(sock)  # type: ignore[attr-defined]
-        self._begin(waiter, context=context)
+            attach_to_server(server, self)
+        set_nodelay(sock)
+        self._start(waiter, context=context)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Sends the bytes now, or queues those for which the system has no room. Never blocks."""
@@ -310,11 +59,7 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
 
     def write_eof(self) -> None:
         """Shuts down the write direction when all data is sent. Reading continues."""
-        io = self._io
-        if io.closing or io.eof:
-            return
-        io.eof = True
-        if not io.buffered():
+        if self._io.end_writes() and not self._io.buffered():
             self._sock.shutdown(socket.SHUT_WR)
 
     def _on_eof(self) -> None:
@@ -341,9 +86,9 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
             self._sock.shutdown(socket.SHUT_WR)
         super()._on_flushed()
 
-    def _lose(self, error: BaseException | None) -> None:
+    def _finish_close(self, error: BaseException | None) -> None:
         try:
-            super()._lose(error)
+            super()._finish_close(error)
         finally:
             if self._empty_waiter is not None and not self._empty_waiter.done():
                 self._empty_waiter.set_exception(
@@ -358,37 +103,37 @@ class SocketTransport(_Reading, _Writing, transports._FlowControlMixin, asyncio.
         self._empty_waiter = self._loop.create_future()
         if not self._io.buffered():
             self._empty_waiter.set_result(None)
-        self._io.lend(True)
+        self._io.set_sendfile_active(True)
         return self._empty_waiter
 
     def _reset_empty_waiter(self) -> None:
         self._empty_waiter = None
-        self._io.lend(False)
+        self._io.set_sendfile_active(False)
 
 
 class DatagramTransport(
-    _Reading,
-    _Writing,
-    transports._FlowControlMixin,
+    ReadTransport,
+    WriteTransport,
+    FlowControlMixin,
     asyncio.DatagramTransport,
 ):
     """The transport of a UDP or Unix datagram socket."""
 
-    __slots__ = _FIELDS
+    __slots__ = SLOTS
 
     if TYPE_CHECKING:
         _io: _native.Datagrams
 
     def __init__(
         self,
-        loop: Connecting,
+        loop: BaseLoop,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
         address: Any = None,
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
     ) -> None:
-        known = _known(sock, extra)
+        known = _extra_info(sock, extra)
         io = _native.Datagrams(
             loop,
             sock.fileno(),
@@ -397,7 +142,7 @@ class DatagramTransport(
             sock.family == socket.AF_INET6,
         )
         super().__init__(loop, sock, io, protocol, known)
-        self._begin(waiter)
+        self._start(waiter)
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         """Sends a packet to `addr`; by default, to the address that the socket was made for."""
@@ -408,7 +153,7 @@ class DatagramTransport(
         self._sock.sendto(data, addr)
 
 
-def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
+def _extra_info(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
     """Returns the values for `get_extra_info()`, which stay available after the close."""
     known = dict(extra or ())
     known["socket"] = trsock.TransportSocket(sock)
@@ -422,19 +167,3 @@ def _known(sock: socket.socket, extra: dict[str, Any] | None) -> dict[str, Any]:
         except OSError:
             known["peername"] = None
     return known
-
-
-if sys.version_info >= (3, 13):
-
-    def _attach(server: Any, transport: _Transport) -> None:
-        server._attach(transport)
-
-    def _detach(server: Any, transport: _Transport) -> None:
-        server._detach(transport)
-else:
-
-    def _attach(server: Any, transport: _Transport) -> None:
-        server._attach()
-
-    def _detach(server: Any, transport: _Transport) -> None:
-        server._detach()

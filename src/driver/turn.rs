@@ -3,9 +3,9 @@
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use super::{Driver, Level};
+use super::{Driver, Level, Phase};
 use crate::qt::{Linger, app};
-use crate::reactor::{Recur, Time};
+use crate::reactor::{Repeat, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
@@ -25,12 +25,12 @@ const SPINNING: Duration = Duration::from_micros(50);
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
 
-/// The front end's part of a call from Qt. The driver has not been touched yet: another thread may
-/// be using it, as the front end's scope (the GIL) allows.
+/// A call from Qt for which the front end has not entered its scope yet. It does not touch the
+/// driver, which another thread may be using (in Python: one that holds the GIL).
 #[derive(Debug)]
-pub struct Wakeup<'a, J: Recur + 'static>(pub(super) &'a Weak<Driver<J>>);
+pub struct Wakeup<'a, J: Repeat + 'static>(pub(super) &'a Weak<Driver<J>>);
 
-impl<J: Recur + 'static> Wakeup<'_, J> {
+impl<J: Repeat + 'static> Wakeup<'_, J> {
     /// Begins the turn; `None` if the driver was dropped. Call it inside the front end's scope.
     #[must_use]
     pub fn turn(self) -> Option<Turn<J>> {
@@ -44,18 +44,20 @@ impl<J: Recur + 'static> Wakeup<'_, J> {
 /// To end the turn early, stop asking: the remaining jobs stay queued.
 #[derive(Debug)]
 #[must_use = "dropping a turn ends it"]
-pub struct Turn<J: Recur + 'static> {
+pub struct Turn<J: Repeat + 'static> {
     driver: Rc<Driver<J>>,
     begun: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
     end: u64,
-    /// The time by which no further batch begins; `None` if this batch is the last.
-    until: Option<Time>,
+    /// The time from which no further batch begins. `None` before the first batch, and in a turn of
+    /// one batch.
+    turn_deadline: Option<Time>,
     /// The time at which the turn ends in the middle of a batch.
-    cut: Time,
-    pace: Pace,
-    /// A job was handed out and has not been counted by `pace` yet.
+    batch_deadline: Time,
+    clock: CachedClock,
+    /// A job was handed out and has not been counted by `clock` yet.
     is_running: bool,
+    /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
     /// The time of the last poll, and the number of batches since.
     polled: Time,
@@ -74,13 +76,14 @@ pub struct Turn<J: Recur + 'static> {
     spinning: u32,
 }
 
-impl<J: Recur + 'static> Turn<J> {
+impl<J: Repeat + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
-        // While Qt quits, a loop of `hold` processes events without an exec(), at the same level.
-        let held = i32::try_from(driver.held.get()).unwrap_or(i32::MAX);
-        let level = app::level().saturating_add(held);
+        // While Qt quits, a loop of `in_nested_wait` processes events without an exec(), at the
+        // same level.
+        let nested_waits = i32::try_from(driver.nested_waits.get()).unwrap_or(i32::MAX);
+        let level = app::level().saturating_add(nested_waits);
         let is_same = driver.depth.get() > 1 && outer.level == level;
         let nested = if is_same { outer.nested + 1 } else { 1 };
         driver.level.set(Level { level, nested });
@@ -88,9 +91,9 @@ impl<J: Recur + 'static> Turn<J> {
             driver,
             begun: false,
             end: 0,
-            until: None,
-            cut: Time::NEVER,
-            pace: Pace {
+            turn_deadline: None,
+            batch_deadline: Time::NEVER,
+            clock: CachedClock {
                 now: Time::from_nanos(0),
                 allowed: 1,
                 unread: 0,
@@ -109,6 +112,7 @@ impl<J: Recur + 'static> Turn<J> {
         }
     }
 
+    /// Begins a turn of the jobs that are ready now. See [`Driver::batch`].
     pub(super) fn of_one_batch(driver: Rc<Driver<J>>) -> Turn<J> {
         let mut turn = Turn::new(driver);
         turn.begun = true;
@@ -122,14 +126,14 @@ impl<J: Recur + 'static> Turn<J> {
         self.driver.depth()
     }
 
-    /// Ends this turn when its jobs only queue each other, and begins the next one a millisecond
-    /// later. For a turn inside a job, whose jobs may spin until that job returns: anyio does so
-    /// when it cancels a task that has a dialog open.
+    /// Lets this turn rest if it spins: when its jobs only queue each other, it ends, and the next
+    /// turn begins a millisecond later. For a turn inside a job, whose jobs may spin until that job
+    /// returns: anyio does so when it cancels a task that has a dialog open.
     pub fn rest_if_spinning(&mut self) {
         self.may_rest = true;
     }
 
-    /// Returns whether this batch must wait for a rest.
+    /// Counts the batch that has ended if it spun, and returns whether the turn must rest now.
     fn is_spinning(&mut self, now: Time, is_outside: bool) -> bool {
         let is_quick = now < self.batch_begun + SPINNING;
         self.spinning = if is_quick && !is_outside {
@@ -149,17 +153,17 @@ impl<J: Recur + 'static> Turn<J> {
     /// Collects the jobs that are due. While jobs are ready, not every batch polls descriptors and
     /// other threads. Returns false if the turn is to end, or to linger.
     fn begin_batch(&mut self) -> bool {
-        if self.driver.refuses() {
+        if !self.driver.may_begin_batch() {
             return false;
         }
         if !self.begun || std::mem::take(&mut self.has_waited) {
-            self.pace.begin();
+            self.clock.restart();
         }
-        let now = self.pace.now;
-        let rest = self.driver.rest.get();
-        if !self.begun && self.driver.popped.get() < rest {
-            self.end = rest;
-            self.begin(now, true);
+        let now = self.clock.now;
+        let resume_end = self.driver.resume_end.get();
+        if !self.begun && self.driver.popped.get() < resume_end {
+            self.end = resume_end;
+            self.begin_first_batch(now, true);
             return true;
         }
         let (has_timer, is_idle, is_active) = {
@@ -195,20 +199,20 @@ impl<J: Recur + 'static> Turn<J> {
         self.end = self.driver.end_of_ready();
         let is_ready = self.end > self.driver.popped.get();
         if !self.begun {
-            self.begin(now, is_ready);
-        } else if self.until.is_none_or(|until| now >= until) {
+            self.begin_first_batch(now, is_ready);
+        } else if self.turn_deadline.is_none_or(|deadline| now >= deadline) {
             return false;
         }
         is_ready
     }
 
-    /// Begins the first batch.
-    fn begin(&mut self, now: Time, is_ready: bool) {
+    /// Sets the deadlines of the turn, and arms the host if jobs are ready.
+    fn begin_first_batch(&mut self, now: Time, is_ready: bool) {
         self.begun = true;
         let budget = self.driver.budget();
-        self.until = Some(now + budget);
+        self.turn_deadline = Some(now + budget);
         if !budget.is_zero() {
-            self.cut = now + budget;
+            self.batch_deadline = now + budget;
         }
         if is_ready {
             // Arm before the first job: it may run a nested Qt loop, in which the other jobs must
@@ -219,10 +223,11 @@ impl<J: Recur + 'static> Turn<J> {
         }
     }
 
-    /// Returns the time by which a job should return to let Qt run.
+    /// Returns the time by which a job should return to let Qt run; [`Time::NEVER`] if the budget
+    /// is zero.
     #[must_use]
-    pub fn until(&self) -> Time {
-        self.cut
+    pub fn job_deadline(&self) -> Time {
+        self.batch_deadline
     }
 
     /// Returns whether the turn has polled since the last call: a good moment for a front end to
@@ -231,8 +236,9 @@ impl<J: Recur + 'static> Turn<J> {
         std::mem::take(&mut self.has_polled)
     }
 
-    /// Returns what to wait for after the last job, before the turn may continue. Returns `None` if
-    /// the turn should end: no descriptor or other thread had an event, or the budget is spent.
+    /// Returns a wait for the time when no job is ready; after it, the turn may have jobs again.
+    /// Returns `None` if the turn should end: no descriptor or other thread had an event since the
+    /// last linger, the budget is spent, a timer is due, or a stop was requested.
     ///
     /// The caller does the wait itself, because a front end may have to leave its scope for it.
     pub fn linger(&mut self) -> Option<Linger> {
@@ -242,30 +248,30 @@ impl<J: Recur + 'static> Turn<J> {
         self.has_waited = true;
         let now = Time::now();
         let deadline = self.driver.reactor.borrow_mut().next_deadline();
-        let until = [self.until, deadline].into_iter().flatten().min()?;
+        let until = [self.turn_deadline, deadline].into_iter().flatten().min()?;
         let timeout = until.after(now)?.min(self.driver.linger());
         let host = self.driver.host.borrow();
         (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
     }
 }
 
-impl<J: Recur + 'static> Iterator for Turn<J> {
+impl<J: Repeat + 'static> Iterator for Turn<J> {
     type Item = J;
 
     fn next(&mut self) -> Option<J> {
         if std::mem::take(&mut self.is_running) {
-            self.pace.step();
+            self.clock.count_job();
         }
         loop {
-            if self.until.is_some() && !self.driver.is_attached() {
+            if self.turn_deadline.is_some() && !self.driver.is_attached() {
                 // A job has detached the driver: the remaining jobs wait until it is attached
                 // again.
                 return None;
             }
             if self.driver.popped.get() < self.end {
-                if self.pace.now >= self.cut && !self.driver.stops_now() {
+                if self.clock.now >= self.batch_deadline && !self.driver.stops_now() {
                     // The next turn begins with the rest of the batch, before it polls.
-                    self.driver.rest.set(self.end);
+                    self.driver.resume_end.set(self.end);
                     return None;
                 }
                 if let Some(job) = self.driver.pop() {
@@ -273,7 +279,7 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
                     return Some(job);
                 }
             }
-            let is_last = self.begun && (self.until.is_none() || self.driver.stops_now());
+            let is_last = self.begun && (self.turn_deadline.is_none() || self.driver.stops_now());
             if is_last || !self.begin_batch() {
                 return None;
             }
@@ -281,31 +287,32 @@ impl<J: Recur + 'static> Iterator for Turn<J> {
     }
 }
 
-impl<J: Recur + 'static> Drop for Turn<J> {
+impl<J: Repeat + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
         // A paused turn has run nothing.
-        if self.driver.depth.get() == 0 && !self.driver.paused.get() {
+        if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();
             self.driver.last_queued.set(queued);
         }
-        self.driver.finish(self.rests());
+        self.driver.end_turn(self.rests());
     }
 }
 
-/// The cached clock of a turn, which is read again after one or several quick jobs.
+/// The cached clock of a turn. It is read after each slow job, and after up to `QUICK_JOBS` quick
+/// ones.
 #[derive(Debug)]
-struct Pace {
+struct CachedClock {
     now: Time,
     /// The number of jobs after which the clock is read, and the number of jobs since.
     allowed: u32,
     unread: u32,
 }
 
-impl Pace {
-    fn begin(&mut self) {
-        *self = Pace {
+impl CachedClock {
+    fn restart(&mut self) {
+        *self = CachedClock {
             now: Time::now(),
             allowed: 1,
             unread: 0,
@@ -313,7 +320,7 @@ impl Pace {
     }
 
     /// Counts a job that has run, and reads the clock if enough have.
-    fn step(&mut self) {
+    fn count_job(&mut self) {
         self.unread += 1;
         if self.unread >= self.allowed {
             let before = std::mem::replace(&mut self.now, Time::now());

@@ -7,8 +7,8 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, AsRawFd};
 
 use super::Async;
-use super::source::Registration;
-use crate::reactor::Side;
+use crate::reactor::Direction;
+use crate::task::Registration;
 
 /// The number of no descriptor. A watch of it is the error `EBADF`.
 const NONE: i32 = -1;
@@ -36,10 +36,10 @@ impl<T: AsFd> Async<T> {
     /// With [`mem::forget`](std::mem::forget) of the reference the `Async` has no descriptor any
     /// more: waits return the error `EBADF`.
     pub fn get_mut(&mut self) -> RefMut<'_, T> {
-        if self.source.is_watched() {
-            self.source = self.source.renew();
+        if self.readiness.is_watched() {
+            self.readiness = self.readiness.renew();
         }
-        self.source.set_fd(NONE);
+        self.readiness.set_fd(NONE);
         RefMut(self)
     }
 
@@ -69,7 +69,7 @@ impl<T: AsFd> Async<T> {
         &mut self,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with_mut(Side::Read, operation).await
+        self.with_mut(Direction::Read, operation).await
     }
 
     /// Runs a writing operation that needs `&mut`, as soon as it does not return `WouldBlock`.
@@ -82,29 +82,29 @@ impl<T: AsFd> Async<T> {
         &mut self,
         operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with_mut(Side::Write, operation).await
+        self.with_mut(Direction::Write, operation).await
     }
 
     async fn with_mut<R>(
         &mut self,
-        side: Side,
+        direction: Direction,
         mut operation: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            let mut registration = Registration::new(&self.source, side);
+            let mut registration = Registration::new(&self.readiness, direction);
             poll_fn(|context| {
-                self.source
-                    .poll_ready(side, context, Some(&mut registration))
+                self.readiness
+                    .poll_ready(direction, context, Some(&mut registration))
             })
             .await?;
             drop(registration);
             let mut lent = self.get_mut();
-            let tick = lent.0.source.tick(side);
+            let tick = lent.0.readiness.tick(direction);
             let result = operation(&mut lent);
             drop(lent);
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.block(side, tick);
+                    self.readiness.block(direction, tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
@@ -130,8 +130,8 @@ impl<T: AsFd> DerefMut for RefMut<'_, T> {
 impl<T: AsFd> Drop for RefMut<'_, T> {
     fn drop(&mut self) {
         let fd = self.0.get_ref().as_fd().as_raw_fd();
-        self.0.source.set_fd(fd);
-        self.0.source.resume();
+        self.0.readiness.set_fd(fd);
+        self.0.readiness.resume();
     }
 }
 

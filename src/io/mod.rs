@@ -1,9 +1,7 @@
 //! [`Async`]: any file descriptor, awaited until it is ready.
 
 mod lend;
-mod source;
 mod traits;
-mod waiters;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,14 +12,11 @@ use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::reactor::Side;
-use crate::task::{Shared, current, expect_current};
-
-use source::Registration;
+use crate::reactor::Direction;
+use crate::task::{LoopShared, Readiness, Registration, current, expect_current};
 
 pub use lend::RefMut;
 
-pub(crate) use source::Source;
 pub(crate) use traits::{Reads, Writes, async_traits};
 
 /// A file descriptor that does not block, with operations that wait until it is ready.
@@ -45,8 +40,8 @@ pub(crate) use traits::{Reads, Writes, async_traits};
 /// # }
 /// ```
 pub struct Async<T> {
-    source: Arc<Source>,
-    /// `None` only while it is dropped.
+    readiness: Arc<Readiness>,
+    /// `None` only after `into_inner` has taken it.
     io: Option<T>,
 }
 
@@ -107,19 +102,19 @@ impl<T: AsFd> Async<T> {
 
     /// Takes over a descriptor for the loop that watches this one, on any thread.
     pub(crate) fn beside<U: AsFd>(&self, io: U) -> io::Result<Async<U>> {
-        Async::on(self.source.shared(), io)
+        Async::on(self.readiness.shared(), io)
     }
 
     /// Takes over a descriptor for a loop, and sets `O_NONBLOCK` on it.
-    pub(crate) fn on(shared: &Arc<Shared>, io: T) -> io::Result<Async<T>> {
+    pub(crate) fn on(shared: &Arc<LoopShared>, io: T) -> io::Result<Async<T>> {
         rustix::io::ioctl_fionbio(&io, true)?;
         Ok(Async::watched_by(shared, io))
     }
 
     /// Takes over a descriptor that does not block.
-    pub(crate) fn watched_by(shared: &Arc<Shared>, io: T) -> Async<T> {
+    pub(crate) fn watched_by(shared: &Arc<LoopShared>, io: T) -> Async<T> {
         Async {
-            source: Source::new(io.as_fd().as_raw_fd(), shared),
+            readiness: Readiness::new(io.as_fd().as_raw_fd(), shared),
             io: Some(io),
         }
     }
@@ -136,10 +131,12 @@ impl<T: AsFd> Async<T> {
     /// ```
     ///
     /// # Errors
-    /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits.
+    /// Returns the operating system's error; `NotConnected` if the loop is closed while it waits;
+    /// `AlreadyExists` if another `Async` waits for this direction of the same descriptor.
     pub async fn readable(&self) -> io::Result<()> {
-        let mut registration = Registration::new(&self.source, Side::Read);
-        poll_fn(|context| self.poll_side(Side::Read, context, Some(&mut registration))).await
+        let mut registration = Registration::new(&self.readiness, Direction::Read);
+        poll_fn(|context| self.poll_direction(Direction::Read, context, Some(&mut registration)))
+            .await
     }
 
     /// Waits until there is room to write, or an error.
@@ -147,8 +144,9 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As [`readable`](Async::readable).
     pub async fn writable(&self) -> io::Result<()> {
-        let mut registration = Registration::new(&self.source, Side::Write);
-        poll_fn(|context| self.poll_side(Side::Write, context, Some(&mut registration))).await
+        let mut registration = Registration::new(&self.readiness, Direction::Write);
+        poll_fn(|context| self.poll_direction(Direction::Write, context, Some(&mut registration)))
+            .await
     }
 
     /// Polls for what [`readable`](Async::readable) waits for.
@@ -158,7 +156,7 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As `readable`.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_side(Side::Read, context, None)
+        self.poll_direction(Direction::Read, context, None)
     }
 
     /// Polls for what [`writable`](Async::writable) waits for.
@@ -166,19 +164,20 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// As `writable`.
     pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_side(Side::Write, context, None)
+        self.poll_direction(Direction::Write, context, None)
     }
 
-    /// Asks the operating system, since the results of the caller's own attempts are unknown.
-    fn poll_side(
+    /// Polls until `poll(2)`, too, reports the direction as ready: the caller's own attempts, and so
+    /// their `WouldBlock`, are unknown here.
+    fn poll_direction(
         &self,
-        side: Side,
+        direction: Direction,
         context: &mut Context<'_>,
         mut registration: Option<&mut Registration<'_>>,
     ) -> Poll<io::Result<()>> {
-        let flags = match side {
-            Side::Read => PollFlags::IN,
-            Side::Write => PollFlags::OUT,
+        let flags = match direction {
+            Direction::Read => PollFlags::IN,
+            Direction::Write => PollFlags::OUT,
         };
         let now = Timespec {
             tv_sec: 0,
@@ -186,9 +185,9 @@ impl<T: AsFd> Async<T> {
         };
         loop {
             let registration = registration.as_deref_mut();
-            let tick = ready!(self.source.poll_ready(side, context, registration))?;
+            let tick = ready!(self.readiness.poll_ready(direction, context, registration))?;
             match rustix::event::poll(&mut [PollFd::new(self.get_ref(), flags)], Some(&now)) {
-                Ok(0) => self.source.block(side, tick),
+                Ok(0) => self.readiness.block(direction, tick),
                 Ok(_) => return Poll::Ready(Ok(())),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
@@ -207,7 +206,7 @@ impl<T> Async<T> {
     /// Ends the watch and returns the object. `O_NONBLOCK` stays set.
     #[allow(clippy::missing_panics_doc)] // it does not
     pub fn into_inner(mut self) -> T {
-        self.source.forget();
+        self.readiness.deregister();
         self.io.take().expect("there until the end")
     }
 
@@ -215,9 +214,11 @@ impl<T> Async<T> {
     /// before each further attempt.
     ///
     /// # Errors
-    /// Returns the operation's error; `NotConnected` if the loop is closed while it waits.
+    /// Returns the operation's error; `NotConnected` and `AlreadyExists` as
+    /// [`readable`](Async::readable); `Unsupported` if the operation returns `WouldBlock` but the
+    /// descriptor cannot be awaited.
     pub async fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.with(Side::Read, operation).await
+        self.with(Direction::Read, operation).await
     }
 
     /// Runs a writing operation until it returns something else than `WouldBlock`, and waits
@@ -236,7 +237,7 @@ impl<T> Async<T> {
     /// # Errors
     /// As [`read_with`](Async::read_with).
     pub async fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        self.with(Side::Write, operation).await
+        self.with(Direction::Write, operation).await
     }
 
     /// Polls for the result of [`read_with`](Async::read_with).
@@ -248,7 +249,7 @@ impl<T> Async<T> {
         context: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_with(Side::Read, context, operation)
+        self.poll_with(Direction::Read, context, operation)
     }
 
     /// Polls for the result of [`write_with`](Async::write_with).
@@ -260,48 +261,48 @@ impl<T> Async<T> {
         context: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_with(Side::Write, context, operation)
+        self.poll_with(Direction::Write, context, operation)
     }
 
     async fn with<R>(
         &self,
-        side: Side,
+        direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut registration = Registration::new(&self.source, side);
+        let mut registration = Registration::new(&self.readiness, direction);
         let attempts = poll_fn(|context| {
-            self.poll_attempt(side, context, Some(&mut registration), &mut operation)
+            self.poll_attempt(direction, context, Some(&mut registration), &mut operation)
         });
         attempts.await.1
     }
 
     fn poll_with<R>(
         &self,
-        side: Side,
+        direction: Direction,
         context: &mut Context<'_>,
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        self.poll_attempt(side, context, None, operation)
+        self.poll_attempt(direction, context, None, operation)
             .map(|(_, result)| result)
     }
 
     /// Returns the operation's result, and the number of the latest readiness event before it.
     fn poll_attempt<R>(
         &self,
-        side: Side,
+        direction: Direction,
         context: &mut Context<'_>,
         mut registration: Option<&mut Registration<'_>>,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<(u32, io::Result<R>)> {
         loop {
             let registration = registration.as_deref_mut();
-            let tick = match ready!(self.source.poll_ready(side, context, registration)) {
+            let tick = match ready!(self.readiness.poll_ready(direction, context, registration)) {
                 Ok(tick) => tick,
                 Err(refused) => return Poll::Ready((0, Err(refused))),
             };
             match operation(self.get_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.block(side, tick);
+                    self.readiness.block(direction, tick);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return Poll::Ready((tick, other)),
@@ -310,16 +311,16 @@ impl<T> Async<T> {
     }
 
     /// Reads from a stream whose short reads mean that its buffer is empty: the next read waits
-    /// without an attempt.
+    /// without an attempt. A short read is one of fewer bytes than `room`; zero turns this off.
     pub(crate) fn poll_read_stream(
         &self,
         context: &mut Context<'_>,
         room: usize,
         operation: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (tick, result) = ready!(self.poll_attempt(Side::Read, context, None, operation));
+        let (tick, result) = ready!(self.poll_attempt(Direction::Read, context, None, operation));
         if matches!(result, Ok(count) if (1..room).contains(&count)) {
-            self.source.mark_drained(tick);
+            self.readiness.mark_drained(tick);
         }
         Poll::Ready(result)
     }
@@ -328,7 +329,7 @@ impl<T> Async<T> {
 impl<T> Drop for Async<T> {
     fn drop(&mut self) {
         if self.io.is_some() {
-            self.source.forget();
+            self.readiness.deregister();
         }
     }
 }

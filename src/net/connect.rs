@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::address::{ToSocketAddrs, resolve};
 use crate::io::Async;
-use crate::task::{Shared, expect_current};
+use crate::task::{LoopShared, expect_current};
 use crate::time::{Sleep, sleep};
 
 /// The *connection attempt delay* of RFC 8305, section 8.
@@ -41,7 +41,7 @@ pub(super) fn socket_for(address: SocketAddr) -> io::Result<OwnedFd> {
 pub(super) async fn connect(addresses: impl ToSocketAddrs) -> io::Result<Async<TcpStream>> {
     let shared = Arc::clone(expect_current("TcpStream::connect()").shared());
     let delay = sleep(ATTEMPT_DELAY);
-    let mut race = Race {
+    let mut race = Attempts {
         addresses: interleave(resolve(addresses).await?),
         attempts: Vec::new(),
         failed: None,
@@ -68,7 +68,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 }
 
 /// The attempts of one `connect`.
-struct Race {
+struct Attempts {
     /// The addresses without an attempt so far.
     addresses: VecDeque<SocketAddr>,
     attempts: Vec<Async<TcpStream>>,
@@ -76,10 +76,10 @@ struct Race {
     failed: Option<io::Error>,
     /// Completes when the next attempt begins, however the others fare.
     delay: Sleep,
-    shared: Arc<Shared>,
+    shared: Arc<LoopShared>,
 }
 
-impl Race {
+impl Attempts {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Async<TcpStream>>> {
         let mut has_failed = false;
         loop {
@@ -107,7 +107,7 @@ impl Race {
                 ready!(Pin::new(&mut self.delay).poll(context));
             }
             if let Some(address) = self.addresses.pop_front() {
-                match begin(address) {
+                match start(address) {
                     Ok(socket) => {
                         self.attempts.push(Async::watched_by(&self.shared, socket));
                         has_failed = false;
@@ -125,7 +125,7 @@ impl Race {
     }
 }
 
-fn begin(address: SocketAddr) -> io::Result<TcpStream> {
+fn start(address: SocketAddr) -> io::Result<TcpStream> {
     let socket = socket_for(address)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket.into()),

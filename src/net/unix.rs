@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::stream::{Connection, as_std};
 use crate::io::{Async, async_traits};
-use crate::task::{Inner, expect_current};
+use crate::task::{LoopCore, expect_current};
 
 /// A connection over a Unix socket. Clones are the same connection, which is closed when the last
 /// one is dropped.
@@ -242,7 +242,7 @@ impl UnixDatagram {
         Ok((on(one)?, on(other)?))
     }
 
-    fn on(event_loop: &Inner, socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+    fn on(event_loop: &LoopCore, socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
         Async::on(event_loop.shared(), socket).map(|socket| UnixDatagram(Arc::new(socket)))
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::try_join3;
 
 use super::orphan::Process;
 use super::pipes::{ChildStderr, ChildStdin, ChildStdout, read_all};
-use crate::task::Shared;
+use crate::task::LoopShared;
 
 /// A process that was started by [`Command::spawn`](super::Command::spawn).
 ///
@@ -46,7 +46,7 @@ pub struct Child {
 impl Child {
     pub(super) fn new(
         mut child: std::process::Child,
-        shared: &Arc<Shared>,
+        shared: &Arc<LoopShared>,
         kill_on_drop: bool,
     ) -> io::Result<Child> {
         let (stdin, stdout, stderr) =

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::io::Async;
-use crate::task::{Handle, Shared, consume_budget, unblock};
+use crate::task::{Handle, LoopShared, consume_budget, unblock};
 
 /// Children without a loop that waits for them.
 static ORPHANS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
@@ -35,7 +35,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Called on the loop's thread.
-    pub(super) fn new(child: Child, shared: &Arc<Shared>, kill_on_drop: bool) -> Process {
+    pub(super) fn new(child: Child, shared: &Arc<LoopShared>, kill_on_drop: bool) -> Process {
         let pidfd = pid(&child).ok().and_then(pidfd);
         Process {
             child: Some(child),

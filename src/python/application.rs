@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use super::error::is_fatal;
 use super::gil;
-use super::running::{is_fatal, raise_in_main};
+use super::running::raise_in_main;
 use crate::qt::app;
 
 /// A strong reference to the callback; null if there is none. Atomic, because Qt calls `notify`

@@ -19,11 +19,13 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
-use super::endpoint::{Endpoint, Inner, fail};
-use super::event_loop::{EventLoop, os_error, side};
-use super::gil::Guarded;
-use super::running::is_fatal;
-use crate::reactor::Side;
+use super::endpoint::{Endpoint, EndpointState, fail};
+use super::error::{is_fatal, os_error};
+use super::gil::GilProtected;
+use super::job::direction;
+
+use super::state::EventLoop;
+use crate::reactor::Direction;
 
 /// Bytes that a queued packet counts in addition to its data, as in asyncio.
 const HEADER: usize = 8;
@@ -39,24 +41,24 @@ struct Packet {
 }
 
 /// An address in both forms.
-struct Known {
+struct PeerAddress {
     system: SocketAddrAny,
     python: Py<PyAny>,
 }
 
-struct Post {
+struct DatagramState {
     /// The receiver of all packets, if the socket is connected or was made for one address.
     remote: Option<Py<PyAny>>,
     is_connected: bool,
     is_v6: bool,
     queue: RefCell<VecDeque<Packet>>,
-    last_from: RefCell<Option<Known>>,
-    last_to: RefCell<Option<Known>>,
+    last_from: RefCell<Option<PeerAddress>>,
+    last_to: RefCell<Option<PeerAddress>>,
 }
 
 /// The packets of one socket; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
-pub(super) struct Datagrams(Guarded<Post>);
+pub(super) struct Datagrams(GilProtected<DatagramState>);
 
 /// The result of sending a packet.
 enum Sent {
@@ -78,7 +80,7 @@ impl Datagrams {
         connected: bool,
         v6: bool,
     ) -> PyClassInitializer<Datagrams> {
-        let post = Post {
+        let post = DatagramState {
             remote,
             is_connected: connected,
             is_v6: v6,
@@ -87,7 +89,7 @@ impl Datagrams {
             last_to: RefCell::default(),
         };
         let endpoint = Endpoint::new(event_loop, fd, 4, None);
-        PyClassInitializer::from(endpoint).add_subclass(Datagrams(Guarded::new(post)))
+        PyClassInitializer::from(endpoint).add_subclass(Datagrams(GilProtected::new(post)))
     }
 
     /// Sends a packet now, or queues it if the system has no room.
@@ -98,7 +100,7 @@ impl Datagrams {
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, post) = parts(slf);
+        let (endpoint, post) = parts(slf);
         let Some(data) = Data::of(data)? else {
             return Err(not_bytes(data));
         };
@@ -112,55 +114,56 @@ impl Datagrams {
             )));
         }
         let address = address.or(remote);
-        if end.is_lost.get() {
+        if endpoint.is_lost() {
             if remote.is_some() {
-                end.drop_write(py, "socket.send() raised exception.")?;
+                endpoint.drop_write(py, "socket.send() raised exception.")?;
                 return Ok(());
             }
             // Without a remote address, asyncio keeps sending until the socket is closed.
-            if end.protocol(py).is_some()
-                && let Sent::Failed(error) = post.send(end, transport, &data, address)?
+            if endpoint.protocol(py).is_some()
+                && let Sent::Failed(error) = post.send(endpoint, transport, &data, address)?
             {
-                return failed(end, transport, error);
+                return failed(endpoint, transport, error);
             }
             return Ok(());
         }
-        if end.queued.get() == 0 {
-            match post.send(end, transport, &data, address)? {
+        if endpoint.queued.get() == 0 {
+            match post.send(endpoint, transport, &data, address)? {
                 Sent::Yes => return Ok(()),
                 Sent::Full => {}
-                Sent::Failed(error) => return failed(end, transport, error),
+                Sent::Failed(error) => return failed(endpoint, transport, error),
             }
         }
         let (bytes, _) = data.keep(py, 0);
-        end.queued
-            .set(end.queued.get() + bytes.as_bytes().len() + HEADER);
+        endpoint
+            .queued
+            .set(endpoint.queued.get() + bytes.as_bytes().len() + HEADER);
         post.queue.borrow_mut().push_back(Packet {
             bytes: bytes.unbind(),
             address: address.map(|address| address.clone().unbind()),
         });
-        end.watch(transport, Side::Write)?;
-        end.pause_protocol(transport)
+        endpoint.watch(transport, Direction::Write)?;
+        endpoint.pause_protocol(transport)
     }
 
     /// Drops the queued packets.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
-        let (end, post) = parts(slf);
-        if end.queued.replace(0) > 0 {
+        let (endpoint, post) = parts(slf);
+        if endpoint.queued.replace(0) > 0 {
             let queue = post.queue.take();
             drop(queue);
-            end.unwatch_write(transport);
+            endpoint.unwatch_write(transport);
         }
     }
 
     /// Receives or sends, for debug mode: a handle calls it when the direction is ready.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
-        Datagrams::work(slf, transport, side(writer))
+        Datagrams::work(slf, transport, direction(writer))
     }
 }
 
 #[inline]
-fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a Inner, &'a Post) {
+fn parts<'a>(slf: &'a Bound<'_, Datagrams>) -> (&'a EndpointState, &'a DatagramState) {
     let py = slf.py();
     (slf.as_super().get().get(py), slf.get().0.get(py))
 }
@@ -171,21 +174,21 @@ impl Datagrams {
     pub(super) fn work(
         slf: &Bound<'_, Datagrams>,
         transport: &Bound<'_, PyAny>,
-        side: Side,
+        direction: Direction,
     ) -> PyResult<()> {
-        let (end, post) = parts(slf);
-        match side {
-            Side::Read => end.read_ready(transport, |protocol| {
-                post.receive_some(end, transport, protocol)
+        let (endpoint, post) = parts(slf);
+        match direction {
+            Direction::Read => endpoint.read_ready(transport, |protocol| {
+                post.receive_some(endpoint, transport, protocol)
             }),
-            Side::Write => post.flush(end, transport),
+            Direction::Write => post.flush(endpoint, transport),
         }
     }
 }
 
 /// Passes an `OSError` to the protocol's `error_received`; closes the transport for any other
 /// error.
-fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+fn failed(endpoint: &EndpointState, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
         return Err(error);
@@ -193,7 +196,7 @@ fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<(
     if !error.is_instance_of::<PyOSError>(py) {
         return fail(transport, error, "Fatal write error on datagram transport");
     }
-    match end.protocol(py) {
+    match endpoint.protocol(py) {
         Some(protocol) => protocol
             .call_method1(intern!(py, "error_received"), (error.into_value(py),))
             .map(drop),
@@ -201,23 +204,25 @@ fn failed(end: &Inner, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<(
     }
 }
 
-impl Post {
+impl DatagramState {
     /// Receives up to [`PACKETS`] packets and passes them to the protocol. Returns whether there
     /// may be more.
     fn receive_some(
         &self,
-        end: &Inner,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let mut protocol = protocol.clone();
         for _ in 0..PACKETS {
-            if !self.receive(end, transport, &protocol)? {
+            if !self.receive(endpoint, transport, &protocol)? {
                 return Ok(false);
             }
             // The protocol may have paused or closed the transport, or replaced itself.
-            match end.protocol(transport.py()) {
-                Some(present) if end.is_reading.get() && !end.is_lost.get() => protocol = present,
+            match endpoint.protocol(transport.py()) {
+                Some(present) if endpoint.is_reading.get() && !endpoint.is_lost() => {
+                    protocol = present
+                }
                 _ => break,
             }
         }
@@ -227,20 +232,20 @@ impl Post {
     /// Receives one packet and passes it to the protocol. Returns whether there may be more.
     fn receive(
         &self,
-        end: &Inner,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let py = protocol.py();
-        let mut buffer = end.state.buffer.borrow_mut();
-        let received = rustix::net::recvfrom(end.fd(), buffer.whole(), RecvFlags::empty());
+        let mut buffer = endpoint.state.buffer.borrow_mut();
+        let received = rustix::net::recvfrom(endpoint.fd(), buffer.whole(), RecvFlags::empty());
         let (count, from) = match received {
             Ok((count, _, from)) => (count, from),
             Err(Errno::AGAIN) => return Ok(false),
             Err(Errno::INTR) => return Ok(true),
             Err(error) => {
                 drop(buffer);
-                return failed(end, transport, os_error(error.into())).map(|()| true);
+                return failed(endpoint, transport, os_error(error.into())).map(|()| true);
             }
         };
         let data = PyBytes::new(py, &buffer.whole()[..count]);
@@ -283,7 +288,7 @@ impl Post {
         } else {
             py.None().into_bound(py)
         };
-        let known = Known {
+        let known = PeerAddress {
             system: from,
             python: python.clone().unbind(),
         };
@@ -327,7 +332,7 @@ impl Post {
             }
             _ => return None,
         };
-        let known = Known {
+        let known = PeerAddress {
             system,
             python: address.clone().unbind(),
         };
@@ -340,16 +345,16 @@ impl Post {
     /// Sends one packet natively or, if its address needs that, by Python's socket.
     fn send(
         &self,
-        end: &Inner,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         data: &Data<'_>,
         address: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Sent> {
         let bytes = data.as_slice();
         let result = if self.is_connected {
-            rustix::net::send(end.fd(), bytes, SendFlags::NOSIGNAL)
+            rustix::net::send(endpoint.fd(), bytes, SendFlags::NOSIGNAL)
         } else if let Some(system) = address.and_then(|address| self.resolve(address)) {
-            rustix::net::sendto(end.fd(), bytes, SendFlags::NOSIGNAL, &system)
+            rustix::net::sendto(endpoint.fd(), bytes, SendFlags::NOSIGNAL, &system)
         } else {
             return send_by_python(transport, bytes, address);
         };
@@ -361,32 +366,32 @@ impl Post {
     }
 
     /// Sends queued packets until the system has no room.
-    fn flush(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn flush(&self, endpoint: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        while !end.is_lost.get() {
+        while !endpoint.is_lost() {
             let Some(packet) = self.queue.borrow_mut().pop_front() else {
                 break;
             };
             let data = Data::Bytes(packet.bytes.bind(py).clone());
             let address = packet.address.as_ref().map(|address| address.bind(py));
-            match self.send(end, transport, &data, address)? {
+            match self.send(endpoint, transport, &data, address)? {
                 Sent::Full => {
                     self.queue.borrow_mut().push_front(packet);
                     break;
                 }
                 sent => {
                     let size = data.as_slice().len() + HEADER;
-                    end.queued.set(end.queued.get() - size);
+                    endpoint.queued.set(endpoint.queued.get() - size);
                     if let Sent::Failed(error) = sent {
-                        failed(end, transport, error)?;
+                        failed(endpoint, transport, error)?;
                     }
                 }
             }
         }
-        if end.is_lost.get() {
+        if endpoint.is_lost() {
             return Ok(());
         }
-        end.flushed(transport, true)
+        endpoint.flushed(transport, true)
     }
 }
 

@@ -15,13 +15,23 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::event_loop::{EventLoop, State, os_error, side};
-use super::gil::Guarded;
-use super::job::{Job, Kind};
-use super::running::is_fatal;
-use crate::reactor::Side;
+use super::error::{is_fatal, os_error};
+use super::gil::GilProtected;
+use super::job::{Job, Kind, direction};
+use super::state::{EventLoop, State};
+use crate::reactor::Direction;
 
-pub(super) struct Inner {
+/// The phase of a transport's life, which only advances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Open,
+    /// `close()` was called; queued data is still written.
+    Closing,
+    /// `connection_lost` is queued or was called; writes are dropped.
+    Lost,
+}
+
+pub(super) struct EndpointState {
     fd: RawFd,
     /// The loop's state. This is not a Python reference, so `__traverse__` does not visit it.
     pub(super) state: Rc<State>,
@@ -36,7 +46,10 @@ pub(super) struct Inner {
     protocol: RefCell<Option<Py<PyAny>>>,
     /// The protocol is a BufferedProtocol, which provides the buffer to read into.
     pub(super) is_buffered: Cell<bool>,
+    /// `pause_reading()` was called, and `resume_reading()` not yet.
     pub(super) is_paused: Cell<bool>,
+    /// The descriptor is registered for reading. Python's `is_reading()` is another state: neither
+    /// paused nor closing.
     pub(super) is_reading: Cell<bool>,
     /// Counts how often reading has started. If a callback stops and restarts reading, the read
     /// under way finds another number afterwards, and leaves the re-arming to the new registration.
@@ -46,35 +59,33 @@ pub(super) struct Inner {
     /// (high, low): writing is paused above high, and resumed at low or below.
     limits: Cell<(usize, usize)>,
     has_paused_protocol: Cell<bool>,
-    pub(super) is_closing: Cell<bool>,
-    /// `connection_lost` is queued or was called; writes are dropped.
-    pub(super) is_lost: Cell<bool>,
+    phase: Cell<Phase>,
     /// The number of writes that may still be dropped without a warning.
-    quiet: Cell<u32>,
+    connlost_log_threshold: Cell<u32>,
 }
 
 /// The base class of Stream and Datagrams: one file descriptor of a transport.
 #[pyclass(subclass, frozen, module = "qtloop._native")]
-pub(super) struct Endpoint(Guarded<Inner>);
+pub(super) struct Endpoint(GilProtected<EndpointState>);
 
 #[pymethods]
 impl Endpoint {
     #[allow(clippy::needless_pass_by_value)]
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let end = self.0.get_in_traverse();
+        let endpoint = self.0.get_in_traverse();
         // No cell is borrowed while Python code runs, and the collector runs only then. Queued data
         // is `bytes`, which refer to no other object.
-        if let Ok(contexts) = end.contexts.try_borrow() {
+        if let Ok(contexts) = endpoint.contexts.try_borrow() {
             for context in contexts.iter().flatten() {
                 visit.call(context)?;
             }
         }
-        if let Ok(given) = end.given.try_borrow()
+        if let Ok(given) = endpoint.given.try_borrow()
             && let Some(given) = &*given
         {
             visit.call(given)?;
         }
-        if let Ok(protocol) = end.protocol.try_borrow()
+        if let Ok(protocol) = endpoint.protocol.try_borrow()
             && let Some(protocol) = &*protocol
         {
             visit.call(protocol)?;
@@ -83,27 +94,27 @@ impl Endpoint {
     }
 
     fn __clear__(&self) {
-        let end = self.0.get_in_traverse();
-        let (protocol, contexts) = (end.protocol.take(), end.contexts.take());
-        let given = end.given.take();
+        let endpoint = self.0.get_in_traverse();
+        let (protocol, contexts) = (endpoint.protocol.take(), endpoint.contexts.take());
+        let given = endpoint.given.take();
         drop((protocol, contexts, given));
     }
 
     /// Replaces the protocol; `buffered` says whether it is a BufferedProtocol.
     fn set_protocol(&self, py: Python<'_>, protocol: Py<PyAny>, buffered: bool) {
-        let end = self.get(py);
-        end.is_buffered.set(buffered);
-        let before = end.protocol.replace(Some(protocol));
+        let endpoint = self.get(py);
+        endpoint.is_buffered.set(buffered);
+        let before = endpoint.protocol.replace(Some(protocol));
         drop(before);
     }
 
     /// Starts reading, unless it is paused or the transport is closing.
     fn start(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let end = self.get(transport.py());
-        if end.is_closing.get() || end.is_paused.get() {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.get() {
             return Ok(());
         }
-        end.watch(transport, Side::Read)
+        endpoint.watch(transport, Direction::Read)
     }
 
     /// Stops reading.
@@ -118,30 +129,30 @@ impl Endpoint {
 
     /// Returns whether reading is not paused, and the transport is not closing.
     fn is_reading(&self, py: Python<'_>) -> bool {
-        let end = self.get(py);
-        !end.is_closing.get() && !end.is_paused.get()
+        let endpoint = self.get(py);
+        !endpoint.is_closing() && !endpoint.is_paused.get()
     }
 
     /// Pauses reading. False if it is paused already, or the transport is closing.
     fn pause(&self, transport: &Bound<'_, PyAny>) -> bool {
-        let end = self.get(transport.py());
-        if end.is_closing.get() || end.is_paused.replace(true) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || endpoint.is_paused.replace(true) {
             return false;
         }
         // Deregister at once: the registration would keep a transport alive that the program has
         // dropped.
-        end.unwatch_read(transport);
+        endpoint.unwatch_read(transport);
         true
     }
 
     /// Resumes reading. False if it is not paused, or the transport is closing.
     fn resume(&self, transport: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let end = self.get(transport.py());
-        if end.is_closing.get() || !end.is_paused.replace(false) {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() || !endpoint.is_paused.replace(false) {
             return Ok(false);
         }
         // Registering again reports at once whether data has arrived during the pause.
-        end.watch(transport, Side::Read)?;
+        endpoint.watch(transport, Direction::Read)?;
         Ok(true)
     }
 
@@ -157,9 +168,9 @@ impl Endpoint {
     }
 
     fn set_limits(&self, transport: &Bound<'_, PyAny>, high: usize, low: usize) -> PyResult<()> {
-        let end = self.get(transport.py());
-        end.limits.set((high, low));
-        end.pause_protocol(transport)
+        let endpoint = self.get(transport.py());
+        endpoint.limits.set((high, low));
+        endpoint.pause_protocol(transport)
     }
 
     /// Returns whether pause_writing() was called and resume_writing() not yet.
@@ -170,23 +181,42 @@ impl Endpoint {
     /// Whether the transport is closed, or will be when all data is written.
     #[getter]
     fn closing(&self, py: Python<'_>) -> bool {
-        self.get(py).is_closing.get()
-    }
-
-    #[setter]
-    fn set_closing(&self, py: Python<'_>, closing: bool) {
-        self.get(py).is_closing.set(closing);
+        self.get(py).is_closing()
     }
 
     /// Whether connection_lost() is queued or was called; writes are dropped.
     #[getter]
     fn lost(&self, py: Python<'_>) -> bool {
-        self.get(py).is_lost.get()
+        self.get(py).is_lost()
     }
 
-    #[setter]
-    fn set_lost(&self, py: Python<'_>, lost: bool) {
-        self.get(py).is_lost.set(lost);
+    /// Closes the transport when all data is written. Stops reading, unless `keep_reading`: a write
+    /// pipe reads until then, to detect that its reader has closed it.
+    #[pyo3(signature = (transport, keep_reading=false))]
+    fn close(&self, transport: &Bound<'_, PyAny>, keep_reading: bool) -> PyResult<()> {
+        let endpoint = self.get(transport.py());
+        if endpoint.is_closing() {
+            return Ok(());
+        }
+        endpoint.phase.set(Phase::Closing);
+        if endpoint.queued.get() == 0 {
+            return endpoint.lose(transport, transport.py().None());
+        }
+        if !keep_reading {
+            endpoint.unwatch_read(transport);
+        }
+        Ok(())
+    }
+
+    /// Stops reading and queues connection_lost(error), once.
+    fn lose(&self, transport: &Bound<'_, PyAny>, error: Py<PyAny>) -> PyResult<()> {
+        self.get(transport.py()).lose(transport, error)
+    }
+
+    /// Stops reading and marks the transport as lost, for a caller that calls connection_lost()
+    /// itself.
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.get(transport.py()).mark_lost(transport);
     }
 
     /// Drops the protocol: none of its methods is called any more.
@@ -197,12 +227,13 @@ impl Endpoint {
 
     /// Returns the context of the protocol's methods for a direction; a copy if it is in use.
     fn context<'py>(&self, py: Python<'py>, writer: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let context = self.get(py).context(py, side(writer));
+        let context = self.get(py).context(py, direction(writer));
         context.map(|context| usable(&context)).transpose()
     }
 
-    /// Calls a method of the protocol in the context of the connection; without one, in the current
-    /// context. In a method of the protocol that context is in use: then this runs in a copy.
+    /// Calls `method`, which calls the protocol, in the context of the connection; without one, in
+    /// the current context. If the context is in use, as inside a method of the protocol, it is
+    /// copied.
     #[pyo3(signature = (method, *args))]
     fn call(
         &self,
@@ -220,15 +251,15 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// Makes an endpoint of a descriptor. After `quiet` dropped writes, each further one is logged.
-    /// `context` is the context of the connection, if it has one.
+    /// Makes an endpoint of a descriptor. After `connlost_log_threshold` dropped writes, each
+    /// further one is logged. `context` is the context of the connection, if it has one.
     pub(super) fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
-        quiet: u32,
+        connlost_log_threshold: u32,
         context: Option<Py<PyAny>>,
     ) -> Endpoint {
-        Endpoint(Guarded::new(Inner {
+        Endpoint(GilProtected::new(EndpointState {
             fd,
             state: Rc::clone(event_loop.get().state(event_loop.py())),
             contexts: RefCell::default(),
@@ -241,14 +272,13 @@ impl Endpoint {
             queued: Cell::new(0),
             limits: Cell::new((64 * 1024, 16 * 1024)),
             has_paused_protocol: Cell::new(false),
-            is_closing: Cell::new(false),
-            is_lost: Cell::new(false),
-            quiet: Cell::new(quiet),
+            phase: Cell::new(Phase::Open),
+            connlost_log_threshold: Cell::new(connlost_log_threshold),
         }))
     }
 
     #[inline]
-    pub(super) fn get(&self, py: Python<'_>) -> &Inner {
+    pub(super) fn get(&self, py: Python<'_>) -> &EndpointState {
         self.0.get(py)
     }
 
@@ -256,10 +286,10 @@ impl Endpoint {
     pub(super) fn run(
         &self,
         py: Python<'_>,
-        side: Side,
+        direction: Direction,
         work: impl FnOnce() -> PyResult<()>,
     ) -> PyResult<()> {
-        match self.get(py).context(py, side) {
+        match self.get(py).context(py, direction) {
             Some(context) => run_in(context, work),
             None => Ok(()), // the garbage collector has cleared it
         }
@@ -299,16 +329,16 @@ fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     }
 }
 
-impl Inner {
+impl EndpointState {
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let protocol = self.protocol.borrow();
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
     /// Returns the context of the protocol's methods for a direction.
-    fn context<'py>(&self, py: Python<'py>, side: Side) -> Option<Bound<'py, PyAny>> {
+    fn context<'py>(&self, py: Python<'py>, direction: Direction) -> Option<Bound<'py, PyAny>> {
         let contexts = self.contexts.borrow();
-        let context = contexts[side as usize].as_ref()?;
+        let context = contexts[direction as usize].as_ref()?;
         Some(context.bind(py).clone())
     }
 
@@ -317,7 +347,7 @@ impl Inner {
         given.as_ref().map(|given| given.bind(py).clone())
     }
 
-    fn remember_context(&self, py: Python<'_>, side: Side) -> PyResult<()> {
+    fn remember_context(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
         let given = self.given(py).map(Bound::unbind);
         let context = match given {
             Some(given) => given,
@@ -326,35 +356,66 @@ impl Inner {
                 Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent())?.unbind()
             },
         };
-        let before = self.contexts.borrow_mut()[side as usize].replace(context);
+        let before = self.contexts.borrow_mut()[direction as usize].replace(context);
         drop(before);
         Ok(())
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the transport sets `is_lost` and drops the protocol before it closes the
+        // SAFETY: the transport reaches `Lost` and drops the protocol before it closes the
         // descriptor. One of the two is checked before each use, and again after any Python code
         // that runs between the check and the use.
         unsafe { BorrowedFd::borrow_raw(self.fd) }
+    }
+
+    // The end
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.phase.get() >= Phase::Closing
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.phase.get() == Phase::Lost
+    }
+
+    fn mark_lost(&self, transport: &Bound<'_, PyAny>) {
+        self.phase.set(Phase::Lost);
+        self.unwatch_read(transport);
+    }
+
+    /// Stops reading and queues `connection_lost(error)`, once.
+    fn lose(&self, transport: &Bound<'_, PyAny>, error: Py<PyAny>) -> PyResult<()> {
+        if self.is_lost() {
+            return Ok(());
+        }
+        self.mark_lost(transport);
+        let py = transport.py();
+        let callback = transport.getattr(intern!(py, "_call_connection_lost"))?;
+        let event_loop = transport.getattr(intern!(py, "_loop"))?;
+        event_loop
+            .call_method1(intern!(py, "call_soon"), (callback, error))
+            .map(drop)
     }
 
     // Registration
 
     /// Registers the transport's job for a direction, edge-triggered, unless it is registered
     /// already.
-    pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
+    pub(super) fn watch(&self, transport: &Bound<'_, PyAny>, direction: Direction) -> PyResult<()> {
         let driver = self.state.driver()?;
-        let is_watched = match side {
-            Side::Read => self.is_reading.replace(true),
-            Side::Write => driver.is_watched(self.fd, side),
+        let is_watched = match direction {
+            Direction::Read => self.is_reading.replace(true),
+            Direction::Write => driver.is_watched(self.fd, direction),
         };
         if !is_watched {
-            if side == Side::Read {
+            if direction == Direction::Read {
                 self.readings.set(self.readings.get().wrapping_add(1));
             }
-            self.remember_context(transport.py(), side)?;
-            let job = Job::new(transport, Kind::Transport(side));
-            let before = driver.watch_edges(self.fd, side, job).map_err(os_error)?;
+            self.remember_context(transport.py(), direction)?;
+            let job = Job::new(transport, Kind::Transport(direction));
+            let before = driver
+                .watch_edges(self.fd, direction, job)
+                .map_err(os_error)?;
             drop(before);
         }
         Ok(())
@@ -362,32 +423,36 @@ impl Inner {
 
     pub(super) fn unwatch_read(&self, transport: &Bound<'_, PyAny>) {
         self.is_reading.set(false);
-        self.unwatch(transport, Side::Read);
+        self.unwatch(transport, Direction::Read);
     }
 
     pub(super) fn unwatch_write(&self, transport: &Bound<'_, PyAny>) {
-        self.unwatch(transport, Side::Write);
+        self.unwatch(transport, Direction::Write);
     }
 
-    fn unwatch(&self, transport: &Bound<'_, PyAny>, side: Side) {
+    fn unwatch(&self, transport: &Bound<'_, PyAny>, direction: Direction) {
         // A closed loop watches nothing. The job is compared because the descriptor may be closed
         // after a callback that has opened a dialog, and its number may belong to another
         // transport.
         if let Ok(driver) = self.state.driver() {
-            drop(driver.unwatch(self.fd, side, |job| job.object.is(transport)));
+            drop(driver.unwatch(self.fd, direction, |job| job.object.is(transport)));
         }
     }
 
-    pub(super) fn rearm(&self, transport: &Bound<'_, PyAny>, side: Side) {
+    pub(super) fn rearm(&self, transport: &Bound<'_, PyAny>, direction: Direction) {
         if let Ok(driver) = self.state.driver() {
-            driver.rearm(self.fd, side, |job| job.object.is(transport));
+            driver.rearm(self.fd, direction, |job| job.object.is(transport));
         }
     }
 
     /// Queues the job of a direction again, behind those that are ready.
-    pub(super) fn again(&self, transport: &Bound<'_, PyAny>, side: Side) -> PyResult<()> {
+    pub(super) fn repeat(
+        &self,
+        transport: &Bound<'_, PyAny>,
+        direction: Direction,
+    ) -> PyResult<()> {
         self.state
-            .push_here(Job::new(transport, Kind::Transport(side)))
+            .push_here(Job::new(transport, Kind::Transport(direction)))
     }
 
     pub(super) fn is_hung_up(&self) -> bool {
@@ -403,7 +468,7 @@ impl Inner {
         transport: &Bound<'_, PyAny>,
         read: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<bool>,
     ) -> PyResult<()> {
-        if !self.is_reading.get() || self.is_lost.get() {
+        if !self.is_reading.get() || self.is_lost() {
             return Ok(());
         }
         let Some(protocol) = self.protocol(transport.py()) else {
@@ -419,29 +484,30 @@ impl Inner {
         // If a callback raised and the connection stays open, its data is consumed, and there may
         // be more.
         if !*result.as_ref().unwrap_or(&true) {
-            self.rearm(transport, Side::Read);
+            self.rearm(transport, Direction::Read);
         } else {
             // Behind the jobs that are ready, so that one connection does not delay others.
-            self.again(transport, Side::Read)?;
+            self.repeat(transport, Direction::Read)?;
         }
         result.map(drop)
     }
 
     // Writing
 
-    /// Called when queued data was written. `is_full` says whether the system had no room for the
-    /// rest: then an event follows when it has. Otherwise the job is queued again.
+    /// Called after a write of queued data, all or a part of it. If data is left, the job is
+    /// re-armed if `is_full`, queued again if not. `is_full` says that the system had no room; an
+    /// event follows when it has. If none is left, writing ends and `_on_flushed()` is called.
     pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
         let resumed = self.resume_protocol(transport);
-        if self.is_lost.get() {
+        if self.is_lost() {
             self.unwatch_write(transport);
             return resumed;
         }
         if self.queued.get() > 0 {
             if is_full {
-                self.rearm(transport, Side::Write);
+                self.rearm(transport, Direction::Write);
             } else {
-                self.again(transport, Side::Write)?;
+                self.repeat(transport, Direction::Write)?;
             }
             return resumed;
         }
@@ -454,9 +520,9 @@ impl Inner {
     /// Counts a dropped write; logs a warning if there were too many. Returns false.
     #[cold]
     pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
-        let quiet = self.quiet.get();
-        self.quiet.set(quiet.saturating_sub(1));
-        if quiet == 0 {
+        let left = self.connlost_log_threshold.get();
+        self.connlost_log_threshold.set(left.saturating_sub(1));
+        if left == 0 {
             let logger = py.import("asyncio.log")?.getattr("logger")?;
             logger.call_method1("warning", (warning,))?;
         }
@@ -465,6 +531,7 @@ impl Inner {
 
     // The protocol
 
+    /// Calls `pause_writing()`, once, if more than the high limit is queued.
     pub(super) fn pause_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (high, _) = self.limits.get();
         if self.queued.get() <= high || self.has_paused_protocol.replace(true) {
@@ -473,6 +540,7 @@ impl Inner {
         self.tell_protocol(transport, "pause_writing")
     }
 
+    /// Calls `resume_writing()` if the protocol is paused and at most the low limit is queued.
     pub(super) fn resume_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let (_, low) = self.limits.get();
         if self.queued.get() > low || !self.has_paused_protocol.replace(false) {
@@ -489,8 +557,8 @@ impl Inner {
         match protocol.call_method0(method) {
             Err(error) if is_fatal(py, &error) => Err(error),
             Err(error) => {
-                let words = format!("protocol.{method}() failed");
-                let arguments = (error.into_value(py), words);
+                let message = format!("protocol.{method}() failed");
+                let arguments = (error.into_value(py), message);
                 transport
                     .call_method1(intern!(py, "_report"), arguments)
                     .map(drop)
@@ -500,13 +568,14 @@ impl Inner {
     }
 }
 
-/// Closes the connection with an error; returns an error that stops the loop.
-pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, words: &str) -> PyResult<()> {
+/// Calls `_fatal_error()`, which closes the connection. An error that stops the loop is returned
+/// instead.
+pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
     let py = transport.py();
     if is_fatal(py, &error) {
         return Err(error);
     }
-    let arguments = (error.into_value(py), words);
+    let arguments = (error.into_value(py), message);
     transport
         .call_method1(intern!(py, "_fatal_error"), arguments)
         .map(drop)

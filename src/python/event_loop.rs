@@ -1,450 +1,30 @@
-//! The native half of `qtloop.QEventLoop`: the work that asyncio's loop does once per callback, on
-//! a [`Driver`].
+//! The methods of the native half of `qtloop.QEventLoop`.
 //!
-//! The state is stored here and exposed under asyncio's own attribute names (`_debug`, `_closed`,
-//! `_thread_id`, `_stopping`). So asyncio's Python code, which the Python half inherits, reads and
-//! writes it unchanged.
+//! The state is exposed under asyncio's own attribute names (`_debug`, `_closed`, `_thread_id`,
+//! `_stopping`). So asyncio's Python code, which the Python half inherits, reads and writes it
+//! unchanged.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pyo3::exceptions::{
-    PyBaseException, PyOSError, PyRecursionError, PyRuntimeError, PyTypeError, PyValueError,
-};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::buffer::Buffer;
-use super::datagrams::Datagrams;
-use super::endpoint::Endpoint;
-use super::gil::{self, Guarded};
+use super::error::os_error;
+use super::gil::{self, GilProtected};
 use super::handle::{self, Call};
-use super::job::{Job, Kind};
-use super::running::{self, Outer, is_fatal};
-use super::stream::Stream;
-use crate::driver::{Driver, Turn, Wakeup};
-use crate::qt::{Nest, app};
-use crate::reactor::{Recur, Side, Time, TimerKey};
-
-/// The Qt loop of a run, which `stop()` exits.
-#[derive(Clone)]
-enum HostLoop {
-    /// The application's `exec()`. `stop()` exits it without quitting the application.
-    Application,
-    /// The `exec()` of this thread's `QThread`.
-    Thread,
-    /// A nested `QEventLoop`.
-    Nested(Rc<Nest>),
-}
-
-pub(super) struct State {
-    /// `None` once the loop is closed.
-    driver: RefCell<Option<Rc<Driver<Job>>>>,
-    /// `None` outside of a run.
-    host_loop: RefCell<Option<HostLoop>>,
-    /// Whether the application's signals were blocked before `exit_run` blocked them; `None` if it
-    /// did not.
-    were_blocked: Cell<Option<bool>>,
-    pub(super) debug: Cell<bool>,
-    /// The thread that runs the loop, or a turn of it.
-    thread_id: Cell<Option<u64>>,
-    /// Another loop was the running loop when the innermost turn began.
-    is_inside_another: Cell<bool>,
-    /// A run or an attach() is under way, and raises a fatal error at its end.
-    is_owned: Cell<bool>,
-    /// Slots of `aboutToQuit` are running.
-    is_quitting: Cell<bool>,
-    pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
-    /// The exception that `run_forever` will raise: KeyboardInterrupt or SystemExit.
-    fatal: RefCell<Option<PyErr>>,
-    /// Nested Qt loops in which Python code waits. They exit when this loop stops.
-    nests: RefCell<Vec<Rc<Nest>>>,
-    /// The number of turns that have begun inside jobs so far.
-    nested_turns: Cell<u64>,
-    /// The read buffer of the transports.
-    pub(super) buffer: RefCell<Buffer>,
-    /// Handles whose context is in use by a caller on the stack, with the depth of the turn that
-    /// tried to run them.
-    deferred: RefCell<Vec<(usize, Job)>>,
-    /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
-    /// returned: see [`running::leave_forked_task`].
-    is_forked: Cell<bool>,
-}
-
-/// The native base class of QEventLoop.
-#[pyclass(subclass, frozen, module = "qtloop._native")]
-pub(super) struct EventLoop(Guarded<Rc<State>>);
-
-impl EventLoop {
-    pub(super) fn state(&self, py: Python<'_>) -> &Rc<State> {
-        self.0.get(py)
-    }
-
-    fn driver(&self, py: Python<'_>) -> PyResult<Rc<Driver<Job>>> {
-        self.state(py).driver()
-    }
-
-    pub(super) fn is_debug(&self, py: Python<'_>) -> bool {
-        self.state(py).debug.get()
-    }
-
-    /// Cancels a timer, and returns its job for the caller to drop.
-    pub(super) fn cancel_timer(&self, py: Python<'_>, key: TimerKey) -> Option<Job> {
-        self.driver(py).ok()?.cancel(key)
-    }
-}
-
-impl State {
-    pub(super) fn driver(&self) -> PyResult<Rc<Driver<Job>>> {
-        self.driver.borrow().clone().ok_or_else(closed)
-    }
-
-    #[inline]
-    pub(super) fn check_closed(&self) -> PyResult<()> {
-        if self.driver.borrow().is_none() {
-            return Err(closed());
-        }
-        Ok(())
-    }
-
-    /// Queues a handle, on the loop's own thread.
-    #[inline]
-    pub(super) fn push_here(&self, job: Job) -> PyResult<()> {
-        // Queueing runs no foreign code, so the cell can stay borrowed.
-        self.driver.borrow().as_ref().ok_or_else(closed)?.push(job);
-        Ok(())
-    }
-
-    /// Runs one turn. `event_loop` is the Python object, a subclass of [`EventLoop`].
-    fn turn(&self, event_loop: &Bound<'_, PyAny>, mut turn: Turn<Job>) {
-        let py = event_loop.py();
-        let depth = turn.depth();
-        if let Err(error) = py.check_signals() {
-            return self.end_by(event_loop, error);
-        }
-        let outer = match Outer::replace(event_loop) {
-            Ok(outer) => outer,
-            // No job has run; all stay queued for the next turn.
-            Err(error) if is_fatal(py, &error) => return self.end_by(event_loop, error),
-            Err(error) => return error.write_unraisable(py, Some(event_loop)),
-        };
-        let is_nested = depth > 1 || outer.has_task();
-        let before = (self.thread_id.get(), self.is_inside_another.get());
-        let mut result = Ok(());
-        if outer.is_foreign_to(event_loop) {
-            self.thread_id.set(Some(this_thread(py)));
-            if before.0.is_none() && self.debug.get() {
-                result = track_origins(event_loop, true);
-            }
-        }
-        self.is_inside_another
-            .set(outer.is_another_loop(event_loop));
-        self.retry_deferred(depth);
-        let mut has_room = true;
-        if is_nested {
-            self.nested_turns.set(self.nested_turns.get() + 1);
-            turn.rest_if_spinning();
-            // If the stack has no room, a callback would be lost, and so would the report of its
-            // error.
-            has_room = match event_loop.call_method0(intern!(py, "_has_room")) {
-                Err(error) if !error.is_instance_of::<PyRecursionError>(py) => {
-                    result = result.and(Err(error));
-                    false
-                }
-                room => room.is_ok(),
-            };
-        }
-        while has_room && result.is_ok() {
-            if turn.take_polled() {
-                // Release the GIL for threads that wait for it. A chain of short callbacks would
-                // keep it for the interpreter's switch interval, 5 ms, each time that another
-                // thread needs it.
-                gil::leave(py, || {});
-            }
-            let Some(job) = turn.next() else {
-                let Some(linger) = turn.linger() else { break };
-                gil::leave(py, || linger.wait());
-                continue;
-            };
-            result = self.run(event_loop, &job, is_nested, depth);
-            self.bring_back(depth);
-        }
-        if let Ok(driver) = self.driver()
-            && let Some(error) = driver.take_error()
-        {
-            result = result.and(Err(os_error(error)));
-        }
-        if let Err(error) = result {
-            outer.wake_for(event_loop, &error);
-            self.end_by(event_loop, error);
-        }
-        drop(turn);
-        if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
-            let _ = track_origins(event_loop, false);
-        }
-        outer.restore(event_loop);
-        self.thread_id.set(before.0);
-        self.is_inside_another.set(before.1);
-        if !self.deferred.borrow().is_empty()
-            && let Ok(driver) = self.driver()
-        {
-            driver.retry_soon();
-        }
-    }
-
-    /// Stops the loop with an error. Outside a run and an attach(), no code of this library can
-    /// raise a KeyboardInterrupt or SystemExit: then the program's own `exec()` is exited, and the
-    /// error is raised where that returns.
-    ///
-    /// No bytecode may run between this call and the return to Qt: the error would be raised in it.
-    pub(super) fn end_by(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
-        let py = event_loop.py();
-        if self.is_owned.get() || !is_fatal(py, &error) || !running::raise_in_main(py, &error) {
-            self.fail(event_loop, error);
-        } else if !self.is_quitting.get() {
-            self.exit_unrun(event_loop);
-        }
-    }
-
-    /// Stops the loop with an error, which `run_forever` raises. The first error is kept; a later
-    /// one is only reported.
-    fn fail(&self, event_loop: &Bound<'_, PyAny>, error: PyErr) {
-        let first = self.fatal.borrow().is_none();
-        if first {
-            self.fatal.replace(Some(error));
-        } else {
-            error.write_unraisable(event_loop.py(), Some(event_loop));
-        }
-        self.stop(event_loop);
-    }
-
-    /// Exits the Qt loop that serves this loop: that of the run, or the program's own `exec()`. If
-    /// there is none, the next run ends after its first batch, as in asyncio.
-    fn stop(&self, event_loop: &Bound<'_, PyAny>) {
-        let Ok(driver) = self.driver() else { return };
-        if driver.is_run() || (driver.is_attached() && !driver.is_here()) {
-            driver.stop();
-        } else if !self.is_quitting.get() && !self.exit_unrun(event_loop) {
-            // In a slot of aboutToQuit the program's exec() is about to return anyway.
-            driver.stop_next_run();
-        }
-    }
-
-    /// Runs one handle. Returns only errors that stop the loop.
-    fn run(
-        &self,
-        event_loop: &Bound<'_, PyAny>,
-        job: &Job,
-        is_nested: bool,
-        depth: usize,
-    ) -> PyResult<()> {
-        let py = event_loop.py();
-        if let Kind::Transport(side) = job.kind {
-            return self.run_transport(event_loop, job, side);
-        }
-        job.unschedule(py);
-        if job.is_cancelled(py) {
-            if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
-                // The handle was cancelled directly and not by `remove_reader`: deregister it.
-                drop(driver.unwatch(fd, side, |watched| watched.object.is(&*job.object)));
-            }
-            return Ok(());
-        }
-        if is_nested && !job.can_enter(py) {
-            self.deferred.borrow_mut().push((depth, job.again()));
-            return Ok(());
-        }
-        let mut result = if self.debug.get() {
-            // asyncio's own `Handle._run`, timed.
-            event_loop
-                .call_method1(intern!(py, "_run_handle"), (&*job.object,))
-                .map(drop)
-        } else {
-            job.call(py)
-        };
-        if let (Some((fd, side)), Ok(driver)) = (job.watched(py), self.driver()) {
-            driver.rearm(fd, side, |watched| watched.object.is(&*job.object));
-        }
-        if self.is_forked.get() {
-            self.is_forked.set(depth > 1);
-            result = running::leave_forked_task(event_loop, result);
-        }
-        report(event_loop, result, |error| {
-            event_loop.call_method1(intern!(py, "_handle_failed"), (&*job.object, error))
-        })
-    }
-
-    /// Runs one direction of a transport. Returns only errors that stop the loop.
-    fn run_transport(&self, event_loop: &Bound<'_, PyAny>, job: &Job, side: Side) -> PyResult<()> {
-        let py = event_loop.py();
-        let transport = job.object.bind(py);
-        let io = transport.getattr(intern!(py, "_io"))?;
-        let result = if self.debug.get() {
-            let arguments = (transport, side == Side::Write);
-            event_loop
-                .call_method1(intern!(py, "_run_transport"), arguments)
-                .map(drop)
-        } else {
-            io.cast::<Endpoint>()?
-                .get()
-                .run(py, side, || match io.cast::<Stream>() {
-                    Ok(stream) => Stream::work(stream, transport, side),
-                    Err(_) => Datagrams::work(io.cast()?, transport, side),
-                })
-        };
-        report(event_loop, result, |error| {
-            let arguments = (transport, side == Side::Write, error);
-            event_loop.call_method1(intern!(py, "_transport_failed"), arguments)
-        })
-    }
-
-    /// Queues deferred handles again when a turn of this depth begins. They may have waited for a
-    /// context that was entered outside of any turn, such as that of a task started eagerly in a
-    /// slot.
-    fn retry_deferred(&self, depth: usize) {
-        self.bring_back(depth - 1);
-    }
-
-    /// Called when a job at this depth has returned: queues the handles that waited for its context
-    /// first.
-    #[inline]
-    fn bring_back(&self, depth: usize) {
-        if !self.deferred.borrow().is_empty() {
-            self.bring_back_deferred(depth);
-        }
-    }
-
-    #[cold]
-    fn bring_back_deferred(&self, depth: usize) {
-        let (back, stay): (Vec<_>, Vec<_>) = self
-            .deferred
-            .take()
-            .into_iter()
-            .partition(|(deeper, _)| *deeper > depth);
-        self.deferred.replace(stay);
-        if let Ok(driver) = self.driver() {
-            for (_, job) in back.into_iter().rev() {
-                driver.push_front(job);
-            }
-        }
-    }
-
-    /// Exits the Qt loop of the run.
-    fn exit_run(&self) {
-        for nest in &*self.nests.borrow() {
-            nest.leave(0);
-        }
-        let host_loop = self.host_loop.borrow().clone();
-        match host_loop {
-            Some(HostLoop::Application) => {
-                self.were_blocked.set(Some(app::block_signals(true)));
-                app::exit(0);
-            }
-            Some(HostLoop::Thread) => app::thread_exit(0),
-            Some(HostLoop::Nested(nest)) => nest.leave(0),
-            None => {}
-        }
-    }
-
-    /// Exits the program's own `exec()`, outside of a run. Returns false if there is none, or if it
-    /// serves a callback of another loop.
-    fn exit_unrun(&self, event_loop: &Bound<'_, PyAny>) -> bool {
-        let running = running::running_loop(event_loop.py()).ok().flatten();
-        let is_another = running.is_some_and(|running| !running.is(event_loop));
-        !is_another && self.exit_exec()
-    }
-
-    /// Does what `exit_unrun` does, if the running loop is this one or none.
-    fn exit_exec(&self) -> bool {
-        if app::level() == 0 || self.is_inside_another.get() {
-            return false;
-        }
-        for nest in &*self.nests.borrow() {
-            nest.leave(0);
-        }
-        if app::is_main_thread() {
-            app::exit(0);
-        } else {
-            app::thread_exit(0);
-        }
-        true
-    }
-
-    /// Queues a handle on any thread. On the loop's thread, and while the loop does not run, the
-    /// GIL is all the synchronisation that is needed; otherwise the job is sent to the loop's
-    /// thread.
-    #[inline]
-    pub(super) fn push(&self, py: Python<'_>, job: Job) -> PyResult<()> {
-        match self.thread_id.get() {
-            Some(thread) if thread != this_thread(py) => {
-                let remote = self.driver()?.remote();
-                remote.send(job).map_err(|_| closed())
-            }
-            _ => self.push_here(job),
-        }
-    }
-}
-
-/// Reports a callback's error by `tell`, or returns it if it stops the loop.
-fn report<'py>(
-    event_loop: &Bound<'py, PyAny>,
-    result: PyResult<()>,
-    tell: impl FnOnce(Py<PyBaseException>) -> PyResult<Bound<'py, PyAny>>,
-) -> PyResult<()> {
-    let py = event_loop.py();
-    let Err(error) = result else { return Ok(()) };
-    if is_fatal(py, &error) {
-        return Err(error);
-    }
-    match tell(error.into_value(py)) {
-        Err(error) if is_fatal(py, &error) => Err(error),
-        Err(error) => {
-            error.write_unraisable(py, Some(event_loop));
-            Ok(())
-        }
-        Ok(_) => Ok(()),
-    }
-}
-
-#[cold]
-fn closed() -> PyErr {
-    PyRuntimeError::new_err("Event loop is closed")
-}
-
-pub(super) fn side(writer: bool) -> Side {
-    if writer { Side::Write } else { Side::Read }
-}
-
-/// Returns the value of `threading.get_ident()`.
-fn this_thread(_py: Python<'_>) -> u64 {
-    // SAFETY: no preconditions.
-    unsafe { ffi::PyThread_get_thread_ident() as u64 }
-}
-
-/// Converts an I/O error to the subclass of `OSError` for its number.
-pub(super) fn os_error(error: io::Error) -> PyErr {
-    match error.raw_os_error() {
-        Some(number) => {
-            let words = error.to_string();
-            let end = words.find(" (os error").unwrap_or(words.len());
-            PyOSError::new_err((number, words[..end].to_owned()))
-        }
-        None => error.into(),
-    }
-}
-
-/// Switches the tracking of coroutine origins, for asyncio's debug mode.
-fn track_origins(event_loop: &Bound<'_, PyAny>, on: bool) -> PyResult<()> {
-    let name = intern!(event_loop.py(), "_set_coroutine_origin_tracking");
-    event_loop.call_method1(name, (on,)).map(drop)
-}
+use super::job::{Job, Kind, direction};
+use super::state::{EventLoop, State, this_thread};
+use crate::driver::{Driver, Wakeup};
+use crate::qt::HostLoop;
+use crate::reactor::Time;
 
 #[pymethods]
 impl EventLoop {
@@ -459,7 +39,6 @@ impl EventLoop {
         let state = State {
             driver: RefCell::new(Some(driver)),
             host_loop: RefCell::new(None),
-            were_blocked: Cell::new(None),
             debug: Cell::new(false),
             thread_id: Cell::new(None),
             is_inside_another: Cell::new(false),
@@ -467,13 +46,13 @@ impl EventLoop {
             is_quitting: Cell::new(false),
             task_factory: RefCell::new(None),
             fatal: RefCell::new(None),
-            nests: RefCell::new(Vec::new()),
+            nested_loops: RefCell::new(Vec::new()),
             nested_turns: Cell::new(0),
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
             is_forked: Cell::new(false),
         };
-        Ok(EventLoop(Guarded::new(Rc::new(state))))
+        Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
 
     #[allow(clippy::needless_pass_by_value)]
@@ -592,7 +171,7 @@ impl EventLoop {
         if stopping {
             state.stop(slf.as_any());
         } else if let Ok(driver) = state.driver() {
-            driver.unstop();
+            driver.cancel_stop();
         }
     }
 
@@ -708,15 +287,15 @@ impl EventLoop {
         self.driver(py).is_ok_and(|driver| driver.is_run())
     }
 
-    /// Begins a run on this thread, after _attach(). `host_loop` is the Qt loop that _exec() will
-    /// run: "application", "thread" or "nested".
-    fn _begin_run(&self, py: Python<'_>, host_loop: &str) -> PyResult<()> {
-        let host_loop = match host_loop {
-            "application" => HostLoop::Application,
-            "thread" => HostLoop::Thread,
-            "nested" => HostLoop::Nested(Rc::new(Nest::new())),
-            other => return Err(PyValueError::new_err(format!("no such loop: {other}"))),
-        };
+    /// Begins a run on this thread, after _attach(): of a nested Qt loop if `nested` or if a Qt loop
+    /// runs already, else of the outermost one. Returns whether that is the application's.
+    fn _begin_run(&self, py: Python<'_>, nested: bool) -> PyResult<bool> {
+        let host_loop = Rc::new(if nested {
+            HostLoop::nested()
+        } else {
+            HostLoop::here()
+        });
+        let is_application = matches!(*host_loop, HostLoop::Application(_));
         let state = self.state(py);
         let driver = state.driver()?;
         if driver.depth() > 0 || driver.is_run() {
@@ -731,7 +310,7 @@ impl EventLoop {
                 state.exit_run();
             }
         });
-        Ok(())
+        Ok(is_application)
     }
 
     /// Ends the run.
@@ -740,10 +319,8 @@ impl EventLoop {
         if let Ok(driver) = state.driver() {
             driver.end_run();
         }
-        state.host_loop.take();
-        if let Some(blocked) = state.were_blocked.take() {
-            app::block_signals(blocked);
-        }
+        let host_loop = state.host_loop.take();
+        drop(host_loop);
     }
 
     /// Runs the Qt loop that _begin_run() named, and returns its exit code.
@@ -752,11 +329,8 @@ impl EventLoop {
         let host_loop =
             host_loop.ok_or_else(|| PyRuntimeError::new_err("_exec() before _begin_run()"))?;
         // Borrowed: an `Rc` must not be cloned or dropped without the GIL.
-        Ok(gil::leave(py, || match &host_loop {
-            HostLoop::Application => app::exec(),
-            HostLoop::Thread => app::thread_exec(),
-            HostLoop::Nested(nest) => nest.exec(false),
-        }))
+        let host_loop = &*host_loop;
+        Ok(gil::release(py, || host_loop.exec()))
     }
 
     /// Pauses or resumes the outermost turns of the run, for a Qt loop that is probably about to
@@ -767,20 +341,27 @@ impl EventLoop {
         }
     }
 
-    /// Waits in a nested Qt loop until its leave() is called or this loop stops.
-    fn _exec_nest(&self, py: Python<'_>, nest: &Bound<'_, super::nest::Nest>) {
+    /// Waits in a nested Qt loop until its exit() is called or this loop stops.
+    fn _exec_nested(
+        &self,
+        py: Python<'_>,
+        nested_loop: &Bound<'_, super::nested_loop::NestedLoop>,
+    ) {
         let state = self.state(py);
-        let nest = nest.borrow().share();
-        state.nests.borrow_mut().push(Rc::clone(&nest));
-        let wait = || gil::leave(py, || nest.exec(true));
+        let nested_loop = nested_loop.borrow().share();
+        state
+            .nested_loops
+            .borrow_mut()
+            .push(Rc::clone(&nested_loop));
+        let wait = || gil::release(py, || nested_loop.exec_until_exit());
         let _ = match state.driver() {
-            Ok(driver) => driver.hold(wait),
+            Ok(driver) => driver.in_nested_wait(wait),
             Err(_) => wait(),
         };
         state
-            .nests
+            .nested_loops
             .borrow_mut()
-            .retain(|other| !Rc::ptr_eq(other, &nest));
+            .retain(|other| !Rc::ptr_eq(other, &nested_loop));
     }
 
     /// Runs one batch, the handles that are ready now, without Qt.
@@ -851,7 +432,7 @@ impl EventLoop {
         let py = slf.py();
         let state = slf.get().state(py);
         let driver = state.driver()?;
-        let side = side(writer);
+        let direction = direction(writer);
         let args: Vec<*mut ffi::PyObject> =
             args.iter_borrowed().map(|each| each.as_ptr()).collect();
         let call = Call {
@@ -865,10 +446,10 @@ impl EventLoop {
         let (handle, replaced) = unsafe {
             if once {
                 let (handle, job) = call.soon(py)?;
-                (handle, driver.watch_once(fd, side, job))
+                (handle, driver.watch_once(fd, direction, job))
             } else {
-                let (handle, job) = call.watch(py, fd, side)?;
-                (handle, driver.watch(fd, side, job))
+                let (handle, job) = call.watch(py, fd, direction)?;
+                (handle, driver.watch(fd, direction, job))
             }
         };
         for old in replaced.map_err(os_error)?.into_iter().flatten() {
@@ -891,7 +472,7 @@ impl EventLoop {
             return Ok(false);
         };
         let is_mine = |job: &Job| handle.is_none_or(|handle| job.object.is(handle));
-        let Some(old) = driver.unwatch(fd, side(writer), is_mine) else {
+        let Some(old) = driver.unwatch(fd, direction(writer), is_mine) else {
             return Ok(false);
         };
         old.object.call_method0(py, intern!(py, "cancel"))?;
@@ -901,7 +482,7 @@ impl EventLoop {
     /// Returns whether one direction of a descriptor is watched.
     fn _is_watched(&self, py: Python<'_>, fd: RawFd, writer: bool) -> bool {
         self.driver(py)
-            .is_ok_and(|driver| driver.is_watched(fd, side(writer)))
+            .is_ok_and(|driver| driver.is_watched(fd, direction(writer)))
     }
 
     /// Queues a handle that asyncio's Python code has made, for example for a signal handler.

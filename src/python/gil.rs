@@ -11,22 +11,22 @@ use pyo3::ffi;
 /// Runs `work` with the GIL held, even if a caller on this stack has released it. Values that
 /// `work` drops are dropped with the GIL held.
 pub(super) fn enter<R>(work: impl FnOnce(Python<'_>) -> R) -> R {
-    struct Held(ffi::PyGILState_STATE);
-    impl Drop for Held {
+    struct GilGuard(ffi::PyGILState_STATE);
+    impl Drop for GilGuard {
         fn drop(&mut self) {
             // SAFETY: pairs with the Ensure below, on the same thread, innermost first.
             unsafe { ffi::PyGILState_Release(self.0) }
         }
     }
-    // SAFETY: the interpreter is alive: `_end.py` detaches the loops from Qt before it exits.
-    let held = Held(unsafe { ffi::PyGILState_Ensure() });
+    // SAFETY: the interpreter is alive: `_shutdown.py` detaches the loops from Qt before it exits.
+    let guard = GilGuard(unsafe { ffi::PyGILState_Ensure() });
     let result = Python::attach(work);
-    drop(held);
+    drop(guard);
     result
 }
 
 /// Releases the GIL while `work` runs; `work` must not use Python objects except through [`enter`].
-pub(super) fn leave<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
+pub(super) fn release<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
     struct Saved(*mut ffi::PyThreadState);
     impl Drop for Saved {
         fn drop(&mut self) {
@@ -49,16 +49,16 @@ pub(super) fn leave<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
 /// collected on a third, and before the run any thread may call `call_soon`. The GIL serialises
 /// these accesses. No borrow of a cell inside is alive while the GIL may be released, because none
 /// is alive while Python code runs.
-pub(super) struct Guarded<T>(T);
+pub(super) struct GilProtected<T>(T);
 
 // SAFETY: see above; the argument of `get` proves that the GIL is held.
-unsafe impl<T> Send for Guarded<T> {}
+unsafe impl<T> Send for GilProtected<T> {}
 // SAFETY: as above.
-unsafe impl<T> Sync for Guarded<T> {}
+unsafe impl<T> Sync for GilProtected<T> {}
 
-impl<T> Guarded<T> {
-    pub(super) fn new(value: T) -> Guarded<T> {
-        Guarded(value)
+impl<T> GilProtected<T> {
+    pub(super) fn new(value: T) -> GilProtected<T> {
+        GilProtected(value)
     }
 
     pub(super) fn get(&self, _py: Python<'_>) -> &T {

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::reactor::{Recur, Side};
+use crate::reactor::{Direction, Repeat};
 
 /// The kind of a job, which decides how the loop runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) enum Kind {
     /// The native handle of a reader or writer.
     Watch,
     /// A transport that may be ready in this direction.
-    Transport(Side),
+    Transport(Direction),
 }
 
 /// One entry of the loop's queues. Made, copied and dropped with the GIL held: turns run inside
@@ -40,8 +40,8 @@ impl Job {
     }
 }
 
-impl Recur for Job {
-    fn again(&self) -> Job {
+impl Repeat for Job {
+    fn repeat(&self) -> Job {
         // SAFETY: the GIL is held, see `Job`.
         let py = unsafe { Python::assume_attached() };
         Job::new(self.object.bind(py), self.kind)
@@ -54,5 +54,14 @@ impl Drop for Job {
         // calls directly.
         // SAFETY: the GIL is held, see `Job`, and the job owns the reference.
         unsafe { ffi::Py_DECREF(self.object.as_ptr()) }
+    }
+}
+
+/// Returns the direction for a flag of the Python half.
+pub(super) fn direction(writer: bool) -> Direction {
+    if writer {
+        Direction::Write
+    } else {
+        Direction::Read
     }
 }

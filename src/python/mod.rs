@@ -3,7 +3,7 @@
 //! Code that runs once per callback or per packet is native and here. Code that runs once per
 //! connection or per loop is Python, in `python/qtloop`, on top of asyncio's own code. The `unsafe`
 //! code of this folder calls CPython's C API, for the most part in `gil`, `handle` (asyncio's
-//! slots) and `method` (the vectorcall convention).
+//! slots) and `vectorcall` (the vectorcall convention).
 
 #![allow(unsafe_code)]
 
@@ -11,15 +11,19 @@ mod application;
 mod buffer;
 mod datagrams;
 mod endpoint;
+mod error;
 mod event_loop;
 mod gil;
 mod handle;
 mod job;
-mod method;
-mod nest;
+mod nested_loop;
+mod run;
 mod running;
 mod schedule;
+mod state;
+mod stop;
 mod stream;
+mod vectorcall;
 
 use pyo3::prelude::*;
 
@@ -36,9 +40,9 @@ mod _native {
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]
-    use super::event_loop::EventLoop;
+    use super::nested_loop::NestedLoop;
     #[pymodule_export]
-    use super::nest::Nest;
+    use super::state::EventLoop;
     #[pymodule_export]
     use super::stream::Stream;
 
@@ -65,7 +69,7 @@ mod _native {
     }
 
     /// Handles an exception of a slot: sys.excepthook while Qt serves a loop; see
-    /// `qtloop._excepthook`. It is native because no bytecode may run after `end_by`.
+    /// `qtloop._excepthook`. It is native because no bytecode may run after `stop_with`.
     #[pyfunction]
     fn excepthook(
         kind: &Bound<'_, PyAny>,
@@ -76,7 +80,7 @@ mod _native {
         let ended = report.call1((kind, error, traceback))?;
         if let Ok(event_loop) = ended.cast::<EventLoop>() {
             let state = event_loop.get().state(error.py());
-            state.end_by(ended.as_any(), PyErr::from_value(error.clone()));
+            state.stop_with(ended.as_any(), PyErr::from_value(error.clone()));
         }
         Ok(())
     }
@@ -90,7 +94,7 @@ mod _native {
     /// Delivers the events posted to objects of this thread, without a loop.
     #[pyfunction]
     fn send_posted_events(py: Python<'_>) {
-        super::gil::leave(py, app::send_posted_events);
+        super::gil::release(py, app::send_posted_events);
     }
 
     /// Returns whether this is the thread of the application object.

@@ -6,17 +6,14 @@
 
 use std::ffi::{c_int, c_void};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// Returns whether an error stops the loop: KeyboardInterrupt and SystemExit do.
-pub(super) fn is_fatal(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>(py) || error.is_instance_of::<PySystemExit>(py)
-}
+use super::error::is_fatal;
 
 /// The functions of asyncio that this module calls.
 struct Functions {
@@ -100,16 +97,16 @@ fn swap_current_task<'py>(
 
 /// The state of the thread before a turn: the running loop with its current task, and the hooks for
 /// asynchronous generators.
-pub(super) struct Outer<'py> {
+pub(super) struct ThreadState<'py> {
     event_loop: Option<Bound<'py, PyAny>>,
     task: Option<Bound<'py, PyAny>>,
     /// `None` if the turn's loop was the running one.
     hooks: Option<Bound<'py, PyAny>>,
 }
 
-impl<'py> Outer<'py> {
+impl<'py> ThreadState<'py> {
     /// Makes `event_loop` the running loop, without a current task.
-    pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<Outer<'py>> {
+    pub(super) fn replace(event_loop: &Bound<'py, PyAny>) -> PyResult<ThreadState<'py>> {
         let py = event_loop.py();
         let running = running_loop(py)?;
         // Remove the task first, while its loop is still the running one.
@@ -117,7 +114,7 @@ impl<'py> Outer<'py> {
             Some(running) => swap_current_task(running, None)?,
             None => None,
         };
-        let mut outer = Outer {
+        let mut outer = ThreadState {
             event_loop: running,
             task,
             hooks: None,

@@ -13,60 +13,60 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::event_loop::EventLoop;
 use super::handle::{self, Call};
-use super::method::{self, Arguments};
+use super::state::EventLoop;
+use super::vectorcall::{self, Arguments};
 use crate::reactor::Time;
 
 /// Adds the scheduling methods to the class.
 pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = module.py().get_type::<EventLoop>().into_any();
-    method::add(
+    vectorcall::add(
         &class,
         c"call_soon",
         c"call_soon($self, callback, *args, context=None)\n--\n\nCall callback(*args) as soon as possible, in the order of \
           the calls. Not from another thread.",
         call_soon,
     )?;
-    method::add(
+    vectorcall::add(
         &class,
         c"call_soon_threadsafe",
         c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
         call_soon_threadsafe,
     )?;
-    method::add(
+    vectorcall::add(
         &class,
         c"call_later",
         c"call_later($self, delay, callback, *args, context=None)\n--\n\nCall callback(*args) when delay seconds have \
           passed, and never before. Not from another thread.",
         call_later,
     )?;
-    method::add(
+    vectorcall::add(
         &class,
         c"call_at",
         c"call_at($self, when, callback, *args, context=None)\n--\n\nCall callback(*args) when time() has reached when, \
           and never before. math.inf is legal. Not from another thread.",
         call_at,
     )?;
-    method::add(
+    vectorcall::add(
         &class,
         c"create_future",
         c"create_future($self)\n--\n\nA Future of this loop.",
         create_future,
     )?;
-    method::add(
+    vectorcall::add(
         &class,
         c"create_task",
         c"create_task($self, coro, **kwargs)\n--\n\nRun a coroutine as a Task of this loop, made by the \
           task factory if there is one.",
         create_task,
     )?;
-    let _ = MADE.set(module.py(), Made::find(module.py())?);
+    let _ = ASYNCIO_TYPES.set(module.py(), AsyncioTypes::find(module.py())?);
     Ok(())
 }
 
 /// The asyncio objects that `create_future` and `create_task` call.
-struct Made {
+struct AsyncioTypes {
     future: Py<PyAny>,
     /// The namespace of `asyncio.tasks`. `Task` is looked up for each call, as in asyncio, because
     /// programs replace it: nest_asyncio, for example, by the class that is written in Python.
@@ -77,12 +77,12 @@ struct Made {
     loop_: Py<PyTuple>,
 }
 
-static MADE: PyOnceLock<Made> = PyOnceLock::new();
+static ASYNCIO_TYPES: PyOnceLock<AsyncioTypes> = PyOnceLock::new();
 
-impl Made {
-    fn find(py: Python<'_>) -> PyResult<Made> {
+impl AsyncioTypes {
+    fn find(py: Python<'_>) -> PyResult<AsyncioTypes> {
         let base = py.import("asyncio.base_events")?.getattr("BaseEventLoop")?;
-        Ok(Made {
+        Ok(AsyncioTypes {
             future: py.import("asyncio.futures")?.getattr("Future")?.unbind(),
             tasks: py.import("asyncio.tasks")?.dict().unbind(),
             create_task: base.getattr("create_task")?.unbind(),
@@ -172,7 +172,7 @@ unsafe extern "C" fn call_soon(
     let function = "call_soon";
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
-        method::scheduling(function, ["callback"], args, count, keywords, |py, all| {
+        vectorcall::scheduling(function, ["callback"], args, count, keywords, |py, all| {
             soon(py, slf, function, false, all)
         })
     }
@@ -187,7 +187,7 @@ unsafe extern "C" fn call_soon_threadsafe(
     let function = "call_soon_threadsafe";
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
-        method::scheduling(function, ["callback"], args, count, keywords, |py, all| {
+        vectorcall::scheduling(function, ["callback"], args, count, keywords, |py, all| {
             soon(py, slf, function, true, all)
         })
     }
@@ -227,13 +227,13 @@ fn at(
     Ok(handle.unbind())
 }
 
-/// Converts a Python number to seconds; `words` is the error message for None.
+/// Converts a Python number to seconds; `message` is the error message for None.
 #[inline]
-fn seconds(py: Python<'_>, value: *mut ffi::PyObject, words: &'static str) -> PyResult<f64> {
+fn seconds(py: Python<'_>, value: *mut ffi::PyObject, message: &'static str) -> PyResult<f64> {
     // SAFETY: the value is held by the caller of the method.
     unsafe {
         if value == ffi::Py_None() {
-            return Err(PyTypeError::new_err(words));
+            return Err(PyTypeError::new_err(message));
         }
         let seconds = ffi::PyFloat_AsDouble(value);
         #[allow(clippy::float_cmp)] // CPython's mark for "see whether there was an error"
@@ -253,7 +253,7 @@ unsafe extern "C" fn call_later(
     let (function, names) = ("call_later", ["delay", "callback"]);
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
-        method::scheduling(function, names, args, count, keywords, |py, all| {
+        vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let delay = seconds(py, all.named[0], "delay must not be None")?;
             let when = Time::now().as_secs_f64() + delay;
             at(py, slf, function, when, ptr::null_mut(), all)
@@ -270,7 +270,7 @@ unsafe extern "C" fn call_at(
     let (function, names) = ("call_at", ["when", "callback"]);
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
-        method::scheduling(function, names, args, count, keywords, |py, all| {
+        vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let given = all.named[0];
             let when = seconds(py, given, "when cannot be None")?;
             at(py, slf, function, when, given, all)
@@ -307,11 +307,13 @@ unsafe extern "C" fn create_future(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
+    vectorcall::outcome(|py| {
         if count != 0 || !keywords.is_null() {
             return Err(PyTypeError::new_err("create_future() takes no arguments"));
         }
-        let made = MADE.get(py).expect("found when the module was made");
+        let made = ASYNCIO_TYPES
+            .get(py)
+            .expect("found when the module was made");
         // SAFETY: the loop is held by the caller of the method.
         unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr()) }
     })
@@ -323,11 +325,13 @@ unsafe extern "C" fn create_task(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| {
-        let made = MADE.get(py).expect("found when the module was made");
+    vectorcall::outcome(|py| {
+        let made = ASYNCIO_TYPES
+            .get(py)
+            .expect("found when the module was made");
         // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
         let (event_loop, args, keywords) = unsafe {
-            let args = method::given(args, count, keywords);
+            let args = vectorcall::given(args, count, keywords);
             let keywords = Bound::from_borrowed_ptr_or_opt(py, keywords)
                 .map(|keywords| keywords.cast_into_unchecked::<PyTuple>());
             (this(py, &slf), args, keywords)

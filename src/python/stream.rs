@@ -17,33 +17,35 @@ use pyo3::types::PyBytes;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::buffer::{Buffer, Data, View, copy, not_bytes};
-use super::endpoint::{Endpoint, Inner, fail, ignore_full};
-use super::event_loop::{EventLoop, os_error, side};
-use super::gil::Guarded;
-use crate::reactor::Side;
+use super::endpoint::{Endpoint, EndpointState, fail, ignore_full};
+use super::error::os_error;
+use super::gil::GilProtected;
+use super::job::direction;
+use super::state::EventLoop;
+use crate::reactor::Direction;
 
 /// The maximum number of pieces of one `sendmsg` or `writev`; the system's limit is 1024.
 const PIECES: usize = 64;
 
 /// The kind of the descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Medium {
+enum StreamKind {
     /// A socket: a short read means that there is no more data.
     Socket,
     /// A Unix socket. A read also ends early where a descriptor was passed; the message's flags
     /// show that.
-    Unix,
+    UnixSocket,
     /// The descriptor of a read pipe transport: a pipe, socket or character device. A packet or
     /// line boundary may end a read early.
-    Source,
+    ReadPipe,
     /// The descriptor of a write pipe transport. A pipe becomes readable when its read end is
     /// closed.
-    Sink,
+    WritePipe,
 }
 
-impl Medium {
+impl StreamKind {
     fn is_socket(self) -> bool {
-        matches!(self, Medium::Socket | Medium::Unix)
+        matches!(self, StreamKind::Socket | StreamKind::UnixSocket)
     }
 }
 
@@ -62,48 +64,48 @@ struct Piece {
     sent: usize,
 }
 
-struct Flow {
-    medium: Medium,
+struct StreamState {
+    kind: StreamKind,
     queue: RefCell<VecDeque<Piece>>,
     /// `write_eof()` was called.
     has_eof: Cell<bool>,
     /// `sendfile()` is writing to the descriptor.
-    is_lent: Cell<bool>,
+    is_sendfile_active: Cell<bool>,
 }
 
 /// The bytes of one connection; see the module `_transports`.
 #[pyclass(frozen, extends = Endpoint, module = "qtloop._native")]
-pub(super) struct Stream(Guarded<Flow>);
+pub(super) struct Stream(GilProtected<StreamState>);
 
 #[pymethods]
 impl Stream {
-    /// `medium` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`;
+    /// `kind` is "socket", "unix", "source" or "sink". The protocol's methods run in `context`;
     /// without one, each direction runs in a copy of the context in which it was registered.
     #[new]
-    #[pyo3(signature = (event_loop, fd, medium, context=None))]
+    #[pyo3(signature = (event_loop, fd, kind, context=None))]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
         fd: RawFd,
-        medium: &str,
+        kind: &str,
         context: Option<Py<PyAny>>,
     ) -> PyResult<PyClassInitializer<Stream>> {
-        let medium = match medium {
-            "socket" => Medium::Socket,
-            "unix" => Medium::Unix,
-            "source" => Medium::Source,
-            "sink" => Medium::Sink,
-            other => return Err(PyValueError::new_err(format!("no such medium: {other}"))),
+        let kind = match kind {
+            "socket" => StreamKind::Socket,
+            "unix" => StreamKind::UnixSocket,
+            "read_pipe" => StreamKind::ReadPipe,
+            "write_pipe" => StreamKind::WritePipe,
+            other => return Err(PyValueError::new_err(format!("no such kind: {other}"))),
         };
-        let flow = Flow {
-            medium,
+        let stream = StreamState {
+            kind,
             queue: RefCell::default(),
             has_eof: Cell::new(false),
-            is_lent: Cell::new(false),
+            is_sendfile_active: Cell::new(false),
         };
         // asyncio's numbers of dropped writes without a warning.
-        let quiet = if medium.is_socket() { 4 } else { 5 };
-        let endpoint = Endpoint::new(event_loop, fd, quiet, context);
-        Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(Guarded::new(flow))))
+        let connlost_log_threshold = if kind.is_socket() { 4 } else { 5 };
+        let endpoint = Endpoint::new(event_loop, fd, connlost_log_threshold, context);
+        Ok(PyClassInitializer::from(endpoint).add_subclass(Stream(GilProtected::new(stream))))
     }
 
     /// Writes the bytes now, or queues those for which the system has no room.
@@ -113,34 +115,34 @@ impl Stream {
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, flow) = parts(slf);
+        let (endpoint, stream) = parts(slf);
         let Some(data) = Data::of(data)? else {
             return Err(not_bytes(data));
         };
-        flow.may_write("write")?;
+        stream.may_write("write")?;
         let bytes = data.as_slice();
-        if bytes.is_empty() || !flow.is_connected(py, end)? {
+        if bytes.is_empty() || !stream.is_connected(py, endpoint)? {
             return Ok(());
         }
         let mut sent = 0;
-        if end.queued.get() == 0 {
-            match flow.send(end, bytes) {
+        if endpoint.queued.get() == 0 {
+            match stream.send(endpoint, bytes) {
                 Ok(count) if count == bytes.len() => return Ok(()),
                 Ok(count) => sent = count,
-                Err(error) => return flow.fail_write(transport, error),
+                Err(error) => return stream.fail_write(transport, error),
             }
         }
         let (bytes, sent) = data.keep(py, sent);
-        flow.put(
+        stream.put(
             py,
-            end,
+            endpoint,
             Piece {
                 bytes: bytes.unbind(),
                 sent,
             },
         );
-        end.watch(transport, Side::Write)?;
-        end.pause_protocol(transport)
+        endpoint.watch(transport, Direction::Write)?;
+        endpoint.pause_protocol(transport)
     }
 
     /// Writes all items, up to 64 per system call.
@@ -150,8 +152,8 @@ impl Stream {
         list: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let py = slf.py();
-        let (end, flow) = parts(slf);
-        flow.may_write("writelines")?;
+        let (endpoint, stream) = parts(slf);
+        stream.may_write("writelines")?;
         let mut pieces = Vec::new();
         for data in list.try_iter()? {
             let bytes = copy(&data?)?;
@@ -159,28 +161,28 @@ impl Stream {
                 pieces.push(bytes.unbind());
             }
         }
-        if pieces.is_empty() || !flow.is_connected(py, end)? {
+        if pieces.is_empty() || !stream.is_connected(py, endpoint)? {
             return Ok(());
         }
-        let was_empty = end.queued.get() == 0;
+        let was_empty = endpoint.queued.get() == 0;
         for bytes in pieces {
-            flow.put(py, end, Piece { bytes, sent: 0 });
+            stream.put(py, endpoint, Piece { bytes, sent: 0 });
         }
-        if was_empty && let Err(error) = flow.flush(py, end) {
-            flow.discard(end, transport);
-            return flow.fail_write(transport, error);
+        if was_empty && let Err(error) = stream.flush(py, endpoint) {
+            stream.discard(endpoint, transport);
+            return stream.fail_write(transport, error);
         }
-        if end.queued.get() > 0 {
-            end.watch(transport, Side::Write)?;
-            end.pause_protocol(transport)?;
+        if endpoint.queued.get() > 0 {
+            endpoint.watch(transport, Direction::Write)?;
+            endpoint.pause_protocol(transport)?;
         }
         Ok(())
     }
 
     /// Drops the queued bytes.
     fn discard(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) {
-        let (end, flow) = parts(slf);
-        flow.discard(end, transport);
+        let (endpoint, stream) = parts(slf);
+        stream.discard(endpoint, transport);
     }
 
     /// Whether `write_eof()` was called; a later write raises an error.
@@ -189,24 +191,25 @@ impl Stream {
         self.0.get(py).has_eof.get()
     }
 
-    #[setter]
-    fn set_eof(&self, py: Python<'_>, eof: bool) {
-        self.0.get(py).has_eof.set(eof);
+    /// Ends the writes of an open transport. Returns false if it is closing, or if they have ended.
+    fn end_writes(slf: &Bound<'_, Self>) -> bool {
+        let (endpoint, stream) = parts(slf);
+        !endpoint.is_closing() && !stream.has_eof.replace(true)
     }
 
     /// Sets whether sendfile() is writing to the descriptor; a write then raises an error.
-    fn lend(&self, py: Python<'_>, lent: bool) {
-        self.0.get(py).is_lent.set(lent);
+    fn set_sendfile_active(&self, py: Python<'_>, active: bool) {
+        self.0.get(py).is_sendfile_active.set(active);
     }
 
     /// Reads or writes, for debug mode: a handle calls it when the direction is ready.
     fn ready(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>, writer: bool) -> PyResult<()> {
-        Stream::work(slf, transport, side(writer))
+        Stream::work(slf, transport, direction(writer))
     }
 }
 
 #[inline]
-fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a Inner, &'a Flow) {
+fn parts<'a>(slf: &'a Bound<'_, Stream>) -> (&'a EndpointState, &'a StreamState) {
     let py = slf.py();
     (slf.as_super().get().get(py), slf.get().0.get(py))
 }
@@ -217,20 +220,20 @@ impl Stream {
     pub(super) fn work(
         slf: &Bound<'_, Stream>,
         transport: &Bound<'_, PyAny>,
-        side: Side,
+        direction: Direction,
     ) -> PyResult<()> {
-        let (end, flow) = parts(slf);
-        match side {
-            Side::Read => end.read_ready(transport, |protocol| {
-                if flow.medium == Medium::Sink {
+        let (endpoint, stream) = parts(slf);
+        match direction {
+            Direction::Read => endpoint.read_ready(transport, |protocol| {
+                if stream.kind == StreamKind::WritePipe {
                     end_of_file(transport)
-                } else if end.is_buffered.get() {
-                    flow.read_into_protocol(end, transport, protocol)
+                } else if endpoint.is_buffered.get() {
+                    stream.read_into_protocol(endpoint, transport, protocol)
                 } else {
-                    flow.read(end, transport, protocol)
+                    stream.read(endpoint, transport, protocol)
                 }
             }),
-            Side::Write => flow.write_ready(end, transport),
+            Direction::Write => stream.write_ready(endpoint, transport),
         }
     }
 }
@@ -242,19 +245,19 @@ fn end_of_file(transport: &Bound<'_, PyAny>) -> PyResult<bool> {
         .map(|_| false)
 }
 
-impl Flow {
+impl StreamState {
     // Reading
 
     /// Reads once and passes the bytes to the protocol. Returns whether there may be more.
     fn read(
         &self,
-        end: &Inner,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
         let py = protocol.py();
-        let mut buffer = end.state.buffer.borrow_mut();
-        let received = self.receive(end, buffer.whole());
+        let mut buffer = endpoint.state.buffer.borrow_mut();
+        let received = self.receive(endpoint, buffer.whole());
         let (count, more) = match received {
             Received::Bytes(count, more) => (count, more),
             Received::Nothing => return Ok(false),
@@ -271,9 +274,9 @@ impl Flow {
         drop(buffer);
         let told = protocol.call_method1(intern!(py, "data_received"), (data,));
         match told {
-            Err(error) if self.medium.is_socket() => {
-                let words = "Fatal error: protocol.data_received() call failed.";
-                fail(transport, error, words)?;
+            Err(error) if self.kind.is_socket() => {
+                let message = "Fatal error: protocol.data_received() call failed.";
+                fail(transport, error, message)?;
             }
             // As in asyncio, a pipe stays open.
             other => drop(other?),
@@ -281,10 +284,10 @@ impl Flow {
         Ok(more)
     }
 
-    /// Reads once, like [`read`](Flow::read), into the buffer of a BufferedProtocol.
+    /// Reads once, like [`read`](StreamState::read), into the buffer of a BufferedProtocol.
     fn read_into_protocol(
         &self,
-        end: &Inner,
+        endpoint: &EndpointState,
         transport: &Bound<'_, PyAny>,
         protocol: &Bound<'_, PyAny>,
     ) -> PyResult<bool> {
@@ -302,11 +305,11 @@ impl Flow {
         let buffer = match given {
             Ok(buffer) => buffer,
             Err(error) => {
-                let words = "Fatal error: protocol.get_buffer() call failed.";
-                return fail(transport, error, words).map(|()| false);
+                let message = "Fatal error: protocol.get_buffer() call failed.";
+                return fail(transport, error, message).map(|()| false);
             }
         };
-        if end.is_lost.get() {
+        if endpoint.is_lost() {
             return Ok(false); // get_buffer() has aborted the connection
         }
         let mut view = match View::write(&buffer) {
@@ -320,7 +323,7 @@ impl Flow {
             }
             Err(error) => return self.fail_read(transport, error),
         };
-        let received = self.receive(end, view.as_mut_slice());
+        let received = self.receive(endpoint, view.as_mut_slice());
         drop(view);
         let (count, more) = match received {
             Received::Bytes(count, more) => (count, more),
@@ -332,27 +335,29 @@ impl Flow {
         }
         let told = protocol.call_method1(intern!(py, "buffer_updated"), (count,));
         if let Err(error) = told {
-            let words = "Fatal error: protocol.buffer_updated() call failed.";
-            fail(transport, error, words)?;
+            let message = "Fatal error: protocol.buffer_updated() call failed.";
+            fail(transport, error, message)?;
         }
         Ok(more)
     }
 
-    fn receive(&self, end: &Inner, buffer: &mut [u8]) -> Received {
+    fn receive(&self, endpoint: &EndpointState, buffer: &mut [u8]) -> Received {
         let room = buffer.len();
-        let result = match self.medium {
-            Medium::Socket => Buffer::recv(end.fd(), buffer).map(|count| (count, count == room)),
-            Medium::Unix => Buffer::recv_unix(end.fd(), buffer)
+        let result = match self.kind {
+            StreamKind::Socket => {
+                Buffer::recv(endpoint.fd(), buffer).map(|count| (count, count == room))
+            }
+            StreamKind::UnixSocket => Buffer::recv_unix(endpoint.fd(), buffer)
                 .map(|(count, cut)| (count, cut || count == room)),
-            Medium::Source | Medium::Sink => {
-                rustix::io::read(end.fd(), buffer).map(|count| (count, true))
+            StreamKind::ReadPipe | StreamKind::WritePipe => {
+                rustix::io::read(endpoint.fd(), buffer).map(|count| (count, true))
             }
         };
         match result {
             Ok((0, _)) => Received::Bytes(0, false),
             // A hang-up may have been reported together with these bytes and, being edge-triggered,
             // is not reported again.
-            Ok((count, more)) => Received::Bytes(count, more || end.is_hung_up()),
+            Ok((count, more)) => Received::Bytes(count, more || endpoint.is_hung_up()),
             Err(rustix::io::Errno::AGAIN) => Received::Nothing,
             Err(error) => Received::Failed(error.into()),
         }
@@ -360,79 +365,80 @@ impl Flow {
 
     /// Closes the connection with a read error. Returns false: there is no more data.
     fn fail_read(&self, transport: &Bound<'_, PyAny>, error: PyErr) -> PyResult<bool> {
-        let words = if self.medium.is_socket() {
+        let message = if self.kind.is_socket() {
             "Fatal read error on socket transport"
         } else {
             "Fatal read error on pipe transport"
         };
-        fail(transport, error, words).map(|()| false)
+        fail(transport, error, message).map(|()| false)
     }
 
     // Writing
 
     /// Writes queued data. Called when the descriptor is writable.
-    fn write_ready(&self, end: &Inner, transport: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn write_ready(&self, endpoint: &EndpointState, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = transport.py();
-        if end.queued.get() == 0 || end.is_lost.get() {
+        if endpoint.queued.get() == 0 || endpoint.is_lost() {
             return Ok(());
         }
-        let is_full = match self.flush(py, end) {
+        let is_full = match self.flush(py, endpoint) {
             Ok(is_full) => is_full,
             Err(error) => {
-                self.discard(end, transport);
+                self.discard(endpoint, transport);
                 return self.fail_write(transport, error);
             }
         };
-        end.flushed(transport, is_full)
+        endpoint.flushed(transport, is_full)
     }
 
     fn may_write(&self, function: &str) -> PyResult<()> {
-        let words = if self.has_eof.get() {
+        let message = if self.has_eof.get() {
             format!("Cannot call {function}() after write_eof()")
-        } else if self.is_lent.get() {
+        } else if self.is_sendfile_active.get() {
             format!("unable to {function}; sendfile is in progress")
         } else {
             return Ok(());
         };
-        Err(PyRuntimeError::new_err(words))
+        Err(PyRuntimeError::new_err(message))
     }
 
     /// Returns whether data can be written; if not, counts it as dropped.
-    fn is_connected(&self, py: Python<'_>, end: &Inner) -> PyResult<bool> {
-        if self.medium.is_socket() {
-            return Ok(!end.is_lost.get() || end.drop_write(py, "socket.send() raised exception.")?);
+    fn is_connected(&self, py: Python<'_>, endpoint: &EndpointState) -> PyResult<bool> {
+        if self.kind.is_socket() {
+            return Ok(!endpoint.is_lost()
+                || endpoint.drop_write(py, "socket.send() raised exception.")?);
         }
         // A closing pipe takes no more data.
         let warning = "pipe closed by peer or os.write(pipe, data) raised exception.";
-        Ok(!(end.is_lost.get() || end.is_closing.get()) || end.drop_write(py, warning)?)
+        Ok(!endpoint.is_closing() || endpoint.drop_write(py, warning)?)
     }
 
-    fn put(&self, py: Python<'_>, end: &Inner, piece: Piece) {
+    fn put(&self, py: Python<'_>, endpoint: &EndpointState, piece: Piece) {
         let left = piece.bytes.as_bytes(py).len() - piece.sent;
-        end.queued.set(end.queued.get() + left);
+        endpoint.queued.set(endpoint.queued.get() + left);
         self.queue.borrow_mut().push_back(piece);
     }
 
-    fn discard(&self, end: &Inner, transport: &Bound<'_, PyAny>) {
-        if end.queued.replace(0) > 0 {
+    fn discard(&self, endpoint: &EndpointState, transport: &Bound<'_, PyAny>) {
+        if endpoint.queued.replace(0) > 0 {
             // The queue can stay borrowed: dropping `bytes` runs no code.
             self.queue.borrow_mut().clear();
-            end.unwatch_write(transport);
+            endpoint.unwatch_write(transport);
         }
     }
 
     /// Writes once, and returns how many bytes the system took.
-    fn send(&self, end: &Inner, bytes: &[u8]) -> io::Result<usize> {
-        ignore_full(if self.medium.is_socket() {
-            rustix::net::send(end.fd(), bytes, SendFlags::NOSIGNAL)
+    fn send(&self, endpoint: &EndpointState, bytes: &[u8]) -> io::Result<usize> {
+        ignore_full(if self.kind.is_socket() {
+            rustix::net::send(endpoint.fd(), bytes, SendFlags::NOSIGNAL)
         } else {
-            rustix::io::write(end.fd(), bytes)
+            rustix::io::write(endpoint.fd(), bytes)
         })
     }
 
     /// Writes as much of the queue as one system call takes. Returns whether the system took less
     /// than it was given: only then an event follows when there is room again.
-    fn flush(&self, py: Python<'_>, end: &Inner) -> io::Result<bool> {
+    fn flush(&self, py: Python<'_>, endpoint: &EndpointState) -> io::Result<bool> {
         let mut queue = self.queue.borrow_mut();
         let (given, mut left) = {
             let pieces: Vec<IoSlice<'_>> = queue
@@ -441,20 +447,20 @@ impl Flow {
                 .map(|piece| IoSlice::new(&piece.bytes.as_bytes(py)[piece.sent..]))
                 .collect();
             let given: usize = pieces.iter().map(|piece| piece.len()).sum();
-            let sent = ignore_full(if self.medium.is_socket() {
+            let sent = ignore_full(if self.kind.is_socket() {
                 rustix::net::sendmsg(
-                    end.fd(),
+                    endpoint.fd(),
                     &pieces,
                     &mut SendAncillaryBuffer::default(),
                     SendFlags::NOSIGNAL,
                 )
             } else {
-                rustix::io::writev(end.fd(), &pieces)
+                rustix::io::writev(endpoint.fd(), &pieces)
             })?;
             (given, sent)
         };
         let is_full = left < given;
-        end.queued.set(end.queued.get() - left);
+        endpoint.queued.set(endpoint.queued.get() - left);
         while left > 0 {
             let Some(piece) = queue.front_mut() else {
                 break;
@@ -471,11 +477,11 @@ impl Flow {
     }
 
     fn fail_write(&self, transport: &Bound<'_, PyAny>, error: io::Error) -> PyResult<()> {
-        let words = if self.medium.is_socket() {
+        let message = if self.kind.is_socket() {
             "Fatal write error on socket transport"
         } else {
             "Fatal write error on pipe transport"
         };
-        fail(transport, os_error(error), words)
+        fail(transport, os_error(error), message)
     }
 }

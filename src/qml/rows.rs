@@ -185,7 +185,7 @@ impl<T: QAbstractListModel> This<T> {
             });
         }
         drop(in_use);
-        let mut end = End {
+        let mut end = CompleteOnDrop {
             this: self,
             change,
             is_made: false,
@@ -210,13 +210,13 @@ impl<T: QAbstractListModel> This<T> {
 }
 
 /// Completes the change; also if the closure has panicked.
-struct End<'a, T: QAbstractListModel> {
+struct CompleteOnDrop<'a, T: QAbstractListModel> {
     this: &'a This<T>,
     change: Change,
     is_made: bool,
 }
 
-impl<T: QAbstractListModel> Drop for End<'_, T> {
+impl<T: QAbstractListModel> Drop for CompleteOnDrop<'_, T> {
     fn drop(&mut self) {
         let (model, kind, is_made) = (self.this.model(), self.change as c_int, self.is_made);
         let _in_use = (!model.is_null()).then(|| InUse::new(self.this));

@@ -1,4 +1,4 @@
-//! A QML object as its tasks hold it.
+//! [`This`]: a weak reference by which tasks use their QML object.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use qmetaobject::{QObject, QPointer};
 
 use super::known;
-use crate::qt::{Ear, Object, ToArguments};
+use crate::qt::{Object, SignalConnection, ToArguments};
 
 /// A weak reference to a QML object, for its tasks. It does not keep the object alive.
 ///
@@ -36,16 +36,17 @@ pub struct This<T: QObject> {
     guard: Rc<Guard>,
 }
 
-/// Ends the process if the object is destroyed while it is in use.
+/// Ends the process if the object is destroyed while it is in use. All clones of a `This` share it.
 struct Guard {
+    /// How many [`InUse`] values exist.
     uses: Rc<Cell<usize>>,
     // Its slot is called inside of the object's destructor.
-    _ear: Option<Ear>,
+    _connection: Option<SignalConnection>,
 }
 
 impl<T: QObject> This<T> {
-    /// Refers to an object: for tasks of other objects. [`spawn`](super::spawn) gives an object's own
-    /// tasks theirs.
+    /// Makes a reference to an object, for tasks of other objects. An object's own tasks get theirs
+    /// from [`spawn`](super::spawn).
     ///
     /// # Panics
     /// Qt does not know the object yet. `engine.set_object_property()` and
@@ -56,8 +57,8 @@ impl<T: QObject> This<T> {
         let uses = Rc::new(Cell::new(0));
         let used = Rc::clone(&uses);
         let destroyed = known.signal("destroyed(QObject*)");
-        let ear = destroyed.and_then(|index| {
-            Ear::new(&known, index, move |_| {
+        let connection = destroyed.and_then(|index| {
+            SignalConnection::new(&known, index, move |_| {
                 if used.get() > 0 {
                     abort();
                 }
@@ -65,7 +66,10 @@ impl<T: QObject> This<T> {
         });
         This {
             pointer: QPointer::from(object),
-            guard: Rc::new(Guard { uses, _ear: ear }),
+            guard: Rc::new(Guard {
+                uses,
+                _connection: connection,
+            }),
         }
     }
 
@@ -115,8 +119,8 @@ impl<T: QObject> This<T> {
             .invoke(signal, arguments)
     }
 
-    /// Returns the object for the rest of this crate: its signals as futures, its properties by name,
-    /// tasks that end with it. `None` after it was destroyed.
+    /// Returns the object as the [`Object`] that other functions of this crate take: for its signals as
+    /// futures, its properties by name, and tasks that end with it. `None` after it was destroyed.
     #[must_use]
     pub fn object(&self) -> Option<Object> {
         // SAFETY: null or alive; `This` is not `Send`, and its objects live on this thread.
@@ -131,7 +135,8 @@ impl<T: QObject> This<T> {
         }
         let rust_cell = T::get_object_description().get_rust_refcell;
         // SAFETY: the C++ object is alive, and of this class. The function returns a `TraitObject` of
-        // qmetaobject_rust.hpp, which a `*const dyn` cannot be while it is null.
+        // qmetaobject_rust.hpp. That may be null, and a null `*const dyn` is undefined behavior, so it is
+        // read as two pointers.
         let parts: TraitObject = unsafe {
             let parts: unsafe extern "C" fn(*mut c_void) -> TraitObject =
                 std::mem::transmute(rust_cell);
@@ -169,7 +174,7 @@ impl<'a, T: QObject> InUse<'a, T> {
 
 impl<T: QObject> Drop for InUse<'_, T> {
     fn drop(&mut self) {
-        // Only if C++ code has removed all connections of the object.
+        // The guard's slot was not called, because C++ code has removed all connections of the object.
         if self.0.pointer.is_null() {
             abort();
         }
@@ -178,7 +183,7 @@ impl<T: QObject> Drop for InUse<'_, T> {
     }
 }
 
-/// Ends the process: a caller of the destructor, such as the closure of `with`, uses the object.
+/// Ends the process: code further up the stack, such as the closure of `with`, still uses the object.
 fn abort() -> ! {
     eprintln!(
         "qtloop: an object was destroyed inside of `This::with`, or while its rows changed. \

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use cpp::cpp;
 
 use super::ffi;
-use crate::contain::contain;
+use crate::panic::catch_panic;
 
 cpp! {{
     #include <dlfcn.h>
@@ -55,7 +55,7 @@ pub fn watch(notify: fn(Event)) {
         };
         if let Some(notify) = NOTIFY.get() {
             // A panic must not unwind through Qt's frames.
-            contain(|| notify(event));
+            catch_panic(|| notify(event));
         }
     }
     if NOTIFY.set(notify).is_ok() {
@@ -221,7 +221,7 @@ pub fn post(work: impl FnOnce() + 'static) {
         // SAFETY: made below, and called once.
         let work = unsafe { Box::from_raw(work.cast::<Box<dyn FnOnce()>>()) };
         // A panic must not unwind through Qt's frames.
-        contain(*work);
+        catch_panic(*work);
     }
     let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
     let work: *mut c_void = Box::into_raw(work).cast();

@@ -9,11 +9,11 @@ pub(super) struct QtloopHost(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 
 /// Qt's, behind a pointer; not to be moved or sent.
 #[repr(C)]
-pub(super) struct QtloopNest(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+pub(super) struct QtloopNestedLoop(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 
 /// Qt's, behind a pointer; not to be moved or sent.
 #[repr(C)]
-pub(super) struct QtloopEar(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+pub(super) struct QtloopConnection(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 
 unsafe extern "C" {
     pub(super) fn qtloop_host_new(
@@ -26,20 +26,26 @@ unsafe extern "C" {
     pub(super) fn qtloop_host_retire(host: *mut QtloopHost);
     pub(super) fn qtloop_host_arm(host: *mut QtloopHost, msec: c_int);
     pub(super) fn qtloop_host_quits(host: *const QtloopHost) -> c_uint;
-    pub(super) fn qtloop_nest_new() -> *mut QtloopNest;
-    pub(super) fn qtloop_nest_free(nest: *mut QtloopNest);
-    pub(super) fn qtloop_nest_exec(nest: *mut QtloopNest, insist: bool) -> c_int;
-    pub(super) fn qtloop_nest_exit(nest: *mut QtloopNest, code: c_int);
+    pub(super) fn qtloop_nested_loop_new() -> *mut QtloopNestedLoop;
+    pub(super) fn qtloop_nested_loop_free(nested_loop: *mut QtloopNestedLoop);
+    pub(super) fn qtloop_nested_loop_exec(
+        nested_loop: *mut QtloopNestedLoop,
+        until_exit: bool,
+    ) -> c_int;
+    pub(super) fn qtloop_nested_loop_exit(nested_loop: *mut QtloopNestedLoop, code: c_int);
     pub(super) fn qtloop_watch_application(notify: extern "C" fn(c_int));
-    pub(super) fn qtloop_ear_new(
+    pub(super) fn qtloop_connection_new(
         object: *mut c_void,
         signal: c_int,
         callback: extern "C" fn(*mut c_void, *mut c_void),
         data: *mut c_void,
-    ) -> *mut QtloopEar;
-    pub(super) fn qtloop_ear_free(ear: *mut QtloopEar);
-    pub(super) fn qtloop_ear_parameters(ear: *const QtloopEar) -> c_int;
-    pub(super) fn qtloop_ear_type(ear: *const QtloopEar, parameter: c_int) -> c_int;
-    pub(super) fn qtloop_ear_signal(ear: *const QtloopEar) -> *const c_char;
+    ) -> *mut QtloopConnection;
+    pub(super) fn qtloop_connection_free(connection: *mut QtloopConnection);
+    pub(super) fn qtloop_connection_parameters(connection: *const QtloopConnection) -> c_int;
+    pub(super) fn qtloop_connection_type(
+        connection: *const QtloopConnection,
+        parameter: c_int,
+    ) -> c_int;
+    pub(super) fn qtloop_connection_signal(connection: *const QtloopConnection) -> *const c_char;
     pub(super) fn qtloop_arguments_free(arguments: *mut c_void);
 }

@@ -18,16 +18,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
-use crate::contain::contain;
+use crate::panic::catch_panic;
 
-type Turn = Rc<dyn Fn()>;
+type Callback = Rc<dyn Fn()>;
 
-/// A `QObject` with a socket notifier and a timer. Qt needs an application object before one can be
-/// made.
+/// A `QObject` with a socket notifier and a timer. Make the application object before it.
 ///
 /// Drop it on its own thread. A host that is dropped on another thread begins no more turns. Its
 /// descriptor and closure, which Qt may be using, are kept until its thread makes or drops another
-/// host, or ends.
+/// host or, after its thread has ended, until any thread does.
 ///
 /// ```compile_fail
 /// fn is_send<T: Send>() {}
@@ -39,10 +38,10 @@ pub struct Host(Option<Parts>, PhantomData<*const ()>);
 struct Parts {
     host: NonNull<ffi::QtloopHost>,
     // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
-    _turn: Box<Turn>,
+    _turn: Box<Callback>,
     descriptor: Arc<OwnedFd>,
     thread: ThreadId,
-    /// The host's thread has ended, after it has silenced its hosts.
+    /// The host's thread has ended, after it has stopped its hosts.
     has_ended: Arc<AtomicBool>,
 }
 
@@ -53,8 +52,8 @@ unsafe impl Send for Parts {}
 /// Hosts that were dropped on another thread than their own.
 static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
 
-/// The hosts of a thread. When the thread ends, they are silenced, so that any thread may free
-/// them.
+/// The hosts of a thread. When the thread ends, their notifiers and timers are stopped, so that any
+/// thread may free them.
 struct ThreadHosts {
     hosts: RefCell<Vec<NonNull<ffi::QtloopHost>>>,
     has_ended: Arc<AtomicBool>,
@@ -107,8 +106,8 @@ impl Host {
     #[must_use]
     pub fn new(descriptor: OwnedFd, turn: impl Fn() + 'static) -> Host {
         free_retired();
-        let turn: Box<Turn> = Box::new(Rc::new(turn));
-        let data = std::ptr::from_ref::<Turn>(&turn)
+        let turn: Box<Callback> = Box::new(Rc::new(turn));
+        let data = std::ptr::from_ref::<Callback>(&turn)
             .cast_mut()
             .cast::<c_void>();
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
@@ -135,13 +134,13 @@ impl Host {
     }
 
     /// Requests a turn as soon as Qt has processed its own events, and further turns until armed
-    /// otherwise.
+    /// otherwise. Before the first one, a readable descriptor begins no turn.
     pub fn arm_now(&self) {
         self.arm_msec(0);
     }
 
-    /// Requests the next turn after `delay`, in whole milliseconds rounded up and at most 24 days.
-    /// With `None`, the next turn begins when the descriptor is readable.
+    /// Requests the next turn when the descriptor is readable or `delay` has passed, in whole
+    /// milliseconds rounded up and at most 24 days. With `None`, only the descriptor begins a turn.
     pub fn arm(&self, delay: Option<Duration>) {
         self.arm_msec(delay.map_or(-1, |delay| {
             // A timer must never be early, so round up.
@@ -149,7 +148,8 @@ impl Host {
         }));
     }
 
-    /// Returns how often the application has emitted `aboutToQuit` since the host was made.
+    /// Returns how often the application has emitted `aboutToQuit` since the host was made; 0 if
+    /// the host is not on the application's thread.
     #[must_use]
     pub fn quits(&self) -> u32 {
         // SAFETY: as in `arm_msec`.
@@ -160,7 +160,7 @@ impl Host {
     /// parent's poller.
     ///
     /// # Errors
-    /// The error of the operating system.
+    /// The error of the operating system; `ResourceBusy` if a [`Linger`] of this host exists.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         // The descriptor is shared only during a `Linger::wait`, in which this thread cannot fork.
         let parts = self.0.as_mut().expect("taken only by drop");
@@ -168,7 +168,7 @@ impl Host {
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
     }
 
-    /// Returns a short wait, outside of Qt, for the host's descriptor.
+    /// Returns a wait for the host's descriptor that processes no Qt events.
     #[must_use]
     pub fn linger(&self, timeout: Duration) -> Linger {
         Linger {
@@ -238,7 +238,7 @@ impl fmt::Debug for Host {
 extern "C" fn trampoline(data: *mut c_void) {
     // SAFETY: `data` is the closure of a host that is alive now; the clone outlives a host that it
     // drops.
-    let turn = unsafe { Rc::clone(&*data.cast::<Turn>()) };
+    let turn = unsafe { Rc::clone(&*data.cast::<Callback>()) };
     // Qt's frames below must not be unwound.
-    contain(|| turn());
+    catch_panic(|| turn());
 }

@@ -13,8 +13,10 @@ pub(crate) mod connection;
 mod ffi;
 mod geometry;
 pub(crate) mod host;
+#[cfg(feature = "python")]
+mod host_loop;
 mod lookup;
-pub(crate) mod nest;
+pub(crate) mod nested_loop;
 mod object;
 mod property;
 mod read;
@@ -25,11 +27,13 @@ mod write;
 pub use argument::{FromArgument, ToArgument};
 pub use arguments::{Arguments, FromArguments, ToArguments};
 #[cfg(feature = "tasks")]
-pub(crate) use connection::Ear;
+pub(crate) use connection::SignalConnection;
 pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
 pub(crate) use host::{Host, Linger};
+#[cfg(feature = "python")]
+pub(crate) use host_loop::HostLoop;
 #[cfg(any(feature = "tasks", feature = "python"))]
-pub(crate) use nest::Nest;
-pub use object::{Destroyed, Object, Owned};
+pub(crate) use nested_loop::NestedLoop;
+pub use object::{Destroyed, Object, OwnedObject};
 #[cfg(feature = "tasks")]
 pub(crate) use property::PropertyInfo;

@@ -157,28 +157,28 @@ impl fmt::Debug for Object {
 
 /// A plain `QObject` that is destroyed when this is dropped; tasks can be bound to it.
 #[derive(Debug)]
-pub struct Owned(Object);
+pub struct OwnedObject(Object);
 
-impl Owned {
+impl OwnedObject {
     /// Makes an object that lives on this thread.
     #[must_use]
-    pub fn new() -> Owned {
+    pub fn new() -> OwnedObject {
         // SAFETY: alive, and made here.
         let object = unsafe {
             let object = cpp!([] -> *mut c_void as "QObject*" { return new QObject; });
             Object::from_raw(object)
         };
-        Owned(object.expect("new does not return null"))
+        OwnedObject(object.expect("new does not return null"))
     }
 }
 
-impl Default for Owned {
-    fn default() -> Owned {
-        Owned::new()
+impl Default for OwnedObject {
+    fn default() -> OwnedObject {
+        OwnedObject::new()
     }
 }
 
-impl std::ops::Deref for Owned {
+impl std::ops::Deref for OwnedObject {
     type Target = Object;
 
     fn deref(&self) -> &Object {
@@ -186,10 +186,10 @@ impl std::ops::Deref for Owned {
     }
 }
 
-impl Drop for Owned {
+impl Drop for OwnedObject {
     fn drop(&mut self) {
         let object = self.0.as_ptr();
-        // SAFETY: null, or alive and of this thread. `Owned` is not `Send`.
+        // SAFETY: null, or alive and of this thread. `OwnedObject` is not `Send`.
         unsafe { cpp!([object as "QObject*"] { delete object; }) }
     }
 }

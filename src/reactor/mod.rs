@@ -10,12 +10,12 @@
 //! It takes the time as an argument and any `J` as a job, so order, fairness and cancellation are
 //! tested with `Reactor<&str>`, without Qt and without sleeping.
 
-mod alarm;
 mod clock;
 mod remote;
 mod source;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod timer_fd;
 mod timers;
 
 use std::collections::VecDeque;
@@ -26,24 +26,25 @@ use std::time::Duration;
 
 pub use clock::Time;
 pub use remote::{Remote, Wake};
-pub use source::{Poller, Side};
+pub use source::{Direction, Poller};
 pub use timers::{TimerKey, Timers};
 
-use alarm::Alarm;
 use source::{Collected, Sources, Trigger, WAKER};
+use timer_fd::TimerFd;
 
 /// The maximum number of timers that become ready in one collection.
 const TIMERS: usize = 1024;
 
-/// A job that can watch a descriptor, and so can become ready more than once.
-pub trait Recur {
-    /// Returns the same job for one more run.
+/// A type of jobs, of which those that watch a descriptor can become ready more than once.
+pub trait Repeat {
+    /// Returns the same job for one more run. Called only for jobs of [`watch`](Reactor::watch) and
+    /// [`watch_edges`](Reactor::watch_edges).
     #[must_use]
-    fn again(&self) -> Self;
+    fn repeat(&self) -> Self;
 }
 
-impl Recur for &str {
-    fn again(&self) -> Self {
+impl Repeat for &str {
+    fn repeat(&self) -> Self {
         self
     }
 }
@@ -54,22 +55,22 @@ pub struct Reactor<J> {
     timers: Timers<J>,
     sources: Sources<J>,
     inbox: Remote<J>,
-    alarm: Option<Alarm>,
+    timer_fd: Option<TimerFd>,
     /// A descriptor or another thread had an event since the last `take_active`.
     active: bool,
 }
 
-impl<J: Recur> Reactor<J> {
-    /// Makes a reactor. With `alarm` (a Linux timerfd), its descriptor also becomes readable at the
-    /// next deadline; without it, the caller must collect at the deadline by itself.
+impl<J: Repeat> Reactor<J> {
+    /// Makes a reactor. With `timer_fd` (a Linux timerfd), its descriptor also becomes readable at
+    /// the next deadline; without it, the caller must collect at the deadline by itself.
     ///
     /// # Errors
     /// The operating system has no descriptor left.
-    pub fn new(alarm: bool) -> io::Result<Reactor<J>> {
+    pub fn new(timer_fd: bool) -> io::Result<Reactor<J>> {
         let sources = Sources::new()?;
         let waker = mio::Waker::new(sources.registry(), WAKER)?;
-        let alarm = if alarm {
-            Some(Alarm::new(sources.registry())?)
+        let timer_fd = if timer_fd {
+            Some(TimerFd::new(sources.registry())?)
         } else {
             None
         };
@@ -78,23 +79,27 @@ impl<J: Recur> Reactor<J> {
             timers: Timers::new(),
             inbox: Remote::new(waker),
             sources,
-            alarm,
+            timer_fd,
             active: false,
         })
     }
 
     /// Replaces the poller in a forked child. The inherited poller is shared with the parent:
-    /// events that the child took from it, or changes that it made, would affect the parent. A
+    /// events that the child took from it, or changes that it made, would affect the parent. All
+    /// jobs and watches stay; the next [`collect`](Reactor::collect) registers the watches. A
     /// [`Remote`] made before the fork hands jobs back.
     ///
     /// # Errors
     /// The operating system has no descriptor left; then nothing has changed.
     pub fn after_fork(&mut self) -> io::Result<()> {
-        let mut fresh = Reactor::new(self.alarm.is_some())?;
+        let mut fresh = Reactor::new(self.timer_fd.is_some())?;
         fresh.sources.adopt(&mut self.sources);
         std::mem::swap(&mut fresh.ready, &mut self.ready);
         std::mem::swap(&mut fresh.timers, &mut self.timers);
         fresh.ready.extend(self.inbox.close());
+        if let (Some(fresh), Some(inherited)) = (&mut fresh.timer_fd, &self.timer_fd) {
+            fresh.coalesce_slack = inherited.coalesce_slack;
+        }
         *self = fresh;
         Ok(())
     }
@@ -163,27 +168,38 @@ impl<J: Recur> Reactor<J> {
     ///
     /// # Errors
     /// `fd` is not open, or is of a kind that cannot be polled, such as a regular file.
-    pub fn watch(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, side, Trigger::Level, job)
+    pub fn watch(&mut self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
+        self.sources.watch(fd, direction, Trigger::Level, job)
     }
 
     /// Watches like [`watch`](Reactor::watch), for a job that drains the descriptor (until `EAGAIN`
-    /// or a short read). After the job has run, it becomes ready again only for an event that
-    /// occurred since it was handed out. That saves a system call per run.
+    /// or a short read). After the job has run and was re-armed, it becomes ready again only for an
+    /// event that was collected since it was made ready. That saves a system call per run.
     ///
     /// # Errors
     /// As `watch`.
-    pub fn watch_edges(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, side, Trigger::Edge, job)
+    pub fn watch_edges(
+        &mut self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.sources.watch(fd, direction, Trigger::Edge, job)
     }
 
-    /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once. The descriptor
-    /// stays registered, which saves two system calls for each repeated wait.
+    /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once: then its watch
+    /// has ended, without [`rearm`](Reactor::rearm) or [`unwatch`](Reactor::unwatch). The
+    /// descriptor stays registered, so each repeated wait costs one system call instead of two.
     ///
     /// # Errors
     /// As `watch`.
-    pub fn watch_once(&mut self, fd: RawFd, side: Side, job: J) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, side, Trigger::Once, job)
+    pub fn watch_once(
+        &mut self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.sources.watch(fd, direction, Trigger::Once, job)
     }
 
     /// Stops watching that direction of `fd`, which may be closed, if `is_mine` accepts its job.
@@ -191,25 +207,25 @@ impl<J: Recur> Reactor<J> {
     pub fn unwatch(
         &mut self,
         fd: RawFd,
-        side: Side,
+        direction: Direction,
         is_mine: impl FnOnce(&J) -> bool,
     ) -> Option<J> {
-        self.sources.unwatch(fd, side, is_mine)
+        self.sources.unwatch(fd, direction, is_mine)
     }
 
     /// Registers `fd` again for its remaining waiters, after another thread has called
-    /// [`Poller::forget`].
+    /// [`Poller::deregister`].
     pub fn restore(&mut self, fd: RawFd) {
         self.sources.restore(fd);
     }
 
     /// Returns whether that direction of `fd` is watched.
     #[must_use]
-    pub fn is_watched(&self, fd: RawFd, side: Side) -> bool {
-        self.sources.is_watched(fd, side)
+    pub fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
+        self.sources.is_watched(fd, direction)
     }
 
-    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it was watched.
     /// Then a short read does not mean that all data were read.
     #[must_use]
     pub fn is_hung_up(&self, fd: RawFd) -> bool {
@@ -218,23 +234,26 @@ impl<J: Recur> Reactor<J> {
 
     /// Re-arms the watch of that direction of `fd` after its job has run, if `is_mine` accepts the
     /// job.
-    pub fn rearm(&mut self, fd: RawFd, side: Side, is_mine: impl FnOnce(&J) -> bool) {
-        self.ready.extend(self.sources.rearm(fd, side, is_mine));
+    pub fn rearm(&mut self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
+        self.ready
+            .extend(self.sources.rearm(fd, direction, is_mine));
     }
 
     /// Makes due jobs ready, without blocking: first those of descriptors and of other threads,
     /// then timers.
     ///
     /// # Errors
-    /// The poller failed.
+    /// The poller failed. Timers that are due became ready nevertheless.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
-        let Collected { rung, active } = self.sources.collect(&mut self.ready)?;
-        self.active |= active || rung;
-        if rung {
-            self.inbox.take(&mut self.ready);
+        let collected = self.sources.collect(&mut self.ready);
+        if let Ok(Collected { rung, active }) = collected {
+            self.active |= active || rung;
+            if rung {
+                self.inbox.take(&mut self.ready);
+            }
         }
         self.collect_timers(now);
-        Ok(())
+        collected.map(drop)
     }
 
     /// Makes due timers ready, without a system call; at most 1024 of them, so that many timers
@@ -243,8 +262,8 @@ impl<J: Recur> Reactor<J> {
         let before = self.ready.len();
         let due = std::iter::from_fn(|| self.timers.pop_due(now));
         self.ready.extend(due.take(TIMERS));
-        if let Some(alarm) = &mut self.alarm {
-            alarm.count(self.ready.len() - before);
+        if let Some(timer_fd) = &mut self.timer_fd {
+            timer_fd.count(self.ready.len() - before);
         }
     }
 
@@ -259,29 +278,29 @@ impl<J: Recur> Reactor<J> {
         self.timers.next_due()
     }
 
-    /// Sets by how much the alarm may be late when many timers are due at nearly the same time. The
-    /// default is 250 µs.
-    pub fn set_crowd_slack(&mut self, slack: Duration) {
-        if let Some(alarm) = &mut self.alarm {
-            alarm.crowd_slack = slack;
+    /// Sets by how much the timerfd may be late when many timers are due at nearly the same time.
+    /// The default is 250 µs.
+    pub fn set_timer_slack(&mut self, slack: Duration) {
+        if let Some(timer_fd) = &mut self.timer_fd {
+            timer_fd.coalesce_slack = slack;
         }
     }
 
-    /// Sets the alarm for the earliest timer. If that is due within the slack, sets it up to the
+    /// Sets the timerfd for the earliest timer. If that is due within the slack, sets it up to the
     /// slack later, so that one wake-up serves several timers. The slack is 50 µs, or that of
-    /// [`set_crowd_slack`](Reactor::set_crowd_slack) when many timers have just fired. Returns
-    /// false if this reactor has no alarm.
-    pub fn set_alarm(&mut self, now: Time) -> bool {
+    /// [`set_timer_slack`](Reactor::set_timer_slack) when many timers have just fired. Returns
+    /// false if this reactor has no timerfd, or if setting it failed.
+    pub fn arm_timer_fd(&mut self, now: Time) -> bool {
         let next = self.timers.next_due();
-        self.alarm
+        self.timer_fd
             .as_mut()
-            .is_some_and(|alarm| alarm.set(next, now).is_ok())
+            .is_some_and(|timer_fd| timer_fd.set(next, now).is_ok())
     }
 
     /// Returns whether deadlines make the [descriptor](Reactor::descriptor) readable.
     #[must_use]
-    pub fn has_alarm(&self) -> bool {
-        self.alarm.is_some()
+    pub fn has_timer_fd(&self) -> bool {
+        self.timer_fd.is_some()
     }
 
     /// Removes and returns all jobs, in no order. From now on, jobs that other threads send are
@@ -315,7 +334,7 @@ impl<J> fmt::Debug for Reactor<J> {
         formatter
             .debug_struct("Reactor")
             .field("ready", &self.ready.len())
-            .field("alarm", &self.alarm)
+            .field("timer_fd", &self.timer_fd)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
-//! A queue of jobs from other threads, which wakes the loop once per batch.
+//! A queue of jobs from other threads. Only the first send after the loop has emptied the queue
+//! wakes the loop.
 //!
-//! The flag `woken` is guarded by the lock of the queue. So the loop cannot empty the queue and
-//! sleep between a sender's "job queued" and its "loop woken". The price is a lock per send and per
-//! batch taken, and a system call under the lock for the first sender of a batch.
+//! The flag `woken` is guarded by the lock of the queue. Otherwise a sender could queue its job
+//! after the loop has emptied the queue, see `woken` still set, and not wake the loop. The price is
+//! a lock per send and per `take`, and the system call of the first sender under the lock.
 
 use std::fmt;
 use std::io;
@@ -54,7 +55,7 @@ impl<J, W> Remote<J, W> {
         ready.extend(inbox.jobs.drain(..));
     }
 
-    /// Closes the queue: from now on each job is handed back. Returns the jobs that have not run.
+    /// Closes the queue: from now on each job is handed back. Returns the jobs that are queued.
     pub(crate) fn close(&self) -> Vec<J> {
         let mut inbox = self.lock();
         inbox.waker = None;
@@ -70,8 +71,8 @@ impl<J, W> Remote<J, W> {
 }
 
 impl<J, W: Wake> Remote<J, W> {
-    /// Queues `job`; the loop runs it on its own thread, in the order of sending. Blocks no longer
-    /// than another send takes.
+    /// Queues `job`; the loop runs it on its own thread, in the order of sending. Blocks only while
+    /// another thread sends, or the loop moves the queued jobs to its own queue.
     ///
     /// # Errors
     /// Gives the job back if the loop was closed, or if the operating system could not wake it.
@@ -90,7 +91,8 @@ impl<J, W: Wake> Remote<J, W> {
         Ok(())
     }
 
-    /// Wakes the loop without a job, for a job that was queued by other means.
+    /// Wakes the loop without a job, for a job that was queued by other means. Does nothing if the
+    /// loop was woken and has not emptied the queue since.
     pub(crate) fn ring(&self) {
         let mut inbox = self.lock();
         if let Some(waker) = inbox.waker.as_ref().filter(|_| !inbox.woken) {
@@ -119,12 +121,12 @@ mod races {
     use super::*;
 
     /// A sleeper that counts how often it was woken.
-    struct Bell {
+    struct CountingWake {
         rung: Mutex<usize>,
         sleeper: Condvar,
     }
 
-    impl Wake for Arc<Bell> {
+    impl Wake for Arc<CountingWake> {
         fn wake(&self) -> io::Result<()> {
             *self.rung.lock().expect("no panic under this lock") += 1;
             self.sleeper.notify_one();
@@ -132,8 +134,8 @@ mod races {
         }
     }
 
-    fn bell() -> Arc<Bell> {
-        Arc::new(Bell {
+    fn bell() -> Arc<CountingWake> {
+        Arc::new(CountingWake {
             rung: Mutex::new(0),
             sleeper: Condvar::new(),
         })
@@ -201,9 +203,9 @@ mod tests {
         }
     }
 
-    struct Deaf;
+    struct FailingWake;
 
-    impl Wake for Deaf {
+    impl Wake for FailingWake {
         fn wake(&self) -> io::Result<()> {
             Err(io::ErrorKind::Other.into())
         }
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_job_whose_wake_failed_is_handed_back() {
-        let remote = Remote::new(Deaf);
+        let remote = Remote::new(FailingWake);
         assert_eq!(remote.send("job"), Err("job"));
     }
 }

@@ -1,7 +1,7 @@
 //! The watched file descriptors, on mio's poller, level-triggered as `add_reader` requires.
 //!
 //! mio is edge-triggered: it reports each change once. asyncio is level-triggered: a reader is
-//! called again while data are left. So a waiter is disarmed when its job is handed out, and
+//! called again while data are left. So a waiter is disarmed when its job is made ready, and
 //! [`Sources::rearm`] re-arms it after the job has run; registering again makes the kernel check
 //! the descriptor. That costs one system call per readiness event. In return, a job that is still
 //! queued, or is inside a modal dialog, is not called a second time.
@@ -19,11 +19,11 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use super::Recur;
+use super::Repeat;
 
 /// The direction of a descriptor that a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Direction {
     /// Data, end of file, or an error.
     Read,
     /// Space in the send buffer, or an error.
@@ -38,43 +38,46 @@ pub(super) enum Trigger {
     /// Never. The descriptor stays registered with the poller for the next waiter of this kind,
     /// which saves the calls that register and deregister it.
     Once,
-    /// After an event that occurred since the job was handed out. For a job that drains the
+    /// After an event that was collected since the job was made ready. For a job that drains the
     /// descriptor (until `EAGAIN` or a short read).
     Edge,
 }
 
-const SIDES: [Side; 2] = [Side::Read, Side::Write];
+const DIRECTIONS: [Direction; 2] = [Direction::Read, Direction::Write];
 
-impl Side {
+impl Direction {
     fn interest(self, trigger: Trigger) -> Interest {
         match (self, trigger) {
-            (Side::Read, Trigger::Level | Trigger::Once) => Interest::READABLE,
+            (Direction::Read, Trigger::Level | Trigger::Once) => Interest::READABLE,
             // A read stops before urgent data, and no other event reports the data behind them.
-            (Side::Read, Trigger::Edge) => Interest::READABLE | Interest::PRIORITY,
-            (Side::Write, _) => Interest::WRITABLE,
+            (Direction::Read, Trigger::Edge) => Interest::READABLE | Interest::PRIORITY,
+            (Direction::Write, _) => Interest::WRITABLE,
         }
     }
 
     fn is_ready(self, event: &Event) -> bool {
         event.is_error()
             || match self {
-                Side::Read => event.is_readable() || event.is_read_closed() || event.is_priority(),
-                Side::Write => event.is_writable() || event.is_write_closed(),
+                Direction::Read => {
+                    event.is_readable() || event.is_read_closed() || event.is_priority()
+                }
+                Direction::Write => event.is_writable() || event.is_write_closed(),
             }
     }
 }
 
-/// The events of the waker and the alarm only end the wait; they have no job.
+/// The events of the waker and the timerfd only end the wait; they have no job.
 pub(super) const WAKER: Token = Token(usize::MAX);
-pub(super) const ALARM: Token = Token(usize::MAX - 1);
+pub(super) const TIMER: Token = Token(usize::MAX - 1);
 
+/// A job that waits for one direction of a descriptor.
 #[derive(Debug)]
 struct Waiter<J> {
     job: J,
     trigger: Trigger,
-    /// False from the time the job is handed out until `rearm`.
+    /// False from the time the job is made ready until `rearm`.
     armed: bool,
-    /// An event arrived while the waiter was not armed.
+    /// An event was collected while the waiter was not armed. Only with [`Trigger::Edge`].
     missed: bool,
 }
 
@@ -92,11 +95,11 @@ struct Source<J> {
 
 impl<J> Source<J> {
     fn interest(&self) -> Option<Interest> {
-        SIDES
+        DIRECTIONS
             .into_iter()
-            .filter_map(|side| {
-                let waiter = self.waiters[side as usize].as_ref()?;
-                Some(side.interest(waiter.trigger))
+            .filter_map(|direction| {
+                let waiter = self.waiters[direction as usize].as_ref()?;
+                Some(direction.interest(waiter.trigger))
             })
             .reduce(|one, other| one | other)
     }
@@ -150,14 +153,14 @@ pub(super) struct Collected {
 
 /// The poller of a loop, for other threads that deregister a descriptor before they close it. epoll
 /// tracks open files, not descriptors, so closing one of two duplicates leaves the registration.
-/// The reactor's own entry stays: after `forget`, call [unwatch](super::Reactor::unwatch) and
+/// The reactor's own entry stays: after `deregister`, call [unwatch](super::Reactor::unwatch) and
 /// [restore](super::Reactor::restore) on the loop's thread.
 #[derive(Debug)]
 pub struct Poller(Registry);
 
 impl Poller {
-    /// Deregisters a descriptor, whether it is registered or not.
-    pub fn forget(&self, fd: RawFd) {
+    /// Deregisters a descriptor. Does nothing if it is not registered.
+    pub fn deregister(&self, fd: RawFd) {
         let _ = self.0.deregister(&mut SourceFd(&fd));
     }
 }
@@ -169,10 +172,11 @@ pub(super) struct Sources<J> {
     events: Events,
     sources: HashMap<RawFd, Source<J>>,
     next_generation: u32,
+    /// The sources of another poller were adopted, and are not registered with this one yet.
     is_adopted: bool,
 }
 
-impl<J: Recur> Sources<J> {
+impl<J: Repeat> Sources<J> {
     pub(super) fn new() -> io::Result<Sources<J>> {
         Ok(Sources {
             poll: Poll::new()?,
@@ -210,29 +214,29 @@ impl<J: Recur> Sources<J> {
         self.poll.registry().as_fd()
     }
 
-    /// Sets the waiter of one direction of `fd`, and returns the waiters that it replaces. These
-    /// are the one of that direction, and the one of the other direction if it watched a closed
-    /// file whose number `fd` now has.
+    /// Sets the waiter of one direction of `fd`, and returns the jobs of the waiters that it
+    /// replaces. These are the one of that direction, and the one of the other direction if it
+    /// watched a closed file whose number `fd` now has.
     pub(super) fn watch(
         &mut self,
         fd: RawFd,
-        side: Side,
+        direction: Direction,
         trigger: Trigger,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
         let registry = self.poll.registry();
-        let interest = side.interest(trigger);
+        let interest = direction.interest(trigger);
         let known = self.sources.get_mut(&fd);
         if let Some(source) = known.filter(|source| source.registered) {
             if source.interest().is_none() {
                 source.hung_up = false; // it was set for an earlier waiter
             }
-            let other = source.waiters[1 - side as usize].as_ref();
+            let other = source.waiters[1 - direction as usize].as_ref();
             let both = other.map_or(interest, |other| {
-                interest | SIDES[1 - side as usize].interest(other.trigger)
+                interest | DIRECTIONS[1 - direction as usize].interest(other.trigger)
             });
             match registry.reregister(&mut SourceFd(&fd), token(fd, source.generation), both) {
-                Ok(()) => return Ok([self.replace(fd, side, trigger, job), None]),
+                Ok(()) => return Ok([self.replace(fd, direction, trigger, job), None]),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -254,14 +258,14 @@ impl<J: Recur> Sources<J> {
             waiters: [None, None],
         };
         let gone = self.sources.insert(fd, fresh).map(|source| source.waiters);
-        self.replace(fd, side, trigger, job);
+        self.replace(fd, direction, trigger, job);
         Ok(gone
             .unwrap_or_default()
             .map(|waiter| waiter.map(|waiter| waiter.job)))
     }
 
-    fn replace(&mut self, fd: RawFd, side: Side, trigger: Trigger, job: J) -> Option<J> {
-        let waiter = &mut self.sources.get_mut(&fd)?.waiters[side as usize];
+    fn replace(&mut self, fd: RawFd, direction: Direction, trigger: Trigger, job: J) -> Option<J> {
+        let waiter = &mut self.sources.get_mut(&fd)?.waiters[direction as usize];
         let fresh = Waiter {
             job,
             trigger,
@@ -271,20 +275,20 @@ impl<J: Recur> Sources<J> {
         waiter.replace(fresh).map(|waiter| waiter.job)
     }
 
-    /// Removes and returns the waiter of one direction of `fd`, if `is_mine` accepts it. `fd` may
-    /// be closed.
+    /// Removes the waiter of one direction of `fd` if `is_mine` accepts its job, and returns the
+    /// job. `fd` may be closed.
     pub(super) fn unwatch(
         &mut self,
         fd: RawFd,
-        side: Side,
+        direction: Direction,
         is_mine: impl FnOnce(&J) -> bool,
     ) -> Option<J> {
         let source = self.sources.get_mut(&fd)?;
-        let waiter = source.waiters[side as usize].take_if(|waiter| is_mine(&waiter.job))?;
+        let waiter = source.waiters[direction as usize].take_if(|waiter| is_mine(&waiter.job))?;
         if source.interest().is_some() {
             source.renew(self.poll.registry(), fd);
         } else {
-            self.forget(fd);
+            self.deregister(fd);
         }
         Some(waiter.job)
     }
@@ -296,7 +300,7 @@ impl<J: Recur> Sources<J> {
         }
     }
 
-    fn forget(&mut self, fd: RawFd) {
+    fn deregister(&mut self, fd: RawFd) {
         if self
             .sources
             .remove(&fd)
@@ -308,31 +312,32 @@ impl<J: Recur> Sources<J> {
     }
 
     /// Returns whether one direction of `fd` has a waiter.
-    pub(super) fn is_watched(&self, fd: RawFd, side: Side) -> bool {
+    pub(super) fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
         self.sources
             .get(&fd)
-            .is_some_and(|source| source.waiters[side as usize].is_some())
+            .is_some_and(|source| source.waiters[direction as usize].is_some())
     }
 
-    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it is watched.
+    /// Returns whether `fd` has reported a hang-up, an error or urgent data since it was watched.
     pub(super) fn is_hung_up(&self, fd: RawFd) -> bool {
         self.sources.get(&fd).is_some_and(|source| source.hung_up)
     }
 
-    /// Re-arms the waiter if `is_mine` accepts it. Returns its job if it is already due again.
+    /// Re-arms the waiter if `is_mine` accepts its job. If that is due again already, returns it
+    /// and leaves the waiter disarmed.
     pub(super) fn rearm(
         &mut self,
         fd: RawFd,
-        side: Side,
+        direction: Direction,
         is_mine: impl FnOnce(&J) -> bool,
     ) -> Option<J> {
         let source = self.sources.get_mut(&fd)?;
-        let waiter = source.waiters[side as usize].as_mut()?;
+        let waiter = source.waiters[direction as usize].as_mut()?;
         if waiter.armed || !is_mine(&waiter.job) {
             return None;
         }
         if std::mem::take(&mut waiter.missed) {
-            return Some(waiter.job.again());
+            return Some(waiter.job.repeat());
         }
         waiter.armed = true;
         if waiter.trigger == Trigger::Level {
@@ -341,7 +346,8 @@ impl<J: Recur> Sources<J> {
         None
     }
 
-    /// Moves the jobs of ready descriptors to the end of `ready`.
+    /// Appends the jobs of ready descriptors to `ready`. Disarms their waiters, and removes those
+    /// with [`Trigger::Once`].
     pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<Collected> {
         if std::mem::take(&mut self.is_adopted) {
             self.register_adopted();
@@ -357,7 +363,7 @@ impl<J: Recur> Sources<J> {
         for event in &self.events {
             match event.token() {
                 WAKER => collected.rung = true,
-                ALARM => {}
+                TIMER => {}
                 token => {
                     let (fd, generation) = parts(token);
                     let source = self.sources.get_mut(&fd);
@@ -372,16 +378,17 @@ impl<J: Recur> Sources<J> {
                     collected.active = true;
                     source.hung_up |=
                         event.is_read_closed() || event.is_error() || event.is_priority();
-                    for side in SIDES {
-                        let place = &mut source.waiters[side as usize];
-                        let Some(waiter) = place.as_mut().filter(|_| side.is_ready(event)) else {
+                    for direction in DIRECTIONS {
+                        let place = &mut source.waiters[direction as usize];
+                        let Some(waiter) = place.as_mut().filter(|_| direction.is_ready(event))
+                        else {
                             continue;
                         };
                         if waiter.trigger == Trigger::Once {
                             ready.extend(place.take().map(|waiter| waiter.job));
                         } else if waiter.armed {
                             waiter.armed = false;
-                            ready.extend(Some(waiter.job.again()));
+                            ready.extend(Some(waiter.job.repeat()));
                         } else {
                             waiter.missed = waiter.trigger == Trigger::Edge;
                         }
@@ -390,7 +397,7 @@ impl<J: Recur> Sources<J> {
             }
         }
         for fd in unwanted {
-            self.forget(fd);
+            self.deregister(fd);
         }
         Ok(collected)
     }

@@ -1,7 +1,7 @@
 //! Tests of the reactor, with strings for jobs: no Qt, no Python, no sleeping.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ fn pair() -> (UnixStream, UnixStream) {
     (near, far)
 }
 
-fn rearm(reactor: &mut Words, fd: RawFd, side: Side, word: &str) {
-    reactor.rearm(fd, side, |job| *job == word);
+fn rearm(reactor: &mut Words, fd: RawFd, direction: Direction, word: &str) {
+    reactor.rearm(fd, direction, |job| *job == word);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn ready_jobs_come_before_io_and_io_before_timers() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     reactor
-        .watch(near.as_raw_fd(), Side::Read, "io")
+        .watch(near.as_raw_fd(), Direction::Read, "io")
         .expect("watch");
     far.write_all(b"x").expect("write");
     reactor.push_at(at(1), "timer");
@@ -88,19 +88,19 @@ fn jobs_of_other_threads_arrive_in_order_and_make_the_descriptor_readable() {
 fn the_alarm_makes_the_descriptor_readable_when_the_deadline_has_passed() {
     let mut reactor = reactor();
     reactor.push_at(Time::now(), "due");
-    assert!(reactor.set_alarm(Time::now()));
+    assert!(reactor.arm_timer_fd(Time::now()));
     assert!(is_readable(&reactor));
     assert_eq!(drain(&mut reactor, Time::now()), ["due"]);
 }
 
 #[test]
-fn alarm_for_a_close_deadline_serves_several_timers_together() {
+fn timerfd_for_a_close_deadline_serves_several_timers_together() {
     let mut reactor = reactor();
     for microseconds in [10, 20, 30] {
         let when = Time::now() + Duration::from_micros(microseconds);
         reactor.push_at(when, "soon");
     }
-    assert!(reactor.set_alarm(Time::now()));
+    assert!(reactor.arm_timer_fd(Time::now()));
     while !is_readable(&reactor) {}
     assert_eq!(drain(&mut reactor, Time::now()), ["soon"; 3]);
 }
@@ -109,7 +109,7 @@ fn alarm_for_a_close_deadline_serves_several_timers_together() {
 fn reactor_without_alarm_is_not_readable_at_a_deadline() {
     let mut reactor: Words = Reactor::new(false).expect("two descriptors");
     reactor.push_at(Time::now(), "due");
-    assert!(!reactor.set_alarm(Time::now()));
+    assert!(!reactor.arm_timer_fd(Time::now()));
     assert!(!is_readable(&reactor));
 }
 
@@ -118,21 +118,21 @@ fn a_watch_is_level_triggered_once_its_job_has_run() {
     let mut reactor = reactor();
     let (mut near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch(fd, Side::Read, "read").expect("watch");
+    reactor.watch(fd, Direction::Read, "read").expect("watch");
     far.write_all(b"xy").expect("write");
     assert_eq!(drain(&mut reactor, at(0)), ["read"]);
     assert!(
         drain(&mut reactor, at(0)).is_empty(),
         "called again before it has run"
     );
-    rearm(&mut reactor, fd, Side::Read, "read");
+    rearm(&mut reactor, fd, Direction::Read, "read");
     assert_eq!(
         drain(&mut reactor, at(0)),
         ["read"],
         "one byte is still there"
     );
     let _ = near.read(&mut [0; 2]).expect("two bytes");
-    rearm(&mut reactor, fd, Side::Read, "read");
+    rearm(&mut reactor, fd, Direction::Read, "read");
     assert!(drain(&mut reactor, at(0)).is_empty());
 }
 
@@ -141,10 +141,12 @@ fn edge_watch_is_due_again_only_after_a_new_event() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    reactor
+        .watch_edges(fd, Direction::Read, "read")
+        .expect("watch");
     far.write_all(b"x").expect("write");
     assert_eq!(drain(&mut reactor, at(0)), ["read"]);
-    rearm(&mut reactor, fd, Side::Read, "read");
+    rearm(&mut reactor, fd, Direction::Read, "read");
     assert!(
         drain(&mut reactor, at(0)).is_empty(),
         "the byte that was left is no news"
@@ -158,7 +160,9 @@ fn event_during_the_job_makes_an_edge_watch_due_once_more() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    reactor
+        .watch_edges(fd, Direction::Read, "read")
+        .expect("watch");
     far.write_all(b"x").expect("write");
     assert_eq!(drain(&mut reactor, at(0)), ["read"]);
     far.write_all(b"y").expect("write");
@@ -166,9 +170,9 @@ fn event_during_the_job_makes_an_edge_watch_due_once_more() {
         drain(&mut reactor, at(0)).is_empty(),
         "called before its return"
     );
-    rearm(&mut reactor, fd, Side::Read, "read");
+    rearm(&mut reactor, fd, Direction::Read, "read");
     assert_eq!(drain(&mut reactor, at(0)), ["read"]);
-    rearm(&mut reactor, fd, Side::Read, "read");
+    rearm(&mut reactor, fd, Direction::Read, "read");
     assert!(drain(&mut reactor, at(0)).is_empty());
 }
 
@@ -178,12 +182,16 @@ fn watch_once_is_due_once_and_can_be_set_again() {
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
     far.write_all(b"x").expect("write");
-    reactor.watch_once(fd, Side::Read, "first").expect("watch");
+    reactor
+        .watch_once(fd, Direction::Read, "first")
+        .expect("watch");
     assert_eq!(drain(&mut reactor, at(0)), ["first"]);
-    assert!(!reactor.is_watched(fd, Side::Read));
+    assert!(!reactor.is_watched(fd, Direction::Read));
     far.write_all(b"y").expect("write");
     assert!(drain(&mut reactor, at(0)).is_empty());
-    reactor.watch_once(fd, Side::Read, "next").expect("watch");
+    reactor
+        .watch_once(fd, Direction::Read, "next")
+        .expect("watch");
     assert_eq!(drain(&mut reactor, at(0)), ["next"]);
 }
 
@@ -192,7 +200,9 @@ fn descriptor_without_waiters_wakes_the_loop_once() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch_once(fd, Side::Read, "job").expect("watch");
+    reactor
+        .watch_once(fd, Direction::Read, "job")
+        .expect("watch");
     let mut woken = Vec::new();
     for _ in 0..3 {
         far.write_all(b"x").expect("write");
@@ -204,7 +214,9 @@ fn descriptor_without_waiters_wakes_the_loop_once() {
         [true, true, false],
         "for the job, for nobody, and not again"
     );
-    reactor.watch_once(fd, Side::Read, "again").expect("watch");
+    reactor
+        .watch_once(fd, Direction::Read, "again")
+        .expect("watch");
     assert_eq!(drain(&mut reactor, at(0)), ["again"]);
 }
 
@@ -213,10 +225,13 @@ fn unwatch_with_a_foreign_job_keeps_the_watch() {
     let mut reactor = reactor();
     let (near, _far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch(fd, Side::Read, "mine").expect("watch");
-    assert_eq!(reactor.unwatch(fd, Side::Read, |&job| job == "yours"), None);
+    reactor.watch(fd, Direction::Read, "mine").expect("watch");
     assert_eq!(
-        reactor.unwatch(fd, Side::Read, |&job| job == "mine"),
+        reactor.unwatch(fd, Direction::Read, |&job| job == "yours"),
+        None
+    );
+    assert_eq!(
+        reactor.unwatch(fd, Direction::Read, |&job| job == "mine"),
         Some("mine")
     );
 }
@@ -226,7 +241,9 @@ fn hang_up_is_remembered() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch_edges(fd, Side::Read, "read").expect("watch");
+    reactor
+        .watch_edges(fd, Direction::Read, "read")
+        .expect("watch");
     far.write_all(b"x").expect("write");
     assert_eq!(drain(&mut reactor, at(0)), ["read"]);
     assert!(!reactor.is_hung_up(fd));
@@ -240,8 +257,8 @@ fn both_directions_of_a_descriptor_are_independent() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch(fd, Side::Read, "read").expect("watch");
-    reactor.watch(fd, Side::Write, "write").expect("watch");
+    reactor.watch(fd, Direction::Read, "read").expect("watch");
+    reactor.watch(fd, Direction::Write, "write").expect("watch");
     assert_eq!(drain(&mut reactor, at(0)), ["write"]);
     far.write_all(b"x").expect("write");
     assert_eq!(
@@ -249,8 +266,8 @@ fn both_directions_of_a_descriptor_are_independent() {
         ["read"],
         "the writer has not run"
     );
-    assert_eq!(reactor.unwatch(fd, Side::Read, |_| true), Some("read"));
-    rearm(&mut reactor, fd, Side::Write, "write");
+    assert_eq!(reactor.unwatch(fd, Direction::Read, |_| true), Some("read"));
+    rearm(&mut reactor, fd, Direction::Write, "write");
     assert_eq!(drain(&mut reactor, at(0)), ["write"]);
 }
 
@@ -260,8 +277,8 @@ fn hang_up_makes_reader_and_writer_ready() {
     let (near, far) = pair();
     let fd = near.as_raw_fd();
     drop(far);
-    reactor.watch(fd, Side::Read, "read").expect("watch");
-    reactor.watch(fd, Side::Write, "write").expect("watch");
+    reactor.watch(fd, Direction::Read, "read").expect("watch");
+    reactor.watch(fd, Direction::Write, "write").expect("watch");
     assert_eq!(drain(&mut reactor, at(0)), ["read", "write"]);
 }
 
@@ -270,15 +287,15 @@ fn replaced_job_is_returned_and_its_rearm_does_not_arm_the_new_one() {
     let mut reactor = reactor();
     let (near, mut far) = pair();
     let fd = near.as_raw_fd();
-    reactor.watch(fd, Side::Read, "old").expect("watch");
+    reactor.watch(fd, Direction::Read, "old").expect("watch");
     far.write_all(b"x").expect("write");
     assert_eq!(drain(&mut reactor, at(0)), ["old"]);
     assert_eq!(
-        reactor.watch(fd, Side::Read, "new").expect("watch"),
+        reactor.watch(fd, Direction::Read, "new").expect("watch"),
         [Some("old"), None]
     );
     assert_eq!(drain(&mut reactor, at(0)), ["new"]);
-    rearm(&mut reactor, fd, Side::Read, "old");
+    rearm(&mut reactor, fd, Direction::Read, "old");
     assert!(
         drain(&mut reactor, at(0)).is_empty(),
         "the new job is still running"
@@ -299,13 +316,20 @@ fn event_of_a_closed_descriptor_does_not_reach_the_next_file_of_its_number() {
     let (near, mut far) = pair();
     let closing = renumbered(&near, 700);
     let fd = closing.as_raw_fd();
-    reactor.watch(fd, Side::Read, "old owner").expect("watch");
+    reactor
+        .watch(fd, Direction::Read, "old owner")
+        .expect("watch");
     drop(closing);
-    assert_eq!(reactor.unwatch(fd, Side::Read, |_| true), Some("old owner"));
+    assert_eq!(
+        reactor.unwatch(fd, Direction::Read, |_| true),
+        Some("old owner")
+    );
     let (next, _quiet) = pair();
     let next = renumbered(&next, 700);
     assert_eq!(next.as_raw_fd(), fd, "the number is given out again");
-    reactor.watch(fd, Side::Read, "next owner").expect("watch");
+    reactor
+        .watch(fd, Direction::Read, "next owner")
+        .expect("watch");
     far.write_all(b"x").expect("write");
     assert!(drain(&mut reactor, at(0)).is_empty());
 }
@@ -315,13 +339,15 @@ fn number_closed_without_unwatch_can_be_watched_again() {
     let mut reactor = reactor();
     let closing = renumbered(&pair().0, 800);
     let fd = closing.as_raw_fd();
-    reactor.watch(fd, Side::Read, "forgotten").expect("watch");
+    reactor
+        .watch(fd, Direction::Read, "forgotten")
+        .expect("watch");
     drop(closing);
     let (next, mut peer) = pair();
     let next = renumbered(&next, 800);
     assert_eq!(next.as_raw_fd(), fd, "the number is given out again");
     assert_eq!(
-        reactor.watch(fd, Side::Read, "new").expect("watch"),
+        reactor.watch(fd, Direction::Read, "new").expect("watch"),
         [Some("forgotten"), None]
     );
     peer.write_all(b"x").expect("write");
@@ -333,12 +359,12 @@ fn watching_an_unsupported_descriptor_fails_and_changes_nothing() {
     let mut reactor = reactor();
     let file = std::fs::File::open("Cargo.toml").expect("a regular file");
     let refused = reactor
-        .watch(file.as_raw_fd(), Side::Read, "file")
+        .watch(file.as_raw_fd(), Direction::Read, "file")
         .expect_err("no readiness");
     assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
     let closed = file.as_raw_fd() + 1000;
-    assert!(reactor.watch(closed, Side::Read, "closed").is_err());
-    assert!(reactor.watch(-1, Side::Read, "negative").is_err());
+    assert!(reactor.watch(closed, Direction::Read, "closed").is_err());
+    assert!(reactor.watch(-1, Direction::Read, "negative").is_err());
     assert_eq!(reactor.jobs().count(), 0);
 }
 
@@ -349,7 +375,7 @@ fn jobs_returns_ready_timed_and_watching_jobs() {
     reactor.push("ready");
     reactor.push_at(at(5), "timed");
     reactor
-        .watch(near.as_raw_fd(), Side::Read, "watching")
+        .watch(near.as_raw_fd(), Direction::Read, "watching")
         .expect("watch");
     let mut jobs: Vec<_> = reactor.jobs().copied().collect();
     jobs.sort_unstable();
@@ -371,7 +397,7 @@ fn after_fork_keeps_queued_timed_and_watching_jobs() {
     let (near, mut far) = pair();
     let inherited = reactor.descriptor().as_raw_fd();
     reactor
-        .watch(near.as_raw_fd(), Side::Read, "watching")
+        .watch(near.as_raw_fd(), Direction::Read, "watching")
         .expect("watch");
     reactor.push("ready");
     reactor.push_at(at(1), "timed");
@@ -386,7 +412,37 @@ fn after_fork_keeps_queued_timed_and_watching_jobs() {
         drain(&mut reactor, at(1)),
         ["ready", "sent", "watching", "new", "timed"]
     );
-    assert!(reactor.set_alarm(Time::now()));
+    assert!(reactor.arm_timer_fd(Time::now()));
+}
+
+#[test]
+fn after_fork_keeps_the_timer_slack() {
+    let mut reactor = reactor();
+    reactor.set_timer_slack(Duration::from_micros(7));
+    reactor.after_fork().expect("descriptors");
+    let slack = reactor
+        .timer_fd
+        .as_ref()
+        .map(|timer_fd| timer_fd.coalesce_slack);
+    assert_eq!(slack, Some(Duration::from_micros(7)));
+}
+
+#[test]
+fn due_timer_becomes_ready_although_the_poller_has_failed() {
+    let mut reactor = reactor();
+    reactor.push_at(at(1), "timer");
+    replace(reactor.descriptor().as_raw_fd());
+    reactor.collect(at(1)).expect_err("no poller");
+    assert_eq!(reactor.pop(), Some("timer"));
+}
+
+/// Replaces the file of a descriptor that another value owns, as a program does by mistake.
+#[allow(unsafe_code)]
+fn replace(fd: RawFd) {
+    let other = std::fs::File::open("/dev/null").expect("it exists");
+    // SAFETY: the number is open, and not closed here.
+    let mut owned = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    rustix::io::dup2(other, &mut owned).expect("both are open");
 }
 
 fn is_readable(reactor: &Words) -> bool {
@@ -395,7 +451,7 @@ fn is_readable(reactor: &Words) -> bool {
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     // A second is far above any delay of a deadline that has passed already.
     let patience = Timespec {
-        tv_sec: i64::from(reactor.has_alarm()),
+        tv_sec: i64::from(reactor.has_timer_fd()),
         tv_nsec: 0,
     };
     poll(&mut polled, Some(&patience)).expect("poll") == 1

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 
-use crate::qt::{Destroyed, Ear, FromArgument, Object, PropertyInfo};
+use crate::qt::{Destroyed, FromArgument, Object, PropertyInfo, SignalConnection};
 use crate::task::take_budget_of_cheap;
 
 /// Shared by the stream and the connection's closure.
@@ -26,7 +26,7 @@ pub struct Property<T> {
     name: String,
     info: PropertyInfo,
     state: Rc<RefCell<State>>,
-    _ear: Ear,
+    _connection: SignalConnection,
     reads: PhantomData<fn() -> T>,
 }
 
@@ -76,7 +76,7 @@ pub fn property<T: FromArgument>(object: &Object, name: &str) -> io::Result<Prop
         waiting: None,
     }));
     let changes = Rc::clone(&state);
-    let ear = Ear::new(object, notify.ok_or(Destroyed)?, move |arguments| {
+    let connection = SignalConnection::new(object, notify.ok_or(Destroyed)?, move |arguments| {
         let mut state = changes.borrow_mut();
         match arguments {
             Some(_) => state.is_changed = true,
@@ -93,7 +93,7 @@ pub fn property<T: FromArgument>(object: &Object, name: &str) -> io::Result<Prop
         name: name.to_owned(),
         info,
         state,
-        _ear: ear.ok_or(Destroyed)?,
+        _connection: connection.ok_or(Destroyed)?,
         reads: PhantomData,
     })
 }

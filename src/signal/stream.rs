@@ -1,4 +1,4 @@
-//! The emissions of an object's signal.
+//! The emissions of an object's signal, as a stream or a future.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,12 +12,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 
-use crate::qt::{Arguments, Destroyed, Ear, FromArguments, Object};
+use crate::qt::{Arguments, Destroyed, FromArguments, Object, SignalConnection};
 use crate::task::take_budget_of_cheap;
 
 /// Which emissions wait until they are fetched.
 #[derive(Clone, Copy)]
-enum Keep {
+enum Buffering {
+    /// The oldest; newer ones are dropped without a count.
     First,
     All,
     /// At most this number; older ones are dropped and counted.
@@ -27,19 +28,19 @@ enum Keep {
 /// The emissions that wait, shared by the stream and the connection's closure.
 struct Queue {
     emissions: VecDeque<Arguments>,
-    keep: Keep,
+    keep: Buffering,
     lagged: u64,
     is_over: bool,
     waiting: Option<Waker>,
 }
 
 impl Queue {
-    /// Adds an emission, and returns those that are dropped: their destructors are foreign code, which
-    /// must not find the queue borrowed.
+    /// Adds an emission. Returns the one to drop, if the queue is full: its destructor is user code,
+    /// which must not find the queue borrowed.
     fn push(&mut self, arguments: Arguments) -> Option<Arguments> {
         match self.keep {
-            Keep::First if !self.emissions.is_empty() => return Some(arguments),
-            Keep::Newest(capacity) if self.emissions.len() >= capacity => {
+            Buffering::First if !self.emissions.is_empty() => return Some(arguments),
+            Buffering::Newest(capacity) if self.emissions.len() >= capacity => {
                 self.lagged += 1;
                 let oldest = self.emissions.pop_front();
                 self.emissions.push_back(arguments);
@@ -55,10 +56,10 @@ impl Queue {
 /// the object is destroyed, after the emissions that came before.
 ///
 /// It takes part in the budget of its task: a task that answers each emission with another one yields
-/// to timers, sockets and windows.
+/// to timers, sockets and windows. Dropping it disconnects from the signal.
 pub struct Signals<T = Arguments> {
     queue: Rc<RefCell<Queue>>,
-    ear: Ear,
+    connection: SignalConnection,
     reads: PhantomData<fn() -> T>,
 }
 
@@ -89,7 +90,7 @@ pub struct Signals<T = Arguments> {
 /// `NotFound`: the object has no such signal; the message lists its signals, the nearest name first.
 /// `NotConnected`: the object was destroyed.
 pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
-    connect(object, signal, Keep::All)
+    connect(object, signal, Buffering::All)
 }
 
 /// Connects to a signal, and returns a stream that keeps only the newest emission: for values that
@@ -114,7 +115,7 @@ pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
 /// # Errors
 /// As [`stream`].
 pub fn latest(object: &Object, signal: &str) -> io::Result<Signals> {
-    connect(object, signal, Keep::Newest(1))
+    connect(object, signal, Buffering::Newest(1))
 }
 
 /// Connects to a signal, and returns a future of its first emission from this call on.
@@ -134,10 +135,10 @@ pub fn latest(object: &Object, signal: &str) -> io::Result<Signals> {
 /// # Errors
 /// As [`stream`]. The error of the future is [`Destroyed`]: the object was destroyed without an emission.
 pub fn once(object: &Object, signal: &str) -> io::Result<Once> {
-    connect(object, signal, Keep::First).map(Once)
+    connect(object, signal, Buffering::First).map(Once)
 }
 
-fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
+fn connect(object: &Object, signal: &str, keep: Buffering) -> io::Result<Signals> {
     let index = object
         .signal(signal)
         .ok_or_else(|| object.no_such("signal", signal, object.signals()))?;
@@ -149,7 +150,7 @@ fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
         waiting: None,
     }));
     let fills = Rc::clone(&queue);
-    let ear = Ear::new(object, index, move |arguments| {
+    let connection = SignalConnection::new(object, index, move |arguments| {
         let mut queue = fills.borrow_mut();
         let dropped = match arguments {
             Some(arguments) => queue.push(arguments),
@@ -167,7 +168,7 @@ fn connect(object: &Object, signal: &str, keep: Keep) -> io::Result<Signals> {
     });
     Ok(Signals {
         queue,
-        ear: ear.ok_or(Destroyed)?,
+        connection: connection.ok_or(Destroyed)?,
         reads: PhantomData,
     })
 }
@@ -191,9 +192,9 @@ impl<T: FromArguments> Signals<T> {
     /// `InvalidInput`: a parameter cannot be read as that type, or there are fewer parameters. The
     /// message names both types.
     pub fn typed<U: FromArguments>(self) -> io::Result<Signals<U>> {
-        let types = self.ear.types();
+        let types = self.connection.types();
         U::check(&types).map_err(|(index, mismatch)| {
-            let (signal, count) = (self.ear.signal(), types.len());
+            let (signal, count) = (self.connection.signal(), types.len());
             let message = match mismatch {
                 Some(mismatch) => format!("argument {index} of {signal} is {mismatch}"),
                 None => {
@@ -204,7 +205,7 @@ impl<T: FromArguments> Signals<T> {
         })?;
         Ok(Signals {
             queue: self.queue,
-            ear: self.ear,
+            connection: self.connection,
             reads: PhantomData,
         })
     }
@@ -222,7 +223,7 @@ impl<T: FromArguments> Signals<T> {
             "a stream of signals needs a capacity above zero"
         );
         let mut queue = self.queue.borrow_mut();
-        queue.keep = Keep::Newest(capacity);
+        queue.keep = Buffering::Newest(capacity);
         let excess = queue.emissions.len().saturating_sub(capacity);
         queue.lagged += excess as u64;
         let dropped = queue.emissions.drain(..excess).collect::<Vec<_>>();
@@ -240,7 +241,7 @@ impl<T: FromArguments> Signals<T> {
     pub fn try_next(&mut self) -> Option<T> {
         loop {
             let arguments = self.queue.borrow_mut().emissions.pop_front()?;
-            // `typed` has checked the types, so that every emission converts.
+            // `typed` has checked the types, so every emission converts, and this loop runs once.
             if let Some(value) = T::read(arguments) {
                 return Some(value);
             }
@@ -281,7 +282,7 @@ impl<T: FromArguments> Stream for Signals<T> {
         if self.queue.borrow().is_over {
             return Poll::Ready(None);
         }
-        // Cloning and dropping a waker is foreign code, which must not find the queue borrowed.
+        // To clone or drop a waker runs user code, which must not find the queue borrowed.
         let waker = context.waker().clone();
         let before = self.queue.borrow_mut().waiting.replace(waker);
         drop(before);

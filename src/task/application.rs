@@ -32,8 +32,8 @@ fn on_event(event: Event) {
                 // Not by the application, which may be destroyed before the event loop runs again.
                 app::thread_exit(-1);
             }
-            if let Some(inner) = current() {
-                inner.leave_all();
+            if let Some(core) = current() {
+                core.exit_nested_loops();
             }
         }
         Event::Destroyed if RUNS.get() && !IS_DOUBLED.get() => {

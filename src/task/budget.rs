@@ -1,9 +1,10 @@
 //! The budget of one poll: a task that always finds its sockets ready must yield to the other tasks
 //! and to Qt.
 //!
-//! Each operation that a leaf future completes costs one unit. A task starts every poll with 128
-//! units, and loses what is left of them when its turn ends. tokio's
-//! [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike.
+//! Each operation that a leaf future completes costs one unit. Every poll of a task starts with 128
+//! units. They count as spent when the time of the turn is over. The future of a `block_on` has
+//! the same units, without a time limit. tokio's
+//! [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike, but does not look at the time.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -14,7 +15,7 @@ use crate::reactor::Time;
 /// Units per poll.
 const OPERATIONS: i32 = 128;
 
-/// Outside of a poll by the loop: no poll would renew a budget there.
+/// The units outside of a poll by the loop, where no next poll would renew them.
 const UNLIMITED: i32 = i32::MAX;
 
 /// Stop enforcing the budget after this many refusals in one poll: it is probably another
@@ -23,17 +24,17 @@ const MAX_REFUSALS: i32 = 1024;
 
 /// The budget of the poll that runs on this thread.
 struct Budget {
-    /// Units that are left; below zero, the number of refusals.
+    /// The units that are left, or minus the number of refusals.
     left: Cell<i32>,
-    /// The end of the turn.
-    until: Cell<Time>,
+    /// The time at which the turn should end.
+    deadline: Cell<Time>,
 }
 
 thread_local! {
     static BUDGET: Budget = const {
         Budget {
             left: Cell::new(UNLIMITED),
-            until: Cell::new(Time::NEVER),
+            deadline: Cell::new(Time::NEVER),
         }
     };
 }
@@ -42,31 +43,31 @@ thread_local! {
 struct Restore<'a> {
     budget: &'a Budget,
     left: i32,
-    until: Time,
+    deadline: Time,
 }
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
         self.budget.left.set(self.left);
-        self.budget.until.set(self.until);
+        self.budget.deadline.set(self.deadline);
     }
 }
 
 /// Polls with this budget in place of that of the enclosing poll.
-fn with<R>(left: i32, until: Time, poll: impl FnOnce() -> R) -> R {
+fn with<R>(left: i32, deadline: Time, poll: impl FnOnce() -> R) -> R {
     BUDGET.with(|budget| {
         let _restore = Restore {
             budget,
             left: budget.left.replace(left),
-            until: budget.until.replace(until),
+            deadline: budget.deadline.replace(deadline),
         };
         poll()
     })
 }
 
-/// Polls with a full budget, of a turn that ends at `until`.
-pub(super) fn lend<R>(until: Time, poll: impl FnOnce() -> R) -> R {
-    with(OPERATIONS, until, poll)
+/// Polls with a full budget, which counts as spent from `deadline` on.
+pub(super) fn with_deadline<R>(deadline: Time, poll: impl FnOnce() -> R) -> R {
+    with(OPERATIONS, deadline, poll)
 }
 
 /// Polls outside of the budget: leaf futures in there neither spend it nor are refused.
@@ -74,22 +75,25 @@ pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
     with(UNLIMITED, Time::NEVER, poll)
 }
 
-/// Returns whether the budget of this poll has units left. Outside of a poll by the loop, it always
-/// has.
+/// Returns whether the budget of this poll has units left; does not read the clock. Outside of a poll
+/// by the loop, it always has.
 pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
 
 impl Budget {
-    /// Takes one unit; false if there is none. The clock is read when the number of units that are
-    /// left divides by `reads`.
-    fn take(&self, reads: i32) -> bool {
+    /// Takes one unit. Returns false if none is left or the deadline has passed. The clock is read for
+    /// one unit in `clock_interval`, but not for the first one, so each poll makes progress. The
+    /// refusal after `MAX_REFUSALS` others succeeds instead.
+    fn take(&self, clock_interval: i32) -> bool {
         let left = self.left.get();
         if left == UNLIMITED {
             return true;
         }
         let is_spent = left <= 0
-            || (left < OPERATIONS && left % reads == 0 && Time::now() >= self.until.get());
+            || (left < OPERATIONS
+                && left % clock_interval == 0
+                && Time::now() >= self.deadline.get());
         if !is_spent {
             self.left.set(left - 1);
             return true;
@@ -104,8 +108,8 @@ impl Budget {
         is_ignored
     }
 
-    fn poll(&self, reads: i32, context: &mut Context<'_>) -> Poll<()> {
-        if self.take(reads) {
+    fn poll(&self, clock_interval: i32, context: &mut Context<'_>) -> Poll<()> {
+        if self.take(clock_interval) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
@@ -130,8 +134,8 @@ pub(crate) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
 /// operation can complete, before the operation takes effect.
 ///
 /// Returns `Pending` if the budget is spent. The task was woken then, so return `Pending` too: the
-/// loop polls the task again after the other tasks and after Qt. Outside of a task it is always
-/// ready.
+/// loop polls the task again after the other tasks and after Qt. Outside of a task, and of the future
+/// of a [`block_on`](crate::block_on), it is always ready.
 ///
 /// Unlike [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.poll_proceed.html), it returns
 /// no guard: a unit that was taken is spent.

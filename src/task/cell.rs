@@ -1,7 +1,7 @@
 //! The memory of a task: one allocation that holds its future, later its result, and the state
 //! shared by the loop and the handles.
 //!
-//! Tasks are reference counted (`shares`): one reference for the loop until completion, and one per
+//! Tasks are reference counted (`references`): one reference for the loop until completion, and one per
 //! waker, join handle and remote wake-up. After a task has begun, its future is polled and dropped
 //! only on the loop's thread, at the latest when the loop is closed. Another thread can free only
 //! the empty allocation.
@@ -25,36 +25,36 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use super::handle::Shared;
-use super::latch::Latch;
+use super::handle::LoopShared;
 use super::span::Span;
-use super::{Inner, Job, JoinError, spare, unconstrained};
-use crate::contain::contain;
+use super::state::State;
+use super::{Job, JoinError, LoopCore, free_list, unconstrained};
+use crate::panic::catch_panic;
 
 /// The part of a task that does not depend on the type of its future.
 struct Header {
     vtable: &'static Vtable,
-    shares: AtomicUsize,
-    latch: Latch,
-    shared: Arc<Shared>,
+    references: AtomicUsize,
+    state: State,
+    shared: Arc<LoopShared>,
     /// Used on the loop's thread only: the run state, and the neighbours in the list of tasks.
-    place: Cell<Place>,
+    run_state: Cell<RunState>,
     before: Cell<Option<Pointer>>,
     after: Cell<Option<Pointer>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RunState {
     /// It has not been given to the loop.
-    Unborn,
+    New,
     /// It waits for a wake-up.
     Idle,
     /// It is in the run queue, as a [`Queued`].
     Queued,
-    /// It is being polled, or its future is being dropped.
+    /// It is being polled, or its future is being dropped. A completed task stays in this state.
     Running,
     /// It is being polled and was woken during the poll.
-    Again,
+    RunningWoken,
 }
 
 type Pointer = NonNull<Header>;
@@ -107,7 +107,7 @@ impl<F: Future> Task<F> {
     unsafe fn poll(task: Pointer, context: &mut Context<'_>) -> bool {
         // SAFETY: alive, and of this type.
         let span = unsafe { Self::span(task) };
-        // SAFETY: polls run on the loop's thread, one at a time (`Place::Running`), so nothing else
+        // SAFETY: polls run on the loop's thread, one at a time (`RunState::Running`), so nothing else
         // uses the stage. The future is not moved.
         let poll = || unsafe {
             match &mut *Self::stage(task) {
@@ -122,22 +122,22 @@ impl<F: Future> Task<F> {
             Err(panic) => Err(JoinError::panicked(panic)),
         };
         // SAFETY: as above.
-        unsafe { Self::settle(task, result) };
+        unsafe { Self::store_result(task, result) };
         true
     }
 
     unsafe fn cancel(task: Pointer) {
         // SAFETY: the caller's promise.
-        unsafe { Self::settle(task, Err(JoinError::cancelled())) }
+        unsafe { Self::store_result(task, Err(JoinError::cancelled())) }
     }
 
     /// Replaces the future by the result. The future is dropped before a waiter can see the result.
-    unsafe fn settle(task: Pointer, result: Result<F::Output, JoinError>) {
+    unsafe fn store_result(task: Pointer, result: Result<F::Output, JoinError>) {
         // SAFETY: the caller has exclusive use of the stage, and it is overwritten without another
         // drop even if the destructor panics.
         unsafe {
             let stage = Self::stage(task);
-            Self::span(task).within(|| drop_contained(stage));
+            Self::span(task).within(|| drop_caught(stage));
             ptr::write(stage, Stage::Result(result));
         }
     }
@@ -156,22 +156,23 @@ impl<F: Future> Task<F> {
         // SAFETY: the task was allocated as a `Task<F>`, and the last reference was dropped.
         unsafe {
             task.drop_in_place();
-            spare::free(task);
+            free_list::free(task);
         }
     }
 }
 
 /// Drops a value, and catches a panic of its destructor.
-unsafe fn drop_contained<T>(place: *mut T) {
+unsafe fn drop_caught<T>(value: *mut T) {
     // SAFETY: the caller guarantees that the value may be dropped.
-    contain(|| unsafe { ptr::drop_in_place(place) });
+    catch_panic(|| unsafe { ptr::drop_in_place(value) });
 }
 
 /// A reference to a task, which is counted.
 pub(crate) struct TaskRef(Pointer);
 
-// SAFETY: methods that other threads can call use only atomics. All others need an `Inner`, which
-// is not `Send`, or check the thread first (`wake`), so they run on the loop's thread.
+// SAFETY: only the `Cell`s of the header and the stage are not `Sync`. The `Cell`s are used on the
+// loop's thread: `wake` checks the thread, and all other code that uses them gets a `LoopCore` or is
+// owned by one, which is not `Send`. The notes at each use of the stage name its owner.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -183,13 +184,13 @@ impl TaskRef {
     }
 
     pub(super) fn is_finished(&self) -> bool {
-        self.header().latch.is_done()
+        self.header().state.is_complete()
     }
 
     /// Marks the task as aborted and wakes it, so that the loop cancels it instead of polling it.
     /// May be called from any thread.
     pub(super) fn abort(&self) {
-        self.header().latch.abort();
+        self.header().state.abort();
         wake(self.0);
     }
 
@@ -199,7 +200,7 @@ impl TaskRef {
             return None;
         }
         let task = pointer(waker.data())?;
-        share(task);
+        add_ref(task);
         Some(TaskRef(task))
     }
 
@@ -208,15 +209,15 @@ impl TaskRef {
     }
 
     /// Wakes the task when a remote wake-up has arrived on the loop's thread.
-    pub(super) fn receive(self) {
-        self.header().latch.receive();
+    pub(super) fn remote_wake_arrived(self) {
+        self.header().state.clear_remote_wake();
         wake(self.0);
     }
 }
 
 impl Clone for TaskRef {
     fn clone(&self) -> TaskRef {
-        share(self.0);
+        add_ref(self.0);
         TaskRef(self.0)
     }
 }
@@ -224,44 +225,44 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: this value owns the reference.
-        unsafe { release(self.0) };
+        unsafe { drop_ref(self.0) };
     }
 }
 
-fn share(task: Pointer) {
+fn add_ref(task: Pointer) {
     // SAFETY: the caller holds a reference.
     unsafe { task.as_ref() }
-        .shares
+        .references
         .fetch_add(1, Ordering::Relaxed);
 }
 
 /// Drops a reference, and frees the task if it was the last one.
-unsafe fn release(task: Pointer) {
+unsafe fn drop_ref(task: Pointer) {
     // SAFETY: the caller owns a reference. If it is the only one, no other can be made.
     unsafe {
         let header = task.as_ref();
-        if header.shares.load(Ordering::Acquire) == 1
-            || header.shares.fetch_sub(1, Ordering::AcqRel) == 1
+        if header.references.load(Ordering::Acquire) == 1
+            || header.references.fetch_sub(1, Ordering::AcqRel) == 1
         {
             (header.vtable.free)(task);
         }
     }
 }
 
-/// Allocates a task. Returns it and the claim to its result.
+/// Allocates a task. Returns it and the handle to its result.
 #[track_caller]
 pub(super) fn task<F: Future + 'static>(
-    shared: &Arc<Shared>,
+    shared: &Arc<LoopShared>,
     future: F,
-) -> (Unborn, Claim<F::Output>) {
-    let task = spare::allocate();
+) -> (NewTask, RawJoinHandle<F::Output>) {
+    let task = free_list::allocate();
     let fresh = Task {
         header: Header {
             vtable: &Task::<F>::VTABLE,
-            shares: AtomicUsize::new(2),
-            latch: Latch::new(),
+            references: AtomicUsize::new(2),
+            state: State::new(),
             shared: Arc::clone(shared),
-            place: Cell::new(Place::Unborn),
+            run_state: Cell::new(RunState::New),
             before: Cell::new(None),
             after: Cell::new(None),
         },
@@ -272,37 +273,37 @@ pub(super) fn task<F: Future + 'static>(
     unsafe { task.write(fresh) };
     // The header is the first field.
     let task = task.cast::<Header>();
-    let claim = Claim {
+    let handle = RawJoinHandle {
         task: TaskRef(task),
         is_taken: false,
         result: PhantomData,
     };
-    (Unborn(TaskRef(task)), claim)
+    (NewTask(TaskRef(task)), handle)
 }
 
 /// A task that was not given to the loop yet; it owns the loop's reference. If it is dropped, so is
 /// its future.
-pub(crate) struct Unborn(TaskRef);
+pub(crate) struct NewTask(TaskRef);
 
-impl Unborn {
+impl NewTask {
     /// Adds the task to the loop and to its run queue.
-    pub(super) fn begin(self, inner: &Inner) {
+    pub(super) fn start(self, core: &LoopCore) {
         let task = ManuallyDrop::new(self).0.0;
-        inner.tasks.insert(task);
+        core.tasks.insert(task);
         // SAFETY: the loop owns the reference now.
-        unsafe { task.as_ref() }.place.set(Place::Queued);
-        inner.driver.push(Job::Poll(Queued(task)));
+        unsafe { task.as_ref() }.run_state.set(RunState::Queued);
+        core.driver.push(Job::Poll(Queued(task)));
     }
 }
 
-impl Drop for Unborn {
+impl Drop for NewTask {
     fn drop(&mut self) {
         let task = self.0.0;
         // SAFETY: the task is alive, and nothing else uses the stage of a task that has not begun.
         // If another thread drops this, the future is `Send` or was not made yet.
-        tell(unsafe {
+        wake_joiner(unsafe {
             (task.as_ref().vtable.cancel)(task);
-            finish(task)
+            complete(task)
         });
     }
 }
@@ -311,48 +312,48 @@ impl Drop for Unborn {
 /// it completes. If the task completes while queued, that reference passes to this entry.
 pub(crate) struct Queued(Pointer);
 
-// SAFETY: it is never sent: jobs from other threads are a `TaskRef` or an `Unborn`. It must be
+// SAFETY: it is never sent: jobs from other threads are a `TaskRef` or a `NewTask`. It must be
 // `Send` because all kinds of jobs share one type.
 unsafe impl Send for Queued {}
 
 impl Queued {
-    /// Polls the task.
-    pub(super) fn run(self, inner: &Inner) {
+    /// Polls the task, or cancels it if it was aborted. Frees it if it has completed while queued.
+    pub(super) fn run(self, core: &LoopCore) {
         let task = ManuallyDrop::new(self).0;
         // SAFETY: the loop's reference exists, in the loop or in this entry.
         let header = unsafe { task.as_ref() };
-        if header.latch.is_done() {
-            // SAFETY: the reference has passed to this entry, which is forgotten.
-            unsafe { release(task) };
+        if header.state.is_complete() {
+            // SAFETY: the reference has passed to this entry, whose own drop does not run.
+            unsafe { drop_ref(task) };
             return;
         }
-        header.place.set(Place::Running);
+        header.run_state.set(RunState::Running);
         // SAFETY: this waker is never dropped, and the loop's reference outlives it.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(task)) });
         let mut context = Context::from_waker(&waker);
-        // SAFETY: the task is alive, this is the loop's thread, and `Place::Running` excludes
+        // SAFETY: the task is alive, this is the loop's thread, and `RunState::Running` excludes
         // another poll.
         let is_over =
-            !header.latch.is_aborted() && unsafe { (header.vtable.poll)(task, &mut context) };
-        if !is_over && !header.latch.is_aborted() {
-            let was_woken = header.place.replace(Place::Idle) == Place::Again;
+            !header.state.is_aborted() && unsafe { (header.vtable.poll)(task, &mut context) };
+        if !is_over && !header.state.is_aborted() {
+            let was_woken = header.run_state.replace(RunState::Idle) == RunState::RunningWoken;
             if was_woken {
-                header.place.set(Place::Queued);
-                inner.driver.push(Job::Poll(Queued(task)));
+                header.run_state.set(RunState::Queued);
+                core.driver.push(Job::Poll(Queued(task)));
             }
             return;
         }
-        inner.tasks.remove(task);
+        core.tasks.remove(task);
         // SAFETY: as above; the loop's reference is dropped once, here.
-        let waiter = unsafe {
+        let joiner = unsafe {
             if !is_over {
                 (header.vtable.cancel)(task);
             }
-            let waiter = finish(task);
-            release(task);
-            waiter
+            let joiner = complete(task);
+            drop_ref(task);
+            joiner
         };
-        tell(waiter);
+        wake_joiner(joiner);
     }
 }
 
@@ -361,10 +362,10 @@ impl Drop for Queued {
     fn drop(&mut self) {
         // SAFETY: as in `run`.
         unsafe {
-            if self.0.as_ref().latch.is_done() {
-                release(self.0);
+            if self.0.as_ref().state.is_complete() {
+                drop_ref(self.0);
             } else {
-                self.0.as_ref().place.set(Place::Idle);
+                self.0.as_ref().run_state.set(RunState::Idle);
             }
         }
     }
@@ -372,23 +373,23 @@ impl Drop for Queued {
 
 /// Marks the task complete. Drops the result if the join handle was dropped; returns the handle's
 /// waker if one is registered.
-unsafe fn finish(task: Pointer) -> Option<Waker> {
+unsafe fn complete(task: Pointer) -> Option<Waker> {
     // SAFETY: called once per task, by the owner of its future.
     unsafe {
         let header = task.as_ref();
-        let (is_wanted, waiter) = header.latch.finish();
-        if !is_wanted {
+        let (has_handle, waker) = header.state.complete();
+        if !has_handle {
             // Replaces the result by one that needs no drop.
             (header.vtable.cancel)(task);
         }
-        waiter
+        waker
     }
 }
 
 /// Wakes the join handle's waker. This is user code, so call it last.
-fn tell(waiter: Option<Waker>) {
-    if let Some(waiter) = waiter {
-        contain(|| waiter.wake());
+fn wake_joiner(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        catch_panic(|| waker.wake());
     }
 }
 
@@ -396,28 +397,28 @@ fn tell(waiter: Option<Waker>) {
 fn wake(task: Pointer) {
     // SAFETY: the caller holds a reference.
     let header = unsafe { task.as_ref() };
-    if header.latch.is_done() {
+    if header.state.is_complete() {
         return;
     }
     if header.shared.is_here() {
-        match header.place.get() {
-            // Most wake-ups are of the running task itself, and need no loop.
-            Place::Running => header.place.set(Place::Again),
-            Place::Idle => {
-                // If there is none, the loop is being closed and is cancelling its tasks.
-                if let Some(inner) = header.shared.here() {
-                    header.place.set(Place::Queued);
-                    inner.driver.push(Job::Poll(Queued(task)));
+        match header.run_state.get() {
+            // Most wake-ups are of the running task itself. They do not look up the `LoopCore`.
+            RunState::Running => header.run_state.set(RunState::RunningWoken),
+            RunState::Idle => {
+                // Without a `LoopCore`, the loop is being closed and is cancelling its tasks.
+                if let Some(core) = header.shared.here() {
+                    header.run_state.set(RunState::Queued);
+                    core.driver.push(Job::Poll(Queued(task)));
                 }
             }
-            Place::Unborn | Place::Queued | Place::Again => {}
+            RunState::New | RunState::Queued | RunState::RunningWoken => {}
         }
-    } else if header.latch.send() {
-        share(task);
+    } else if header.state.set_remote_wake() {
+        add_ref(task);
         // A closed loop has cancelled its tasks. If the operating system could not wake the loop,
         // the next wake-up must try again.
         if header.shared.send(Job::Sent(TaskRef(task))).is_err() {
-            header.latch.receive();
+            header.state.clear_remote_wake();
         }
     }
 }
@@ -425,7 +426,7 @@ fn wake(task: Pointer) {
 static WAKER: RawWakerVTable = RawWakerVTable::new(
     |task| {
         if let Some(task) = pointer(task) {
-            share(task);
+            add_ref(task);
         }
         RawWaker::new(task, &WAKER)
     },
@@ -433,7 +434,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
         if let Some(task) = pointer(task) {
             wake(task);
             // SAFETY: the waker owns the reference.
-            unsafe { release(task) };
+            unsafe { drop_ref(task) };
         }
     },
     |task| {
@@ -444,7 +445,7 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
     |task| {
         if let Some(task) = pointer(task) {
             // SAFETY: the waker owns the reference.
-            unsafe { release(task) };
+            unsafe { drop_ref(task) };
         }
     },
 );
@@ -489,28 +490,28 @@ impl Tasks {
 
     /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
     /// cancelled when that poll returns.
-    pub(super) fn end(&self) {
+    pub(super) fn cancel_all(&self) {
         let mut next = self.0.get();
         while let Some(task) = next {
             // SAFETY: tasks in the list are alive, and this is their thread.
             let header = unsafe { task.as_ref() };
-            let place = header.place.get();
-            if matches!(place, Place::Running | Place::Again) {
-                header.latch.abort();
+            let run_state = header.run_state.get();
+            if matches!(run_state, RunState::Running | RunState::RunningWoken) {
+                header.state.abort();
                 next = header.after.get();
                 continue;
             }
             self.remove(task);
-            header.place.set(Place::Running);
+            header.run_state.set(RunState::Running);
             // SAFETY: as above, and the task is not being polled. Its reference is dropped here or
             // by its queue entry.
-            tell(unsafe {
+            wake_joiner(unsafe {
                 (header.vtable.cancel)(task);
-                let waiter = finish(task);
-                if place != Place::Queued {
-                    release(task);
+                let waker = complete(task);
+                if run_state != RunState::Queued {
+                    drop_ref(task);
                 }
-                waiter
+                waker
             });
             // User code has run and may have changed the list: start again.
             next = self.0.get();
@@ -520,12 +521,12 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.end();
+        self.cancel_all();
     }
 }
 
 /// The exclusive right to take a task's result.
-pub(super) struct Claim<T> {
+pub(super) struct RawJoinHandle<T> {
     task: TaskRef,
     is_taken: bool,
     /// Like a mutex, it is `Send` and `Sync` if the result is `Send`.
@@ -533,9 +534,9 @@ pub(super) struct Claim<T> {
 }
 
 /// It contains no `T`.
-impl<T> Unpin for Claim<T> {}
+impl<T> Unpin for RawJoinHandle<T> {}
 
-impl<T> Claim<T> {
+impl<T> RawJoinHandle<T> {
     pub(super) fn task(&self) -> &TaskRef {
         &self.task
     }
@@ -549,12 +550,12 @@ impl<T> Claim<T> {
             !self.is_taken,
             "the result of this JoinHandle was taken already: await it once"
         );
-        // SAFETY: there is one claim per task, and it is borrowed exclusively.
-        if !unsafe { self.task.header().latch.wait(context.waker()) } {
+        // SAFETY: there is one handle per task, and it is borrowed exclusively.
+        if !unsafe { self.task.header().state.poll_join(context.waker()) } {
             return Poll::Pending;
         }
         self.is_taken = true;
-        // SAFETY: the task is complete, so the claim owns the result, and the claim was made for
+        // SAFETY: the task is complete, so the handle owns the result, and was made for
         // the type `T`.
         Poll::Ready(unsafe { self.take() })
     }
@@ -569,10 +570,10 @@ impl<T> Claim<T> {
     }
 }
 
-impl<T> Drop for Claim<T> {
+impl<T> Drop for RawJoinHandle<T> {
     fn drop(&mut self) {
-        // SAFETY: called once, by the only claim. If it returns true, the claim owns the result.
-        if !self.is_taken && unsafe { self.task.header().latch.leave() } {
+        // SAFETY: called once, by the only handle. If it returns true, it owns the result.
+        if !self.is_taken && unsafe { self.task.header().state.drop_handle() } {
             // SAFETY: as above.
             drop(unsafe { self.take() });
         }

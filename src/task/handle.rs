@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use super::join::JoinHandle;
-use super::{Inner, Job, cell, current, expect_current};
+use super::{Job, LoopCore, cell, current, expect_current};
 use crate::reactor::{Poller, Remote};
 
 /// The state of a loop that other threads use, and that outlives it.
-pub(crate) struct Shared {
+pub(crate) struct LoopShared {
     remote: Remote<Job>,
     /// For `Debug`. The loop compares `mark`.
     thread: ThreadId,
@@ -33,9 +33,9 @@ fn mark() -> usize {
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
-impl Shared {
-    pub(super) fn new(remote: Remote<Job>, poller: Poller) -> Arc<Shared> {
-        Arc::new(Shared {
+impl LoopShared {
+    pub(super) fn new(remote: Remote<Job>, poller: Poller) -> Arc<LoopShared> {
+        Arc::new(LoopShared {
             remote,
             thread: thread::current().id(),
             mark: mark(),
@@ -45,8 +45,8 @@ impl Shared {
     }
 
     /// Returns the loop, if this is its thread and it was not closed.
-    pub(crate) fn here(self: &Arc<Self>) -> Option<Rc<Inner>> {
-        current().filter(|inner| Arc::ptr_eq(&inner.shared, self))
+    pub(crate) fn here(self: &Arc<Self>) -> Option<Rc<LoopCore>> {
+        current().filter(|core| Arc::ptr_eq(&core.shared, self))
     }
 
     /// Returns whether this is the loop's thread, also after the loop was closed.
@@ -66,9 +66,9 @@ impl Shared {
     }
 
     /// Deregisters a descriptor from the poller.
-    pub(crate) fn unregister(&self, fd: RawFd) {
+    pub(crate) fn deregister(&self, fd: RawFd) {
         if let Some(poller) = &*self.poller() {
-            poller.forget(fd);
+            poller.deregister(fd);
         }
     }
 
@@ -83,16 +83,16 @@ impl Shared {
 
     /// Runs `work` on the loop's thread, immediately if called there. If the loop was closed, runs
     /// it with `None`, on the thread that detects this.
-    pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
+    pub(crate) fn call(self: &Arc<Self>, work: impl FnOnce(Option<&LoopCore>) + Send + 'static) {
         match self.here() {
-            Some(inner) => work(Some(&inner)),
+            Some(core) => work(Some(&core)),
             None => self.call_behind(work),
         }
     }
 
     /// Runs `work` like `call`, but never immediately: always after the jobs that other threads
     /// have sent.
-    pub(crate) fn call_behind(&self, work: impl FnOnce(Option<&Inner>) + Send + 'static) {
+    pub(crate) fn call_behind(&self, work: impl FnOnce(Option<&LoopCore>) + Send + 'static) {
         if let Err(Job::Call(work)) = self.remote.send(Job::call(work)) {
             work(None);
         }
@@ -102,18 +102,18 @@ impl Shared {
     /// closed first.
     pub(super) fn push(
         self: &Arc<Self>,
-        work: impl FnOnce(&Inner) + Send + 'static,
+        work: impl FnOnce(&LoopCore) + Send + 'static,
     ) -> Result<(), LoopClosed> {
-        let job = Job::call(|inner| inner.map_or((), work));
+        let job = Job::call(|core| core.map_or((), work));
         match self.here() {
-            Some(inner) => inner.driver.push(job),
+            Some(core) => core.driver.push(job),
             None => self.remote.send(job).map_err(|_| LoopClosed)?,
         }
         Ok(())
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for LoopShared {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Loop").field(&self.thread).finish()
     }
@@ -138,7 +138,7 @@ impl fmt::Debug for Shared {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) Arc<Shared>);
+pub struct Handle(pub(crate) Arc<LoopShared>);
 
 /// The error of a call to a loop that was closed: the call had no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +186,7 @@ impl Handle {
     /// [`TryCurrentError`]: this thread has no [`Loop`](super::Loop).
     pub fn try_current() -> Result<Handle, TryCurrentError> {
         match current() {
-            Some(inner) => Ok(Handle(Arc::clone(inner.shared()))),
+            Some(core) => Ok(Handle(Arc::clone(core.shared()))),
             None => Err(TryCurrentError),
         }
     }
@@ -200,7 +200,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.begin(future)
+        self.spawn_task(future)
     }
 
     /// Runs a task as [`spawn`](Handle::spawn) does, with a future that the closure makes on the loop's
@@ -214,22 +214,22 @@ impl Handle {
     {
         // Until it is polled, this future holds only `make`, which is `Send` and may be dropped on
         // any thread.
-        self.begin(async move { make().await })
+        self.spawn_task(async move { make().await })
     }
 
     #[track_caller]
-    fn begin<F>(&self, future: F) -> JoinHandle<F::Output>
+    fn spawn_task<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        let (task, claim) = cell::task(&self.0, future);
+        let (task, handle) = cell::task(&self.0, future);
         match self.0.here() {
-            Some(inner) => task.begin(&inner),
+            Some(core) => task.start(&core),
             // A closed loop hands the task back; dropping it cancels it.
-            None => drop(self.0.send(Job::Begin(task))),
+            None => drop(self.0.send(Job::Start(task))),
         }
-        JoinHandle::new(claim)
+        JoinHandle::new(handle)
     }
 
     /// Calls a closure on the loop's thread, in the order of the calls; on that thread itself,

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::Inner;
-use super::cell::{Queued, TaskRef, Unborn};
-use crate::io::Source;
-use crate::reactor::{Recur, Side};
+use super::LoopCore;
+use super::cell::{NewTask, Queued, TaskRef};
+use super::readiness::Readiness;
+use crate::reactor::{Direction, Repeat};
 
 /// An entry of the loop's queues. It has two words, so it is passed in two registers, which saves a
 /// quarter of the cost of a task's turn. So larger and rarer kinds are boxed.
@@ -17,20 +17,20 @@ pub(crate) enum Job {
     /// Wakes a task; sent by another thread.
     Sent(TaskRef),
     /// Starts a task that another thread has made.
-    Begin(Unborn),
+    Start(NewTask),
     /// Wakes a task whose timer has fired.
     Due(TaskRef),
     /// Wakes another waker whose timer has fired.
     Wake(Box<Waker>),
     /// Reports that a descriptor is readable.
-    Readable(Arc<Source>),
+    Readable(Arc<Readiness>),
     /// Reports that a descriptor is writable.
-    Writable(Arc<Source>),
+    Writable(Arc<Readiness>),
     /// Calls a closure on the loop's thread; without the loop if it was closed.
     Call(Box<Call>),
 }
 
-type Call = Box<dyn FnOnce(Option<&Inner>) + Send>;
+type Call = Box<dyn FnOnce(Option<&LoopCore>) + Send>;
 
 const _: () = assert!(size_of::<Job>() == 2 * size_of::<usize>());
 
@@ -43,44 +43,44 @@ impl Job {
         }
     }
 
-    pub(crate) fn ready(source: Arc<Source>, side: Side) -> Job {
-        match side {
-            Side::Read => Job::Readable(source),
-            Side::Write => Job::Writable(source),
+    pub(crate) fn ready(readiness: Arc<Readiness>, direction: Direction) -> Job {
+        match direction {
+            Direction::Read => Job::Readable(readiness),
+            Direction::Write => Job::Writable(readiness),
         }
     }
 
-    pub(super) fn call(work: impl FnOnce(Option<&Inner>) + Send + 'static) -> Job {
+    pub(super) fn call(work: impl FnOnce(Option<&LoopCore>) + Send + 'static) -> Job {
         Job::Call(Box::new(Box::new(work)))
     }
 
     /// Ends the job when its loop is closed: wakes the tasks that wait for it. Runs user code.
     pub(crate) fn end(self) {
         match self {
-            Job::Readable(source) => source.end(Side::Read),
-            Job::Writable(source) => source.end(Side::Write),
+            Job::Readable(readiness) => readiness.end(Direction::Read),
+            Job::Writable(readiness) => readiness.end(Direction::Write),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
             Job::Call(work) => work(None),
-            Job::Poll(_) | Job::Sent(_) | Job::Begin(_) => drop(self),
+            Job::Poll(_) | Job::Sent(_) | Job::Start(_) => drop(self),
         }
     }
 
     /// Returns the descriptor of a readiness job.
-    pub(crate) fn source(&self) -> Option<&Arc<Source>> {
+    pub(crate) fn readiness(&self) -> Option<&Arc<Readiness>> {
         match self {
-            Job::Readable(source) | Job::Writable(source) => Some(source),
+            Job::Readable(readiness) | Job::Writable(readiness) => Some(readiness),
             _ => None,
         }
     }
 }
 
-impl Recur for Job {
+impl Repeat for Job {
     /// Copies a readiness job; no other kind is watched.
-    fn again(&self) -> Job {
+    fn repeat(&self) -> Job {
         match self {
-            Job::Readable(source) => Job::Readable(Arc::clone(source)),
-            Job::Writable(source) => Job::Writable(Arc::clone(source)),
+            Job::Readable(readiness) => Job::Readable(Arc::clone(readiness)),
+            Job::Writable(readiness) => Job::Writable(Arc::clone(readiness)),
             _ => unreachable!("{self:?} does not recur"),
         }
     }
@@ -91,7 +91,7 @@ impl fmt::Debug for Job {
         formatter.write_str(match self {
             Job::Poll(_) => "Poll",
             Job::Sent(_) => "Sent",
-            Job::Begin(_) => "Begin",
+            Job::Start(_) => "Start",
             Job::Due(_) => "Due",
             Job::Wake(_) => "Wake",
             Job::Readable(_) => "Readable",

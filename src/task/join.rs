@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::JoinError;
 use super::budget::take_budget_of_cheap;
-use super::cell::{Claim, TaskRef};
+use super::cell::{RawJoinHandle, TaskRef};
 
 /// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its
 /// result is lost.
@@ -24,11 +24,11 @@ use super::cell::{Claim, TaskRef};
 /// assert!(task.await.expect_err("no result").is_panic());
 /// # }
 /// ```
-pub struct JoinHandle<T>(Claim<T>);
+pub struct JoinHandle<T>(RawJoinHandle<T>);
 
 impl<T> JoinHandle<T> {
-    pub(super) fn new(claim: Claim<T>) -> JoinHandle<T> {
-        JoinHandle(claim)
+    pub(super) fn new(raw: RawJoinHandle<T>) -> JoinHandle<T> {
+        JoinHandle(raw)
     }
 
     pub(super) fn task(&self) -> &TaskRef {

@@ -33,13 +33,13 @@ use super::{AbortHandle, JoinError, JoinHandle, spawn_local};
 /// ```
 #[must_use = "dropping it aborts its tasks"]
 pub struct JoinSet<T> {
-    tasks: FuturesUnordered<Member<T>>,
+    tasks: FuturesUnordered<SetTask<T>>,
 }
 
 /// A task of a set. It is polled outside of the budget: the set takes one unit per result.
-struct Member<T>(JoinHandle<T>);
+struct SetTask<T>(JoinHandle<T>);
 
-impl<T> Future for Member<T> {
+impl<T> Future for SetTask<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -80,7 +80,7 @@ impl<T> JoinSet<T> {
     {
         let task = spawn_local(future);
         let handle = task.abort_handle();
-        self.tasks.push(Member(task));
+        self.tasks.push(SetTask(task));
         handle
     }
 

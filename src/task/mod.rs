@@ -11,49 +11,54 @@
 pub(crate) mod application;
 mod budget;
 mod cell;
+mod free_list;
 mod handle;
 mod job;
 mod join;
 mod join_error;
 mod join_set;
-mod latch;
 mod nested;
+mod readiness;
 mod span;
-mod spare;
+mod spawn;
+mod state;
+mod unblock;
 mod unconstrained;
+mod waiters;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Poll, ready};
 
-use crate::contain::contain;
 use crate::driver::{Driver, Turn};
-use crate::qt::{Ear, Nest, Object, app};
-use crate::reactor::{Side, Time};
+use crate::panic::catch_panic;
+use crate::qt::{NestedLoop, Object, SignalConnection, app};
+use crate::reactor::{Direction, Time};
 
 pub use budget::{consume_budget, poll_proceed};
 pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
+pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
+pub use unblock::{unblock, yield_now};
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
-pub(crate) use handle::Shared;
+pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
+pub(crate) use readiness::{Readiness, Registration};
 
 use cell::{TaskRef, Tasks};
 
 thread_local! {
-    static CURRENT: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
+    static CURRENT: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
 }
 
 /// Returns the loop of this thread.
-pub(crate) fn current() -> Option<Rc<Inner>> {
+pub(crate) fn current() -> Option<Rc<LoopCore>> {
     // The thread-local value may be destroyed already: then there is no loop.
     CURRENT
         .try_with(|current| current.borrow().upgrade())
@@ -65,9 +70,9 @@ pub(crate) fn current() -> Option<Rc<Inner>> {
 /// # Panics
 /// This thread has no loop.
 #[track_caller]
-pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
+pub(crate) fn expect_current(what: &str) -> Rc<LoopCore> {
     match current() {
-        Some(inner) => inner,
+        Some(core) => core,
         None => panic!(
             "{what} needs a loop on this thread: `let event_loop = qtloop::Loop::attach()?;` before it, or `with_app()` where there is no Qt \
              application; on another thread than the loop's, `Handle::spawn()` or `Handle::invoke()`"
@@ -92,19 +97,21 @@ pub(crate) fn expect_current(what: &str) -> Rc<Inner> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use = "dropped, it ends all its tasks at once"]
-pub struct Loop(Rc<Inner>);
+pub struct Loop(Rc<LoopCore>);
 
 /// The shared state of a loop, for its own thread.
-pub(crate) struct Inner {
+pub(crate) struct LoopCore {
     pub(crate) driver: Rc<Driver<Job>>,
-    shared: Arc<Shared>,
+    shared: Arc<LoopShared>,
     tasks: Tasks,
     /// The nested event loops of [`Loop::block_on`], by number.
-    nests: RefCell<Vec<(u64, Rc<Nest>)>>,
-    next_nest: Cell<u64>,
+    nested_loops: RefCell<Vec<(u64, Rc<NestedLoop>)>>,
+    next_wait: Cell<u64>,
+    /// An error of the poller was reported.
+    has_failed: Cell<bool>,
 }
 
-const CROWD_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
+const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl Loop {
     /// Attaches a loop to the Qt event loop of this thread. Tasks run whenever that event loop runs: by
@@ -139,27 +146,28 @@ impl Loop {
         let by_qtimer = std::env::var_os("QTLOOP_TIMER").is_some_and(|value| value == "qtimer");
         let driver = Driver::new(cfg!(target_os = "linux") && !by_qtimer)?;
         // A task costs less than a Python callback, so fewer of them are worth a wake-up.
-        driver.set_crowd_slack(CROWD_SLACK);
-        let inner = Rc::new(Inner {
-            shared: Shared::new(driver.remote(), driver.poller()?),
+        driver.set_timer_slack(COALESCE_SLACK);
+        let core = Rc::new(LoopCore {
+            shared: LoopShared::new(driver.remote(), driver.poller()?),
             driver,
             tasks: Tasks::default(),
-            nests: RefCell::default(),
-            next_nest: Cell::new(0),
+            nested_loops: RefCell::default(),
+            next_wait: Cell::new(0),
+            has_failed: Cell::new(false),
         });
-        let turning = Rc::downgrade(&inner);
-        inner.driver.attach(
+        let turning = Rc::downgrade(&core);
+        core.driver.attach(
             move |wakeup| {
-                if let Some(inner) = turning.upgrade()
+                if let Some(core) = turning.upgrade()
                     && let Some(turn) = wakeup.turn()
                 {
-                    inner.run(turn);
+                    core.run(turn);
                 }
             },
             || true,
         )?;
-        CURRENT.with(|current| current.replace(Rc::downgrade(&inner)));
-        Ok(Loop(inner))
+        CURRENT.with(|current| current.replace(Rc::downgrade(&core)));
+        Ok(Loop(core))
     }
 
     /// Makes a `QCoreApplication` if there is no Qt application, and attaches a loop as
@@ -251,7 +259,7 @@ impl Loop {
         self.0.block_on(future)
     }
 
-    pub(crate) fn inner(&self) -> &Rc<Inner> {
+    pub(crate) fn core(&self) -> &Rc<LoopCore> {
         &self.0
     }
 
@@ -282,30 +290,39 @@ impl fmt::Debug for Loop {
     }
 }
 
-impl Inner {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+impl LoopCore {
+    pub(crate) fn shared(&self) -> &Arc<LoopShared> {
         &self.shared
     }
 
     fn run(&self, mut turn: Turn<Job>) {
         loop {
             while let Some(job) = turn.next() {
-                contain(|| self.run_job(job, turn.until()));
+                catch_panic(|| self.run_job(job, turn.job_deadline()));
             }
             let Some(linger) = turn.linger() else { break };
             linger.wait();
         }
+        if let Some(error) = self.driver.take_error()
+            && !self.has_failed.replace(true)
+        {
+            // A panic in a turn ends nothing; the panic hook prints it, or what the program has set.
+            panic!(
+                "the event loop cannot watch its descriptors any more: {error}. The program has \
+                 closed a descriptor that is not its own. Timers still fire; sockets do not"
+            );
+        }
     }
 
-    fn run_job(&self, job: Job, until: Time) {
+    fn run_job(&self, job: Job, deadline: Time) {
         match job {
-            Job::Poll(task) => budget::lend(until, || task.run(self)),
-            Job::Sent(task) => task.receive(),
-            Job::Begin(task) => task.begin(self),
+            Job::Poll(task) => budget::with_deadline(deadline, || task.run(self)),
+            Job::Sent(task) => task.remote_wake_arrived(),
+            Job::Start(task) => task.start(self),
             Job::Due(task) => task.wake(),
             Job::Wake(waker) => waker.wake(),
-            Job::Readable(source) => source.has_news(&self.driver, Side::Read),
-            Job::Writable(source) => source.has_news(&self.driver, Side::Write),
+            Job::Readable(readiness) => readiness.on_event(&self.driver, Direction::Read),
+            Job::Writable(readiness) => readiness.on_event(&self.driver, Direction::Write),
             Job::Call(work) => work(Some(self)),
         }
     }
@@ -316,17 +333,17 @@ impl Inner {
         // Notify waiters on other threads first: a task's destructor may wait for one of them. From
         // now on, jobs that they send are handed back.
         for job in self.driver.drain() {
-            contain(|| job.end());
+            catch_panic(|| job.end());
         }
-        self.tasks.end();
-        self.leave_all();
+        self.tasks.cancel_all();
+        self.exit_nested_loops();
     }
 
     #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let (task, claim) = cell::task(&self.shared, future);
-        task.begin(self);
-        JoinHandle::new(claim)
+        let (task, handle) = cell::task(&self.shared, future);
+        task.start(self);
+        JoinHandle::new(handle)
     }
 
     #[track_caller]
@@ -337,16 +354,16 @@ impl Inner {
     ) -> JoinHandle<F::Output> {
         let slot: Rc<OnceCell<TaskRef>> = Rc::default();
         let task = Rc::clone(&slot);
-        let ear = object.signal("destroyed()").and_then(|destroyed| {
-            Ear::new(object, destroyed, move |_| {
+        let connection = object.signal("destroyed()").and_then(|destroyed| {
+            SignalConnection::new(object, destroyed, move |_| {
                 if let Some(task) = task.get() {
                     task.abort();
                 }
             })
         });
-        let is_gone = ear.is_none();
+        let is_gone = connection.is_none();
         let handle = self.spawn(async move {
-            let _ear = ear;
+            let _connection = connection;
             future.await
         });
         let _ = slot.set(handle.task().clone());
@@ -355,156 +372,4 @@ impl Inner {
         }
         handle
     }
-}
-
-/// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first, never
-/// this call.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), qtloop::JoinError> {
-/// use std::rc::Rc;
-///
-/// let shared = Rc::new(6);
-/// let task = qtloop::spawn_local({
-///     let shared = Rc::clone(&shared);
-///     async move { *shared * 7 }
-/// });
-/// assert_eq!(task.await?, 42);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Panics
-/// This thread has no [`Loop`].
-#[track_caller]
-pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    expect_current("spawn_local()").spawn(future)
-}
-
-/// Runs a future as [`spawn_local`] does, until a Qt object is destroyed: then the task is aborted, and is
-/// not polled again. If the object is destroyed already, the task does not start.
-///
-/// ```no_run
-/// use qtloop::{qt::Object, spawn_scoped, time};
-///
-/// let application = Object::application().expect("there is one");
-/// spawn_scoped(&application, async {
-///     let mut beat = time::interval(std::time::Duration::from_secs(1));
-///     loop {
-///         beat.tick().await; // until the application is destroyed
-///     }
-/// });
-/// ```
-///
-/// # Panics
-/// This thread has no [`Loop`].
-#[track_caller]
-pub fn spawn_scoped<F>(object: &Object, future: F) -> JoinHandle<F::Output>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    expect_current("spawn_scoped()").spawn_scoped(object, future)
-}
-
-/// Calls [`Loop::block_on`] of this thread's loop, for slots and tasks.
-///
-/// Never use the `block_on` of another executor instead: it freezes the window, see there.
-///
-/// ```no_run
-/// // A slot that must return the answer.
-/// fn size_of_page() -> std::io::Result<usize> {
-///     let reading = qtloop::task::unblock(|| std::fs::read("page.html"));
-///     Ok(qtloop::block_on(reading)?.len())
-/// }
-/// ```
-///
-/// # Panics
-/// As [`Loop::block_on`], or this thread has no [`Loop`].
-#[track_caller]
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    expect_current("block_on()").block_on(future)
-}
-
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`] and [`Loop::run`], with an exit code.
-///
-/// Tasks are not ended, and continue if an event loop runs again. Without [`exec`](Loop::exec), such as
-/// in [`block_on`] alone, the call has no effect, as `QCoreApplication::exit`. On another thread call
-/// `handle.invoke(|| quit(0))`.
-///
-/// ```no_run
-/// qtloop::spawn_local(async {
-///     let _ = qtloop::signal::ctrl_c().await;
-///     qtloop::quit(130);
-/// });
-/// ```
-pub fn quit(code: i32) {
-    if app::is_main_thread() {
-        app::exit(code);
-    } else {
-        app::thread_exit(code);
-    }
-}
-
-/// Yields to the other tasks that are ready.
-///
-/// ```no_run
-/// # async fn example(rows: Vec<u32>) {
-/// for row in rows {
-///     println!("{row}"); // long work, in pieces
-///     qtloop::task::yield_now().await;
-/// }
-/// # }
-/// ```
-pub async fn yield_now() {
-    let mut has_yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// Runs blocking work on a pool of threads, and waits for its result.
-///
-/// If the future is dropped, the work continues and its result is lost. The pool is that of the crate
-/// `blocking`, which has at most 500 threads.
-///
-/// ```no_run
-/// # async fn example() -> std::io::Result<()> {
-/// let text = qtloop::task::unblock(|| std::fs::read_to_string("notes.txt")).await?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// # Panics
-/// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`] that
-/// [`is_panic`](JoinError::is_panic).
-pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
-    /// queue.
-    struct Going<T>(Option<blocking::Task<T>>);
-
-    impl<T> Drop for Going<T> {
-        fn drop(&mut self) {
-            if let Some(task) = self.0.take() {
-                task.detach();
-            }
-        }
-    }
-
-    let mut going = Going(Some(blocking::unblock(work)));
-    poll_fn(|context| {
-        ready!(take_budget(context));
-        let task = going.0.as_mut().expect("there until the end");
-        Pin::new(task).poll(context)
-    })
-    .await
 }

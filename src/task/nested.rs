@@ -1,4 +1,7 @@
 //! `block_on`: waits for a future in a nested Qt event loop.
+//!
+//! Each time that the future returns `Pending`, a new nested loop runs until the future's waker is
+//! woken: a *wait*. The loop's turns go on in it.
 
 use std::future::Future;
 use std::pin::pin;
@@ -7,33 +10,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::{Inner, Shared, application, budget, unconstrained};
-use crate::qt::{Nest, app};
+use super::{LoopCore, LoopShared, application, budget, unconstrained};
+use crate::qt::{NestedLoop, app};
 use crate::reactor::Time;
 
 /// The maximum number of nested waits. Each has a Qt event loop on the stack; hundreds would
 /// overflow the stack of a small thread, which aborts the process.
-const DEEPEST: usize = 64;
+const MAX_NESTED_WAITS: usize = 64;
 
 /// The waker of a `block_on`: ends the wait, from any thread.
-struct Bell {
-    shared: Arc<Shared>,
-    nest: u64,
+struct BlockOnWaker {
+    shared: Arc<LoopShared>,
+    /// The number of the call of `block_on`, which finds its nested loop.
+    wait: u64,
     /// The job that ends the wait is queued.
-    has_rung: AtomicBool,
-    /// The job has run, perhaps before the wait began.
+    is_queued: AtomicBool,
+    /// The job has run, perhaps before the wait began. Used on the loop's thread only.
     is_over: AtomicBool,
 }
 
-impl Wake for Bell {
+impl Wake for BlockOnWaker {
     fn wake(self: Arc<Self>) {
-        if !self.has_rung.swap(true, Ordering::AcqRel) {
+        if !self.is_queued.swap(true, Ordering::AcqRel) {
             let shared = Arc::clone(&self.shared);
             // Queue a job even on this thread, so that ready jobs, and Qt, run first. After the
             // loop was closed, no wait is left to end.
-            let _ = shared.push(move |inner| {
+            let _ = shared.push(move |core| {
                 self.is_over.store(true, Ordering::Relaxed);
-                inner.leave(self.nest);
+                core.exit_wait(self.wait);
             });
         }
     }
@@ -43,25 +47,25 @@ impl Wake for Bell {
     }
 }
 
-impl Inner {
+impl LoopCore {
     pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        let nest = self.next_nest.replace(self.next_nest.get() + 1);
-        let bell = Arc::new(Bell {
+        let wait = self.next_wait.replace(self.next_wait.get() + 1);
+        let block_on = Arc::new(BlockOnWaker {
             shared: Arc::clone(&self.shared),
-            nest,
-            has_rung: AtomicBool::new(false),
+            wait,
+            is_queued: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });
-        let waker = Waker::from(Arc::clone(&bell));
+        let waker = Waker::from(Arc::clone(&block_on));
         loop {
             let mut context = Context::from_waker(&waker);
             let poll = || unconstrained::poll(future.as_mut(), &mut context);
-            if let Poll::Ready(result) = budget::lend(Time::NEVER, poll) {
+            if let Poll::Ready(result) = budget::with_deadline(Time::NEVER, poll) {
                 return result;
             }
             application::check();
-            self.wait(&bell);
+            self.wait(&block_on);
             application::check();
             assert!(
                 self.driver.is_attached(),
@@ -69,41 +73,44 @@ impl Inner {
             );
             assert!(
                 app::exists(),
-                "the Qt application, or the QML engine that has made it, went while block_on() waited in it: keep it until the end of `main`"
+                "the Qt application, or the QML engine that has made it, was destroyed while block_on() waited: keep it until the end of `main`"
             );
         }
     }
 
     /// Processes Qt's events until the waker is woken.
-    fn wait(&self, bell: &Bell) {
+    fn wait(&self, block_on: &BlockOnWaker) {
         assert!(
-            self.nests.borrow().len() < DEEPEST,
-            "block_on() inside of {DEEPEST} others: in a task use `.await`, and in a slot `spawn_local()`"
+            self.nested_loops.borrow().len() < MAX_NESTED_WAITS,
+            "block_on() inside of {MAX_NESTED_WAITS} others: in a task use `.await`, and in a slot `spawn_local()`"
         );
-        let nest = Rc::new(Nest::new());
-        self.nests.borrow_mut().push((bell.nest, Rc::clone(&nest)));
-        if !bell.is_over.load(Ordering::Relaxed) {
-            let _ = self.driver.hold(|| nest.exec(true));
-        }
-        self.nests
+        let nested_loop = Rc::new(NestedLoop::new());
+        self.nested_loops
             .borrow_mut()
-            .retain(|(number, _)| *number != bell.nest);
+            .push((block_on.wait, Rc::clone(&nested_loop)));
+        if !block_on.is_over.load(Ordering::Relaxed) {
+            self.driver.in_nested_wait(|| nested_loop.exec_until_exit());
+        }
+        self.nested_loops
+            .borrow_mut()
+            .retain(|(number, _)| *number != block_on.wait);
         // A wake-up after this ends the next wait; one before it is covered by the next poll.
-        bell.is_over.store(false, Ordering::Relaxed);
-        bell.has_rung.swap(false, Ordering::AcqRel);
+        block_on.is_over.store(false, Ordering::Relaxed);
+        block_on.is_queued.swap(false, Ordering::AcqRel);
     }
 
-    /// Exits the nested loops of all waits.
-    pub(super) fn leave_all(&self) {
-        for (_, nest) in self.nests.borrow().iter() {
-            nest.leave(0);
+    /// Exits the nested loops of all waits: when the loop is closed, or when a second application was
+    /// made. Each `block_on` then checks for these, and panics or polls again.
+    pub(super) fn exit_nested_loops(&self) {
+        for (_, nested_loop) in self.nested_loops.borrow().iter() {
+            nested_loop.exit(0);
         }
     }
 
-    fn leave(&self, number: u64) {
-        let nests = self.nests.borrow();
-        if let Some((_, nest)) = nests.iter().find(|(other, _)| *other == number) {
-            nest.leave(0);
+    fn exit_wait(&self, number: u64) {
+        let nested_loops = self.nested_loops.borrow();
+        if let Some((_, nested_loop)) = nested_loops.iter().find(|(other, _)| *other == number) {
+            nested_loop.exit(0);
         }
     }
 }

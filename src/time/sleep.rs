@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::{from_now, instant, moment};
 use crate::reactor::{Time, TimerKey};
-use crate::task::{Inner, Job, Shared, expect_current, take_budget};
+use crate::task::{Job, LoopCore, LoopShared, expect_current, take_budget};
 
 /// Waits for this long. Zero yields once, as [`yield_now`](crate::task::yield_now). [`Duration::MAX`] waits until the loop closes.
 ///
@@ -53,15 +53,15 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// When it is polled after its loop was closed, and its deadline has not passed: nothing would wake the task.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Sleep {
-    shared: Arc<Shared>,
+    shared: Arc<LoopShared>,
     pub(super) deadline: Time,
-    waiting: Option<Waiting>,
+    waiting: Option<TimerEntry>,
     /// A sleep of zero yields once.
     yields: bool,
 }
 
 /// A timer of the loop, and the waker that it wakes. To poll again with the same waker has no effect.
-struct Waiting {
+struct TimerEntry {
     waker: Waker,
     key: Key,
 }
@@ -121,33 +121,32 @@ impl Sleep {
     /// Starts a timer of the loop for this waker. A closed loop wakes it at once.
     fn register(&mut self, waker: Waker) {
         let (deadline, wakes) = (self.deadline, Job::wake(&waker));
-        let key = if let Some(inner) = self.shared.here() {
-            Key::Here(inner.driver.push_at(deadline, wakes))
+        let key = if let Some(core) = self.shared.here() {
+            Key::Here(core.driver.push_at(deadline, wakes))
         } else {
             let key = Arc::new(OnceLock::new());
             let known = Arc::clone(&key);
-            self.shared.call_behind(move |inner| match inner {
-                Some(inner) => drop(known.set(inner.driver.push_at(deadline, wakes))),
+            self.shared.call_behind(move |core| match core {
+                Some(core) => drop(known.set(core.driver.push_at(deadline, wakes))),
                 None => wakes.end(),
             });
             Key::Elsewhere(key)
         };
-        self.waiting = Some(Waiting { waker, key });
+        self.waiting = Some(TimerEntry { waker, key });
     }
 
     /// Cancels the timer, and returns the waker that waited.
     fn cancel(&mut self) -> Option<Waker> {
-        let cancel = |inner: Option<&Inner>, key: Option<&TimerKey>| {
-            if let (Some(inner), Some(&key)) = (inner, key) {
-                drop(inner.driver.cancel(key));
+        let cancel = |core: Option<&LoopCore>, key: Option<&TimerKey>| {
+            if let (Some(core), Some(&key)) = (core, key) {
+                drop(core.driver.cancel(key));
             }
         };
-        let Waiting { waker, key } = self.waiting.take()?;
+        let TimerEntry { waker, key } = self.waiting.take()?;
         match key {
-            Key::Here(key) => self.shared.call(move |inner| cancel(inner, Some(&key))),
+            Key::Here(key) => self.shared.call(move |core| cancel(core, Some(&key))),
             Key::Elsewhere(key) => {
-                self.shared
-                    .call_behind(move |inner| cancel(inner, key.get()));
+                self.shared.call_behind(move |core| cancel(core, key.get()));
             }
         }
         Some(waker)

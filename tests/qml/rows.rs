@@ -210,7 +210,8 @@ pub(crate) fn drop_in(signal: &str) {
     let object = this.object().expect("it lives");
     let index = object.signal(signal).expect("a signal");
     let slot = RefCell::new(Some(lines));
-    let _ear = qtloop::core::Ear::new(&object, index, move |_| drop(slot.take()));
+    let _connection =
+        qtloop::core::SignalConnection::new(&object, index, move |_| drop(slot.take()));
     let _ = this.insert_rows(0..1, |lines| lines.lines.push(String::new()));
 }
 
@@ -226,7 +227,7 @@ fn slot_may_use_the_model_while_its_rows_change() {
     let ears = ["rowsAboutToBeInserted", "rowsInserted"].map(|signal| {
         let index = object.signal(signal).expect("a signal");
         let (this, counts) = (scene.this.clone(), Rc::clone(&counts));
-        qtloop::core::Ear::new(&object, index, move |_| {
+        qtloop::core::SignalConnection::new(&object, index, move |_| {
             let count = this.with(|lines| lines.lines.len());
             counts.borrow_mut().push(count);
         })

@@ -10,7 +10,7 @@ use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt
 use qtloop::io::Async;
 use qtloop::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use qtloop::process::Command;
-use qtloop::qt::Owned;
+use qtloop::qt::OwnedObject;
 use qtloop::task::{unblock, yield_now};
 use qtloop::time::{interval, sleep, timeout};
 use qtloop::{JoinHandle, signal, spawn_local};
@@ -197,7 +197,7 @@ fn timers_end_cleanly_at_every_await_point() {
 
 fn signals_end_cleanly_at_every_await_point() {
     ends_cleanly(|| async {
-        let object = Owned::new();
+        let object = OwnedObject::new();
         let renamed = signal::once(&object, "objectNameChanged")?;
         let mut names = signal::stream(&object, "objectNameChanged")?;
         let renaming = spawn_local(async move {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use qtloop::core::Driver;
-use qtloop::core::{Nest, app};
+use qtloop::core::{NestedLoop, app};
 
 use crate::trials;
 use crate::world::{World, job};
@@ -164,10 +164,10 @@ fn nested_wait_begun_while_qt_quits_gets_events() {
     world.soon(|world| {
         // Qt is quitting, and refuses to enter a loop until it has quit.
         app::exit(0);
-        let nest = Rc::new(Nest::new());
-        let left = Rc::clone(&nest);
-        world.driver.push(job(move |_| left.leave(3)));
-        world.write(nest.exec(false).to_string());
+        let nested_loop = Rc::new(NestedLoop::new());
+        let left = Rc::clone(&nested_loop);
+        world.driver.push(job(move |_| left.exit(3)));
+        world.write(nested_loop.exec().to_string());
     });
     world.run();
     assert_eq!(world.read(), ["3"]);
@@ -176,15 +176,17 @@ fn nested_wait_begun_while_qt_quits_gets_events() {
 fn held_wait_gets_turns_after_a_quit() {
     let world = World::new();
     let other = World::new();
-    let nest = Rc::new(Nest::new());
-    let left = Rc::clone(&nest);
+    let nested_loop = Rc::new(NestedLoop::new());
+    let left = Rc::clone(&nested_loop);
     let waiting = world.clone();
     // The wait is outside of any turn, as when Qt calls a slot.
     other.soon(move |_| {
         app::exit(0);
         let left = Rc::clone(&left);
-        waiting.soon(move |_| left.leave(3));
-        let code = waiting.driver.hold(|| nest.exec(true));
+        waiting.soon(move |_| left.exit(3));
+        let code = waiting
+            .driver
+            .in_nested_wait(|| nested_loop.exec_until_exit());
         waiting.write(code.to_string());
     });
     other.attach();

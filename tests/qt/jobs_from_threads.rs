@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Recur, Time};
+use qtloop::core::{Repeat, Time};
 
 use crate::trials;
 
@@ -17,7 +17,7 @@ trials![
     loop_runs_in_a_thread_that_qt_did_not_start,
 ];
 
-fn alarm() -> bool {
+fn timer_fd() -> bool {
     std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer")
 }
 
@@ -25,15 +25,15 @@ fn alarm() -> bool {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Note(usize, usize);
 
-impl Recur for Note {
-    fn again(&self) -> Note {
+impl Repeat for Note {
+    fn repeat(&self) -> Note {
         *self
     }
 }
 
 /// A driver that records its jobs, and stops at the last one.
 fn collecting(expected: usize) -> (Rc<Driver<Note>>, Rc<RefCell<Vec<Note>>>) {
-    let driver = Driver::new(alarm()).expect("three descriptors");
+    let driver = Driver::new(timer_fd()).expect("three descriptors");
     let seen = Rc::new(RefCell::new(Vec::new()));
     let (diary, stopping) = (Rc::clone(&seen), Rc::downgrade(&driver));
     let face = move |wakeup: Wakeup<'_, Note>| {
@@ -93,7 +93,7 @@ fn job_of_another_thread_wakes_the_loop() {
 fn loop_runs_in_a_thread_that_qt_did_not_start() {
     let (ended, end) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let driver: Rc<Driver<&str>> = Driver::new(alarm()).expect("three descriptors");
+        let driver: Rc<Driver<&str>> = Driver::new(timer_fd()).expect("three descriptors");
         let stopping = Rc::downgrade(&driver);
         let face = move |wakeup: Wakeup<'_, &'static str>| {
             for _ in wakeup.turn().into_iter().flatten() {

@@ -1,20 +1,23 @@
 //! Tests of misuse: it ends in an error or a panic with a message, not in a hang or a crash.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::io::{ErrorKind, IoSlice, Read, Write};
-use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, set_hook, take_hook};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use qtloop::core::{Ear, Nest};
+use qtloop::core::{NestedLoop, SignalConnection};
 use qtloop::io::Async;
 use qtloop::net::{UdpSocket, UnixStream};
-use qtloop::qt::{Object, Owned};
+use qtloop::qt::{Object, OwnedObject};
 use qtloop::task::{self, yield_now};
 use qtloop::time::{interval, sleep, timeout};
 use qtloop::{Loop, signal, spawn_local};
@@ -43,7 +46,58 @@ trials![
     file_that_always_returns_would_block_is_an_error,
     another_executor_inside_a_task_completes_on_a_ready_socket,
     too_many_nested_waits_panic_and_do_not_overflow_the_stack,
+    replaced_poller_is_reported_once_and_timers_still_fire,
 ];
+
+/// Returns the numbers of the epoll descriptors of this process, in order.
+fn epoll_descriptors() -> BTreeSet<RawFd> {
+    let open = std::fs::read_dir("/proc/self/fd").expect("Linux");
+    open.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let is_epoll = std::fs::read_link(&path).ok()? == Path::new("anon_inode:[eventpoll]");
+        is_epoll.then(|| path.file_name()?.to_str()?.parse().ok())?
+    })
+    .collect()
+}
+
+/// Replaces the file of a descriptor that another value owns, as a program does by mistake.
+#[allow(unsafe_code)]
+fn replace(fd: RawFd) {
+    let other = std::fs::File::open("/dev/null").expect("it exists");
+    // SAFETY: the number is open, and not closed here.
+    let mut owned = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    rustix::io::dup2(other, &mut owned).expect("both are open");
+}
+
+fn replaced_poller_is_reported_once_and_timers_still_fire() {
+    let before = epoll_descriptors();
+    let event_loop = attached();
+    let poller = *epoll_descriptors()
+        .difference(&before)
+        .next()
+        .expect("its poller");
+    replace(poller);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let hook = take_hook();
+    set_hook(Box::new({
+        let reports = Arc::clone(&reports);
+        move |panic| reports.lock().expect("no panic").push(panic.to_string())
+    }));
+    event_loop.block_on(async {
+        sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
+    });
+    drop(event_loop);
+    set_hook(hook);
+    let reports = reports.lock().expect("no panic");
+    let [report] = &reports[..] else {
+        panic!("{reports:?}");
+    };
+    assert!(
+        report.contains("cannot watch its descriptors any more"),
+        "{report}"
+    );
+}
 
 /// Makes a loop that a task may drop.
 fn shared_loop() -> Rc<RefCell<Option<Loop>>> {
@@ -60,25 +114,25 @@ fn words(panicking: impl FnOnce()) -> String {
 
 fn loop_dropped_inside_a_nested_loop_of_its_task_is_sound() {
     let event_loop = shared_loop();
-    let (nest, outer) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
-    let (leaving, ending) = (Rc::clone(&nest), Rc::clone(&outer));
+    let (nested_loop, outer) = (Rc::new(NestedLoop::new()), Rc::new(NestedLoop::new()));
+    let (leaving, ending) = (Rc::clone(&nested_loop), Rc::clone(&outer));
     let dropping = Rc::clone(&event_loop);
     spawn_local(async move {
         spawn_local(async move {
             drop(dropping.take());
             // Qt processes further events in there, including deferred deletions.
-            leaving.leave(0);
+            leaving.exit(0);
         });
-        let _ = nest.exec(false);
-        ending.leave(0);
+        let _ = nested_loop.exec();
+        ending.exit(0);
     });
-    let _ = outer.exec(false);
+    let _ = outer.exec();
     assert!(event_loop.borrow().is_none());
 }
 
 fn destroyed_object_is_no_argument_of_its_signal() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let destroyed = signal::once(&object, "destroyed(QObject*)").expect("a signal");
     drop(object);
     let arguments = run(&event_loop, destroyed).expect("it was said");
@@ -86,13 +140,16 @@ fn destroyed_object_is_no_argument_of_its_signal() {
 }
 
 fn connection_to_a_slot_is_refused() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let delete_later = 3; // a slot: after destroyed(QObject*), destroyed() and objectNameChanged(QString)
     for index in [-1, i32::MIN, i32::MAX, 1000, delete_later] {
-        assert!(Ear::new(&object, index, |_| ()).is_none(), "{index}");
+        assert!(
+            SignalConnection::new(&object, index, |_| ()).is_none(),
+            "{index}"
+        );
     }
     let named = object.signal("objectNameChanged").expect("a signal");
-    assert!(Ear::new(&object, named, |_| ()).is_some());
+    assert!(SignalConnection::new(&object, named, |_| ()).is_some());
 }
 
 /// Panics when it is dropped; the payload of the panic does so, too, this number of times.

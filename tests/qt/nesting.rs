@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qtloop::core::Nest;
+use qtloop::core::NestedLoop;
 use qtloop::spawn_local;
 use qtloop::task::yield_now;
 use qtloop::time::sleep;
@@ -23,10 +23,10 @@ trials![
 
 fn task_in_a_nested_loop_blocks_only_itself() {
     let event_loop = attached();
-    let nest = Rc::new(Nest::new());
-    let leave = Rc::clone(&nest);
+    let nested_loop = Rc::new(NestedLoop::new());
+    let leave = Rc::clone(&nested_loop);
     let dialog = spawn_local(async move {
-        let _ = nest.exec(false);
+        let _ = nested_loop.exec();
         "closed"
     });
     let other = spawn_local(async move {
@@ -34,7 +34,7 @@ fn task_in_a_nested_loop_blocks_only_itself() {
             sleep(Duration::from_millis(1)).await;
         }
         let woken = qtloop::task::unblock(|| 5).await;
-        leave.leave(0);
+        leave.exit(0);
         woken
     });
     assert_eq!(run(&event_loop, dialog).expect("a result"), "closed");
@@ -43,25 +43,25 @@ fn task_in_a_nested_loop_blocks_only_itself() {
 
 fn tasks_run_in_two_nested_loops() {
     let event_loop = attached();
-    let (outer, inner) = (Rc::new(Nest::new()), Rc::new(Nest::new()));
+    let (outer, inner) = (Rc::new(NestedLoop::new()), Rc::new(NestedLoop::new()));
     let (leave_outer, leave_inner) = (Rc::clone(&outer), Rc::clone(&inner));
     let diary = Rc::new(RefCell::new(Vec::new()));
     let (one, two, three) = (Rc::clone(&diary), Rc::clone(&diary), Rc::clone(&diary));
     let first = spawn_local(async move {
-        let _ = outer.exec(false);
+        let _ = outer.exec();
         one.borrow_mut().push("outer closed");
     });
     let second = spawn_local(async move {
-        let _ = inner.exec(false);
+        let _ = inner.exec();
         two.borrow_mut().push("inner closed");
     });
     let third = spawn_local(async move {
         sleep(Duration::from_millis(2)).await;
         qtloop::task::unblock(|| ()).await;
-        leave_outer.leave(0); // takes effect after the inner loop has returned
+        leave_outer.exit(0); // takes effect after the inner loop has returned
         sleep(Duration::from_millis(2)).await;
         three.borrow_mut().push("two deep");
-        leave_inner.leave(0);
+        leave_inner.exit(0);
     });
     run(&event_loop, async {
         first.await.expect("a result");
@@ -99,8 +99,8 @@ fn block_on_accepts_borrowed_values() {
 fn task_woken_inside_its_own_nested_loop_is_polled_after_it() {
     let event_loop = attached();
     let (sender, receiver) = async_channel::unbounded();
-    let nest = Rc::new(Nest::new());
-    let leave = Rc::clone(&nest);
+    let nested_loop = Rc::new(NestedLoop::new());
+    let leave = Rc::clone(&nested_loop);
     let diary = Rc::new(RefCell::new(Vec::new()));
     let (written, writes) = (Rc::clone(&diary), Rc::clone(&diary));
     let task = spawn_local(async move {
@@ -110,7 +110,7 @@ fn task_woken_inside_its_own_nested_loop_is_polled_after_it() {
         std::future::poll_fn(|context| {
             let polled = receiving.as_mut().poll(context);
             if std::mem::take(&mut is_first) {
-                let _ = nest.exec(false);
+                let _ = nested_loop.exec();
                 written.borrow_mut().push("qt loop ended");
             }
             polled
@@ -124,7 +124,7 @@ fn task_woken_inside_its_own_nested_loop_is_polled_after_it() {
             yield_now().await;
         }
         writes.borrow_mut().push("leaving");
-        leave.leave(0);
+        leave.exit(0);
     });
     let message = run(&event_loop, task).expect("a result");
     assert_eq!(message, "sent inside of it");

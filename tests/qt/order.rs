@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use qtloop::core::{Side, Time};
+use qtloop::core::{Direction, Time};
 
 use crate::trials;
 use crate::world::{World, job};
@@ -141,13 +141,21 @@ fn readable_descriptor_runs_its_job_until_it_is_read() {
         if byte == *b"c" {
             world.stop();
         }
-        world.driver.rearm(fd, Side::Read, |_| true);
+        world.driver.rearm(fd, Direction::Read, |_| true);
     });
-    world.driver.watch(fd, Side::Read, reader).expect("watch");
+    world
+        .driver
+        .watch(fd, Direction::Read, reader)
+        .expect("watch");
     far.write_all(b"abc").expect("write");
     world.run();
     assert_eq!(calls.get(), 3, "one byte a call");
-    assert!(world.driver.unwatch(fd, Side::Read, |_| true).is_some());
+    assert!(
+        world
+            .driver
+            .unwatch(fd, Direction::Read, |_| true)
+            .is_some()
+    );
 }
 
 fn writable_descriptor_runs_its_job() {
@@ -156,8 +164,8 @@ fn writable_descriptor_runs_its_job() {
     let fd = near.as_raw_fd();
     world
         .driver
-        .watch(fd, Side::Write, job(World::stop))
+        .watch(fd, Direction::Write, job(World::stop))
         .expect("watch");
     world.run();
-    drop(world.driver.unwatch(fd, Side::Write, |_| true));
+    drop(world.driver.unwatch(fd, Direction::Write, |_| true));
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use futures_lite::{StreamExt, future};
-use qtloop::qt::{Object, Owned};
+use qtloop::qt::{Object, OwnedObject};
 use qtloop::{signal, spawn_local, task};
 
 use crate::objects::Owner;
@@ -179,7 +179,7 @@ fn object_is_passed_to_a_method() {
     let owner = Owner::mapper();
     let mapper = owner.get().expect("an object of this thread");
     let mapped = signal::once(&mapper, "mappedObject").expect("a signal");
-    let argument = Owned::new();
+    let argument = OwnedObject::new();
     mapper
         .invoke::<()>("mappedObject", (&*argument,))
         .expect("a signal");
@@ -189,7 +189,7 @@ fn object_is_passed_to_a_method() {
 }
 
 fn destruction_of_an_object_cannot_be_invoked_or_feigned() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, "objectNameChanged").expect("a signal");
     for name in ["deleteLater", "destroyed", "destroyed()", "deleteLater()"] {
         let error = object.invoke::<()>(name, ()).expect_err(name);
@@ -203,7 +203,7 @@ fn destruction_of_an_object_cannot_be_invoked_or_feigned() {
 }
 
 fn property_stream_begins_with_the_current_value() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     object.set_name("one");
     let mut names = signal::property::<String>(&object, "objectName").expect("a property");
     run(async {
@@ -218,7 +218,7 @@ fn property_stream_begins_with_the_current_value() {
 }
 
 fn property_stream_skips_to_the_newest_value() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::property::<String>(&object, "objectName").expect("a property");
     run(async {
         for name in ["one", "two", "three"] {
@@ -231,7 +231,7 @@ fn property_stream_skips_to_the_newest_value() {
 }
 
 fn property_stream_ends_with_its_object() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::property::<String>(&object, "objectName").expect("a property");
     run(async {
         names.next().await.expect("a name");

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use futures_lite::StreamExt;
-use qtloop::qt::{Object, Owned};
+use qtloop::qt::{Object, OwnedObject};
 use qtloop::signal;
 use qtloop::spawn_local;
 use qtloop::time::{sleep, timeout};
@@ -38,7 +38,7 @@ const RENAMED: &str = "objectNameChanged";
 
 fn signal_is_awaited() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
     let application = Object::application().expect("the main thread");
     let other = signal::once(&application, "objectNameChanged(QString)").expect("a signal");
@@ -58,7 +58,7 @@ fn signal_is_awaited() {
 
 fn stream_yields_every_emission() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let names = signal::stream(&object, RENAMED).expect("a signal");
     for number in 0..5 {
         object.set_name(&number.to_string());
@@ -76,7 +76,7 @@ fn stream_yields_every_emission() {
 
 fn arguments_are_converted_as_qt_does() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
     object.set_name("12");
     let arguments = event_loop.block_on(renamed).expect("a name");
@@ -97,7 +97,7 @@ fn arguments_are_converted_as_qt_does() {
 
 fn destroyed_sender_ends_the_wait() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
     spawn_local(async move {
         sleep(Duration::from_millis(1)).await;
@@ -109,7 +109,7 @@ fn destroyed_sender_ends_the_wait() {
 
 fn missing_signal_is_an_error_that_lists_the_signals() {
     let _event_loop = attached();
-    let error = signal::once(&Owned::new(), "clicked").expect_err("no such signal");
+    let error = signal::once(&OwnedObject::new(), "clicked").expect_err("no such signal");
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
     assert_eq!(
         error.to_string(),
@@ -118,7 +118,7 @@ fn missing_signal_is_an_error_that_lists_the_signals() {
 }
 
 fn signal_of_a_destroyed_object_is_an_error() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let kept = (*object).clone();
     assert!(kept.is_alive());
     assert_eq!(kept.class_name(), "QObject");
@@ -134,7 +134,7 @@ fn signal_of_a_destroyed_object_is_an_error() {
 
 fn dropped_signal_future_is_disconnected() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
     assert!(
         event_loop
@@ -145,7 +145,7 @@ fn dropped_signal_future_is_disconnected() {
 }
 
 fn error_of_a_wrong_name_lists_the_nearest_first() {
-    let error = signal::once(&Owned::new(), "objectNameChange").expect_err("no such signal");
+    let error = signal::once(&OwnedObject::new(), "objectNameChange").expect_err("no such signal");
     let message = error.to_string();
     assert!(
         message.ends_with("it has objectNameChanged(QString), destroyed(QObject*), destroyed()"),
@@ -155,7 +155,7 @@ fn error_of_a_wrong_name_lists_the_nearest_first() {
 
 fn typed_signal_yields_a_tuple() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, RENAMED)
         .and_then(|names| names.typed::<(String,)>())
         .expect("a text");
@@ -188,7 +188,7 @@ fn enumeration_is_read_as_an_integer() {
 }
 
 fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = || signal::stream(&object, RENAMED).expect("a signal");
     let errors = [
         renamed()
@@ -221,7 +221,7 @@ fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
 
 fn latest_keeps_the_newest_emission() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::latest(&object, RENAMED).expect("a signal");
     for number in 0..1000 {
         object.set_name(&number.to_string());
@@ -235,7 +235,7 @@ fn latest_keeps_the_newest_emission() {
 }
 
 fn bounded_stream_drops_the_oldest_and_counts() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let names = signal::stream(&object, RENAMED).expect("a signal");
     let rename = |numbers: std::ops::Range<i32>| {
         numbers.for_each(|number| object.set_name(&number.to_string()));
@@ -252,7 +252,7 @@ fn bounded_stream_drops_the_oldest_and_counts() {
 }
 
 fn waiting_emissions_are_counted_fetched_and_cleared() {
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, RENAMED).expect("a signal");
     assert!(names.is_empty());
     assert!(names.try_next().is_none());
@@ -268,7 +268,7 @@ fn waiting_emissions_are_counted_fetched_and_cleared() {
 
 fn once_keeps_the_first_emission_only() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let renamed = signal::once(&object, RENAMED).expect("a signal");
     for number in 0..1000 {
         object.set_name(&number.to_string());
@@ -281,7 +281,7 @@ fn once_keeps_the_first_emission_only() {
 
 fn task_that_answers_each_emission_with_another_lets_timers_run() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, RENAMED).expect("a signal");
     object.set_name("0");
     let answering = spawn_local(async move {
@@ -298,7 +298,7 @@ fn task_that_answers_each_emission_with_another_lets_timers_run() {
 
 fn text_is_a_bool_only_if_it_is_true_or_false() {
     let event_loop = attached();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let mut names = signal::stream(&object, RENAMED).expect("a signal");
     let mut read = |name: &str| {
         object.set_name(name);

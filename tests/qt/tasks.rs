@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use qtloop::core::app;
-use qtloop::qt::Owned;
+use qtloop::qt::OwnedObject;
 use qtloop::task::yield_now;
 use qtloop::time::{sleep, timeout};
 use qtloop::{Loop, spawn_local, spawn_scoped};
@@ -261,7 +261,7 @@ fn panicking_destructor_ends_only_its_task() {
 fn task_is_aborted_when_its_object_is_destroyed() {
     let event_loop = attached();
     let (drops, dropped) = counter();
-    let object = Owned::new();
+    let object = OwnedObject::new();
     let task = spawn_scoped(&object, async move {
         let _dropped = dropped;
         pending::<()>().await;

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use qtloop::core::{Host, Nest};
-use qtloop::core::{Side, Time};
+use qtloop::core::{Direction, Time};
+use qtloop::core::{Host, NestedLoop};
 
 use crate::trials;
 use crate::world::{World, job};
@@ -73,7 +73,7 @@ fn turn_runs_many_batches() {
     world.run();
     assert!(
         fired.get() <= 2,
-        "Qt's own 0 ms timer fired {} times",
+        "Qt's own 0 ms timer came {} times",
         fired.get()
     );
 }
@@ -88,7 +88,7 @@ fn budget_of_zero_runs_one_batch_per_turn() {
     world.run();
     assert!(
         fired.get() >= 100,
-        "Qt's own 0 ms timer fired {} times",
+        "Qt's own 0 ms timer came {} times",
         fired.get()
     );
 }
@@ -124,7 +124,10 @@ fn rest_of_a_batch_runs_before_jobs_of_descriptors() {
         world.write("descriptor");
         world.stop();
     });
-    world.driver.watch(fd, Side::Read, reader).expect("watch");
+    world
+        .driver
+        .watch(fd, Direction::Read, reader)
+        .expect("watch");
     world.soon(move |world| {
         // The turn's budget is spent, and a descriptor is ready.
         (&far).write_all(b"x").expect("write");
@@ -139,7 +142,7 @@ fn rest_of_a_batch_runs_before_jobs_of_descriptors() {
     world.run();
     let expected = ["slow", "rest", "what the rest has queued", "descriptor"];
     assert_eq!(world.read(), expected);
-    drop(world.driver.unwatch(fd, Side::Read, |_| true));
+    drop(world.driver.unwatch(fd, Direction::Read, |_| true));
 }
 
 fn qt_timer_due_during_a_turn_fires_before_the_next_turn() {
@@ -148,7 +151,10 @@ fn qt_timer_due_during_a_turn_fires_before_the_next_turn() {
     let (near, far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
     let reader = job(|world| world.write("descriptor"));
-    world.driver.watch(fd, Side::Read, reader).expect("watch");
+    world
+        .driver
+        .watch(fd, Direction::Read, reader)
+        .expect("watch");
     let timers = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&timers);
     // The host's timer calls the second turn, and in the same pass of Qt the notifier is active,
@@ -172,7 +178,7 @@ fn qt_timer_due_during_a_turn_fires_before_the_next_turn() {
     world.run();
     assert_eq!(world.read(), ["descriptor", "timer of Qt", "job"]);
     assert_eq!(timers.borrow().len(), 1);
-    drop(world.driver.unwatch(fd, Side::Read, |_| true));
+    drop(world.driver.unwatch(fd, Direction::Read, |_| true));
 }
 
 /// A chain of batches of one job each, which ends with a stop.
@@ -185,11 +191,11 @@ fn chain(world: &World, links: u32) {
 
 /// Runs a nested Qt loop inside the current job, until something exits it.
 fn nested(world: &World, name: &'static str, leave_after: Duration) {
-    let nest = Rc::new(Nest::new());
-    let left = Rc::clone(&nest);
-    world.after(leave_after, move |_| left.leave(0));
+    let nested_loop = Rc::new(NestedLoop::new());
+    let left = Rc::clone(&nested_loop);
+    world.after(leave_after, move |_| left.exit(0));
     world.write(format!("{name} opens"));
-    let _ = nest.exec(true);
+    let _ = nested_loop.exec_until_exit();
     world.write(format!("{name} closes"));
 }
 
@@ -275,9 +281,9 @@ fn nested_loop_opened_by_a_timer_gets_turns() {
 }
 
 fn nested_loop_exited_before_exec_returns_at_once() {
-    let nest = Nest::new();
-    nest.leave(5);
+    let nested_loop = NestedLoop::new();
+    nested_loop.exit(5);
     let before = Time::now();
-    assert_eq!(nest.exec(true), 5);
+    assert_eq!(nested_loop.exec_until_exit(), 5);
     assert!(Time::now() < before + Duration::from_secs(5));
 }

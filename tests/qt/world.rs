@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Recur, Time};
+use qtloop::core::{Repeat, Time};
 
 /// Longer than any test takes, even under valgrind on a busy machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -16,8 +16,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Job(Rc<dyn Fn(&World)>);
 
-impl Recur for Job {
-    fn again(&self) -> Job {
+impl Repeat for Job {
+    fn repeat(&self) -> Job {
         self.clone()
     }
 }
@@ -34,11 +34,11 @@ pub(crate) fn job(run: impl Fn(&World) + 'static) -> Job {
 }
 
 impl World {
-    /// Makes a driver whose timers use the alarm, or a `QTimer` if the test run says so.
+    /// Makes a driver whose timers use the timerfd, or a `QTimer` if the test run says so.
     pub(crate) fn new() -> World {
-        let alarm = std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer");
+        let timer_fd = std::env::var_os("QTLOOP_TIMER").is_none_or(|value| value != "qtimer");
         World {
-            driver: Driver::new(alarm).expect("three descriptors"),
+            driver: Driver::new(timer_fd).expect("three descriptors"),
             diary: Rc::default(),
         }
     }

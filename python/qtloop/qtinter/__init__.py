@@ -15,14 +15,14 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from .. import _kept
+from .. import _background_tasks
+from .._async_wrap import asyncWrap
 from .._coroutines import Call
-from .._eager import start
-from .._lent import keep
+from .._eager_task import start
 from .._loop import QEventLoop, new_event_loop
 from .._method_slot import method_slot
+from .._signal_arguments import copy_borrowed
 from .._signals import SignalStream
-from .._slots import asyncWrap
 from .._thread_loop import thread_loop
 from . import bindings as bindings
 
@@ -74,7 +74,7 @@ def using_asyncio_from_qt(
     with (loop_factory or new_event_loop)() as loop:
         if debug is not None:
             loop.set_debug(debug)
-        loop._extend()
+        loop._enter_attach()
         asyncio.set_event_loop(loop)
         try:
             yield
@@ -119,8 +119,8 @@ def asyncslot(
         )
 
     def slot(*args: Any) -> asyncio.Task[_T]:
-        task = task_runner(call(keep(args, to_answer=True), {}))
-        _kept.keep(task)
+        task = task_runner(call(copy_borrowed(args, keep_outputs=True), {}))
+        _background_tasks.keep(task)
         return task
 
     return method_slot(method, slot) if method else functools.wraps(fn)(slot)
@@ -162,11 +162,11 @@ class multisignal:
     def connect(self, slot: Callable[..., object]) -> list[Any]:
         """Connects `slot(value, args)` to each signal."""
         return [
-            signal.connect(lambda *args, value=value: slot(value, keep(args)))
+            signal.connect(lambda *args, value=value: slot(value, copy_borrowed(args)))
             for signal, value in self.signal_map.items()
         ]
 
 
 def copy_signal_arguments(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Returns a signal's arguments with copies that stay valid after the emission."""
-    return keep(args)
+    return copy_borrowed(args)

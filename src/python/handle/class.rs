@@ -19,8 +19,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
-use crate::python::gil::Guarded;
-use crate::python::method;
+use crate::python::gil::GilProtected;
+use crate::python::vectorcall;
 use crate::reactor::TimerKey;
 
 /// The number of arguments that fit in the tail; more are stored as a tuple.
@@ -98,7 +98,7 @@ pub(super) struct Class {
     /// The offset of a reference that it has in addition to those of `asyncio.Handle`.
     own: Option<isize>,
     /// Freed objects with empty slots, ready to be reused.
-    kept: Guarded<RefCell<Vec<*mut ffi::PyObject>>>,
+    kept: GilProtected<RefCell<Vec<*mut ffi::PyObject>>>,
 }
 
 /// The class of handles of `call_soon_threadsafe`, which other threads may cancel while they run.
@@ -118,7 +118,7 @@ pub(super) struct Types {
     /// From Python 3.14 on.
     pub(super) threadsafe: Option<ThreadSafe>,
     pub(super) slots: Slots,
-    deep: Guarded<Deep>,
+    deep: GilProtected<Deep>,
 }
 
 /// Handles that are being freed.
@@ -189,7 +189,7 @@ pub(in crate::python) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         )?,
         threadsafe,
         slots,
-        deep: Guarded::new(Deep::default()),
+        deep: GilProtected::new(Deep::default()),
     };
     module.add("Handle", &types.handle.class)?;
     module.add("TimerHandle", &types.timer.class)?;
@@ -298,7 +298,7 @@ fn subclass(
         class: class.unbind(),
         tail: begin,
         own,
-        kept: Guarded::new(RefCell::default()),
+        kept: GilProtected::new(RefCell::default()),
     })
 }
 
@@ -576,7 +576,7 @@ property!(
 );
 
 unsafe extern "C" fn get_args(handle: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    method::outcome(|py| {
+    vectorcall::outcome(|py| {
         // SAFETY: the descriptor has checked the class; the GIL is held.
         unsafe {
             let types = types(py);
@@ -585,7 +585,7 @@ unsafe extern "C" fn get_args(handle: *mut ffi::PyObject, _: *mut c_void) -> *mu
                 return Ok(Bound::from_borrowed_ptr(py, args).unbind());
             }
             let tail = types.tail(handle);
-            let args = method::tuple(py, (*tail).args.as_ptr(), (*tail).count)?;
+            let args = vectorcall::tuple(py, (*tail).args.as_ptr(), (*tail).count)?;
             Ok(args.into_any().unbind())
         }
     })

@@ -19,10 +19,11 @@ use pyo3::prelude::*;
 use self::class::{
     Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_arguments, fill, get, set, types,
 };
-use super::event_loop::{EventLoop, side};
+use super::job::direction;
 use super::job::{Job, Kind};
-use super::method;
-use crate::reactor::{Side, TimerKey};
+use super::state::EventLoop;
+use super::vectorcall;
+use crate::reactor::{Direction, TimerKey};
 
 pub(super) use self::class::init;
 
@@ -76,7 +77,7 @@ impl Call<'_> {
                 }
                 (*tail).count = self.args.len();
             } else {
-                let args = method::tuple(py, self.args.as_ptr(), self.args.len())?;
+                let args = vectorcall::tuple(py, self.args.as_ptr(), self.args.len())?;
                 fill(made, slots.args, args.into_ptr());
             }
             ffi::PyObject_GC_Track(made.cast());
@@ -102,7 +103,7 @@ impl Call<'_> {
                 (
                     &made,
                     Bound::from_borrowed_ptr(py, self.callback),
-                    method::tuple(py, self.args.as_ptr(), self.args.len())?,
+                    vectorcall::tuple(py, self.args.as_ptr(), self.args.len())?,
                     Bound::from_borrowed_ptr(py, self.event_loop),
                     Bound::from_borrowed_ptr_or_opt(py, self.context),
                 ),
@@ -177,7 +178,7 @@ impl Call<'_> {
         &self,
         py: Python<'py>,
         fd: RawFd,
-        side: Side,
+        direction: Direction,
     ) -> PyResult<(Bound<'py, PyAny>, Job)> {
         let types = types(py);
         // SAFETY: the caller's promise, and `made` is a native watch handle.
@@ -185,7 +186,7 @@ impl Call<'_> {
             let made = self.make(py, &types.watch, &types.slots)?;
             let tail = at::<WatchTail>(made.as_ptr(), types.watch.tail);
             (*tail).fd = fd;
-            (*tail).is_writer = side == Side::Write;
+            (*tail).is_writer = direction == Direction::Write;
             let job = Job::new(&made, Kind::Watch);
             Ok((made, job))
         }
@@ -226,12 +227,12 @@ pub(super) fn is_handle(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// References to the callback, context and arguments during a call: the callback may cancel the
 /// handle, which empties its slots.
-struct Held([*mut ffi::PyObject; 3 + INLINE], usize);
+struct CallReferences([*mut ffi::PyObject; 3 + INLINE], usize);
 
-impl Drop for Held {
+impl Drop for CallReferences {
     fn drop(&mut self) {
         for &object in &self.0[..self.1] {
-            // SAFETY: the GIL is held, and `Held` owns the references.
+            // SAFETY: the GIL is held, and `CallReferences` owns the references.
             unsafe { ffi::Py_DECREF(object) }
         }
     }
@@ -250,13 +251,13 @@ impl Job {
 
     /// Returns the descriptor and direction of a reader or writer.
     #[inline]
-    pub(super) fn watched(&self, py: Python<'_>) -> Option<(RawFd, Side)> {
+    pub(super) fn watched(&self, py: Python<'_>) -> Option<(RawFd, Direction)> {
         if self.kind != Kind::Watch {
             return None;
         }
         // SAFETY: only `Call::watch` makes jobs of this kind.
         let tail = unsafe { &*at::<WatchTail>(self.object.as_ptr(), types(py).watch.tail) };
-        Some((tail.fd, side(tail.is_writer)))
+        Some((tail.fd, direction(tail.is_writer)))
     }
 
     #[inline]
@@ -328,7 +329,7 @@ impl Job {
             }
             // The first element is free for CPython to store a bound method's `self` in.
             let mut call = [ptr::null_mut(); 1 + INLINE];
-            let mut held = Held([ptr::null_mut(); 3 + INLINE], 0);
+            let mut held = CallReferences([ptr::null_mut(); 3 + INLINE], 0);
             let mut hold = |object| {
                 held.0[held.1] = ffi::Py_NewRef(object);
                 held.1 += 1;
@@ -417,12 +418,12 @@ unsafe extern "C" fn cancel_plain(
     handle: *mut ffi::PyObject,
     _: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| cancel(py, handle, false).map(|()| py.None()))
+    vectorcall::outcome(|py| cancel(py, handle, false).map(|()| py.None()))
 }
 
 unsafe extern "C" fn cancel_timer(
     handle: *mut ffi::PyObject,
     _: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    method::outcome(|py| cancel(py, handle, true).map(|()| py.None()))
+    vectorcall::outcome(|py| cancel(py, handle, true).map(|()| py.None()))
 }

@@ -25,14 +25,14 @@ import pytest
 pytest.importorskip("aiohttp", reason="the demo fetches through aiohttp, which is not installed")
 if not any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6")):
     pytest.skip("the demo needs a Qt binding, and none is installed", allow_module_level=True)
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 sys.path.insert(0, str(EXAMPLES))
 
-from fetching import server  # noqa: E402
+from download_window import server  # noqa: E402
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, str(EXAMPLES / "fetch_window.py"), *map(str, arguments)]
+    return [sys.executable, str(EXAMPLES / "download_window"), *map(str, arguments)]
 
 
 ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EXAMPLES)}
@@ -64,12 +64,11 @@ def complaints(errors: str) -> list[str]:
 PROLOGUE = """
 import asyncio, os, signal, sys
 import aiohttp
-import fetch_window
 import qtloop
-from fetching import server
-from fetching.downloads import State
-from fetching.qt import QtCore, QtWidgets
-from fetching.window import Window
+from download_window import app as program, server
+from download_window.download import State
+from download_window.qt import QtCore, QtWidgets
+from download_window.window import Window
 
 app = QtWidgets.QApplication([])
 
@@ -281,7 +280,7 @@ async def person():
 async def main():
     task = asyncio.create_task(person())
     try:
-        await fetch_window.main(fetch_window.parse(["--size", "50", "--rate", "0.5"]))
+        await program.main(program.parse(["--size", "50", "--rate", "0.5"]))
     finally:
         await task
         print("closed")
@@ -294,8 +293,8 @@ print(qtloop.run(main()))
 
 def test_window_follows_the_desktop_to_dark_colours_and_back() -> None:
     ended = play("""
-from fetching import theme
-from fetching.qt import QtGui
+from download_window import theme
+from download_window.qt import QtGui
 
 async def main():
     async with aiohttp.ClientSession() as session:
@@ -312,6 +311,18 @@ print("done")
     assert (ended.returncode, ended.stdout) == (0, "done\n"), ended.stderr
 
 
+def test_colours_are_those_of_the_window_in_rust() -> None:
+    qml = EXAMPLES.parent / "rust" / "download_window" / "qml" / "Theme.qml"
+    colours = re.findall(r'color (\w+): isDark \? "(.*)" : "(.*)"', qml.read_text())
+    ended = play("""
+from dataclasses import asdict
+from download_window import theme
+for name, light in asdict(theme.LIGHT).items():
+    print(name.replace("_h", "H"), asdict(theme.DARK)[name], light)
+""")
+    assert [tuple(line.split()) for line in ended.stdout.splitlines()] == colours
+
+
 def test_ctrl_c_ends_the_program_while_the_question_is_open() -> None:
     ended = play("""
 async def person():
@@ -322,7 +333,7 @@ async def person():
 async def main():
     task = asyncio.create_task(person())
     options = ["--files", "2", "--size", "2", "--rate", "2", "--screenshot", "/dev/null"]
-    await fetch_window.main(fetch_window.parse(options))
+    await program.main(program.parse(options))
 
 try:
     qtloop.run(main())
@@ -331,6 +342,15 @@ except KeyboardInterrupt:
 """)
     assert complaints(ended.stderr) == []
     assert (ended.returncode, ended.stdout) == (0, "question\ninterrupted\n")
+
+
+def test_package_runs_by_m_as_well_as_by_its_folder() -> None:
+    by_name = [sys.executable, "-m", "download_window", "--help"]
+    texts = [
+        subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, timeout=50).stdout
+        for line in (by_name, command("--help"))
+    ]
+    assert texts[0].startswith("usage: download_window") and texts[0] == texts[1]
 
 
 def test_ctrl_c_ends_the_program_while_downloads_run(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every example runs as a user runs it, and ends without an error."""
+"""Every example runs with the binding of this run, and exits without an error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import needs_binding
+from conftest import BINDING, needs_binding
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 
 # Closes each window that opens, as a user does; it runs before the example, in its process.
 CLOSER = """
@@ -34,15 +34,18 @@ class App(QtWidgets.QApplication):
         self.closer.start(200)
 
 QtWidgets.QApplication = App
-sys.path.insert(0, sys.argv[1].rpartition("/")[0])
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-def run(name: str, *, closing: bool) -> str:
-    """Runs an example and returns its output; it must exit with code 0 and print no warning."""
-    path = str(EXAMPLES / name)
-    program = ["-c", CLOSER, path] if closing else [path]
+def run(name: str, folder: Path, *, closing: bool = False) -> str:
+    """Runs an example and returns its output; it must exit with code 0 and print no warning.
+
+    The program is a copy that imports the binding of this run in place of PySide6.
+    """
+    path = folder / name
+    path.write_text((EXAMPLES / name).read_text().replace("PySide6", BINDING or "PySide6"))
+    program = ["-c", CLOSER, str(path)] if closing else [str(path)]
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", *program],
         capture_output=True,
@@ -66,8 +69,8 @@ def run(name: str, *, closing: bool) -> str:
         ("no_binding.py", "libQt6Core"),
     ],
 )
-def test_example_without_a_window_ends_by_itself(name: str, printed: str) -> None:
-    assert printed in run(name, closing=False)
+def test_example_without_a_window_ends_by_itself(name: str, printed: str, tmp_path: Path) -> None:
+    assert printed in run(name, tmp_path)
 
 
 @needs_binding
@@ -75,18 +78,20 @@ def test_example_without_a_window_ends_by_itself(name: str, printed: str) -> Non
     ("name", "printed"),
     [
         ("quamash_style.py", ""),
-        ("guest.py", "cleaned up\n"),
+        ("attach.py", "cleaned up\n"),
         ("dialog.py", "counted to "),
         ("signals.py", "you move the slider\n"),
     ],
 )
-def test_example_with_a_window_ends_when_the_window_is_closed(name: str, printed: str) -> None:
-    assert run(name, closing=True).startswith(printed)
+def test_example_with_a_window_ends_when_the_window_is_closed(
+    name: str, printed: str, tmp_path: Path
+) -> None:
+    assert run(name, tmp_path, closing=True).startswith(printed)
 
 
 @needs_binding
-def test_qml_example_shows_the_result_and_ends_by_itself() -> None:
-    assert run("promise.py", closing=False) == "Hello from a socket.\n"
+def test_qml_example_shows_the_result_and_ends_by_itself(tmp_path: Path) -> None:
+    assert run("promise.py", tmp_path) == "Hello from a socket.\n"
 
 
 def test_every_example_is_run_by_a_test() -> None:

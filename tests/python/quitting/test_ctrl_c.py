@@ -90,7 +90,7 @@ def test_interrupt_while_a_run_begins_does_not_end_all_further_ones(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop._off_qt, "clear", interrupted)
+        patch.setattr(loop._qt_loop_returned, "clear", interrupted)
         loop.run_until_complete(asyncio.sleep(0))
     assert loop.run_until_complete(asyncio.sleep(0, "again")) == "again"
 

@@ -254,7 +254,7 @@ def test_import_on_another_platform_raises_an_error(platform: str) -> None:
     error = import_error(f"import sys; sys.platform = {platform!r}\nimport qtloop")
     assert error == (
         f"qtloop runs on Linux only for now, not on {platform}; "
-        "docs/ARCHITECTURE.md says what macOS and Windows still need"
+        "docs/reference/environment.md says what macOS and Windows still need"
     )
 
 

@@ -246,7 +246,7 @@ else:
         pytest.param("", id="idle worker"),
         pytest.param("executor.shutdown(wait=False)", id="no waiting"),
         pytest.param("del executor", id="forgotten"),
-        pytest.param("del app; _binding._application = None", id="application deleted"),
+        pytest.param("del app; _binding._applications.clear()", id="application deleted"),
         pytest.param("app and getattr(app, 'shutdown', app.quit)()", id="application shut down"),
     ],
 )

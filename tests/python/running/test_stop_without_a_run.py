@@ -206,7 +206,7 @@ def test_wakeup_descriptor_stays_with_the_loops_that_are_open(app: Any) -> None:
     first.close()
     present = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(present)
-    assert present == second._csock.fileno()  # type: ignore[attr-defined]
+    assert present == second._csock.fileno()
     second.close()
     assert signal.set_wakeup_fd(-1) == -1
 

@@ -1,0 +1,19 @@
+"""A download window: Qt, aiohttp and a modal dialog on one loop, and none stops the others.
+
+    python examples/python/download_window                      files of a small server in this loop
+    python examples/python/download_window https://host/file    files of your own
+    python examples/python/download_window --screenshot a.png   fetch, save a picture, report, end
+
+In `examples/python`, `python -m download_window` does the same. The program needs qtloop, aiohttp
+and one of PySide6 or PyQt6. Without a display it runs under Xvfb.
+"""
+
+import sys
+from pathlib import Path
+
+if not __package__:  # The folder was started: import it as a package, for its relative imports.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from download_window.app import start
+
+sys.exit(start())

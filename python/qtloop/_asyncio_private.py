@@ -1,0 +1,198 @@
+"""The private names of asyncio that qtloop uses: the list of what a new CPython may break.
+
+No other module reads a private name of asyncio's modules. `AsyncioLoop` and `SSLProtocol` are
+asyncio's own classes: they declare the private names that our subclasses use, for type checkers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import (
+    base_events,
+    constants,
+    events,
+    format_helpers,
+    futures,
+    runners,
+    sslproto,
+    tasks,
+    transports,
+)
+from collections.abc import Callable, Coroutine
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    class AsyncioLoop(asyncio.SelectorEventLoop):
+        """`asyncio.SelectorEventLoop` with the private names that qtloop calls or overrides."""
+
+        _coroutine_origin_tracking_enabled: bool
+        _csock: socket.socket
+        _current_handle: asyncio.Handle | None
+        _default_executor: Any
+        _executor_shutdown_called: bool
+        _signal_handlers: dict[int, asyncio.Handle]
+        _ssock: socket.socket
+        _transports: Any
+
+        def _accept_connection2(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, None]: ...
+        def _asyncgen_finalizer_hook(self, agen: Any) -> None: ...
+        def _asyncgen_firstiter_hook(self, agen: Any) -> None: ...
+        def _check_closed(self) -> None: ...
+        def _check_running(self) -> None: ...
+        def _close_self_pipe(self) -> None: ...
+        def _ensure_fd_no_transport(self, fd: int | socket.socket) -> None: ...
+        def _remove_reader(self, fd: Any) -> bool: ...
+        def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
+        def _start_serving(self, *args: Any, **kwargs: Any) -> None: ...
+
+    class SSLProtocol(sslproto.SSLProtocol):
+        """asyncio's TLS protocol with the private names that `_tls.TLSProtocol` uses."""
+
+        _app_protocol: Any
+        _app_protocol_get_buffer: Callable[[int], Any]
+        _app_protocol_is_buffer: bool
+        _app_reading_paused: bool
+        _app_transport: Any
+        _app_writing_paused: bool
+        _incoming: ssl.MemoryBIO
+        _outgoing: ssl.MemoryBIO
+        _ssl_buffer: bytearray
+        _ssl_buffer_view: memoryview
+        _ssl_reading_paused: bool
+        _sslobj: Any
+        _state: Any
+        _write_backlog: Any
+
+        def _call_eof_received(self) -> None: ...
+        def _control_ssl_reading(self) -> None: ...
+        def _do_write(self) -> None: ...
+        def _fatal_error(self, exc: BaseException, message: str = ...) -> None: ...
+        def _process_outgoing(self) -> None: ...
+        def _set_app_protocol(self, app_protocol: asyncio.BaseProtocol) -> None: ...
+        def _start_shutdown(self) -> None: ...
+        def _write_appdata(self, list_of_data: Any) -> None: ...
+
+else:
+    AsyncioLoop = asyncio.SelectorEventLoop
+    SSLProtocol = sslproto.SSLProtocol
+
+FlowControlMixin = transports._FlowControlMixin
+SendfileMode = constants._SendfileMode
+
+# As `Any`, because the stubs of asyncio lack these functions.
+_base_events: Any = base_events
+_format_helpers: Any = format_helpers
+_futures: Any = futures
+_runners: Any = runners
+
+cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = _runners._cancel_all_tasks
+check_ssl_socket: Callable[[Any], None] = _base_events._check_ssl_socket
+# Without a frame of its own: a traceback of the callback would keep the frame, and so the handle.
+run_handle: Callable[[asyncio.Handle], None] = methodcaller("_run")
+set_nodelay: Callable[[Any], None] = _base_events._set_nodelay
+set_result_unless_cancelled: Callable[[asyncio.Future[Any], Any], None]
+set_result_unless_cancelled = _futures._set_result_unless_cancelled
+stop_loop_of: Callable[[asyncio.Future[Any]], None] = _base_events._run_until_complete_cb
+
+
+# The functions below look their names up at each call: CPython's own tests replace some of them.
+
+
+def get_running_loop() -> asyncio.AbstractEventLoop | None:
+    """Returns the running loop of the thread, or None."""
+    return events._get_running_loop()
+
+
+def set_running_loop(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Sets the running loop of the thread."""
+    events._set_running_loop(loop)
+
+
+def enter_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """Makes a task the current one of its loop, which must have none."""
+    tasks._enter_task(loop, task)
+
+
+def leave_task(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """Makes the loop have no current task."""
+    tasks._leave_task(loop, task)
+
+
+def get_event_loop_makes_one() -> bool:
+    """Returns whether `asyncio.get_event_loop()` would make a loop, without a warning."""
+    if sys.version_info >= (3, 12):
+        return False
+    policy: Any = asyncio.get_event_loop_policy()
+    is_default = isinstance(policy, events.BaseDefaultEventLoopPolicy)
+    return is_default and policy._local._loop is None
+
+
+def log_slow_callback(handle: asyncio.Handle, seconds: float) -> None:
+    """Logs that a callback took long, as asyncio does in debug mode."""
+    text: str = _base_events._format_handle(handle)
+    _base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)
+
+
+def format_callback(handle: asyncio.Handle) -> str:
+    """Returns the description of a handle's callback, for a log message."""
+    callback: Any = handle
+    text: str = _format_helpers._format_callback_source(callback._callback, callback._args)
+    return text
+
+
+def source_traceback(handle: asyncio.Handle) -> Any:
+    """Returns where a handle was made, in debug mode; else None."""
+    value: Any = handle
+    return value._source_traceback
+
+
+def do_not_log_if_pending(future: asyncio.Future[Any]) -> None:
+    """Makes asyncio not log an error if the task is destroyed while it is pending."""
+    task: Any = future
+    task._log_destroy_pending = False
+
+
+def future_awaited_by(future: asyncio.Future[Any]) -> Any:
+    """Returns the future that a task awaits; None if the task is about to run, or is no task."""
+    return getattr(future, "_fut_waiter", None)
+
+
+def has_coroutine_mark(fn: Any) -> bool:
+    """Returns whether a compiler such as Cython has marked the function as a coroutine function."""
+    mark = getattr(asyncio.coroutines, "_is_coroutine", None)
+    return mark is not None and getattr(fn, "_is_coroutine", None) is mark
+
+
+def take_buffered(protocol: asyncio.BaseProtocol) -> bytes:
+    """Takes the bytes that the StreamReader of a stream's protocol has buffered."""
+    reader: Any = getattr(protocol, "_stream_reader", None)
+    if not isinstance(protocol, asyncio.StreamReaderProtocol) or reader is None:
+        return b""
+    buffered = bytes(reader._buffer)
+    reader._buffer.clear()
+    return buffered
+
+
+if sys.version_info >= (3, 13):
+
+    def attach_to_server(server: Any, transport: asyncio.BaseTransport) -> None:
+        """Adds a connection to those that the server waits for."""
+        server._attach(transport)
+
+    def detach_from_server(server: Any, transport: asyncio.BaseTransport) -> None:
+        """Removes a connection that is lost."""
+        server._detach(transport)
+else:
+
+    def attach_to_server(server: Any, transport: asyncio.BaseTransport) -> None:
+        """Counts a connection that the server waits for."""
+        server._attach()
+
+    def detach_from_server(server: Any, transport: asyncio.BaseTransport) -> None:
+        """Stops counting a connection that is lost."""
+        server._detach()

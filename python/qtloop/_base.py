@@ -1,0 +1,40 @@
+"""The base class of the loop's parts, with the state that several of them use."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+from . import _native
+from ._asyncio_private import AsyncioLoop
+
+_serial_numbers = itertools.count()
+
+
+class BaseLoop(_native.EventLoop, AsyncioLoop):
+    """asyncio's selector loop over the native loop, which replaces the selector."""
+
+    _given_app: Any = None  # the argument `app` of QEventLoop, if it is an application
+    _app_reference: Any = None  # the binding's wrapper; dropping it would delete the application
+    _was_attached = False  # whether the loop has been attached to Qt
+
+    def __init__(self, *args: Any) -> None:
+        self._serial_number = next(_serial_numbers)
+        # The file objects of `add_reader()` and `add_writer()`, by descriptor and direction.
+        self._watched_files: dict[tuple[int, bool], Any] = {}
+        # Strong references to tasks of slots and of `spawn()`, until they are done.
+        self._background_tasks: set[asyncio.Task[Any]] = set()
+        # Restores the state of the thread that `attach()` has changed.
+        self._attach_state: ExitStack | None = None
+        # Set while no run of this loop is inside a Qt loop.
+        self._qt_loop_returned = threading.Event()
+        super().__init__(*args)
+
+    def _on_quit(self) -> None:
+        """Called when the application emits `aboutToQuit`, before the program's slots."""
+
+    def _on_quit_done(self) -> None:
+        """Called when the slots of `aboutToQuit` have returned."""

@@ -1,0 +1,185 @@
+//! The jobs of a driver: queued, timed, and waiting for a file descriptor.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Driver, Turn};
+use crate::reactor::{Direction, Poller, Remote, Repeat, Time, TimerKey};
+
+impl<J: Repeat + 'static> Driver<J> {
+    /// Queues a job, from this thread.
+    #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
+    pub fn push(&self, job: J) {
+        self.reactor.borrow_mut().push(job);
+        self.arm_now();
+    }
+
+    /// Puts a job that could not run yet back to the front of the queue.
+    pub fn push_front(&self, job: J) {
+        self.reactor.borrow_mut().push_front(job);
+        self.arm_now();
+    }
+
+    /// Queues a job for a deadline. See [`Reactor::push_at`].
+    pub fn push_at(&self, when: Time, job: J) -> TimerKey {
+        let mut reactor = self.reactor.borrow_mut();
+        let earliest = reactor.next_deadline();
+        let key = reactor.push_at(when, job);
+        let is_earliest = earliest.is_none_or(|earliest| when < earliest);
+        drop(reactor);
+        // The end of a turn sets the timerfd for all timers of the turn. Outside of a turn, a timer
+        // that is not the earliest needs no change of the timerfd.
+        if is_earliest && !self.armed.get() {
+            if self.is_here() {
+                self.arm_for_next(false);
+            } else {
+                self.arm_now()
+            }
+        }
+        key
+    }
+
+    /// Removes a timer and returns its job. See [`Reactor::cancel`].
+    pub fn cancel(&self, key: TimerKey) -> Option<J> {
+        self.reactor.borrow_mut().cancel(key)
+    }
+
+    /// Queues a job whenever a descriptor is ready. See [`Reactor::watch`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch(fd, direction, job)
+    }
+
+    /// Queues a job whenever something has happened to a descriptor. See [`Reactor::watch_edges`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch_edges(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_edges(fd, direction, job)
+    }
+
+    /// Queues a job when a descriptor is ready for the first time. See [`Reactor::watch_once`].
+    ///
+    /// # Errors
+    /// As [`Reactor::watch`].
+    pub fn watch_once(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        self.reactor.borrow_mut().watch_once(fd, direction, job)
+    }
+
+    /// Ends a watch. See [`Reactor::unwatch`].
+    pub fn unwatch(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        is_mine: impl FnOnce(&J) -> bool,
+    ) -> Option<J> {
+        self.reactor.borrow_mut().unwatch(fd, direction, is_mine)
+    }
+
+    /// Registers a descriptor again that a [`Poller`] has deregistered. See [`Reactor::restore`].
+    pub fn restore(&self, fd: RawFd) {
+        self.reactor.borrow_mut().restore(fd);
+    }
+
+    /// Returns whether a direction of a descriptor is watched. See [`Reactor::is_watched`].
+    #[must_use]
+    pub fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
+        self.reactor.borrow().is_watched(fd, direction)
+    }
+
+    /// Returns whether a descriptor has reported a hang-up. See [`Reactor::is_hung_up`].
+    #[must_use]
+    pub fn is_hung_up(&self, fd: RawFd) -> bool {
+        self.reactor.borrow().is_hung_up(fd)
+    }
+
+    /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
+    pub fn rearm(&self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
+        self.reactor.borrow_mut().rearm(fd, direction, is_mine);
+    }
+
+    /// Returns a handle that queues jobs from other threads.
+    #[must_use]
+    pub fn remote(&self) -> Remote<J> {
+        self.reactor.borrow().remote()
+    }
+
+    /// Returns a handle to the poller for other threads.
+    ///
+    /// # Errors
+    /// The operating system has no descriptor left.
+    pub fn poller(&self) -> io::Result<Poller> {
+        self.reactor.borrow().poller()
+    }
+
+    /// Returns the number of jobs that were queued since the last outermost turn, that is, by calls
+    /// from Qt.
+    #[must_use]
+    pub fn queued_since_turn(&self) -> u64 {
+        self.end_of_ready().saturating_sub(self.last_queued.get())
+    }
+
+    /// Removes and returns all jobs: ready, timed and watching. From now on, jobs that other
+    /// threads send are handed back to them. The caller drops the jobs when it closes the loop:
+    /// their destructors are user code, which may panic.
+    pub fn drain(&self) -> Vec<J> {
+        self.reactor.borrow_mut().drain()
+    }
+
+    /// Returns a turn of one batch, the jobs that are ready now, without Qt and without collecting.
+    pub fn batch(self: &Rc<Self>) -> Turn<J> {
+        Turn::of_one_batch(Rc::clone(self))
+    }
+
+    /// Calls `visit` for every job. `visit` must not use the driver. Returns false, without calling
+    /// it, if the reactor is borrowed by a caller up the stack.
+    pub fn visit(&self, mut visit: impl FnMut(&J)) -> bool {
+        self.reactor.try_borrow().is_ok_and(|reactor| {
+            reactor.jobs().for_each(&mut visit);
+            true
+        })
+    }
+
+    /// Sets by how much timers may be late when many are due at nearly the same time, so that one
+    /// wake-up serves them together. The default is 250 µs.
+    pub fn set_timer_slack(&self, slack: Duration) {
+        self.reactor.borrow_mut().set_timer_slack(slack);
+    }
+
+    pub(super) fn collect(&self, now: Time) {
+        if let Err(error) = self.reactor.borrow_mut().collect(now) {
+            self.error.replace(Some(error));
+        }
+    }
+
+    /// Takes the error of the last failed poll; it means that the poller's descriptor was closed.
+    /// Timers and the queue still work, but nothing else wakes the loop any more.
+    pub fn take_error(&self) -> Option<io::Error> {
+        self.error.take()
+    }
+
+    /// Returns the number at which a batch that begins now ends.
+    pub(super) fn end_of_ready(&self) -> u64 {
+        self.popped.get() + self.reactor.borrow().ready() as u64
+    }
+
+    pub(super) fn pop(&self) -> Option<J> {
+        let job = self.reactor.borrow_mut().pop()?;
+        self.popped.set(self.popped.get() + 1);
+        Some(job)
+    }
+}

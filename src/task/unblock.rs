@@ -1,0 +1,66 @@
+//! Keeps a task from blocking the loop: yields, and blocking work on a thread pool.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use super::take_budget;
+
+/// Yields to the other tasks that are ready.
+///
+/// ```no_run
+/// # async fn example(rows: Vec<u32>) {
+/// for row in rows {
+///     println!("{row}"); // long work, in pieces
+///     qtloop::task::yield_now().await;
+/// }
+/// # }
+/// ```
+pub async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Runs blocking work on a pool of threads, and waits for its result.
+///
+/// If the future is dropped, the work continues and its result is lost. The pool is that of the crate
+/// `blocking`, which has at most 500 threads.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let text = qtloop::task::unblock(|| std::fs::read_to_string("notes.txt")).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+/// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`](super::JoinError) that
+/// [`is_panic`](super::JoinError::is_panic).
+pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
+    /// queue.
+    struct DetachOnDrop<T>(Option<blocking::Task<T>>);
+
+    impl<T> Drop for DetachOnDrop<T> {
+        fn drop(&mut self) {
+            if let Some(task) = self.0.take() {
+                task.detach();
+            }
+        }
+    }
+
+    let mut work = DetachOnDrop(Some(blocking::unblock(work)));
+    poll_fn(|context| {
+        ready!(take_budget(context));
+        let task = work.0.as_mut().expect("there until the end");
+        Pin::new(task).poll(context)
+    })
+    .await
+}

@@ -1,0 +1,233 @@
+"""The Python programs of README and of docs/ run, and what the pages name exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from conftest import BINDING, Child, needs_binding
+
+import qtloop
+import qtloop.QtAsyncio
+import qtloop.qtinter
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Qt's message about a dialog of fixed size, on the platform of these tests.
+OFFSCREEN = "This plugin does not support propagateSizeHints()\n"
+USER = Path(__file__).parents[1] / "support" / "page_user.py"
+
+
+class Block(NamedTuple):
+    """A Python block of a page."""
+
+    page: str
+    heading: str
+    program: str
+    output: str | None
+    """The block of text that follows, if it is the program's output."""
+
+    @property
+    def place(self) -> str:
+        return f"{self.page}: {self.heading}"
+
+    @property
+    def has_windows(self) -> bool:
+        return "QApplication" in self.program
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    """Returns the Python blocks of a page, with the heading above each."""
+    page = path.relative_to(ROOT).as_posix()
+    fence = r'^```python\n(.*?)^```$(?:\n\n```text(?: title="It prints")?\n(.*?)^```$)?'
+    text = path.read_text(encoding="utf-8")
+    for found in re.finditer(fence, text, flags=re.MULTILINE | re.DOTALL):
+        # A line that begins with "# " may be a comment in an earlier block.
+        prose = re.sub(r"^```.*?^```$", "", text[: found.start()], flags=re.MULTILINE | re.DOTALL)
+        heading = re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)[-1]
+        yield Block(page, heading, found[1], found[2])
+
+
+BLOCKS = [block for path in PAGES for block in blocks(path)]
+
+# Blocks that are no whole program; a test below names each.
+MIGRATING, TESTING = "docs/guides/migrating.md", "docs/guides/testing.md"
+PARTS = [
+    block
+    for block in BLOCKS
+    if block.page == MIGRATING or (block.page == TESTING and block.heading != "trio")
+]
+PROGRAMS = [block for block in BLOCKS if block not in PARTS]
+
+
+def parts(page: str, heading: str) -> list[str]:
+    """Returns the blocks under a heading, for this run's binding."""
+    found = [block.program for block in PARTS if (block.page, block.heading) == (page, heading)]
+    return [program.replace("PySide6", str(BINDING)) for program in found]
+
+
+def run(
+    *arguments: object, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a Python program, and shows what it prints if it fails."""
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.place)
+def test_program_of_a_page_runs_without_a_message(block: Block, tmp_path: Path) -> None:
+    if block.has_windows and BINDING is None:
+        pytest.skip("windows need a binding; this run has none installed")
+    for library in ("trio", "distributed"):
+        if re.search(rf"^(import|from) {library}", block.program, re.M) and not find_spec(library):
+            pytest.skip(f"{library} is not installed")
+    program = tmp_path / "program.py"
+    program.write_text(block.program.replace("PySide6", str(BINDING)), encoding="utf-8")
+    user = [USER, BINDING] if block.has_windows else []
+    done = run(*user, program, QT_API=str(BINDING or ""))
+    assert done.stderr.replace(OFFSCREEN, "") == ""
+    if block.output is not None:
+        assert done.stdout == block.output
+
+
+def test_blocks_that_are_no_programs_are_those_tested_below() -> None:
+    places = [(block.page, block.heading) for block in PARTS]
+    assert places == [
+        (MIGRATING, "Migrating from qasync, quamash, qtinter or QtAsyncio"),
+        (TESTING, "pytest-qt and pytest-asyncio"),
+        (TESTING, "pytest-qt and pytest-asyncio"),
+        (TESTING, "anyio's plugin"),
+        (TESTING, "unittest"),
+    ]
+
+
+def test_dependency_that_imports_qasync_gets_qtloop(child: Child) -> None:
+    (program,) = parts(MIGRATING, "Migrating from qasync, quamash, qtinter or QtAsyncio")
+    program += "from qasync import QEventLoop\nprint(QEventLoop.__module__)"
+    assert child(program).stdout == "qtloop._loop\n"
+
+
+@needs_binding
+@pytest.mark.skipif(
+    find_spec("pytestqt") is None or find_spec("pytest_asyncio") is None,
+    reason="pytest-qt or pytest-asyncio is not installed",
+)
+def test_coroutine_test_with_qtbot_runs_on_the_loop(tmp_path: Path) -> None:
+    conftest, test = parts(TESTING, "pytest-qt and pytest-asyncio")
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "test_button.py").write_text(f"""{test}
+    assert type(asyncio.get_running_loop()).__module__.startswith("qtloop")
+    button.close()
+    await asyncio.sleep(0.01)  # the close of the last window does not end the run
+
+async def test_after_a_window_was_closed():
+    await asyncio.sleep(0.001)
+""")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    binding = str(BINDING)
+    done = run("-m", "pytest", "-q", tmp_path, QT_API=binding, PYTEST_QT_API=binding.lower())
+    assert "2 passed" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("anyio") is None, reason="anyio is not installed")
+def test_plugin_of_anyio_runs_a_test_on_the_loop(tmp_path: Path) -> None:
+    (test,) = parts(TESTING, "anyio's plugin")
+    (tmp_path / "test_sleep.py").write_text(test)
+    done = run("-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:pytest-qt", tmp_path)
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="unittest has no loop_factory before 3.13")
+def test_unittest_runs_a_test_on_the_loop(tmp_path: Path) -> None:
+    (test,) = parts(TESTING, "unittest")
+    (tmp_path / "test_sleep.py").write_text(f"""{test}
+        assert isinstance(asyncio.get_running_loop(), qtloop.QEventLoop)
+""")
+    assert "Ran 1 test" in run("-m", "unittest", "test_sleep", cwd=tmp_path).stderr
+
+
+def test_prompts_of_the_pages_are_python() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in PAGES)
+    sessions = re.findall(r"^```pycon\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert sessions
+    for session in sessions:
+        compile("\n".join(re.findall(r"^>>> (.*)$", session, re.MULTILINE)), "session", "exec")
+
+
+# Links and names
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_a_page_links_to_or_names_exist(path: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(([^)#:\s]+)[)#]", text) + re.findall(r"^\[\w+\]: (\S+)$", text, re.M)
+    missing = {link for link in links if not (path.parent / link).exists()}
+    folders = "benches|compare|cpp|docs|examples|python|src|tests|tools"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]+)`", text):
+        if not (ROOT / name).exists():
+            missing.add(name)
+    assert missing == set()
+
+
+@pytest.mark.parametrize("module", [qtloop, qtloop.QtAsyncio, qtloop.qtinter])
+def test_reference_has_each_public_name(module: Any) -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    if module is qtloop:
+        named = set(re.findall(r"(?:^::: |`)qtloop\.(\w+)", page, re.MULTILINE))
+    else:
+        (section,) = re.findall(rf"^## `{module.__name__}`\n(.*?)(?=^## |\Z)", page, re.M | re.S)
+        named = set(re.findall(r"\w+", section))
+    assert set(module.__all__) <= named
+
+
+def test_names_of_the_reference_exist() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    names = re.findall(r"^::: qtloop\.(\w+)$", page, re.MULTILINE)
+    if sys.version_info >= (3, 16):
+        names.remove("QEventLoopPolicy")
+    assert [name for name in names if not hasattr(qtloop, name)] == []
+
+
+# README
+
+
+def test_readme_is_one_page() -> None:
+    text = PAGES[0].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 130
+    assert len(text.split()) <= 900
+
+
+def test_comparison_of_the_readme_is_a_part_of_the_whole_one() -> None:
+    whole = (ROOT / "docs/comparison.md").read_text(encoding="utf-8").splitlines()
+    rows = re.findall(r"^\|.*\|$", PAGES[0].read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(rows) == 2 + 6
+    assert [row for row in rows if row not in whole] == []
+
+
+def test_supported_python_versions_are_the_tested_ones() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    tested = re.findall(
+        r"^for minor in ([\d ]+);", (ROOT / "tools/pythons").read_text(), re.MULTILINE
+    )
+    minors = sorted(int(minor) for minor in tested[0].split())
+    assert minors == [int(minor) for minor in re.findall(r":: Python :: 3\.(\d+)", project)]
+    assert f'requires-python = ">=3.{minors[0]},<3.{minors[-1] + 1}"' in project
+    assert f"Python 3.{minors[0]} to 3.{minors[-1]}" in PAGES[0].read_text(encoding="utf-8")
+    assert sys.version_info[1] in minors, os.fspath(sys.executable)
