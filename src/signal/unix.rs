@@ -33,9 +33,9 @@ impl SignalKind {
         self.0
     }
 
-    /// `SIGALRM`: a timer of `timer_fd()` or `setitimer()` has expired.
+    /// `SIGALRM`: a timer of `alarm()` or `setitimer()` has expired.
     #[must_use]
-    pub const fn timer_fd() -> SignalKind {
+    pub const fn alarm() -> SignalKind {
         SignalKind(SIGALRM)
     }
 
