@@ -19,8 +19,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketAddrAny, SocketAddrUnix};
 
 use super::buffer::{Data, not_bytes};
-use super::endpoint::{Endpoint, EndpointState, fail};
+use super::endpoint::{Endpoint, EndpointState};
 use super::error::{is_fatal, os_error};
+use super::flow::fail;
 use super::gil::GilProtected;
 use super::job::direction;
 

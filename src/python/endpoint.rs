@@ -5,7 +5,6 @@
 //! that owns the endpoint.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::rc::Rc;
 
@@ -15,7 +14,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::error::{is_fatal, os_error};
+use super::context::{run_in, usable};
+use super::error::os_error;
 use super::gil::GilProtected;
 use super::job::{Job, Kind, direction};
 use super::state::{EventLoop, State};
@@ -57,11 +57,11 @@ pub(super) struct EndpointState {
     /// The number of bytes that wait to be written.
     pub(super) queued: Cell<usize>,
     /// (high, low): writing is paused above high, and resumed at low or below.
-    limits: Cell<(usize, usize)>,
-    has_paused_protocol: Cell<bool>,
+    pub(super) limits: Cell<(usize, usize)>,
+    pub(super) has_paused_protocol: Cell<bool>,
     phase: Cell<Phase>,
     /// The number of writes that may still be dropped without a warning.
-    connlost_log_threshold: Cell<u32>,
+    pub(super) connlost_log_threshold: Cell<u32>,
 }
 
 /// The base class of Stream and Datagrams: one file descriptor of a transport.
@@ -296,39 +296,6 @@ impl Endpoint {
     }
 }
 
-/// Runs `work` in a context. Runs it in a copy if the context is in use, because a method of the
-/// protocol has opened a dialog and has not returned.
-fn run_in(context: Bound<'_, PyAny>, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
-    let py = context.py();
-    let mut context = context;
-    // SAFETY: it is a context, and the GIL is held.
-    unsafe {
-        if ffi::PyContext_Enter(context.as_ptr()) < 0 {
-            ffi::PyErr_Clear();
-            context = Bound::from_owned_ptr_or_err(py, ffi::PyContext_Copy(context.as_ptr()))?;
-            if ffi::PyContext_Enter(context.as_ptr()) < 0 {
-                return Err(PyErr::fetch(py));
-            }
-        }
-        let result = work();
-        ffi::PyContext_Exit(context.as_ptr());
-        result
-    }
-}
-
-/// Returns the context, or a copy if the context is in use.
-fn usable<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: it is a context, and the GIL is held.
-    unsafe {
-        if ffi::PyContext_Enter(context.as_ptr()) == 0 {
-            ffi::PyContext_Exit(context.as_ptr());
-            return Ok(context.clone());
-        }
-        ffi::PyErr_Clear();
-        Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr()))
-    }
-}
-
 impl EndpointState {
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let protocol = self.protocol.borrow();
@@ -490,101 +457,5 @@ impl EndpointState {
             self.repeat(transport, Direction::Read)?;
         }
         result.map(drop)
-    }
-
-    // Writing
-
-    /// Called after a write of queued data, all or a part of it. If data is left, the job is
-    /// re-armed if `is_full`, queued again if not. `is_full` says that the system had no room; an
-    /// event follows when it has. If none is left, writing ends and `_on_flushed()` is called.
-    pub(super) fn flushed(&self, transport: &Bound<'_, PyAny>, is_full: bool) -> PyResult<()> {
-        let resumed = self.resume_protocol(transport);
-        if self.is_lost() {
-            self.unwatch_write(transport);
-            return resumed;
-        }
-        if self.queued.get() > 0 {
-            if is_full {
-                self.rearm(transport, Direction::Write);
-            } else {
-                self.repeat(transport, Direction::Write)?;
-            }
-            return resumed;
-        }
-        self.unwatch_write(transport);
-        resumed?;
-        let py = transport.py();
-        transport.call_method0(intern!(py, "_on_flushed")).map(drop)
-    }
-
-    /// Counts a dropped write; logs a warning if there were too many. Returns false.
-    #[cold]
-    pub(super) fn drop_write(&self, py: Python<'_>, warning: &str) -> PyResult<bool> {
-        let left = self.connlost_log_threshold.get();
-        self.connlost_log_threshold.set(left.saturating_sub(1));
-        if left == 0 {
-            let logger = py.import("asyncio.log")?.getattr("logger")?;
-            logger.call_method1("warning", (warning,))?;
-        }
-        Ok(false)
-    }
-
-    // The protocol
-
-    /// Calls `pause_writing()`, once, if more than the high limit is queued.
-    pub(super) fn pause_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (high, _) = self.limits.get();
-        if self.queued.get() <= high || self.has_paused_protocol.replace(true) {
-            return Ok(());
-        }
-        self.tell_protocol(transport, "pause_writing")
-    }
-
-    /// Calls `resume_writing()` if the protocol is paused and at most the low limit is queued.
-    pub(super) fn resume_protocol(&self, transport: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (_, low) = self.limits.get();
-        if self.queued.get() > low || !self.has_paused_protocol.replace(false) {
-            return Ok(());
-        }
-        self.tell_protocol(transport, "resume_writing")
-    }
-
-    fn tell_protocol(&self, transport: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-        let py = transport.py();
-        let Some(protocol) = self.protocol(py) else {
-            return Ok(());
-        };
-        match protocol.call_method0(method) {
-            Err(error) if is_fatal(py, &error) => Err(error),
-            Err(error) => {
-                let message = format!("protocol.{method}() failed");
-                let arguments = (error.into_value(py), message);
-                transport
-                    .call_method1(intern!(py, "_report"), arguments)
-                    .map(drop)
-            }
-            Ok(_) => Ok(()),
-        }
-    }
-}
-
-/// Calls `_fatal_error()`, which closes the connection. An error that stops the loop is returned
-/// instead.
-pub(super) fn fail(transport: &Bound<'_, PyAny>, error: PyErr, message: &str) -> PyResult<()> {
-    let py = transport.py();
-    if is_fatal(py, &error) {
-        return Err(error);
-    }
-    let arguments = (error.into_value(py), message);
-    transport
-        .call_method1(intern!(py, "_fatal_error"), arguments)
-        .map(drop)
-}
-
-/// Returns 0 bytes written for `EAGAIN` and `EINTR`, which are no errors here.
-pub(super) fn ignore_full(result: rustix::io::Result<usize>) -> io::Result<usize> {
-    match result {
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
-        other => Ok(other?),
     }
 }

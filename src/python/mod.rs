@@ -9,10 +9,12 @@
 
 mod application;
 mod buffer;
+mod context;
 mod datagrams;
 mod endpoint;
 mod error;
 mod event_loop;
+mod flow;
 mod gil;
 mod handle;
 mod job;

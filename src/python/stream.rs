@@ -17,8 +17,9 @@ use pyo3::types::PyBytes;
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::buffer::{Buffer, Data, View, copy, not_bytes};
-use super::endpoint::{Endpoint, EndpointState, fail, ignore_full};
+use super::endpoint::{Endpoint, EndpointState};
 use super::error::os_error;
+use super::flow::{fail, ignore_full};
 use super::gil::GilProtected;
 use super::job::direction;
 use super::state::EventLoop;

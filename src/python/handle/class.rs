@@ -4,9 +4,7 @@
 //! native *tail*. Attributes that most handles do not use have no stored value: the getter of
 //! `_args` makes a tuple of the arguments in the tail, and those of `_cancelled`, `_repr` and
 //! `_source_traceback` return the default while the slot is empty. The memory of freed handles is
-//! reused, up to [`KEPT`] per class.
-//!
-//! Only this file knows the layout.
+//! reused: see `dealloc.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
@@ -19,20 +17,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
+use super::{dealloc, getters};
 use crate::python::gil::GilProtected;
-use crate::python::vectorcall;
 use crate::reactor::TimerKey;
 
 /// The number of arguments that fit in the tail; more are stored as a tuple.
 pub(super) const INLINE: usize = 3;
-
-/// The maximum number of free handles per class: as many as a busy turn has. At most a quarter of a
-/// megabyte in total.
-const KEPT: usize = 1024;
-
-/// The maximum recursion of freeing handles that hold handles. Deeper ones are queued and freed one
-/// by one.
-const DEEP: usize = 32;
 
 /// The memory behind asyncio's slots. All zero bytes are a valid tail.
 #[repr(C)]
@@ -72,12 +62,12 @@ pub(super) struct Slots {
     pub(super) context: isize,
     /// The slot of `asyncio.TimerHandle`.
     pub(super) when: isize,
-    weak: isize,
+    pub(super) weak: isize,
 }
 
 impl Slots {
     /// Returns the slots that hold references. They are empty in a new handle.
-    fn held(&self) -> [isize; 7] {
+    pub(super) fn held(&self) -> [isize; 7] {
         [
             self.callback,
             self.args,
@@ -96,9 +86,9 @@ pub(super) struct Class {
     /// The offset of its tail.
     pub(super) tail: isize,
     /// The offset of a reference that it has in addition to those of `asyncio.Handle`.
-    own: Option<isize>,
+    pub(super) own: Option<isize>,
     /// Freed objects with empty slots, ready to be reused.
-    kept: GilProtected<RefCell<Vec<*mut ffi::PyObject>>>,
+    pub(super) free: GilProtected<RefCell<Vec<*mut ffi::PyObject>>>,
 }
 
 /// The class of handles of `call_soon_threadsafe`, which other threads may cancel while they run.
@@ -118,14 +108,15 @@ pub(super) struct Types {
     /// From Python 3.14 on.
     pub(super) threadsafe: Option<ThreadSafe>,
     pub(super) slots: Slots,
-    deep: GilProtected<Deep>,
+    pub(super) dealloc: GilProtected<DeallocState>,
 }
 
 /// Handles that are being freed.
 #[derive(Default)]
-struct Deep {
-    level: Cell<usize>,
-    waiting: RefCell<Vec<*mut ffi::PyObject>>,
+pub(super) struct DeallocState {
+    /// How many calls of `dealloc` are on the stack.
+    pub(super) depth: Cell<usize>,
+    pub(super) waiting: RefCell<Vec<*mut ffi::PyObject>>,
 }
 
 static TYPES: PyOnceLock<Types> = PyOnceLock::new();
@@ -189,7 +180,7 @@ pub(in crate::python) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         )?,
         threadsafe,
         slots,
-        deep: GilProtected::new(Deep::default()),
+        dealloc: GilProtected::new(DeallocState::default()),
     };
     module.add("Handle", &types.handle.class)?;
     module.add("TimerHandle", &types.timer.class)?;
@@ -252,18 +243,26 @@ fn subclass(
     // Leaked once per class: the descriptors point into it.
     let methods = methods.leak();
     let mut properties = vec![
-        property(c"_args", get_args, Some(set_args)),
-        property(c"_cancelled", get_cancelled, Some(set_cancelled)),
-        property(c"_repr", get_repr, Some(set_repr)),
+        property(c"_args", getters::get_args, Some(getters::set_args)),
+        property(
+            c"_cancelled",
+            getters::get_cancelled,
+            Some(getters::set_cancelled),
+        ),
+        property(c"_repr", getters::get_repr, Some(getters::set_repr)),
         property(
             c"_source_traceback",
-            get_source_traceback,
-            Some(set_source_traceback),
+            getters::get_source_traceback,
+            Some(getters::set_source_traceback),
         ),
     ];
     if name == c"qtloop._native.TimerHandle" {
-        properties.push(property(c"_when", get_when, Some(set_when)));
-        properties.push(property(c"_scheduled", get_scheduled, None));
+        properties.push(property(
+            c"_when",
+            getters::get_when,
+            Some(getters::set_when),
+        ));
+        properties.push(property(c"_scheduled", getters::get_scheduled, None));
     }
     // SAFETY: a definition of zeros marks the end of the list.
     properties.push(unsafe { std::mem::zeroed() });
@@ -271,9 +270,9 @@ fn subclass(
     let mut spec_slots = [
         slot(ffi::Py_tp_methods, methods.as_mut_ptr().cast()),
         slot(ffi::Py_tp_getset, properties.as_mut_ptr().cast()),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc::dealloc as *mut c_void),
+        slot(ffi::Py_tp_traverse, dealloc::traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, dealloc::clear as *mut c_void),
         slot(0, ptr::null_mut()),
     ];
     let size = begin as usize + tail.next_multiple_of(align_of::<usize>());
@@ -298,7 +297,7 @@ fn subclass(
         class: class.unbind(),
         tail: begin,
         own,
-        kept: GilProtected::new(RefCell::default()),
+        free: GilProtected::new(RefCell::default()),
     })
 }
 
@@ -314,11 +313,11 @@ impl Class {
     #[inline]
     pub(super) fn make(&self, py: Python<'_>) -> PyResult<*mut ffi::PyObject> {
         let class = self.class.as_ptr().cast::<ffi::PyTypeObject>();
-        let kept = self.kept.get(py).borrow_mut().pop();
+        let free = self.free.get(py).borrow_mut().pop();
         // SAFETY: a free object was one of this class, and `empty` has cleared its slots and its
         // tail.
         unsafe {
-            if let Some(object) = kept {
+            if let Some(object) = free {
                 return Ok(ffi::PyObject_Init(object, class));
             }
             let object = ffi::PyType_GenericAlloc(class, 0);
@@ -340,7 +339,7 @@ impl Class {
 impl Types {
     /// Returns the class of a native handle.
     #[inline]
-    fn class_of(&self, handle: *mut ffi::PyObject) -> &Class {
+    pub(super) fn class_of(&self, handle: *mut ffi::PyObject) -> &Class {
         let threadsafe = self.threadsafe.as_ref().map(|threadsafe| &threadsafe.class);
         [&self.handle, &self.timer]
             .into_iter()
@@ -407,236 +406,5 @@ pub(super) unsafe fn set(handle: *mut ffi::PyObject, offset: isize, value: *mut 
         ffi::Py_XINCREF(value);
         let old = ptr::replace(at::<*mut ffi::PyObject>(handle, offset), value);
         ffi::Py_XDECREF(old);
-    }
-}
-
-/// Drops the arguments in a handle's tail.
-///
-/// # Safety
-/// The handle is alive; the GIL is held.
-#[inline]
-pub(super) unsafe fn drop_arguments(tail: *mut Tail) {
-    // SAFETY: the caller's promise. The count is reset first, because a drop may run code.
-    unsafe {
-        for index in 0..std::mem::take(&mut (*tail).count) {
-            ffi::Py_DECREF((*tail).args[index]);
-        }
-    }
-}
-
-unsafe extern "C" fn traverse(
-    handle: *mut ffi::PyObject,
-    visit: ffi::visitproc,
-    data: *mut c_void,
-) -> c_int {
-    // SAFETY: the collector calls it for a native handle, with the GIL held.
-    unsafe {
-        let py = Python::assume_attached();
-        let types = types(py);
-        let tail = &*types.tail(handle);
-        let class = ffi::Py_TYPE(handle).cast::<ffi::PyObject>();
-        let slots = types
-            .slots
-            .held()
-            .into_iter()
-            .chain(types.class_of(handle).own);
-        let held = slots.map(|slot| get(handle, slot));
-        let args = tail.args[..tail.count].iter().copied();
-        for object in held.chain(args).chain([class]) {
-            if !object.is_null() {
-                let stop = visit(object, data);
-                if stop != 0 {
-                    return stop;
-                }
-            }
-        }
-    }
-    0
-}
-
-unsafe extern "C" fn clear(handle: *mut ffi::PyObject) -> c_int {
-    // SAFETY: as in `traverse`.
-    unsafe {
-        let types = types(Python::assume_attached());
-        empty(types, types.class_of(handle), handle);
-    }
-    0
-}
-
-/// Drops all references of a handle.
-///
-/// # Safety
-/// The handle is of that class; the GIL is held.
-#[inline]
-unsafe fn empty(types: &Types, class: &Class, handle: *mut ffi::PyObject) {
-    // SAFETY: the caller's promise. Each slot is emptied before its reference is dropped, which may
-    // run code.
-    unsafe {
-        let tail = at::<Tail>(handle, class.tail);
-        drop_arguments(tail);
-        for slot in types.slots.held() {
-            let held = ptr::replace(at::<*mut ffi::PyObject>(handle, slot), ptr::null_mut());
-            if !held.is_null() {
-                ffi::Py_DECREF(held);
-            }
-        }
-        if let Some(own) = class.own {
-            set(handle, own, ptr::null_mut());
-        }
-    }
-}
-
-unsafe extern "C" fn dealloc(handle: *mut ffi::PyObject) {
-    // SAFETY: CPython calls it when the last reference was dropped, with the GIL held.
-    unsafe {
-        let py = Python::assume_attached();
-        let types = types(py);
-        ffi::PyObject_GC_UnTrack(handle.cast());
-        let deep = types.deep.get(py);
-        if deep.level.get() >= DEEP {
-            deep.waiting.borrow_mut().push(handle);
-            return;
-        }
-        deep.level.set(deep.level.get() + 1);
-        free(py, types, handle);
-        if deep.level.get() == 1 {
-            loop {
-                let next = deep.waiting.borrow_mut().pop();
-                let Some(next) = next else { break };
-                free(py, types, next);
-            }
-        }
-        deep.level.set(deep.level.get() - 1);
-    }
-}
-
-/// Empties a handle, then keeps its memory for reuse or frees it.
-///
-/// # Safety
-/// As for `dealloc`.
-#[inline]
-unsafe fn free(py: Python<'_>, types: &Types, handle: *mut ffi::PyObject) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if !get(handle, types.slots.weak).is_null() {
-            ffi::PyObject_ClearWeakRefs(handle);
-        }
-        let class = types.class_of(handle);
-        empty(types, class, handle);
-        let type_object = ffi::Py_TYPE(handle);
-        let mut kept = class.kept.get(py).borrow_mut();
-        if kept.len() < KEPT {
-            kept.push(handle);
-        } else {
-            drop(kept);
-            ffi::PyObject_GC_Del(handle.cast());
-        }
-        // An object owns a reference to its heap type.
-        ffi::Py_DECREF(type_object.cast());
-    }
-}
-
-// The attributes that asyncio's Python code reads and writes.
-
-/// Defines the getter and the setter of a slot. The getter returns the default while the slot is
-/// empty.
-macro_rules! property {
-    ($get:ident, $set:ident, $slot:ident, $default:expr) => {
-        unsafe extern "C" fn $get(
-            handle: *mut ffi::PyObject,
-            _: *mut c_void,
-        ) -> *mut ffi::PyObject {
-            // SAFETY: the descriptor has checked the class; the GIL is held.
-            unsafe {
-                let value = get(handle, types(Python::assume_attached()).slots.$slot);
-                ffi::Py_NewRef(if value.is_null() { $default } else { value })
-            }
-        }
-
-        unsafe extern "C" fn $set(
-            handle: *mut ffi::PyObject,
-            value: *mut ffi::PyObject,
-            _: *mut c_void,
-        ) -> c_int {
-            // SAFETY: as in the getter. Null means that the attribute is deleted; then it has its
-            // default.
-            unsafe { set(handle, types(Python::assume_attached()).slots.$slot, value) }
-            0
-        }
-    };
-}
-
-property!(get_cancelled, set_cancelled, cancelled, ffi::Py_False());
-property!(get_repr, set_repr, repr, ffi::Py_None());
-property!(
-    get_source_traceback,
-    set_source_traceback,
-    source_traceback,
-    ffi::Py_None()
-);
-
-unsafe extern "C" fn get_args(handle: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    vectorcall::outcome(|py| {
-        // SAFETY: the descriptor has checked the class; the GIL is held.
-        unsafe {
-            let types = types(py);
-            let args = get(handle, types.slots.args);
-            if !args.is_null() {
-                return Ok(Bound::from_borrowed_ptr(py, args).unbind());
-            }
-            let tail = types.tail(handle);
-            let args = vectorcall::tuple(py, (*tail).args.as_ptr(), (*tail).count)?;
-            Ok(args.into_any().unbind())
-        }
-    })
-}
-
-unsafe extern "C" fn set_args(
-    handle: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: as in the getter.
-    unsafe {
-        let types = types(Python::assume_attached());
-        set(handle, types.slots.args, value);
-        drop_arguments(types.tail(handle));
-    }
-    0
-}
-
-unsafe extern "C" fn get_when(handle: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    // SAFETY: the descriptor has checked the class; the GIL is held.
-    unsafe {
-        let types = types(Python::assume_attached());
-        let when = get(handle, types.slots.when);
-        if when.is_null() {
-            let tail = at::<TimerTail>(handle, types.timer.tail);
-            ffi::PyFloat_FromDouble((*tail).when)
-        } else {
-            ffi::Py_NewRef(when)
-        }
-    }
-}
-
-unsafe extern "C" fn set_when(
-    handle: *mut ffi::PyObject,
-    value: *mut ffi::PyObject,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: as in the getter.
-    unsafe { set(handle, types(Python::assume_attached()).slots.when, value) }
-    0
-}
-
-unsafe extern "C" fn get_scheduled(
-    handle: *mut ffi::PyObject,
-    _: *mut c_void,
-) -> *mut ffi::PyObject {
-    // SAFETY: as in the other getters.
-    unsafe {
-        let types = types(Python::assume_attached());
-        let tail = at::<TimerTail>(handle, types.timer.tail);
-        ffi::PyBool_FromLong((*tail).scheduled.into())
     }
 }

@@ -6,6 +6,8 @@
 //! makes, runs as well.
 
 mod class;
+mod dealloc;
+mod getters;
 
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
@@ -16,14 +18,14 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use self::class::{
-    Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, drop_arguments, fill, get, set, types,
-};
+use self::class::{Class, INLINE, Slots, Tail, TimerTail, WatchTail, at, fill, get, set, types};
 use super::job::direction;
 use super::job::{Job, Kind};
 use super::state::EventLoop;
 use super::vectorcall;
 use crate::reactor::{Direction, TimerKey};
+
+use self::dealloc::drop_arguments;
 
 pub(super) use self::class::init;
 
