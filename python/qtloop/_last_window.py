@@ -29,7 +29,11 @@ class LastWindow:
 
     def __init__(self, loop: QuitMixin, main: asyncio.Future[Any]) -> None:
         self._loop, self._main = loop, main
-        self._was_in_step = self._was_in_turn = False
+        self._was_in_turn = False
+        # Tasks that may have closed the window, and that have not completed.
+        self._closing: set[asyncio.Task[Any]] = set()
+        # The tasks at that time, with the future that each awaited.
+        self._awaited: dict[asyncio.Task[Any], Any] = {}
 
     @contextmanager
     def watched(self, app: Any) -> Iterator[None]:
@@ -47,6 +51,7 @@ class LastWindow:
         try:
             yield
         finally:
+            self._closing = set()
             self._timer.stop()
             del self._timer  # a traceback may keep this object
             # The application may have been destroyed.
@@ -59,7 +64,8 @@ class LastWindow:
         # Qt posts its quit when this slot has returned.
         _native.forget_quit_soon()
         # A task in the middle of a step has opened the window by exec(), or is closing it.
-        self._was_in_step = any(map(_is_in_step, tasks.all_tasks(self._loop)))
+        self._awaited = self._awaited_futures()
+        self._closing = {task for task in self._awaited if _is_in_step(task)}
         self._was_in_turn = self._loop._depth() > 0
         # No sockets and timers for now: a reaction to one would look like one to the close.
         self._loop._set_paused(True)
@@ -70,8 +76,10 @@ class LastWindow:
         if _native.has_visible_window():
             return
         self.quit_is_deferred = True
-        if self._was_in_step or self._main.done() or self._reacts():
+        if self._closing or self._main.done() or self._reacts():
             self._loop.call_later(self._loop.quit_grace, self._check)
+            if self._main not in self._closing:
+                self._check_after(self._closing)
         else:
             self.quit_is_deferred = False
             _binding.quit()
@@ -80,11 +88,35 @@ class LastWindow:
         # Sockets and timers queue callbacks inside turns; slots of the close, outside of them.
         if not (self._was_in_turn or self._loop._depth() or self._loop._queued_since_turn()):
             return False
-        before = {
-            task: awaited_future(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)
-        }
+        before = self._awaited_futures()
         self._loop._run_ready_callbacks(self._main)
         return made_progress(self._main, before)
+
+    def _awaited_futures(self) -> dict[asyncio.Task[Any], Any]:
+        return {task: awaited_future(task, to_dialogs=True) for task in tasks.all_tasks(self._loop)}
+
+    def _check_after(self, closing: set[asyncio.Task[Any]]) -> None:
+        """Checks, and does not wait for the end of `quit_grace`, as soon as these tasks are done.
+
+        They, or tasks that they have started, may show the next window, or complete what the main
+        task waits for.
+        """
+
+        def done(task: asyncio.Task[Any]) -> None:
+            closing.discard(task)
+            if closing or closing is not self._closing or self._main.done():
+                return
+            self._loop._run_ready_callbacks(self._main)
+            started = {task for task in tasks.all_tasks(self._loop) if task not in self._awaited}
+            if started:
+                self._awaited.update(dict.fromkeys(started))
+                self._closing = started
+                self._check_after(started)
+            elif not made_progress(self._main, self._awaited):
+                self._check()
+
+        for task in list(closing):
+            task.add_done_callback(done)
 
     def _check(self) -> None:
         """Quits if main has not shown another window in time."""
