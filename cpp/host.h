@@ -38,9 +38,10 @@ unsigned qtloop_host_quits(const QtloopHost* host) noexcept;
 QtloopNestedLoop* qtloop_nested_loop_new() noexcept;
 void qtloop_nested_loop_free(QtloopNestedLoop* nested) noexcept;
 
-// Processes Qt's events until qtloop_nested_loop_exit() or, without `until_exit`, until the application or
-// thread quits. Qt does not enter an event loop while it quits; this one still processes events
-// then, so that cleanup can wait for them. Returns -1 at once if there is no application.
+// Processes Qt's events until qtloop_nested_loop_exit() or, without `until_exit`, until the
+// application or thread quits. Qt does not enter an event loop while it quits; this one still
+// processes events then, so that cleanup can wait for them. Returns -1 at once if there is no
+// application.
 int qtloop_nested_loop_exec(QtloopNestedLoop* nested, bool until_exit) noexcept;
 void qtloop_nested_loop_exit(QtloopNestedLoop* nested, int code) noexcept;
 

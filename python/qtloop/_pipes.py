@@ -44,8 +44,11 @@ class ReadPipeTransport(ReadTransport):
     def _on_eof(self) -> None:
         if self._loop.get_debug():
             logger.info("%r was closed by peer", self)
+        # Stop reading first. The next line raises if the protocol has no `eof_received()`; the end
+        # of file would then be read again and again.
+        self._io.mark_lost(self)
         self._loop.call_soon(self._protocol.eof_received)
-        self._io.lose(self, None)
+        self._loop.call_soon(self._call_connection_lost, None)
 
     def _is_connection_error(self, error: BaseException) -> bool:
         # A read from a pseudo-terminal fails with EIO when the other side is closed.

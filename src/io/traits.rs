@@ -113,8 +113,8 @@ macro_rules! async_traits {
                 buffer: &mut ::tokio::io::ReadBuf<'_>,
             ) -> ::std::task::Poll<::std::io::Result<()>> {
                 let $this: &$Type = &self;
-                let list = buffer.initialize_unfilled();
-                let read = ::std::task::ready!($crate::io::Reads::poll_read(&$part, context, list));
+                let room = buffer.initialize_unfilled();
+                let read = ::std::task::ready!($crate::io::Reads::poll_read(&$part, context, room));
                 ::std::task::Poll::Ready(read.map(|count| buffer.advance(count)))
             }
         }

@@ -1,4 +1,4 @@
-//! The native handle classes: their memory layout, allocation and deallocation.
+//! The native handle classes: their memory layout and allocation.
 //!
 //! Each is a subclass of asyncio's class. Its memory begins with asyncio's slots, followed by a
 //! native *tail*. Attributes that most handles do not use have no stored value: the getter of

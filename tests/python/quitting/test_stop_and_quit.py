@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -111,6 +112,28 @@ def test_signals_of_the_application_work_after_a_stop(
     finally:
         app.objectNameChanged.disconnect(note)
     assert names == ["renamed"] and not app.signalsBlocked()
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_stops_restore_whether_the_application_blocks_its_signals(
+    loop: qtloop.QEventLoop, app: Any, blocked: bool
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    def stop_twice() -> None:
+        loop.stop()
+        loop.stop()
+
+    app.blockSignals(blocked)
+    try:
+        for end in [loop.stop, stop_twice, interrupt]:
+            loop.call_soon(end)
+            with suppress(KeyboardInterrupt):
+                loop.run_forever()
+            assert app.signalsBlocked() is blocked
+    finally:
+        app.blockSignals(False)
 
 
 def test_quit_and_stop_together_end_the_run_once(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import gc
 import logging
 import os
+from typing import Any
 
 import pytest
 from support.connections import DATA, LOTS, Loop, Recorder, run, seen, settled, since_3_11
@@ -46,6 +49,29 @@ def test_end_of_a_pipe_closes_it_whatever_eof_received_returns(each_loop: Loop, 
         assert protocol.calls == ["made", "data", "eof", "lost"]
 
     run(each_loop, main())
+
+
+def test_missing_eof_received_is_reported_once_and_ends_the_reading_of_a_pipe(
+    each_loop: Loop, pipe: Pipe, errors: Errors
+) -> None:
+    file = os.fdopen(pipe[0], "rb", 0)
+
+    async def main() -> Any:
+        transport, _ = await each_loop.connect_read_pipe(asyncio.BaseProtocol, file)
+        os.close(pipe[1])
+        await seen(each_loop)
+        return transport
+
+    transport = run(each_loop, main())
+    assert transport.is_closing()
+    assert [type(context["exception"]) for context in errors] == [AttributeError]
+    # As in asyncio, connection_lost() is not called then.
+    each_loop.close()
+    file.close()
+    errors.clear()
+    with pytest.warns(ResourceWarning, match="unclosed transport <"):
+        del transport
+        gc.collect()
 
 
 @since_3_11
