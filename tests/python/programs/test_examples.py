@@ -18,12 +18,20 @@ import runpy, sys
 from qtloop._binding import binding
 QtCore, QtWidgets = binding.module("QtCore"), binding.module("QtWidgets")
 
+seen = None
+
 def close():
+    # Only what was open already at the last call: the program may be about to open a dialog.
+    global seen
     app = QtWidgets.QApplication.instance()
     dialog = app and app.activeModalWidget()
+    windows = app and [window for window in app.topLevelWidgets() if window.isVisible()]
+    before, seen = seen, (dialog, windows)
+    if before != seen:
+        return
     if dialog:
         dialog.close()
-    elif app and any(window.isVisible() for window in app.topLevelWidgets()):
+    elif windows:
         app.closeAllWindows()
 
 class App(QtWidgets.QApplication):
