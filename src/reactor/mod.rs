@@ -243,14 +243,19 @@ impl<J: Repeat> Reactor<J> {
     /// then timers.
     ///
     /// # Errors
-    /// The poller failed. Timers that are due became ready nevertheless.
+    /// The poller failed. Timers that are due, and jobs of other threads, became ready
+    /// nevertheless.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
         let collected = self.sources.collect(&mut self.ready);
-        if let Ok(Collected { rung, active }) = collected {
-            self.active |= active || rung;
-            if rung {
-                self.inbox.take(&mut self.ready);
+        let rung = match &collected {
+            Ok(Collected { rung, active }) => {
+                self.active |= active | rung;
+                *rung
             }
+            Err(_) => true, // it cannot be known
+        };
+        if rung {
+            self.inbox.take(&mut self.ready);
         }
         self.collect_timers(now);
         collected.map(drop)

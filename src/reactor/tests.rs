@@ -428,11 +428,13 @@ fn after_fork_keeps_the_timer_slack() {
 }
 
 #[test]
-fn due_timer_becomes_ready_although_the_poller_has_failed() {
+fn timers_and_jobs_of_other_threads_become_ready_although_the_poller_has_failed() {
     let mut reactor = reactor();
     reactor.push_at(at(1), "timer");
+    reactor.remote().send("sent").expect("the loop lives");
     replace(reactor.descriptor().as_raw_fd());
     reactor.collect(at(1)).expect_err("no poller");
+    assert_eq!(reactor.pop(), Some("sent"));
     assert_eq!(reactor.pop(), Some("timer"));
 }
 
