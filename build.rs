@@ -19,18 +19,26 @@ fn query(qmake: &str, property: &str) -> Option<String> {
     (output.status.success() && !value.is_empty() && !value.contains("Unknown")).then_some(value)
 }
 
-fn find() -> Option<Qt> {
-    let named = std::env::var("QMAKE").ok();
-    let candidates = named.as_deref().into_iter().chain(["qmake6", "qmake"]);
-    candidates
-        .filter_map(|qmake| {
-            Some(Qt {
-                headers: query(qmake, "QT_INSTALL_HEADERS")?.into(),
-                libs: query(qmake, "QT_INSTALL_LIBS")?.into(),
-                version: query(qmake, "QT_VERSION")?,
-            })
+/// Returns the Qt of the first of these qmakes that belongs to Qt 6.4 or newer.
+fn find(qmakes: &[&str]) -> Option<Qt> {
+    let qmakes = qmakes.iter().filter_map(|qmake| {
+        Some(Qt {
+            headers: query(qmake, "QT_INSTALL_HEADERS")?.into(),
+            libs: query(qmake, "QT_INSTALL_LIBS")?.into(),
+            version: query(qmake, "QT_VERSION")?,
         })
-        .find(|qt| qt.version.starts_with("6.") && qt.headers.join("QtCore").is_dir())
+    });
+    qmakes
+        .filter(Qt::is_supported)
+        .find(|qt| qt.headers.join("QtCore").is_dir())
+}
+
+impl Qt {
+    fn is_supported(&self) -> bool {
+        let mut numbers = self.version.split('.').map(str::parse::<u32>);
+        let (major, minor) = (numbers.next(), numbers.next());
+        major == Some(Ok(6)) && matches!(minor, Some(Ok(minor)) if minor >= 4)
+    }
 }
 
 fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
@@ -57,9 +65,16 @@ fn main() {
         println!("cargo:rustc-cfg=no_qt");
         return;
     }
-    let Some(qt) = find() else {
+    let named = std::env::var("QMAKE")
+        .ok()
+        .filter(|named| !named.is_empty());
+    let qmakes = named
+        .as_deref()
+        .map_or(vec!["qmake6", "qmake"], |named| vec![named]);
+    let Some(qt) = find(&qmakes) else {
+        let tried = qmakes.join(" and ");
         eprintln!(
-            "qtloop needs the development files of Qt 6.4 or newer, and no qmake of such a Qt was found.\n\
+            "qtloop needs the development files of Qt 6.4 or newer. There is no such Qt behind {tried}.\n\
              Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
              Arch: pacman -S qt6-base.\n\
              A Qt elsewhere: set QMAKE to its qmake6."
