@@ -27,9 +27,10 @@ from ._default_executor import DefaultExecutorMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
+from ._wall_clock import WallClockMixin
 
 
-class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin):
+class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin, WallClockMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
@@ -95,6 +96,8 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
             _registry.kept_alive.discard(self)
         super().close()
         self._watched_files.clear()
+        if self._wall_clock is not None:
+            self._wall_clock.close()
         self._raise_fatal()
 
     def __enter__(self) -> QEventLoop:

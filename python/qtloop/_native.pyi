@@ -18,6 +18,7 @@ __all__ = [
     "NestedLoop",
     "Stream",
     "TimerHandle",
+    "WallTimer",
     "__version__",
     "app_exists",
     "ensure_app",
@@ -48,6 +49,24 @@ class NestedLoop:
     def __new__(cls) -> NestedLoop: ...
     def exit(self) -> None:
         """Ends the wait; if it has not begun, it returns at once."""
+
+@final
+class WallTimer:
+    """A descriptor that becomes readable at a wall-clock time, and when the clock was set."""
+
+    def __new__(cls) -> WallTimer: ...
+    @staticmethod
+    def now() -> int:
+        """Returns the wall-clock time, in nanoseconds since 1970-01-01 UTC."""
+    def fileno(self) -> int:
+        """Returns the number of the descriptor."""
+    def set(self, deadline: int | None) -> None:
+        """Makes it readable at a time in nanoseconds, or when the clock is set before that.
+
+        With None it is not readable.
+        """
+    def close(self) -> None:
+        """Closes the descriptor. Idempotent."""
 
 @disjoint_base
 class Endpoint:

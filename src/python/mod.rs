@@ -26,6 +26,7 @@ mod state;
 mod stop;
 mod stream;
 mod vectorcall;
+mod wall_timer;
 
 use pyo3::prelude::*;
 
@@ -47,6 +48,8 @@ mod _native {
     use super::state::EventLoop;
     #[pymodule_export]
     use super::stream::Stream;
+    #[pymodule_export]
+    use super::wall_timer::WallTimer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
