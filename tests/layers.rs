@@ -61,7 +61,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 49] = [
+const PYTHON_TABLE: [(&str, &[&str]); 50] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -127,6 +127,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 49] = [
     ("_sockets", &["_asyncio_private", "_base"]),
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
+    ("_monitors", &["_native", "_wall_clock"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -157,7 +158,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 49] = [
             "_running",
             "_sockets",
             "_default_executor",
-            "_wall_clock",
+            "_monitors",
             "_connections",
         ],
     ),

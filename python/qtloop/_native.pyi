@@ -21,10 +21,12 @@ __all__ = [
     "WallTimer",
     "__version__",
     "app_exists",
+    "count_handles",
     "ensure_app",
     "excepthook",
     "forget_quit",
     "forget_quit_soon",
+    "handles",
     "has_visible_window",
     "is_main_thread",
     "level",
@@ -251,6 +253,15 @@ class EventLoop:
 
 def app_exists() -> bool:
     """Returns whether there is an application object."""
+
+def count_handles(event_loop: EventLoop, timed: bool) -> int:
+    """Returns the number of handles that are ready, or with `timed` of those that wait."""
+
+def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
+    """Returns the handles that are ready, in order, or with `timed` those that wait, by deadline.
+
+    For a transport it makes a handle.
+    """
 
 def ensure_app() -> None:
     """Makes a QCoreApplication on this thread, unless there is an application already."""

@@ -121,6 +121,10 @@ class WallClock:
             heapify(self._heap)
         self._set_alarm()
 
+    def count(self) -> int:
+        """Returns the number of handles that wait."""
+        return len(self._waiting)
+
     def handles(self) -> list[DatetimeHandle]:
         """Returns the handles that wait, by deadline."""
         entries = sorted(self._heap)

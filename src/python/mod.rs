@@ -18,6 +18,7 @@ mod flow;
 mod gil;
 mod handle;
 mod job;
+mod monitors;
 mod nested_loop;
 mod run;
 mod running;
@@ -42,6 +43,8 @@ mod _native {
     use super::datagrams::Datagrams;
     #[pymodule_export]
     use super::endpoint::Endpoint;
+    #[pymodule_export]
+    use super::monitors::{count_handles, handles};
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
