@@ -61,7 +61,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 48] = [
+const PYTHON_TABLE: [(&str, &[&str]); 50] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -126,6 +126,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 48] = [
     ),
     ("_sockets", &["_asyncio_private", "_base"]),
     ("_default_executor", &["_executor", "_base"]),
+    ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
+    ("_monitors", &["_native", "_wall_clock"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -156,6 +158,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 48] = [
             "_running",
             "_sockets",
             "_default_executor",
+            "_monitors",
             "_connections",
         ],
     ),
@@ -210,6 +213,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 48] = [
             "_async_wrap",
             "_executor",
             "_qasync_names",
+            "_wall_clock",
             "_loop",
             "_signal_connection",
             "_signals",

@@ -9,9 +9,10 @@
 
 `QEventLoop` is the loop; `run()` and `attach()` make and run one. `asyncSlot`, `asyncClose` and
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
-a dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot`
-returns a promise to QML; `QThreadExecutor` runs blocking code in threads. The modules
-`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
+a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
+`block_on()` waits in a plain function; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
+blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
+those libraries.
 """
 
 import sys as _sys
@@ -35,6 +36,7 @@ with _binding.explain_missing_qt():
     from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
     from ._spawn import spawn
+    from ._wall_clock import sleep_until
 
 __version__ = _native.__version__
 
@@ -53,6 +55,7 @@ __all__ = [
     "once",
     "qmlSlot",
     "run",
+    "sleep_until",
     "spawn",
     "stream",
 ]

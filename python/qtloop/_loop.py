@@ -24,12 +24,13 @@ from ._asyncio_private import (
 )
 from ._connections import ConnectionsMixin
 from ._default_executor import DefaultExecutorMixin
+from ._monitors import MonitorsMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
 
 
-class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin):
+class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin, MonitorsMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
@@ -95,6 +96,8 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
             _registry.kept_alive.discard(self)
         super().close()
         self._watched_files.clear()
+        if self._wall_clock is not None:
+            self._wall_clock.close()
         self._raise_fatal()
 
     def __enter__(self) -> QEventLoop:
@@ -225,15 +228,21 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin)
 
     # Methods that the native half calls for a transport
 
+    def _transport_handle(
+        self, transport: Any, writer: bool, context: Context | None = None
+    ) -> events.Handle:
+        """Returns a handle for one direction of a transport, like the one that asyncio has."""
+        ready = transport._write_ready if writer else transport._read_ready
+        return events.Handle(ready, (), self, context)
+
     def _run_transport(self, transport: Any, writer: bool) -> None:
         """Runs one direction of a transport in debug mode."""
-        ready = transport._write_ready if writer else transport._read_ready
-        self._run_handle(events.Handle(ready, (), self, transport._io.context(writer)))
+        context = transport._io.context(writer)
+        self._run_handle(self._transport_handle(transport, writer, context))
 
     def _transport_failed(self, transport: Any, writer: bool, error: BaseException) -> None:
         """Reports an exception that a transport has not handled, as asyncio's handle would."""
-        ready = transport._write_ready if writer else transport._read_ready
-        self._handle_failed(events.Handle(ready, (), self), error)
+        self._handle_failed(self._transport_handle(transport, writer), error)
 
     def __repr__(self) -> str:
         return (

@@ -18,12 +18,15 @@ __all__ = [
     "NestedLoop",
     "Stream",
     "TimerHandle",
+    "WallTimer",
     "__version__",
     "app_exists",
+    "count_handles",
     "ensure_app",
     "excepthook",
     "forget_quit",
     "forget_quit_soon",
+    "handles",
     "has_visible_window",
     "is_main_thread",
     "level",
@@ -48,6 +51,24 @@ class NestedLoop:
     def __new__(cls) -> NestedLoop: ...
     def exit(self) -> None:
         """Ends the wait; if it has not begun, it returns at once."""
+
+@final
+class WallTimer:
+    """A descriptor that becomes readable at a wall-clock time, and when the clock was set."""
+
+    def __new__(cls) -> WallTimer: ...
+    @staticmethod
+    def now() -> int:
+        """Returns the wall-clock time, in nanoseconds since 1970-01-01 UTC."""
+    def fileno(self) -> int:
+        """Returns the number of the descriptor."""
+    def set(self, deadline: int | None) -> None:
+        """Makes it readable at a time in nanoseconds, or when the clock is set before that.
+
+        With None it is not readable.
+        """
+    def close(self) -> None:
+        """Closes the descriptor. Idempotent."""
 
 @disjoint_base
 class Endpoint:
@@ -232,6 +253,15 @@ class EventLoop:
 
 def app_exists() -> bool:
     """Returns whether there is an application object."""
+
+def count_handles(event_loop: EventLoop, timed: bool) -> int:
+    """Returns the number of handles that are ready, or with `timed` of those that wait."""
+
+def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
+    """Returns the handles that are ready, in order, or with `timed` those that wait, by deadline.
+
+    For a transport it makes a handle.
+    """
 
 def ensure_app() -> None:
     """Makes a QCoreApplication on this thread, unless there is an application already."""

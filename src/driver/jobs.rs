@@ -154,6 +154,30 @@ impl<J: Repeat + 'static> Driver<J> {
         })
     }
 
+    /// Returns the number of queued jobs. See [`Reactor::queued`].
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.reactor.borrow().queued()
+    }
+
+    /// Calls `visit` for each queued job, in order. See [`Reactor::visit_queued`]. `visit` must not
+    /// use the driver.
+    pub fn visit_queued(&self, visit: impl FnMut(&J)) {
+        self.reactor.borrow().visit_queued(visit);
+    }
+
+    /// Returns the number of timers. See [`Reactor::timed`].
+    #[must_use]
+    pub fn timed(&self) -> usize {
+        self.reactor.borrow().timed()
+    }
+
+    /// Calls `visit` for the job of each timer, by deadline. See [`Reactor::timed_jobs`]. `visit`
+    /// must not use the driver.
+    pub fn visit_timed(&self, visit: impl FnMut(&J)) {
+        self.reactor.borrow().timed_jobs().for_each(visit);
+    }
+
     /// Sets by how much timers may be late when many are due at nearly the same time, so that one
     /// wake-up serves them together. The default is 250 µs.
     pub fn set_timer_slack(&self, slack: Duration) {

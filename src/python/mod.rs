@@ -18,6 +18,7 @@ mod flow;
 mod gil;
 mod handle;
 mod job;
+mod monitors;
 mod nested_loop;
 mod run;
 mod running;
@@ -26,6 +27,7 @@ mod state;
 mod stop;
 mod stream;
 mod vectorcall;
+mod wall_timer;
 
 use pyo3::prelude::*;
 
@@ -42,11 +44,15 @@ mod _native {
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]
+    use super::monitors::{count_handles, handles};
+    #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
     use super::state::EventLoop;
     #[pymodule_export]
     use super::stream::Stream;
+    #[pymodule_export]
+    use super::wall_timer::WallTimer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -17,6 +17,7 @@ mod source;
 mod tests;
 mod timer_fd;
 mod timers;
+mod visit;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -316,14 +317,6 @@ impl<J: Repeat> Reactor<J> {
         jobs.extend(self.timers.drain());
         jobs.extend(self.sources.drain());
         jobs
-    }
-
-    /// Returns all jobs, in no order.
-    pub fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.ready
-            .iter()
-            .chain(self.timers.jobs())
-            .chain(self.sources.jobs())
     }
 }
 

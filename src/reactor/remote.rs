@@ -55,6 +55,16 @@ impl<J, W> Remote<J, W> {
         ready.extend(inbox.jobs.drain(..));
     }
 
+    /// Returns the number of queued jobs.
+    pub(crate) fn queued(&self) -> usize {
+        self.lock().jobs.len()
+    }
+
+    /// Calls `visit` for each queued job, in order. It must not use the queue.
+    pub(crate) fn visit(&self, visit: impl FnMut(&J)) {
+        self.lock().jobs.iter().for_each(visit);
+    }
+
     /// Closes the queue: from now on each job is handed back. Returns the jobs that are queued.
     pub(crate) fn close(&self) -> Vec<J> {
         let mut inbox = self.lock();

@@ -134,6 +134,16 @@ impl<J> Timers<J> {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
     }
 
+    /// Returns the waiting jobs in the order in which they will be due. Sorts them at each call.
+    pub fn jobs_by_deadline(&self) -> impl Iterator<Item = &J> {
+        let entries = self.heap.iter().map(|Reverse(entry)| entry);
+        let mut entries: Vec<&Entry> = entries.filter(|each| waits(&self.slots, each)).collect();
+        entries.sort_unstable();
+        entries
+            .into_iter()
+            .filter_map(|entry| self.slots[entry.slot as usize].job.as_ref())
+    }
+
     fn take(&mut self, slot: u32, sequence: u64) -> Option<J> {
         let entry = self
             .slots
@@ -297,6 +307,10 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(timers.len(), model.len());
+                model.sort_unstable();
+                let jobs: Vec<_> = timers.jobs_by_deadline().copied().collect();
+                let expected: Vec<_> = model.iter().map(|&(_, job)| job).collect();
+                prop_assert_eq!(jobs, expected);
                 prop_assert_eq!(timers.next_due(), model.iter().map(|&(when, _)| at(when)).min());
             }
         }
