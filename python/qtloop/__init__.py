@@ -9,7 +9,8 @@
 
 `QEventLoop` is the loop; `run()` and `attach()` make and run one. `asyncSlot`, `asyncClose` and
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
-a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
+a dialog, `sleep_until()` a time of the wall clock; `yield_if_needed()` splits a computation;
+`spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
 blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
 those libraries.
@@ -31,6 +32,7 @@ with _binding.explain_missing_qt():
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
+    from ._native import yield_if_needed
     from ._qml import qmlSlot
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
@@ -58,6 +60,7 @@ __all__ = [
     "sleep_until",
     "spawn",
     "stream",
+    "yield_if_needed",
 ]
 
 if _sys.version_info < (3, 16):

@@ -263,6 +263,17 @@ def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
     For a transport it makes a handle.
     """
 
+@final
+class Yield:
+    """An awaitable, and its iterator: it yields once or not at all."""
+
+    def __await__(self) -> Yield: ...
+    def __iter__(self) -> Yield: ...
+    def __next__(self) -> None: ...
+
+def yield_if_needed() -> Yield:
+    """Gives way to Qt and to the other tasks if this turn has used up its time, else returns."""
+
 def ensure_app() -> None:
     """Makes a QCoreApplication on this thread, unless there is an application already."""
 

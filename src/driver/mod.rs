@@ -89,6 +89,8 @@ pub struct Driver<J> {
     depth: Cell<usize>,
     /// The level of the innermost turn.
     level: Cell<Level>,
+    /// The deadline of the innermost turn; `None` outside of a turn.
+    turn_deadline: Cell<Option<Time>>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.
     popped: Cell<u64>,
@@ -132,6 +134,7 @@ impl<J: Repeat + 'static> Driver<J> {
             poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
             level: Cell::default(),
+            turn_deadline: Cell::new(None),
             popped: Cell::new(0),
             last_queued: Cell::new(0),
             resume_end: Cell::new(0),
@@ -215,6 +218,14 @@ impl<J: Repeat + 'static> Driver<J> {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth.get()
+    }
+
+    /// Returns whether the innermost turn has used up its time, or there is no turn: then a job that
+    /// can be split should yield.
+    #[must_use]
+    pub fn is_turn_over(&self) -> bool {
+        let deadline = self.turn_deadline.get();
+        deadline.is_none_or(|deadline| Time::now() >= deadline)
     }
 
     /// Sets the time budget of a turn. When it is spent, the rest of the batch waits for the next

@@ -67,8 +67,9 @@ pub struct Turn<J: Repeat + 'static> {
     saw_io: bool,
     /// The same, since the turn last lingered.
     lingers: bool,
-    /// The level of the enclosing turn.
+    /// The level and the deadline of the enclosing turn.
     outer: Level,
+    outer_deadline: Option<Time>,
     /// See [`rest_if_spinning`](Turn::rest_if_spinning).
     may_rest: bool,
     /// When the last batch began, and the number of spinning batches in a row.
@@ -80,6 +81,7 @@ impl<J: Repeat + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
+        let outer_deadline = driver.turn_deadline.take();
         // While Qt quits, a loop of `in_nested_wait` processes events without an exec(), at the
         // same level.
         let nested_waits = i32::try_from(driver.nested_waits.get()).unwrap_or(i32::MAX);
@@ -106,6 +108,7 @@ impl<J: Repeat + 'static> Turn<J> {
             saw_io: false,
             lingers: false,
             outer,
+            outer_deadline,
             may_rest: false,
             batch_begun: Time::NEVER,
             spinning: 0,
@@ -211,6 +214,7 @@ impl<J: Repeat + 'static> Turn<J> {
         self.begun = true;
         let budget = self.driver.budget();
         self.turn_deadline = Some(now + budget);
+        self.driver.turn_deadline.set(self.turn_deadline);
         if !budget.is_zero() {
             self.batch_deadline = now + budget;
         }
@@ -291,6 +295,7 @@ impl<J: Repeat + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
+        self.driver.turn_deadline.set(self.outer_deadline);
         // A paused turn has run nothing.
         if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();

@@ -23,6 +23,7 @@ mod nested_loop;
 mod run;
 mod running;
 mod schedule;
+mod slice;
 mod state;
 mod stop;
 mod stream;
@@ -47,6 +48,8 @@ mod _native {
     use super::monitors::{count_handles, handles};
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
+    #[pymodule_export]
+    use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
     use super::state::EventLoop;
     #[pymodule_export]

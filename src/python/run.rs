@@ -14,6 +14,7 @@ use super::error::{is_fatal, os_error, report};
 use super::gil;
 use super::job::{Job, Kind};
 use super::running::{self, ThreadState};
+use super::slice;
 use super::state::{State, this_thread};
 use super::stream::Stream;
 use crate::driver::Turn;
@@ -34,6 +35,7 @@ impl State {
             Err(error) if is_fatal(py, &error) => return self.stop_with(event_loop, error),
             Err(error) => return error.write_unraisable(py, Some(event_loop)),
         };
+        let _entered = self.driver().ok().as_ref().map(slice::enter);
         let is_nested = depth > 1 || outer.has_task();
         let before = (self.thread_id.get(), self.is_inside_another.get());
         let mut result = Ok(());

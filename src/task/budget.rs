@@ -81,6 +81,13 @@ pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
 
+/// Returns whether the turn of the task that is polled has used up its time. Outside of a task it
+/// has.
+pub(super) fn is_turn_over() -> bool {
+    let deadline = BUDGET.with(|budget| budget.deadline.get());
+    deadline == Time::NEVER || Time::now() >= deadline
+}
+
 impl Budget {
     /// Takes one unit. Returns false if none is left or the deadline has passed. The clock is read for
     /// one unit in `clock_interval`, but not for the first one, so each poll makes progress. The

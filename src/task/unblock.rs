@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
+use super::budget::is_turn_over;
 use super::take_budget;
 
 /// Yields to the other tasks that are ready.
@@ -26,6 +27,26 @@ pub async fn yield_now() {
         Poll::Pending
     })
     .await;
+}
+
+/// Yields to Qt and to the other tasks if this turn has used up its time
+/// ([`Loop::set_turn_budget`](super::Loop::set_turn_budget)), and otherwise returns at once.
+///
+/// In [`block_on`](super::block_on) and on other executors it always yields.
+///
+/// ```no_run
+/// # async fn example(rows: Vec<u32>) {
+/// let mut sum = 0;
+/// for row in rows {
+///     sum += row; // a computation that would delay the window as a whole
+///     qtloop::task::yield_if_needed().await;
+/// }
+/// # }
+/// ```
+pub async fn yield_if_needed() {
+    if is_turn_over() {
+        yield_now().await;
+    }
 }
 
 /// Runs blocking work on a pool of threads, and waits for its result.

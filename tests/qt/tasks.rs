@@ -5,11 +5,11 @@ use std::future::pending;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qtloop::core::app;
 use qtloop::qt::OwnedObject;
-use qtloop::task::yield_now;
+use qtloop::task::{yield_if_needed, yield_now};
 use qtloop::time::{sleep, timeout};
 use qtloop::{Loop, spawn_local, spawn_scoped};
 
@@ -20,6 +20,10 @@ trials![
     task_has_a_result,
     tasks_begin_in_order_and_never_inside_spawn,
     yield_now_lets_other_tasks_run,
+    yield_if_needed_returns_at_once_while_the_turn_has_time,
+    yield_if_needed_yields_when_the_turn_has_used_up_its_time,
+    yield_if_needed_lets_qt_process_events,
+    yield_if_needed_in_block_on_lets_tasks_run,
     dropped_handle_detaches_the_task,
     dropped_handle_drops_its_waker,
     aborted_task_is_dropped_and_returns_cancelled,
@@ -109,6 +113,68 @@ fn yield_now_lets_other_tasks_run() {
         run(&event_loop, task).expect("a result");
     }
     assert_eq!(*diary.borrow(), "ababab");
+}
+
+/// Runs a task that computes for `time` and calls `yield_if_needed`, and a task that was spawned
+/// after it. Returns their order.
+fn order_of_two_tasks(budget: Duration, time: Duration) -> String {
+    let event_loop = attached();
+    event_loop.set_turn_budget(budget);
+    let diary = Rc::new(RefCell::new(String::new()));
+    let (one, other) = (Rc::clone(&diary), Rc::clone(&diary));
+    let computing = spawn_local(async move {
+        spin(time);
+        yield_if_needed().await;
+        one.borrow_mut().push_str("computed ");
+    });
+    let waiting = spawn_local(async move { other.borrow_mut().push_str("other ") });
+    run(&event_loop, async { (computing.await, waiting.await) })
+        .0
+        .expect("a result");
+    diary.take()
+}
+
+fn spin(time: Duration) {
+    let begin = Instant::now();
+    while begin.elapsed() < time {}
+}
+
+fn yield_if_needed_returns_at_once_while_the_turn_has_time() {
+    let order = order_of_two_tasks(Duration::from_secs(3600), Duration::ZERO);
+    assert_eq!(order, "computed other ");
+}
+
+fn yield_if_needed_yields_when_the_turn_has_used_up_its_time() {
+    let (budget, time) = (Duration::from_millis(1), Duration::from_millis(2));
+    assert_eq!(order_of_two_tasks(budget, time), "other computed ");
+    let order = order_of_two_tasks(Duration::ZERO, Duration::ZERO);
+    assert_eq!(order, "other computed ");
+}
+
+fn yield_if_needed_lets_qt_process_events() {
+    let event_loop = attached();
+    let fired = Rc::new(Cell::new(false));
+    let fires = Rc::clone(&fired);
+    app::post(move || fires.set(true));
+    let computing = spawn_local(async move {
+        while !fired.get() {
+            spin(Duration::from_micros(100));
+            yield_if_needed().await;
+        }
+    });
+    run(&event_loop, computing).expect("a result");
+}
+
+fn yield_if_needed_in_block_on_lets_tasks_run() {
+    let event_loop = attached();
+    let has_run = Rc::new(Cell::new(false));
+    let runs = Rc::clone(&has_run);
+    let _task = spawn_local(async move { runs.set(true) });
+    event_loop.block_on(async {
+        while !has_run.get() {
+            yield_if_needed().await;
+        }
+    });
 }
 
 fn dropped_handle_detaches_the_task() {
