@@ -9,9 +9,10 @@
 
 `QEventLoop` is the loop; `run()` and `attach()` make and run one. `asyncSlot`, `asyncClose` and
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
-a dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `qmlSlot`
-returns a promise to QML; `QThreadExecutor` runs blocking code in threads. The modules
-`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
+a dialog; `spawn()` binds a task to an object; `block_on()` waits in a plain function; `throttle()`
+and `debounce()` make slots run less often; `qmlSlot` returns a promise to QML; `QThreadExecutor`
+runs blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
+those libraries.
 """
 
 import sys as _sys
@@ -30,6 +31,7 @@ with _binding.explain_missing_qt():
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
+    from ._pace import debounce, throttle
     from ._qml import qmlSlot
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
@@ -48,6 +50,7 @@ __all__ = [
     "asyncWrap",
     "attach",
     "block_on",
+    "debounce",
     "exec_dialog",
     "new_event_loop",
     "once",
@@ -55,6 +58,7 @@ __all__ = [
     "run",
     "spawn",
     "stream",
+    "throttle",
 ]
 
 if _sys.version_info < (3, 16):
