@@ -61,7 +61,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 50] = [
+const PYTHON_TABLE: [(&str, &[&str]); 53] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -164,6 +164,20 @@ const PYTHON_TABLE: [(&str, &[&str]); 50] = [
     ),
     ("_thread_loop", &["_asyncio_private", "_base", "_registry"]),
     ("_background_tasks", &["_native", "_base"]),
+    ("_paced_result", &["_background_tasks"]),
+    (
+        "_paced_state",
+        &[
+            "_binding",
+            "_signal_arguments",
+            "_eager_task",
+            "_base",
+            "_thread_loop",
+            "_background_tasks",
+            "_paced_result",
+        ],
+    ),
+    ("_pace", &["_coroutines", "_qt_slot", "_paced_state"]),
     (
         "_signal_connection",
         &["_binding", "_signal_arguments", "_thread_loop"],
@@ -221,6 +235,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 50] = [
             "_spawn",
             "_qml",
             "_async_slot",
+            "_pace",
             "_async_close",
             "_block_on",
             "_run",

@@ -9,9 +9,9 @@
 
 `QEventLoop` is the loop; `run()` and `attach()` make and run one. `asyncSlot`, `asyncClose` and
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
-a dialog, `sleep_until()` a time of the wall clock; `yield_if_needed()` splits a computation;
-`spawn()` binds a task to an object;
-`block_on()` waits in a plain function; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
+a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
+`block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
+`yield_if_needed()` splits a computation; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
 blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
 those libraries.
 """
@@ -33,6 +33,7 @@ with _binding.explain_missing_qt():
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
     from ._native import yield_if_needed
+    from ._pace import debounce, throttle
     from ._qml import qmlSlot
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
@@ -52,6 +53,7 @@ __all__ = [
     "asyncWrap",
     "attach",
     "block_on",
+    "debounce",
     "exec_dialog",
     "new_event_loop",
     "once",
@@ -60,6 +62,7 @@ __all__ = [
     "sleep_until",
     "spawn",
     "stream",
+    "throttle",
     "yield_if_needed",
 ]
 

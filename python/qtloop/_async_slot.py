@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -20,7 +20,7 @@ from ._when_busy import WhenBusy
 
 _T = TypeVar("_T")
 _Slot = Callable[..., asyncio.Task[_T]]
-_AsyncFunction = Callable[..., Coroutine[Any, Any, _T]]
+_AsyncFunction = Callable[..., Awaitable[_T]]
 
 
 @dataclass

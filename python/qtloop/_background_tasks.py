@@ -37,7 +37,11 @@ def report(task: asyncio.Task[Any]) -> None:
     # KeyboardInterrupt and SystemExit have ended the loop's run, which raises them.
     if error is None or isinstance(error, (KeyboardInterrupt, SystemExit)):
         return
-    loop = task.get_loop()
+    report_error(task.get_loop(), error)
+
+
+def report_error(loop: asyncio.AbstractEventLoop, error: BaseException) -> None:
+    """Passes an exception to `sys.excepthook`, or to the loop's handler; see `report()`."""
     if isinstance(loop, BaseLoop) and sys.excepthook in (sys.__excepthook__, _native.excepthook):
         loop.call_exception_handler({"message": "Exception in a Qt slot", "exception": error})
     else:

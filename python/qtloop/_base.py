@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -27,6 +28,8 @@ class BaseLoop(_native.EventLoop, AsyncioLoop):
         self._watched_files: dict[tuple[int, bool], Any] = {}
         # Strong references to tasks of slots and of `spawn()`, until they are done.
         self._background_tasks: set[asyncio.Task[Any]] = set()
+        # Functions that `close()` calls first; each drops the pending call of a paced function.
+        self._close_callbacks: set[Callable[[], None]] = set()
         # Restores the state of the thread that `attach()` has changed.
         self._attach_state: ExitStack | None = None
         # Set while no run of this loop is inside a Qt loop.

@@ -162,6 +162,16 @@ def is_pyqt() -> bool:
     return binding is not None and binding.name == "PyQt6"
 
 
+def is_destroyed(value: object) -> bool:
+    """Returns whether the value wraps a C++ object that has been destroyed."""
+    if binding is None:
+        return False
+    if is_pyqt():
+        sip = importlib.import_module("PyQt6.sip")
+        return isinstance(value, sip.simplewrapper) and bool(sip.isdeleted(value))
+    return not importlib.import_module("shiboken6").isValid(value)
+
+
 def quit() -> None:
     """Quits the application, as the close of the last window does."""
     if (present := application()) is not None:

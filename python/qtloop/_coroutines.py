@@ -48,7 +48,7 @@ def hint(value: object) -> str:
 
 
 class Call:
-    """A coroutine function, called with as many of a signal's arguments as it takes."""
+    """A function, called with as many of a signal's arguments as it takes."""
 
     def __init__(self, fn: Callable[..., Any], decorator: str) -> None:
         self.fn = fn
@@ -56,8 +56,8 @@ class Call:
         self.fn_name = self.name.rpartition(".")[2]
         self._module = getattr(fn, "__module__", None)
         self._decorator = decorator
-        self._signature = _own_signature(fn)
-        parameters = self._signature.parameters.values()
+        self.signature = _own_signature(fn)
+        parameters = self.signature.parameters.values()
         self._names = [
             each.name
             for each in parameters
@@ -71,7 +71,7 @@ class Call:
         """The keyword-only arguments without a default, which a signal cannot pass."""
         return [
             each.name
-            for each in self._signature.parameters.values()
+            for each in self.signature.parameters.values()
             if each.kind is each.KEYWORD_ONLY and each.default is each.empty
         ]
 
@@ -95,18 +95,25 @@ class Call:
         )
         return first if is_its else None
 
+    def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Calls the function. Raises TypeError if the arguments do not fit."""
+        given = self._fitting(args, kwargs) if kwargs else args[: self._limit]
+        try:
+            return self.fn(*given, **kwargs)
+        except TypeError as error:
+            if self._fits(given, kwargs):
+                raise  # an error of the function itself
+            raise TypeError(self._mismatch(args, kwargs)) from error
+
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Any]:
         """Calls the function and returns its coroutine.
 
         Raises TypeError if the arguments do not fit, or if the result cannot be awaited.
         """
-        given = self._fitting(args, kwargs) if kwargs else args[: self._limit]
-        try:
-            result = self.fn(*given, **kwargs)
-        except TypeError as error:
-            if self._fits(given, kwargs):
-                raise  # a decorator's own error
-            raise TypeError(self._mismatch(args, kwargs)) from error
+        return self.as_coroutine(self.invoke(args, kwargs))
+
+    def as_coroutine(self, result: object) -> Coroutine[Any, Any, Any]:
+        """Returns a coroutine for a result. Raises TypeError if it cannot be awaited."""
         if isinstance(result, CoroutineType):
             return result
         if inspect.isawaitable(result):
@@ -125,7 +132,7 @@ class Call:
 
     def _fits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         try:
-            self._signature.bind(*args, **kwargs)
+            self.signature.bind(*args, **kwargs)
         except TypeError:
             return False
         return True
@@ -135,7 +142,7 @@ class Call:
         given = ", ".join([*map(reprlib.repr, args), *named])
         return (
             f"{self._decorator} was not callable from Signal. Potential signature mismatch. "
-            f"{self.name}{self._signature} was called with ({given}). "
+            f"{self.name}{self.signature} was called with ({given}). "
             "PySide6 passes no default arguments, such as `checked` of `clicked`: connect "
             "`button.clicked[bool]`."
         )

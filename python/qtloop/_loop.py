@@ -94,6 +94,7 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
             self._undo.close()
             _attachment.detach(self)
             _registry.kept_alive.discard(self)
+        self._drop_paced_calls()
         super().close()
         self._watched_files.clear()
         if self._wall_clock is not None:
@@ -128,9 +129,14 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
                     self._finish_after_quit()  # as run_forever() does after exec()
                 else:
                     self._run_tasks_of_quit()
+        self._drop_paced_calls()  # one that waits for a task would start when that is cancelled
         cancel_all_tasks(self)
         self.run_until_complete(self.shutdown_asyncgens())
         self.run_until_complete(self.shutdown_default_executor())
+
+    def _drop_paced_calls(self) -> None:
+        for drop in list(self._close_callbacks):
+            drop()
 
     # Methods that the native half calls
 

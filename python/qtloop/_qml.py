@@ -122,7 +122,7 @@ class _Promise:
 
     def _living_engine(self) -> Any:
         engine = self._engine()
-        return engine if engine is not None and _is_alive(engine) else None
+        return engine if engine is not None and not _binding.is_destroyed(engine) else None
 
 
 def _plain(value: Any) -> Any:
@@ -142,9 +142,3 @@ def _is_owned(wrapper: Any) -> bool:
     if _binding.is_pyqt():
         return bool(importlib.import_module("PyQt6.sip").ispyowned(wrapper))
     return bool(importlib.import_module("shiboken6").ownedByPython(wrapper))
-
-
-def _is_alive(wrapper: Any) -> bool:
-    if _binding.is_pyqt():
-        return not importlib.import_module("PyQt6.sip").isdeleted(wrapper)
-    return bool(importlib.import_module("shiboken6").isValid(wrapper))

@@ -1,13 +1,15 @@
-//! Timers: [`sleep`], [`interval`], [`timeout`]. They are never early; they are some 50 µs late on Linux, and a millisecond elsewhere.
+//! Timers: [`sleep`], [`interval`], [`timeout`], and [`StreamExt`] for streams. They are never early; they are some 50 µs late on Linux, and a millisecond elsewhere.
 //!
 //! The names and their meaning are those of [tokio::time](https://docs.rs/tokio/latest/tokio/time/), with [`std::time::Instant`].
 
 mod clock;
 mod interval;
+mod pace;
 mod sleep;
 mod timeout;
 
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use pace::{Debounce, StreamExt, Throttle};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 

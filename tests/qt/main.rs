@@ -36,6 +36,8 @@ mod net_convert;
 #[cfg(feature = "tasks")]
 mod objects;
 mod order;
+#[cfg(feature = "tasks")]
+mod pace;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
 #[cfg(feature = "tasks")]
@@ -102,6 +104,8 @@ fn main() -> ExitCode {
         spans::tests(),
         #[cfg(feature = "tasks")]
         timing::tests(),
+        #[cfg(feature = "tasks")]
+        pace::tests(),
         #[cfg(feature = "tasks")]
         sockets::tests(),
         #[cfg(feature = "tasks")]

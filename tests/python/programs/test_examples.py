@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,6 +96,14 @@ def test_example_with_a_window_ends_when_the_window_is_closed(
     name: str, printed: str, tmp_path: Path
 ) -> None:
     assert run(name, tmp_path, closing=True).startswith(printed)
+
+
+@needs_binding
+def test_view_of_the_pace_example_is_updated_at_most_20_times_a_second(tmp_path: Path) -> None:
+    printed = run("pace.py", tmp_path, closing=True)
+    changes, updates, seconds = re.findall(r"[\d.]+", printed)
+    assert int(changes) > int(updates) >= 2
+    assert int(updates) <= float(seconds) / 0.05 + 1
 
 
 @needs_binding
