@@ -1,7 +1,7 @@
 """The native module: the loop's hot path over Qt, and Qt functions that work without a binding."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import Context
 from types import TracebackType
 from typing import Any, Final, final
@@ -19,6 +19,7 @@ __all__ = [
     "Stream",
     "TimerHandle",
     "WallTimer",
+    "Yield",
     "__version__",
     "app_exists",
     "count_handles",
@@ -32,6 +33,7 @@ __all__ = [
     "level",
     "send_posted_events",
     "watch_application",
+    "yield_if_needed",
 ]
 
 __version__: Final[str]
@@ -267,7 +269,7 @@ def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
 class Yield:
     """An awaitable, and its iterator: it yields once or not at all."""
 
-    def __await__(self) -> Yield: ...
+    def __await__(self) -> Generator[Any]: ...
     def __iter__(self) -> Yield: ...
     def __next__(self) -> None: ...
 

@@ -86,7 +86,10 @@ def test_qt_processes_its_events_during_a_computation(loop: qtloop.QEventLoop) -
 def test_it_yields_in_the_first_step_of_a_slot(loop: qtloop.QEventLoop) -> None:
     log: list[str] = []
 
-    class Sender(binding.QtCore.QObject):  # type: ignore[misc, union-attr]
+    assert binding is not None
+    QObject: Any = binding.QtCore.QObject
+
+    class Sender(QObject):  # type: ignore[misc]
         @qtloop.asyncSlot()
         async def work(self) -> None:
             log.append("in the emission")
@@ -95,7 +98,6 @@ def test_it_yields_in_the_first_step_of_a_slot(loop: qtloop.QEventLoop) -> None:
             loop.stop()
 
     sender = Sender()
-    assert binding is not None
 
     def emit() -> None:
         sender.work()
