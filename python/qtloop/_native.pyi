@@ -274,7 +274,7 @@ class Yield:
     def __next__(self) -> None: ...
 
 def yield_if_needed() -> Yield:
-    """Gives way to Qt and to the other tasks if this turn has used up its time, else returns."""
+    """Yields to Qt and to the other tasks if this turn has used up its time, else returns."""
 
 def ensure_app() -> None:
     """Makes a QCoreApplication on this thread, unless there is an application already."""

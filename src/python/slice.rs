@@ -59,14 +59,14 @@ impl Yield {
     }
 }
 
-/// Gives way to Qt and to the other tasks if this turn has used up its time (`loop.turn_budget`),
+/// Yields to Qt and to the other tasks if this turn has used up its time (`loop.turn_budget`),
 /// and otherwise returns at once. Await it in the middle of a long computation:
 ///
 ///     for row in rows:
 ///         parse(row)
 ///         await qtloop.yield_if_needed()
 ///
-/// Outside of a turn it always gives way: in the first step of an `asyncSlot`, and in loops that
+/// Outside of a turn it always yields: in the first step of an `asyncSlot`, and in loops that
 /// are no QEventLoop. Await each result once, on the thread of the call.
 #[pyfunction]
 pub(super) fn yield_if_needed(py: Python<'_>) -> PyResult<Py<Yield>> {

@@ -1,4 +1,4 @@
-"""`yield_if_needed()`: a long computation gives way when the turn has used up its time."""
+"""`yield_if_needed()`: a long computation yields when the turn has used up its time."""
 
 from __future__ import annotations
 
