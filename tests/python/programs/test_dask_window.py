@@ -60,6 +60,10 @@ print("ended")
 """
 
 
+# asyncio's messages about what a program has left behind.
+COMPLAINTS = ("Exception in callback", "never retrieved", "never awaited", "was destroyed")
+
+
 @needs_binding
 @pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed")
 def test_window_shows_progress_cancels_and_closes(tmp_path: Path) -> None:
@@ -74,4 +78,5 @@ def test_window_shows_progress_cancels_and_closes(tmp_path: Path) -> None:
     )
     shown = ["The cluster is ready", "3.1", "{True}", "Pi is ", "Cancelled", "ended"]
     assert (done.returncode, done.stdout.splitlines()) == (0, shown), done.stderr
-    assert "Traceback" not in done.stderr
+    # A worker may log that its last heartbeat has failed: the scheduler has closed before it.
+    assert not [complaint for complaint in COMPLAINTS if complaint in done.stderr], done.stderr
