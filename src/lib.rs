@@ -1,9 +1,9 @@
 //! One event loop for Qt and async code.
 //!
-//! A [`Loop`] runs tasks inside the Qt event loop of its thread. [`spawn_local`] starts a task. Tasks
-//! await timers ([`time`]), sockets ([`net`], [`io`]), signals of Qt objects and of the system
-//! ([`signal`]), and child processes ([`process`]). The crate starts no second event loop, and an idle
-//! loop does not wake.
+//! A [`Loop`] runs tasks inside the Qt event loop of its thread. [`spawn_local`] starts a task.
+//! Tasks await timers ([`time`]), sockets ([`net`], [`io`]), signals of Qt objects and of the
+//! system ([`signal`]), and child processes ([`process`]). The crate starts no second event loop,
+//! and an idle loop does not wake.
 //!
 //! ```no_run
 //! use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -25,8 +25,8 @@
 //! Start a program in one of three ways:
 //!
 //! - without windows: [`run`], as above;
-//! - with a window: make the Qt application, call [`Loop::attach`], show the window, then [`Loop::run`]
-//!   or [`Loop::exec`];
+//! - with a window: make the Qt application, call [`Loop::attach`], show the window, then
+//!   [`Loop::run`] or [`Loop::exec`];
 //! - in a program whose Qt event loop runs elsewhere, such as in C++: [`Loop::attach`].
 //!
 //! | feature | |
@@ -38,8 +38,8 @@
 //! | `tracing` | a span per task |
 //! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
 //!
-//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too. `docs/guides/rust/` has
-//! a guide for each subject, with whole programs.
+//! The crate links QtCore; the feature `qml` links Qt Quick and Qt Widgets, too.
+//! `docs/guides/rust/` has a guide for each subject, with whole programs.
 
 #![recursion_limit = "1024"]
 // docs.rs has a nightly rustdoc, which shows the feature that each item needs.
@@ -63,7 +63,8 @@ macro_rules! cpp {
     }};
 }
 
-/// Implements `Error` with a fixed message for a type, and its conversion to an `io::Error` of one kind.
+/// Implements `Error` with a fixed message for a type, and its conversion to an `io::Error` of one
+/// kind.
 #[cfg(feature = "tasks")]
 macro_rules! plain_error {
     ($error:ident, $kind:ident, $message:literal) => {
@@ -119,9 +120,10 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 /// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may
 /// change in any release.
 ///
-/// A [`Host`](core::Host) is a `QObject` that calls back on its Qt thread. A [`Reactor`](core::Reactor)
-/// knows which jobs are ready. A [`Driver`](core::Driver) joins the two, and hands the jobs of one
-/// turn to a front end, which runs them. Other threads send jobs by a [`Remote`](core::Remote).
+/// A [`Host`](core::Host) is a `QObject` that calls back on its Qt thread. A
+/// [`Reactor`](core::Reactor) knows which jobs are ready. A [`Driver`](core::Driver) joins the two,
+/// and hands the jobs of one turn to a front end, which runs them. Other threads send jobs by a
+/// [`Remote`](core::Remote).
 #[doc(hidden)]
 pub mod core {
     pub use crate::driver::{Driver, Turn, Wakeup};
@@ -134,8 +136,8 @@ pub mod core {
     };
 }
 
-/// The Rust blocks of README and of docs/, which the documentation tests compile and run. tests/docs.rs
-/// checks that no page is missing.
+/// The Rust blocks of README and of docs/, which the documentation tests compile and run.
+/// tests/docs.rs checks that no page is missing.
 #[cfg(doctest)]
 mod pages {
     macro_rules! pages {

@@ -23,15 +23,15 @@ const QUIT_GRACE: Duration = Duration::from_secs(5);
 /// Runs a program: Qt's event loop until `main` completes or the application quits. Returns the
 /// exit code for `fn main() -> ExitCode`.
 ///
-/// The code is that of the result of `main`, as if `fn main()` had returned it: `()` is success, and
-/// an `Err` is printed and is failure. If the application quits first, `main` is dropped, and the
-/// code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
+/// The code is that of the result of `main`, as if `fn main()` had returned it: `()` is success,
+/// and an `Err` is printed and is failure. If the application quits first, `main` is dropped, and
+/// the code is that of [`quit`]. See [`Loop::run`] for what the close of the last window does.
 ///
-/// It runs on the loop of this thread. A program with windows makes its Qt application and a loop first,
-/// such as by `QmlEngine::new()` and [`Loop::attach`], and keeps the engine outside of `main`. If there is
-/// no loop, this function makes one, and a `QCoreApplication` if there is no application. That is for
-/// programs without windows: Qt has no second application in a process, so `main` must not call
-/// `QmlEngine::new()`.
+/// It runs on the loop of this thread. A program with windows makes its Qt application and a loop
+/// first, such as by `QmlEngine::new()` and [`Loop::attach`], and keeps the engine outside of
+/// `main`. If there is no loop, this function makes one, and a `QCoreApplication` if there is no
+/// application. That is for programs without windows: Qt has no second application in a process, so
+/// `main` must not call `QmlEngine::new()`.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -68,12 +68,12 @@ where
 }
 
 impl Loop {
-    /// Runs Qt's event loop until `main` completes, and returns its result. If the application quits
-    /// first, `main` is dropped. Other tasks live until the loop is dropped.
+    /// Runs Qt's event loop until `main` completes, and returns its result. If the application
+    /// quits first, `main` is dropped. Other tasks live until the loop is dropped.
     ///
     /// When the last window closes, the application quits, unless `quitOnLastWindowClosed` is off.
-    /// If the close wakes `main`, such as one that awaits the `closed` signal of a login window, `main` has
-    /// 5 seconds to show another window. If it does not, the application quits then.
+    /// If the close wakes `main`, such as one that awaits the `closed` signal of a login window,
+    /// `main` has 5 seconds to show another window. If it does not, the application quits then.
     ///
     /// On the main thread this runs `QCoreApplication::exec()`, elsewhere `QThread::exec()`. So
     /// `aboutToQuit` is emitted at the end of a run on the main thread. The loop can run again.
@@ -87,16 +87,16 @@ impl Loop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
-    /// A program with QML attaches the loop before it loads QML, so that slots which QML calls while it
-    /// loads can start tasks. The `QmlEngine` stays outside of `main`: it owns the Qt application, which
-    /// must outlive the loop. The module `qml` has an example.
+    /// A program with QML attaches the loop before it loads QML, so that slots which QML calls
+    /// while it loads can start tasks. The `QmlEngine` stays outside of `main`: it owns the Qt
+    /// application, which must outlive the loop. The module `qml` has an example.
     ///
     /// # Errors
     /// [`Quit`]: the application quit before `main` completed.
     ///
     /// # Panics
-    /// `main` or its destructor panics, or a Qt event loop runs on this thread already: in a slot or task
-    /// use [`block_on`](Loop::block_on).
+    /// `main` or its destructor panics, or a Qt event loop runs on this thread already: in a slot
+    /// or task use [`block_on`](Loop::block_on).
     #[track_caller]
     pub fn run<F>(&self, main: F) -> Result<F::Output, Quit>
     where
@@ -179,7 +179,8 @@ impl<F: Future> Main<F> {
     /// Polls `main`, and stops the run if `main` completes or panics.
     fn poll(&self, driver: &Driver<Job>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.polls.set(self.polls.get() + 1);
-        // Taken out, so that no borrow is alive while it is polled: its poll may run a nested event loop.
+        // Taken out, so that no borrow is alive while it is polled: its poll may run a nested event
+        // loop.
         let Some(mut future) = self.future.take() else {
             return Poll::Pending;
         };
@@ -214,8 +215,9 @@ impl Drop for StopOnDrop<'_> {
 
 /// Decides at each close of the last window whether the application quits.
 ///
-/// Qt quits by an event that it posts after the signal `lastWindowClosed`. That event is removed from the
-/// queue. The application quits instead if the close has woken no task, or if `main` does not react.
+/// Qt quits by an event that it posts after the signal `lastWindowClosed`. That event is removed
+/// from the queue. The application quits instead if the close has woken no task, or if `main` does
+/// not react.
 #[derive(Clone)]
 struct LastWindow {
     core: Weak<LoopCore>,
@@ -249,7 +251,8 @@ impl LastWindow {
             return;
         };
         app::forget_quit_soon();
-        // Inside a turn, a task closes the window: directly, or in a nested event loop that it runs.
+        // Inside a turn, a task closes the window: directly, or in a nested event loop that it
+        // runs.
         let is_inside_turn = core.driver.depth() > 0;
         let (this, polls) = (self.clone(), self.polls.get());
         // Runs after all slots that the close calls, and before the next turn.
@@ -266,8 +269,8 @@ impl LastWindow {
         });
     }
 
-    /// Quits if `main` is not polled soon, or shows no window in time. `polls` is how many times it had been
-    /// polled before the close.
+    /// Quits if `main` is not polled soon, or shows no window in time. `polls` is how many times it
+    /// had been polled before the close.
     async fn quit_unless_main_reacts(self, polls: u64) {
         sleep(REACTION).await;
         if self.polls.get() != polls && !app::has_visible_window() {

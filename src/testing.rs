@@ -7,15 +7,17 @@ use std::thread;
 use crate::qt::app;
 use crate::task::Loop;
 
-/// Runs a future on a new loop of this thread, and returns its result. For functions with `#[test]`.
+/// Runs a future on a new loop of this thread, and returns its result. For functions with
+/// `#[test]`.
 ///
-/// Cargo's test harness runs each test on its own thread, and a Qt application belongs to one thread for
-/// the life of the process. So the first call in a process makes a `QCoreApplication` on a
-/// separate thread if there is no application. The loop of each test runs beside it, by
+/// Cargo's test harness runs each test on its own thread, and a Qt application belongs to one
+/// thread for the life of the process. So the first call in a process makes a `QCoreApplication` on
+/// a separate thread if there is no application. The loop of each test runs beside it, by
 /// `QThread::exec()`.
 ///
-/// Windows, QML and [`Object::application`](crate::qt::Object::application) need the application's thread,
-/// so this function cannot test them. Such a test has `harness = false` in Cargo.toml, and makes its application in `main`.
+/// Windows, QML and [`Object::application`](crate::qt::Object::application) need the application's
+/// thread, so this function cannot test them. Such a test has `harness = false` in Cargo.toml, and
+/// makes its application in `main`.
 ///
 /// ```
 /// # use std::time::Duration;

@@ -64,8 +64,8 @@ impl Block {
         self.info.split([',', ' ']).any(|word| word == "rust")
     }
 
-    /// Returns the file that the block is a part of, if the line before it ends with the name of one:
-    /// "From `examples/attach.cpp`:".
+    /// Returns the file that the block is a part of, if the line before it ends with the name of
+    /// one: "From `examples/attach.cpp`:".
     fn listed(&self) -> Option<&str> {
         let named = self.before.strip_suffix("`:")?.rsplit('`').next();
         named.filter(|path| is_path(path))

@@ -220,8 +220,8 @@ impl<J: Repeat + 'static> Driver<J> {
         self.depth.get()
     }
 
-    /// Returns whether the innermost turn has used up its time, or there is no turn: then a job that
-    /// can be split should yield.
+    /// Returns whether the innermost turn has used up its time, or there is no turn: then a job
+    /// that can be split should yield.
     #[must_use]
     pub fn is_turn_over(&self) -> bool {
         let deadline = self.turn_deadline.get();

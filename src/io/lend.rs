@@ -64,7 +64,8 @@ impl<T: AsFd> Async<T> {
     /// # Errors
     /// Returns the operation's error; `NotConnected` if the loop is closed while it waits.
     ///
-    /// [`async_io::Async::read_with_mut`]: https://docs.rs/async-io/2/async_io/struct.Async.html#method.read_with_mut
+    /// [`async_io::Async::read_with_mut`]:
+    /// https://docs.rs/async-io/2/async_io/struct.Async.html#method.read_with_mut
     pub async fn read_with_mut<R>(
         &mut self,
         operation: impl FnMut(&mut T) -> io::Result<R>,

@@ -25,7 +25,8 @@ pub(crate) use traits::{Reads, Writes, async_traits};
 /// port, a library's own socket. The loop of the thread that made it watches the descriptor. The
 /// object may be sent to other threads and used there. Several tasks may wait for one direction.
 ///
-/// The names are those of [`async_io::Async`](https://docs.rs/async-io/2/async_io/struct.Async.html).
+/// The names are those of
+/// [`async_io::Async`](https://docs.rs/async-io/2/async_io/struct.Async.html).
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -167,8 +168,8 @@ impl<T: AsFd> Async<T> {
         self.poll_direction(Direction::Write, context, None)
     }
 
-    /// Polls until `poll(2)`, too, reports the direction as ready: the caller's own attempts, and so
-    /// their `WouldBlock`, are unknown here.
+    /// Polls until `poll(2)`, too, reports the direction as ready: the caller's own attempts, and
+    /// so their `WouldBlock`, are unknown here.
     fn poll_direction(
         &self,
         direction: Direction,

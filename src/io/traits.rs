@@ -1,4 +1,5 @@
-//! The async traits of futures-io, and with the feature `tokio-io` of tokio, for whatever reads and writes by a shared reference.
+//! The async traits of futures-io, and with the feature `tokio-io` of tokio, for whatever reads and
+//! writes by a shared reference.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::task::{Context, Poll};
@@ -29,7 +30,8 @@ pub(crate) trait Writes {
     fn poll_close(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// The traits of all crates for a type: its generics, the type, what of it is `Reads` and `Writes`, and the bounds of each.
+/// The traits of all crates for a type: its generics, the type, what of it is `Reads` and `Writes`,
+/// and the bounds of each.
 ///
 /// A blanket `impl` would do, if the traits were ours.
 macro_rules! async_traits {

@@ -43,10 +43,10 @@ as_std! { owned net::TcpListener => TcpListener }
 impl TcpStream {
     /// Connects to the address that answers first.
     ///
-    /// A name may have several addresses. They are tried one after the other, IPv6 and IPv4 in turn.
-    /// The next attempt begins when the one before has failed, or after 250 ms. This is
-    /// "Happy Eyeballs", [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305). There is no time limit:
-    /// see [`timeout`](crate::time::timeout).
+    /// A name may have several addresses. They are tried one after the other, IPv6 and IPv4 in
+    /// turn. The next attempt begins when the one before has failed, or after 250 ms. This is
+    /// "Happy Eyeballs", [RFC 8305](https://www.rfc-editor.org/rfc/rfc8305). There is no time
+    /// limit: see [`timeout`](crate::time::timeout).
     ///
     /// # Errors
     /// Returns the lookup's error, or if all attempts fail, that of the last one.

@@ -10,8 +10,8 @@ use super::stream::as_std;
 use crate::io::Async;
 use crate::task::expect_current;
 
-/// A UDP socket. Clones are the same socket. By its `AsFd`, the crate `socket2` sets the options that
-/// have no method here.
+/// A UDP socket. Clones are the same socket. By its `AsFd`, the crate `socket2` sets the options
+/// that have no method here.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {

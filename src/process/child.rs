@@ -12,8 +12,8 @@ use crate::task::LoopShared;
 
 /// A process that was started by [`Command::spawn`](super::Command::spawn).
 ///
-/// It may be used and awaited on any thread. When the loop of `spawn` closes, waiting returns an error of kind `NotConnected`.
-/// See the [module](super) for what a drop does.
+/// It may be used and awaited on any thread. When the loop of `spawn` closes, waiting returns an
+/// error of kind `NotConnected`. See the [module](super) for what a drop does.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -61,13 +61,15 @@ impl Child {
         })
     }
 
-    /// Returns the process ID; `None` after the process has ended and was waited for, since the system may use the number again.
+    /// Returns the process ID; `None` after the process has ended and was waited for, since the
+    /// system may use the number again.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Sends `SIGKILL`, and returns at once. [`wait`](Child::wait) waits for the end. A process that has ended is no error.
+    /// Sends `SIGKILL`, and returns at once. [`wait`](Child::wait) waits for the end. A process
+    /// that has ended is no error.
     ///
     /// # Errors
     /// Those of the operating system: the process may not be killed.
@@ -92,21 +94,22 @@ impl Child {
         self.process.try_wait()
     }
 
-    /// Closes the pipe to standard input, waits for the end of the process, and returns its exit status. May be called again, and
-    /// its future may be dropped.
+    /// Closes the pipe to standard input, waits for the end of the process, and returns its exit
+    /// status. May be called again, and its future may be dropped.
     ///
-    /// A process that fills a pipe blocks until the pipe is read: use [`wait_with_output`](Child::wait_with_output) for one that
-    /// writes much.
+    /// A process that fills a pipe blocks until the pipe is read: use
+    /// [`wait_with_output`](Child::wait_with_output) for one that writes much.
     ///
     /// # Errors
-    /// As [`try_wait`](Child::try_wait); or `NotConnected`: the loop of [`spawn`](super::Command::spawn) was closed.
+    /// As [`try_wait`](Child::try_wait); or `NotConnected`: the loop of
+    /// [`spawn`](super::Command::spawn) was closed.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
         self.process.wait().await
     }
 
-    /// Closes the pipe to standard input, and waits for the end of the process and for all its output.
-    /// Standard output and standard error are read if they are pipes.
+    /// Closes the pipe to standard input, and waits for the end of the process and for all its
+    /// output. Standard output and standard error are read if they are pipes.
     ///
     /// # Errors
     /// As [`wait`](Child::wait), or a pipe cannot be read.

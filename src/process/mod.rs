@@ -1,6 +1,7 @@
 //! Child processes: [`Command`] starts one, and [`Child`] awaits its pipes and its end.
 //!
-//! The names and their meaning are those of [tokio::process](https://docs.rs/tokio/latest/tokio/process/).
+//! The names and their meaning are those of
+//! [tokio::process](https://docs.rs/tokio/latest/tokio/process/).
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
@@ -15,12 +16,15 @@
 //! # }
 //! ```
 //!
-//! **Dropped children.** A [`Child`] that is dropped continues to run, unless [`Command::kill_on_drop`] is set: then it gets
-//! `SIGKILL`. In both cases the loop of [`spawn`](Command::spawn) waits for its end and reaps it, so no zombie remains. A child whose
-//! loop closes before that is reaped by the first [`spawn`](Command::spawn) of any loop after its end.
+//! **Dropped children.** A [`Child`] that is dropped continues to run, unless
+//! [`Command::kill_on_drop`] is set: then it gets `SIGKILL`. In both cases the loop of
+//! [`spawn`](Command::spawn) waits for its end and reaps it, so no zombie remains. A child whose
+//! loop closes before that is reaped by the first [`spawn`](Command::spawn) of any loop after its
+//! end.
 //!
-//! **Systems without pidfds**, such as Linux before 5.3: each [`wait`](Child::wait) occupies a thread of the pool of
-//! [`unblock`](crate::task::unblock), and all dropped children are reaped by the next `spawn`.
+//! **Systems without pidfds**, such as Linux before 5.3: each [`wait`](Child::wait) occupies a
+//! thread of the pool of [`unblock`](crate::task::unblock), and all dropped children are reaped by
+//! the next `spawn`.
 
 mod child;
 mod orphan;
@@ -39,7 +43,8 @@ pub use pipes::{ChildStderr, ChildStdin, ChildStdout};
 
 /// A builder of child processes: [`std::process::Command`], whose children are awaited.
 ///
-/// Other methods, such as `uid()` and `pre_exec()` of [`CommandExt`](std::os::unix::process::CommandExt), are called on
+/// Other methods, such as `uid()` and `pre_exec()` of
+/// [`CommandExt`](std::os::unix::process::CommandExt), are called on
 /// [`as_std_mut`](Command::as_std_mut).
 #[derive(Debug)]
 pub struct Command {
@@ -50,7 +55,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Returns a command that runs a program without arguments, in the environment and directory of this process.
+    /// Returns a command that runs a program without arguments, in the environment and directory of
+    /// this process.
     pub fn new(program: impl AsRef<OsStr>) -> Command {
         std::process::Command::new(program).into()
     }
@@ -103,14 +109,16 @@ impl Command {
         self
     }
 
-    /// Sets the child's standard input. The default is this process's own, and `Stdio::null()` for [`output`](Command::output).
+    /// Sets the child's standard input. The default is this process's own, and `Stdio::null()` for
+    /// [`output`](Command::output).
     pub fn stdin(&mut self, stdin: impl Into<Stdio>) -> &mut Command {
         self.std.stdin(stdin);
         self.is_set[0] = true;
         self
     }
 
-    /// Sets the child's standard output. The default is this process's own, and a pipe for [`output`](Command::output).
+    /// Sets the child's standard output. The default is this process's own, and a pipe for
+    /// [`output`](Command::output).
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
@@ -129,15 +137,17 @@ impl Command {
         self
     }
 
-    /// Sets the child's standard error. The default is this process's own, and a pipe for [`output`](Command::output).
+    /// Sets the child's standard error. The default is this process's own, and a pipe for
+    /// [`output`](Command::output).
     pub fn stderr(&mut self, stderr: impl Into<Stdio>) -> &mut Command {
         self.std.stderr(stderr);
         self.is_set[2] = true;
         self
     }
 
-    /// Sets whether a child gets `SIGKILL` when its [`Child`], or the future of [`status`](Command::status) or
-    /// [`output`](Command::output), is dropped before the child's end was seen. The default is that it continues to run.
+    /// Sets whether a child gets `SIGKILL` when its [`Child`], or the future of
+    /// [`status`](Command::status) or [`output`](Command::output), is dropped before the child's
+    /// end was seen. The default is that it continues to run.
     pub fn kill_on_drop(&mut self, kills: bool) -> &mut Command {
         self.kill_on_drop = kills;
         self
@@ -149,17 +159,19 @@ impl Command {
         &self.std
     }
 
-    /// Returns the command of the standard library, for its methods that are not here. [`output`](Command::output) does not see
-    /// standard streams that are set in this way, and replaces them.
+    /// Returns the command of the standard library, for its methods that are not here.
+    /// [`output`](Command::output) does not see standard streams that are set in this way, and
+    /// replaces them.
     pub fn as_std_mut(&mut self) -> &mut std::process::Command {
         &mut self.std
     }
 
-    /// Starts the process. Its file descriptors belong to this thread's loop; the [`Child`] may be used on any thread.
+    /// Starts the process. Its file descriptors belong to this thread's loop; the [`Child`] may be
+    /// used on any thread.
     ///
     /// # Errors
-    /// `NotFound`: there is no such program. `PermissionDenied`: it may not be executed. Other errors are those of the operating
-    /// system, which has no process or file descriptor left.
+    /// `NotFound`: there is no such program. `PermissionDenied`: it may not be executed. Other
+    /// errors are those of the operating system, which has no process or file descriptor left.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
@@ -170,11 +182,11 @@ impl Command {
         Child::new(self.std.spawn()?, event_loop.shared(), self.kill_on_drop)
     }
 
-    /// Starts the process, and waits for its end. Its standard streams are this process's own unless they are set; pipes to them
-    /// are closed at once.
+    /// Starts the process, and waits for its end. Its standard streams are this process's own
+    /// unless they are set; pipes to them are closed at once.
     ///
-    /// The process starts when this is called. When the future is dropped it continues to run, unless
-    /// [`kill_on_drop`](Command::kill_on_drop) is set.
+    /// The process starts when this is called. When the future is dropped it continues to run,
+    /// unless [`kill_on_drop`](Command::kill_on_drop) is set.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn).
@@ -192,11 +204,12 @@ impl Command {
         }
     }
 
-    /// Starts the process, and waits for its end and for all its output. Standard output and standard error are pipes unless they are
-    /// set, and standard input is empty.
+    /// Starts the process, and waits for its end and for all its output. Standard output and
+    /// standard error are pipes unless they are set, and standard input is empty.
     ///
-    /// The process starts when this is called. When the future is dropped it continues to run, unless
-    /// [`kill_on_drop`](Command::kill_on_drop) is set: set it where a [`timeout`](crate::time::timeout) is to end the process.
+    /// The process starts when this is called. When the future is dropped it continues to run,
+    /// unless [`kill_on_drop`](Command::kill_on_drop) is set: set it where a
+    /// [`timeout`](crate::time::timeout) is to end the process.
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
@@ -207,7 +220,8 @@ impl Command {
     /// ```
     ///
     /// # Errors
-    /// As [`spawn`](Command::spawn). A program that ends with an error is no error: see the `status` of the result.
+    /// As [`spawn`](Command::spawn). A program that ends with an error is no error: see the
+    /// `status` of the result.
     ///
     /// # Panics
     /// This thread has no [`Loop`](crate::Loop).
@@ -228,7 +242,8 @@ impl Command {
     }
 }
 
-/// Takes a command as it is. Its standard streams count as not set: [`Command::output`] replaces them.
+/// Takes a command as it is. Its standard streams count as not set: [`Command::output`] replaces
+/// them.
 impl From<std::process::Command> for Command {
     fn from(std: std::process::Command) -> Command {
         Command {

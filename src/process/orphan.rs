@@ -1,4 +1,5 @@
-//! [`Process`]: the file descriptor of a process's end, and the reaping of processes whose `Child` was dropped.
+//! [`Process`]: the file descriptor of a process's end, and the reaping of processes whose `Child`
+//! was dropped.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -55,7 +56,8 @@ impl Process {
     }
 
     pub(super) fn kill(&mut self) -> io::Result<()> {
-        // By the pidfd if possible: if other code has reaped the process, its number may be that of another process.
+        // By the pidfd if possible: if other code has reaped the process, its number may be that of
+        // another process.
         match self.pidfd.as_ref().map(send_kill) {
             Some(Ok(()) | Err(Errno::SRCH)) => Ok(()),
             Some(Err(_)) | None => self.child().kill(),
@@ -97,7 +99,8 @@ impl Drop for Process {
         }
         let orphan = Orphan(self.child.take());
         match self.pidfd.take() {
-            // A loop that is closed, or closes before the end of the process, drops the task, and with it the orphan.
+            // A loop that is closed, or closes before the end of the process, drops the task, and
+            // with it the orphan.
             Some(pidfd) => drop(self.handle.spawn(orphan.wait(pidfd))),
             None => drop(orphan),
         }

@@ -16,8 +16,8 @@ macro_rules! pipe {
     ($(#[$docs:meta])* $Pipe:ident, $End:ident) => {
         $(#[$docs])*
         ///
-        /// The loop of [`Command::spawn`](super::Command::spawn) waits for it; it may be used on any thread. As a `Stdio` it is one end
-        /// of a pipe between two children.
+        /// The loop of [`Command::spawn`](super::Command::spawn) waits for it; it may be used on
+        /// any thread. As a `Stdio` it is one end of a pipe between two children.
         #[derive(Debug)]
         pub struct $Pipe(Async<$End>);
 

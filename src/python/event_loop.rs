@@ -287,8 +287,8 @@ impl EventLoop {
         self.driver(py).is_ok_and(|driver| driver.is_run())
     }
 
-    /// Begins a run on this thread, after _attach(): of a nested Qt loop if `nested` or if a Qt loop
-    /// runs already, else of the outermost one. Returns whether that is the application's.
+    /// Begins a run on this thread, after _attach(): of a nested Qt loop if `nested` or if a Qt
+    /// loop runs already, else of the outermost one. Returns whether that is the application's.
     fn _begin_run(&self, py: Python<'_>, nested: bool) -> PyResult<bool> {
         let host_loop = Rc::new(if nested {
             HostLoop::nested()

@@ -1,7 +1,9 @@
-//! Tasks of QML objects: methods that QML can await, properties that tasks set, tasks that end with their object.
+//! Tasks of QML objects: methods that QML can await, properties that tasks set, tasks that end with
+//! their object.
 //!
-//! The objects are those of `qmetaobject`: `#[derive(QObject)]`. A task holds its object as [`This`], and
-//! borrows it in a closure, so that no borrow lives across an `.await`. [`This`] has the rules.
+//! The objects are those of `qmetaobject`: `#[derive(QObject)]`. A task holds its object as
+//! [`This`], and borrows it in a closure, so that no borrow lives across an `.await`. [`This`] has
+//! the rules.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -63,8 +65,8 @@ use crate::task::{JoinHandle, expect_current, spawn_local};
 use promise::Promise;
 pub use this::{AccessError, This};
 
-/// Runs a task of an object: when the object is destroyed, the task is dropped. The task starts with the
-/// loop's next batch of jobs.
+/// Runs a task of an object: when the object is destroyed, the task is dropped. The task starts
+/// with the loop's next batch of jobs.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -114,19 +116,19 @@ where
         .spawn_scoped(&known(object), async move { task(this).await })
 }
 
-/// Runs a task as [`spawn`] does, and returns a JavaScript `Promise` of its result, for a method to return
-/// to QML.
+/// Runs a task as [`spawn`] does, and returns a JavaScript `Promise` of its result, for a method to
+/// return to QML.
 ///
-/// The promise is fulfilled with the value, or rejected with an `Error` that has the error's message; also
-/// if the task panics, is aborted, or is dropped with its object or its loop. The result is `undefined` if
-/// no QML engine knows the object.
+/// The promise is fulfilled with the value, or rejected with an `Error` that has the error's
+/// message; also if the task panics, is aborted, or is dropped with its object or its loop. The
+/// result is `undefined` if no QML engine knows the object.
 ///
-/// To cancel a task, make it by [`spawn`], and keep its [`abort_on_drop`](JoinHandle::abort_on_drop) in the
-/// object.
+/// To cancel a task, make it by [`spawn`], and keep its
+/// [`abort_on_drop`](JoinHandle::abort_on_drop) in the object.
 ///
-/// The value is of any type that Qt can pass to QML: a number, `bool`, `String`, `QString`, `QByteArray`,
-/// `QUrl`, `QDateTime`, `QColor`, `QVariantList`, `QVariantMap`, `QJSValue`, `()`. For a type of your own
-/// write `impl QMetaType for Mine {}`.
+/// The value is of any type that Qt can pass to QML: a number, `bool`, `String`, `QString`,
+/// `QByteArray`, `QUrl`, `QDateTime`, `QColor`, `QVariantList`, `QVariantMap`, `QJSValue`, `()`.
+/// For a type of your own write `impl QMetaType for Mine {}`.
 ///
 /// # Panics
 /// As `spawn`.

@@ -25,14 +25,16 @@ cpp! {{
     };
 }}
 
-/// A JavaScript promise. It is rejected if it is dropped unsettled, such as when the loop drops its task.
+/// A JavaScript promise. It is rejected if it is dropped unsettled, such as when the loop drops its
+/// task.
 pub(super) struct Promise {
     parts: NonNull<c_void>,
     is_settled: bool,
 }
 
 impl Promise {
-    /// Makes a promise of the JavaScript engine that knows this `QObject`; `None` if no engine does.
+    /// Makes a promise of the JavaScript engine that knows this `QObject`; `None` if no engine
+    /// does.
     ///
     /// # Safety
     /// The object is alive, and lives on this thread.

@@ -33,14 +33,15 @@ enum Change {
     Reset = 2,
 }
 
-/// Changes of a list model, each in three steps: a signal announces the change, the closure makes it by
-/// [`with`](This::with), and a second signal completes it. Views call `row_count()` and `data()` in the
-/// first and the last step, in which the object is not borrowed. So the closure calls none
-/// of `begin_insert_rows()`, `end_insert_rows()` and the like. These are for slots (`&mut self`), which
-/// `qmetaobject` calls without a borrow: there, use no reference into `self` across such a call.
+/// Changes of a list model, each in three steps: a signal announces the change, the closure makes
+/// it by [`with`](This::with), and a second signal completes it. Views call `row_count()` and
+/// `data()` in the first and the last step, in which the object is not borrowed. So the closure
+/// calls none of `begin_insert_rows()`, `end_insert_rows()` and the like. These are for slots
+/// (`&mut self`), which `qmetaobject` calls without a borrow: there, use no reference into `self`
+/// across such a call.
 ///
-/// If a closure panics, the model is reset. Views may have read rows that were announced and not made, so
-/// `data()` should return an empty value for a row that does not exist.
+/// If a closure panics, the model is reset. Views may have read rows that were announced and not
+/// made, so `data()` should return an empty value for a row that does not exist.
 ///
 /// ```no_run
 /// use std::collections::HashMap;
@@ -152,8 +153,8 @@ impl<T: QAbstractListModel> This<T> {
         Ok(result)
     }
 
-    /// Changes any number of rows: views read the whole model again after the closure, and lose their
-    /// selection and position (`QAbstractItemModel::beginResetModel`).
+    /// Changes any number of rows: views read the whole model again after the closure, and lose
+    /// their selection and position (`QAbstractItemModel::beginResetModel`).
     ///
     /// # Errors
     /// As [`with`](This::with); then the model is unchanged.

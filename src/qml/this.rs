@@ -14,23 +14,24 @@ use crate::qt::{Object, SignalConnection, ToArguments};
 /// A weak reference to a QML object, for its tasks. It does not keep the object alive.
 ///
 /// # Memory safety
-/// `qmetaobject` lends `self` to slots and property accessors as a plain reference, without a check.
-/// [`with`](This::with) cannot see those references, and they do not see the borrow of `with`. In a
-/// program that keeps these rules, no reference is used after its value has changed or was freed:
+/// `qmetaobject` lends `self` to slots and property accessors as a plain reference, without a
+/// check. [`with`](This::with) cannot see those references, and they do not see the borrow of
+/// `with`. In a program that keeps these rules, no reference is used after its value has changed or
+/// was freed:
 ///
 /// 1. Emit signals after `with`, by [`emit`](This::emit), and change the rows of a model by
-///    [`insert_rows`](This::insert_rows) and the methods beside it. A signal that is emitted inside of
-///    `with` runs QML, which reads and changes the object by its slots; emit it as the last statement
-///    there, and use no reference into the object after it.
+/// [`insert_rows`](This::insert_rows) and the methods beside it. A signal that is emitted inside of
+/// `with` runs QML, which reads and changes the object by its slots; emit it as the last statement
+/// there, and use no reference into the object after it.
 /// 2. A slot that waits by [`block_on`](crate::block_on), or runs a dialog, uses no reference into `self`
 ///    after that. A slot that returns a [`promise`](super::promise) does not wait.
 /// 3. Declare the `qt_base_class!` field first. Rust drops fields in their order, and the object counts as
 ///    destroyed from the drop of that field on.
 ///
-/// qtloop enforces one more rule: an object is not destroyed inside of its `with`, or while its rows
-/// change. If it is, the process ends with a message, before freed memory could be used. A destructor
-/// cannot be undone, and a panic cannot pass through Qt. Drop an object, or what owns it, after `with` has
-/// returned.
+/// qtloop enforces one more rule: an object is not destroyed inside of its `with`, or while its
+/// rows change. If it is, the process ends with a message, before freed memory could be used. A
+/// destructor cannot be undone, and a panic cannot pass through Qt. Drop an object, or what owns
+/// it, after `with` has returned.
 pub struct This<T: QObject> {
     pointer: QPointer<T>,
     guard: Rc<Guard>,
@@ -75,8 +76,8 @@ impl<T: QObject> This<T> {
 
     /// Borrows the object for the time of a closure, to read or change it.
     ///
-    /// The closure must not destroy the object, and a signal that it emits must be its last statement:
-    /// see [Memory safety](This#memory-safety).
+    /// The closure must not destroy the object, and a signal that it emits must be its last
+    /// statement: see [Memory safety](This#memory-safety).
     ///
     /// ```no_run
     /// # use qmetaobject::prelude::*;
@@ -94,8 +95,8 @@ impl<T: QObject> This<T> {
     /// ```
     ///
     /// # Errors
-    /// [`AccessError::Destroyed`]: the object was destroyed. [`AccessError::Borrowed`]: this is a call
-    /// inside of another `with` or `borrow_mut()` of the object.
+    /// [`AccessError::Destroyed`]: the object was destroyed. [`AccessError::Borrowed`]: this is a
+    /// call inside of another `with` or `borrow_mut()` of the object.
     ///
     /// # Aborts
     /// The object is destroyed inside of the closure.
@@ -108,8 +109,8 @@ impl<T: QObject> This<T> {
         Ok(work(&mut object))
     }
 
-    /// Emits a signal of the object by its name, without a borrow: its slots may read and change the
-    /// object. As [`Object::invoke`] otherwise.
+    /// Emits a signal of the object by its name, without a borrow: its slots may read and change
+    /// the object. As [`Object::invoke`] otherwise.
     ///
     /// # Errors
     /// As [`Object::invoke`].
@@ -119,8 +120,9 @@ impl<T: QObject> This<T> {
             .invoke(signal, arguments)
     }
 
-    /// Returns the object as the [`Object`] that other functions of this crate take: for its signals as
-    /// futures, its properties by name, and tasks that end with it. `None` after it was destroyed.
+    /// Returns the object as the [`Object`] that other functions of this crate take: for its
+    /// signals as futures, its properties by name, and tasks that end with it. `None` after it was
+    /// destroyed.
     #[must_use]
     pub fn object(&self) -> Option<Object> {
         // SAFETY: null or alive; `This` is not `Send`, and its objects live on this thread.
@@ -134,9 +136,9 @@ impl<T: QObject> This<T> {
             return Err(AccessError::Destroyed);
         }
         let rust_cell = T::get_object_description().get_rust_refcell;
-        // SAFETY: the C++ object is alive, and of this class. The function returns a `TraitObject` of
-        // qmetaobject_rust.hpp. That may be null, and a null `*const dyn` is undefined behavior, so it is
-        // read as two pointers.
+        // SAFETY: the C++ object is alive, and of this class. The function returns a `TraitObject`
+        // of qmetaobject_rust.hpp. That may be null, and a null `*const dyn` is undefined behavior,
+        // so it is read as two pointers.
         let parts: TraitObject = unsafe {
             let parts: unsafe extern "C" fn(*mut c_void) -> TraitObject =
                 std::mem::transmute(rust_cell);
@@ -174,7 +176,8 @@ impl<'a, T: QObject> InUse<'a, T> {
 
 impl<T: QObject> Drop for InUse<'_, T> {
     fn drop(&mut self) {
-        // The guard's slot was not called, because C++ code has removed all connections of the object.
+        // The guard's slot was not called, because C++ code has removed all connections of the
+        // object.
         if self.0.pointer.is_null() {
             abort();
         }
@@ -183,7 +186,8 @@ impl<T: QObject> Drop for InUse<'_, T> {
     }
 }
 
-/// Ends the process: code further up the stack, such as the closure of `with`, still uses the object.
+/// Ends the process: code further up the stack, such as the closure of `with`, still uses the
+/// object.
 fn abort() -> ! {
     eprintln!(
         "qtloop: an object was destroyed inside of `This::with`, or while its rows changed. \
@@ -216,8 +220,8 @@ impl<T: QObject> fmt::Debug for This<T> {
 pub enum AccessError {
     /// The object was destroyed.
     Destroyed,
-    /// The object is borrowed by a caller: another `with` or `borrow_mut()` that has emitted a signal or
-    /// runs a Qt loop.
+    /// The object is borrowed by a caller: another `with` or `borrow_mut()` that has emitted a
+    /// signal or runs a Qt loop.
     Borrowed,
 }
 

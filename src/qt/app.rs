@@ -214,8 +214,8 @@ pub fn forget_quit_soon() {
     post(forget_quit);
 }
 
-/// Calls a function on the application's thread when Qt next delivers posted events. The function is never called, and
-/// never dropped, if the application is destroyed before.
+/// Calls a function on the application's thread when Qt next delivers posted events. The function
+/// is never called, and never dropped, if the application is destroyed before.
 pub fn post(work: impl FnOnce() + 'static) {
     extern "C" fn call(work: *mut c_void) {
         // SAFETY: made below, and called once.
@@ -226,7 +226,8 @@ pub fn post(work: impl FnOnce() + 'static) {
     let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
     let work: *mut c_void = Box::into_raw(work).cast();
     let call: extern "C" fn(*mut c_void) = call;
-    // SAFETY: the pointer to the application is checked. This is its thread: the callers are slots of its signals.
+    // SAFETY: the pointer to the application is checked. This is its thread: the callers are slots
+    // of its signals.
     unsafe {
         cpp!([work as "void*", call as "QtloopPosted"] {
             if (auto* app = QCoreApplication::instance())

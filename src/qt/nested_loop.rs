@@ -25,8 +25,8 @@ impl NestedLoop {
         self.exec_with(false)
     }
 
-    /// Processes Qt's events until [`exit`](NestedLoop::exit), and returns its code. Continues while
-    /// the application or the thread quits.
+    /// Processes Qt's events until [`exit`](NestedLoop::exit), and returns its code. Continues
+    /// while the application or the thread quits.
     pub fn exec_until_exit(&self) -> i32 {
         self.exec_with(true)
     }

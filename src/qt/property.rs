@@ -135,12 +135,12 @@ impl Object {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no such public method with this number of arguments; the message lists the
-    /// methods, the nearest name first. `InvalidInput`: an argument does not convert, or the result can
-    /// never be read as an `R`; the method is not called. `InvalidData`: the result does not convert; the
-    /// method was called. `NotConnected`: the object was destroyed. `PermissionDenied`: `deleteLater` and
-    /// `destroyed` cannot be called, as in QML: the owner of the object, such as a `QObjectBox`, would use
-    /// it after it was freed.
+    /// `NotFound`: there is no such public method with this number of arguments; the message lists
+    /// the methods, the nearest name first. `InvalidInput`: an argument does not convert, or the
+    /// result can never be read as an `R`; the method is not called. `InvalidData`: the result does
+    /// not convert; the method was called. `NotConnected`: the object was destroyed.
+    /// `PermissionDenied`: `deleteLater` and `destroyed` cannot be called, as in QML: the owner of
+    /// the object, such as a `QObjectBox`, would use it after it was freed.
     pub fn invoke<R: FromArgument>(
         &self,
         name: &str,

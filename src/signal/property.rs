@@ -30,11 +30,12 @@ pub struct Property<T> {
     reads: PhantomData<fn() -> T>,
 }
 
-/// Returns a stream of a property's value: the current value first, then the value after each change.
+/// Returns a stream of a property's value: the current value first, then the value after each
+/// change.
 ///
-/// The stream listens to the property's NOTIFY signal, and reads the property when it is polled. So it
-/// yields the newest value, and one item may stand for several changes. It ends when the object is
-/// destroyed. A constant property is yielded once.
+/// The stream listens to the property's NOTIFY signal, and reads the property when it is polled. So
+/// it yields the newest value, and one item may stand for several changes. It ends when the object
+/// is destroyed. A constant property is yielded once.
 ///
 /// ```no_run
 /// # async fn example(download: qtloop::qt::Object) -> std::io::Result<()> {
@@ -48,9 +49,10 @@ pub struct Property<T> {
 /// ```
 ///
 /// # Errors
-/// `NotFound`: the object has no such property; the message lists its properties, the nearest name first.
-/// `Unsupported`: the property has no NOTIFY signal and is not constant. `InvalidInput`: not every value
-/// of the property can be read as a `T`; use `Option<T>`. `NotConnected`: the object was destroyed.
+/// `NotFound`: the object has no such property; the message lists its properties, the nearest name
+/// first. `Unsupported`: the property has no NOTIFY signal and is not constant. `InvalidInput`: not
+/// every value of the property can be read as a `T`; use `Option<T>`. `NotConnected`: the object
+/// was destroyed.
 pub fn property<T: FromArgument>(object: &Object, name: &str) -> io::Result<Property<T>> {
     let info = object.property_info(name)?;
     let place = || format!("{}::{name}", object.class_name());

@@ -35,8 +35,8 @@ struct Queue {
 }
 
 impl Queue {
-    /// Adds an emission. Returns the one to drop, if the queue is full: its destructor is user code,
-    /// which must not find the queue borrowed.
+    /// Adds an emission. Returns the one to drop, if the queue is full: its destructor is user
+    /// code, which must not find the queue borrowed.
     fn push(&mut self, arguments: Arguments) -> Option<Arguments> {
         match self.keep {
             Buffering::First if !self.emissions.is_empty() => return Some(arguments),
@@ -52,11 +52,11 @@ impl Queue {
     }
 }
 
-/// A stream of the emissions of a signal, from the call of [`stream`] or [`latest`] on. It ends when
-/// the object is destroyed, after the emissions that came before.
+/// A stream of the emissions of a signal, from the call of [`stream`] or [`latest`] on. It ends
+/// when the object is destroyed, after the emissions that came before.
 ///
-/// It takes part in the budget of its task: a task that answers each emission with another one yields
-/// to timers, sockets and windows. Dropping it disconnects from the signal.
+/// It takes part in the budget of its task: a task that answers each emission with another one
+/// yields to timers, sockets and windows. Dropping it disconnects from the signal.
 pub struct Signals<T = Arguments> {
     queue: Rc<RefCell<Queue>>,
     connection: SignalConnection,
@@ -66,8 +66,8 @@ pub struct Signals<T = Arguments> {
 /// Connects to a signal, and returns a stream of all its emissions, in order.
 ///
 /// The signal is named by its name or its signature: `"clicked"`, `"clicked(bool)"`. The stream is
-/// lossless: emissions wait without a limit until they are fetched. [`Signals::bounded`] sets a limit,
-/// and [`latest`] keeps the newest one only.
+/// lossless: emissions wait without a limit until they are fetched. [`Signals::bounded`] sets a
+/// limit, and [`latest`] keeps the newest one only.
 ///
 /// An emission on another thread is delivered on this one when Qt next processes the events of this
 /// thread; its arguments are copied on the emitting thread. No [`Loop`](crate::Loop) is needed.
@@ -87,8 +87,8 @@ pub struct Signals<T = Arguments> {
 /// ```
 ///
 /// # Errors
-/// `NotFound`: the object has no such signal; the message lists its signals, the nearest name first.
-/// `NotConnected`: the object was destroyed.
+/// `NotFound`: the object has no such signal; the message lists its signals, the nearest name
+/// first. `NotConnected`: the object was destroyed.
 pub fn stream(object: &Object, signal: &str) -> io::Result<Signals> {
     connect(object, signal, Buffering::All)
 }
@@ -133,7 +133,8 @@ pub fn latest(object: &Object, signal: &str) -> io::Result<Signals> {
 /// ```
 ///
 /// # Errors
-/// As [`stream`]. The error of the future is [`Destroyed`]: the object was destroyed without an emission.
+/// As [`stream`]. The error of the future is [`Destroyed`]: the object was destroyed without an
+/// emission.
 pub fn once(object: &Object, signal: &str) -> io::Result<Once> {
     connect(object, signal, Buffering::First).map(Once)
 }
@@ -176,9 +177,9 @@ fn connect(object: &Object, signal: &str, keep: Buffering) -> io::Result<Signals
 impl<T: FromArguments> Signals<T> {
     /// Reads the arguments as a tuple of types, which are checked now.
     ///
-    /// The tuple may be shorter than the list of parameters. Each type must be able to hold every value
-    /// of its parameter: an `int` is read as `i32`, `i64` or `f64`. For other conversions, and for
-    /// objects, which may be destroyed before they are fetched, use `Option<T>`:
+    /// The tuple may be shorter than the list of parameters. Each type must be able to hold every
+    /// value of its parameter: an `int` is read as `i32`, `i64` or `f64`. For other conversions,
+    /// and for objects, which may be destroyed before they are fetched, use `Option<T>`:
     /// [`FromArgument`](crate::qt::FromArgument) has the table.
     ///
     /// ```no_run
@@ -210,7 +211,8 @@ impl<T: FromArguments> Signals<T> {
         })
     }
 
-    /// Limits the number of emissions that wait. One more drops the oldest, which [`lagged`] counts.
+    /// Limits the number of emissions that wait. One more drops the oldest, which [`lagged`]
+    /// counts.
     ///
     /// # Panics
     /// The capacity is zero.

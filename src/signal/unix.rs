@@ -169,9 +169,9 @@ pub struct NextSignal(io::Result<UnixSignals>);
 
 /// Returns a future of the next Ctrl-C (`SIGINT`).
 ///
-/// The call itself starts to listen, unlike tokio's `ctrl_c`, which starts at the first poll: a Ctrl-C
-/// between the call and the first poll completes the future. From the call on, and also after the
-/// future was dropped, Ctrl-C does not end the process by itself.
+/// The call itself starts to listen, unlike tokio's `ctrl_c`, which starts at the first poll: a
+/// Ctrl-C between the call and the first poll completes the future. From the call on, and also
+/// after the future was dropped, Ctrl-C does not end the process by itself.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {

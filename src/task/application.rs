@@ -1,7 +1,8 @@
 //! Checks of the application object while this crate runs its event loop.
 //!
 //! Qt does not survive a second application, nor the destruction of the first one inside of
-//! `QCoreApplication::exec()`. A `QmlEngine` makes and destroys an application, so both are easy mistakes.
+//! `QCoreApplication::exec()`. A `QmlEngine` makes and destroys an application, so both are easy
+//! mistakes.
 
 use std::cell::Cell;
 use std::sync::Once;
@@ -48,7 +49,8 @@ fn on_event(event: Event) {
     }
 }
 
-/// Runs the event loop of this thread. Returns -1 if there is no application. Call [`check`] after it.
+/// Runs the event loop of this thread. Returns -1 if there is no application. Call [`check`] after
+/// it.
 ///
 /// # Panics
 /// A second application was made before.

@@ -2,9 +2,9 @@
 //! and to Qt.
 //!
 //! Each operation that a leaf future completes costs one unit. Every poll of a task starts with 128
-//! units. They count as spent when the time of the turn is over. The future of a `block_on` has
-//! the same units, without a time limit. tokio's
-//! [coop](https://docs.rs/tokio/latest/tokio/task/coop/) works alike, but does not look at the time.
+//! units. They count as spent when the time of the turn is over. The future of a `block_on` has the
+//! same units, without a time limit. tokio's [coop](https://docs.rs/tokio/latest/tokio/task/coop/)
+//! works alike, but does not look at the time.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -75,8 +75,8 @@ pub(crate) fn unbudgeted<R>(poll: impl FnOnce() -> R) -> R {
     with(UNLIMITED, Time::NEVER, poll)
 }
 
-/// Returns whether the budget of this poll has units left; does not read the clock. Outside of a poll
-/// by the loop, it always has.
+/// Returns whether the budget of this poll has units left; does not read the clock. Outside of a
+/// poll by the loop, it always has.
 pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
@@ -89,9 +89,9 @@ pub(super) fn is_turn_over() -> bool {
 }
 
 impl Budget {
-    /// Takes one unit. Returns false if none is left or the deadline has passed. The clock is read for
-    /// one unit in `clock_interval`, but not for the first one, so each poll makes progress. The
-    /// refusal after `MAX_REFUSALS` others succeeds instead.
+    /// Takes one unit. Returns false if none is left or the deadline has passed. The clock is read
+    /// for one unit in `clock_interval`, but not for the first one, so each poll makes progress.
+    /// The refusal after `MAX_REFUSALS` others succeeds instead.
     fn take(&self, clock_interval: i32) -> bool {
         let left = self.left.get();
         if left == UNLIMITED {
@@ -141,8 +141,8 @@ pub(crate) fn take_budget_of_cheap(context: &mut Context<'_>) -> Poll<()> {
 /// operation can complete, before the operation takes effect.
 ///
 /// Returns `Pending` if the budget is spent. The task was woken then, so return `Pending` too: the
-/// loop polls the task again after the other tasks and after Qt. Outside of a task, and of the future
-/// of a [`block_on`](crate::block_on), it is always ready.
+/// loop polls the task again after the other tasks and after Qt. Outside of a task, and of the
+/// future of a [`block_on`](crate::block_on), it is always ready.
 ///
 /// Unlike [tokio's](https://docs.rs/tokio/latest/tokio/task/coop/fn.poll_proceed.html), it returns
 /// no guard: a unit that was taken is spent.

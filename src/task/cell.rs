@@ -1,10 +1,10 @@
 //! The memory of a task: one allocation that holds its future, later its result, and the state
 //! shared by the loop and the handles.
 //!
-//! Tasks are reference counted (`references`): one reference for the loop until completion, and one per
-//! waker, join handle and remote wake-up. After a task has begun, its future is polled and dropped
-//! only on the loop's thread, at the latest when the loop is closed. Another thread can free only
-//! the empty allocation.
+//! Tasks are reference counted (`references`): one reference for the loop until completion, and one
+//! per waker, join handle and remote wake-up. After a task has begun, its future is polled and
+//! dropped only on the loop's thread, at the latest when the loop is closed. Another thread can
+//! free only the empty allocation.
 //!
 //! The crate `async-task` would do the same at twice the cost per task: it does not know the loop's
 //! thread, so it uses atomics where plain fields suffice here.
@@ -107,8 +107,8 @@ impl<F: Future> Task<F> {
     unsafe fn poll(task: Pointer, context: &mut Context<'_>) -> bool {
         // SAFETY: alive, and of this type.
         let span = unsafe { Self::span(task) };
-        // SAFETY: polls run on the loop's thread, one at a time (`RunState::Running`), so nothing else
-        // uses the stage. The future is not moved.
+        // SAFETY: polls run on the loop's thread, one at a time (`RunState::Running`), so nothing
+        // else uses the stage. The future is not moved.
         let poll = || unsafe {
             match &mut *Self::stage(task) {
                 Stage::Future(future) => unconstrained::poll(Pin::new_unchecked(future), context),
@@ -171,8 +171,8 @@ unsafe fn drop_caught<T>(value: *mut T) {
 pub(crate) struct TaskRef(Pointer);
 
 // SAFETY: only the `Cell`s of the header and the stage are not `Sync`. The `Cell`s are used on the
-// loop's thread: `wake` checks the thread, and all other code that uses them gets a `LoopCore` or is
-// owned by one, which is not `Send`. The notes at each use of the stage name its owner.
+// loop's thread: `wake` checks the thread, and all other code that uses them gets a `LoopCore` or
+// is owned by one, which is not `Send`. The notes at each use of the stage name its owner.
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}

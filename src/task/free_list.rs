@@ -10,7 +10,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// Sizes are rounded up to a multiple of `SIZE_CLASS`; sizes of more than `SIZE_CLASSES` steps are not kept.
+/// Sizes are rounded up to a multiple of `SIZE_CLASS`; sizes of more than `SIZE_CLASSES` steps are
+/// not kept.
 const SIZE_CLASS: usize = 64;
 const SIZE_CLASSES: usize = 8;
 

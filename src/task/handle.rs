@@ -119,8 +119,8 @@ impl fmt::Debug for LoopShared {
     }
 }
 
-/// A handle to call closures and start tasks on a [`Loop`](super::Loop) from any thread. It does not keep
-/// the loop alive.
+/// A handle to call closures and start tasks on a [`Loop`](super::Loop) from any thread. It does
+/// not keep the loop alive.
 ///
 /// ```no_run
 /// # let event_loop = qtloop::Loop::attach()?;
@@ -203,8 +203,8 @@ impl Handle {
         self.spawn_task(future)
     }
 
-    /// Runs a task as [`spawn`](Handle::spawn) does, with a future that the closure makes on the loop's
-    /// thread. So the future need not be `Send`.
+    /// Runs a task as [`spawn`](Handle::spawn) does, with a future that the closure makes on the
+    /// loop's thread. So the future need not be `Send`.
     #[track_caller]
     pub fn spawn_from_within<F, M>(&self, make: M) -> JoinHandle<F::Output>
     where

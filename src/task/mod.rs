@@ -4,9 +4,9 @@
 //! [`spawn_local`] starts a task, a [`Handle`] starts one from another thread, and a [`JoinHandle`]
 //! awaits its result. A task need not be `Send`: it may hold widgets, `Rc`s and `RefCell`s.
 //!
-//! A task that opens a modal dialog, or runs another Qt event loop, blocks only itself: the other tasks
-//! run inside that loop. A turn of tasks lasts at most two milliseconds if no single poll takes longer;
-//! then Qt processes its events.
+//! A task that opens a modal dialog, or runs another Qt event loop, blocks only itself: the other
+//! tasks run inside that loop. A turn of tasks lasts at most two milliseconds if no single poll
+//! takes longer; then Qt processes its events.
 
 pub(crate) mod application;
 mod budget;
@@ -82,7 +82,8 @@ pub(crate) fn expect_current(what: &str) -> Rc<LoopCore> {
 
 /// An event loop for tasks, inside this thread's Qt event loop. A thread has at most one.
 ///
-/// Dropping the loop ends all its tasks: it drops their futures, on its thread, before the drop returns.
+/// Dropping the loop ends all its tasks: it drops their futures, on its thread, before the drop
+/// returns.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -114,9 +115,9 @@ pub(crate) struct LoopCore {
 const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
 
 impl Loop {
-    /// Attaches a loop to the Qt event loop of this thread. Tasks run whenever that event loop runs: by
-    /// [`run`](Loop::run), [`exec`](Loop::exec), or in C++. A Qt application must exist: that of a C++
-    /// program, of `cxx-qt`, or of `qmetaobject`.
+    /// Attaches a loop to the Qt event loop of this thread. Tasks run whenever that event loop
+    /// runs: by [`run`](Loop::run), [`exec`](Loop::exec), or in C++. A Qt application must exist:
+    /// that of a C++ program, of `cxx-qt`, or of `qmetaobject`.
     ///
     /// ```no_run
     /// // After `QmlEngine::new()`, or in a function that C++ calls.
@@ -127,8 +128,8 @@ impl Loop {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Other errors: the
-    /// process has no file descriptors left.
+    /// `NotFound`: there is no Qt application. `AlreadyExists`: this thread has a loop. Other
+    /// errors: the process has no file descriptors left.
     pub fn attach() -> io::Result<Loop> {
         if !app::exists() {
             return Err(io::Error::new(
@@ -173,9 +174,10 @@ impl Loop {
     /// Makes a `QCoreApplication` if there is no Qt application, and attaches a loop as
     /// [`attach`](Loop::attach) does.
     ///
-    /// The `QCoreApplication` lives as long as the process. Its arguments start with the name of the
-    /// program, as `std::env::args_os()` does. It is for programs without windows: Qt has no second
-    /// application in a process, so `QmlEngine::new()`, which makes one, must not be called after this.
+    /// The `QCoreApplication` lives as long as the process. Its arguments start with the name of
+    /// the program, as `std::env::args_os()` does. It is for programs without windows: Qt has no
+    /// second application in a process, so `QmlEngine::new()`, which makes one, must not be called
+    /// after this.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -205,14 +207,15 @@ impl Loop {
         Handle(Arc::clone(&self.0.shared))
     }
 
-    /// Runs Qt's event loop, and the tasks in it, until [`quit`] is called or Qt quits; returns the exit code.
+    /// Runs Qt's event loop, and the tasks in it, until [`quit`] is called or Qt quits; returns the
+    /// exit code.
     ///
-    /// On the main thread this calls `QCoreApplication::exec()`, elsewhere `QThread::exec()`. It returns -1
-    /// at once if the Qt application was destroyed. Inside of another `exec()` Qt prints a warning, and it
-    /// returns -1, too: use [`block_on`](Loop::block_on) there.
+    /// On the main thread this calls `QCoreApplication::exec()`, elsewhere `QThread::exec()`. It
+    /// returns -1 at once if the Qt application was destroyed. Inside of another `exec()` Qt prints
+    /// a warning, and it returns -1, too: use [`block_on`](Loop::block_on) there.
     ///
-    /// The process ends with a message if the application is destroyed inside of its event loop, as by the
-    /// drop of a `QmlEngine`.
+    /// The process ends with a message if the application is destroyed inside of its event loop, as
+    /// by the drop of a `QmlEngine`.
     ///
     /// ```no_run
     /// let event_loop = qtloop::Loop::with_app(std::env::args_os())?;
@@ -230,15 +233,15 @@ impl Loop {
         code
     }
 
-    /// Runs Qt's event loop until the future completes, and returns its result. The future need not be
-    /// `'static`.
+    /// Runs Qt's event loop until the future completes, and returns its result. The future need not
+    /// be `'static`.
     ///
-    /// It may be called before `exec()`, in a slot, in a task, and inside of another `block_on`. Windows,
-    /// timers, sockets and the other tasks are served during the call. Nested calls return innermost first. The
-    /// call also waits while Qt quits.
+    /// It may be called before `exec()`, in a slot, in a task, and inside of another `block_on`.
+    /// Windows, timers, sockets and the other tasks are served during the call. Nested calls return
+    /// innermost first. The call also waits while Qt quits.
     ///
-    /// Use [`run`](Loop::run) for a whole program with windows: Qt reports the close of the last window
-    /// only in `exec()`, which `run` calls and `block_on` does not.
+    /// Use [`run`](Loop::run) for a whole program with windows: Qt reports the close of the last
+    /// window only in `exec()`, which `run` calls and `block_on` does not.
     ///
     /// ```no_run
     /// # let event_loop = qtloop::Loop::attach()?;
@@ -253,8 +256,8 @@ impl Loop {
     /// no loop may use the other executors.
     ///
     /// # Panics
-    /// The future panics. The loop is dropped, or the Qt application is destroyed, during the call. Or 64
-    /// calls are nested already: tasks should `.await` instead.
+    /// The future panics. The loop is dropped, or the Qt application is destroyed, during the call.
+    /// Or 64 calls are nested already: tasks should `.await` instead.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -306,7 +309,8 @@ impl LoopCore {
         if let Some(error) = self.driver.take_error()
             && !self.has_failed.replace(true)
         {
-            // A panic in a turn ends nothing; the panic hook prints it, or what the program has set.
+            // A panic in a turn ends nothing; the panic hook prints it, or what the program has
+            // set.
             panic!(
                 "the event loop cannot watch its descriptors any more: {error}. The program has \
                  closed a descriptor that is not its own. Timers still fire; sockets do not"

@@ -99,8 +99,8 @@ impl LoopCore {
         block_on.is_queued.swap(false, Ordering::AcqRel);
     }
 
-    /// Exits the nested loops of all waits: when the loop is closed, or when a second application was
-    /// made. Each `block_on` then checks for these, and panics or polls again.
+    /// Exits the nested loops of all waits: when the loop is closed, or when a second application
+    /// was made. Each `block_on` then checks for these, and panics or polls again.
     pub(super) fn exit_nested_loops(&self) {
         for (_, nested_loop) in self.nested_loops.borrow().iter() {
             nested_loop.exit(0);

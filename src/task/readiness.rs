@@ -1,7 +1,8 @@
 //! Readiness of one file descriptor, shared by the loop and the tasks that wait for it.
 //!
-//! An attempt on the descriptor begins with [`Readiness::poll_ready`], on any thread. If the attempt
-//! returns `WouldBlock`, it calls [`Readiness::block`], and the next `poll_ready` waits for the event.
+//! An attempt on the descriptor begins with [`Readiness::poll_ready`], on any thread. If the
+//! attempt returns `WouldBlock`, it calls [`Readiness::block`], and the next `poll_ready` waits for
+//! the event.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -66,8 +67,8 @@ struct DirectionState {
     /// There was a hang-up, an error or urgent data. The next read after a short one does not wait
     /// then: it may return the end of the file, for which there is no further event.
     is_hung_up: bool,
-    /// The number of readiness events so far. A `WouldBlock` counts only if the number is still the one
-    /// from before the attempt.
+    /// The number of readiness events so far. A `WouldBlock` counts only if the number is still the
+    /// one from before the attempt.
     tick: u32,
     waiters: Waiters,
     refusal: Option<Refusal>,
@@ -152,7 +153,8 @@ impl Readiness {
         self.fail_waiters(direction, None);
     }
 
-    /// Wakes the waiters of a direction that is not watched any more. Their next poll finds out why.
+    /// Wakes the waiters of a direction that is not watched any more. Their next poll finds out
+    /// why.
     fn fail_waiters(&self, direction: Direction, refusal: Option<Refusal>) {
         let mut directions = self.directions();
         let state = &mut directions[direction as usize];
@@ -173,8 +175,8 @@ impl Readiness {
         self.directions()[direction as usize].tick
     }
 
-    /// Takes a unit of the task's budget once the direction counts as ready, and returns the number of
-    /// the latest readiness event. Waits without a registration are those of `poll_*` methods.
+    /// Takes a unit of the task's budget once the direction counts as ready, and returns the number
+    /// of the latest readiness event. Waits without a registration are those of `poll_*` methods.
     ///
     /// # Errors
     /// The loop is closed, or cannot watch the direction (see [`Refusal`]).
@@ -256,8 +258,8 @@ impl Readiness {
         state.is_blocked |= state.tick == tick;
     }
 
-    /// Does what `block` does, for reading, after a short read: the socket's buffer is empty, unless
-    /// there was a hang-up.
+    /// Does what `block` does, for reading, after a short read: the socket's buffer is empty,
+    /// unless there was a hang-up.
     pub(crate) fn mark_drained(&self, tick: u32) {
         let state = &mut self.directions()[Direction::Read as usize];
         state.is_blocked |= state.tick == tick && !state.is_hung_up;
@@ -298,8 +300,8 @@ impl Readiness {
         }
     }
 
-    /// Ends the watches, and returns a `Readiness` without watches that takes over the waiters. Used
-    /// by `Async::get_mut`; [`resume`](Readiness::resume) watches again.
+    /// Ends the watches, and returns a `Readiness` without watches that takes over the waiters.
+    /// Used by `Async::get_mut`; [`resume`](Readiness::resume) watches again.
     pub(crate) fn renew(self: &Arc<Self>) -> Arc<Readiness> {
         self.deregister();
         let fresh = Readiness::new(self.fd(), &self.shared);

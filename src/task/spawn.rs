@@ -5,8 +5,8 @@ use std::future::Future;
 use super::{JoinHandle, expect_current};
 use crate::qt::{Object, app};
 
-/// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first, never
-/// this call.
+/// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first,
+/// never this call.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), qtloop::JoinError> {
@@ -33,8 +33,8 @@ where
     expect_current("spawn_local()").spawn(future)
 }
 
-/// Runs a future as [`spawn_local`] does, until a Qt object is destroyed: then the task is aborted, and is
-/// not polled again. If the object is destroyed already, the task does not start.
+/// Runs a future as [`spawn_local`] does, until a Qt object is destroyed: then the task is aborted,
+/// and is not polled again. If the object is destroyed already, the task does not start.
 ///
 /// ```no_run
 /// use qtloop::{qt::Object, spawn_scoped, time};
@@ -78,11 +78,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     expect_current("block_on()").block_on(future)
 }
 
-/// Ends the Qt event loops of this thread, and so [`Loop::exec`](super::Loop::exec) and [`Loop::run`](super::Loop::run), with an exit code.
+/// Ends the Qt event loops of this thread, and so [`Loop::exec`](super::Loop::exec) and
+/// [`Loop::run`](super::Loop::run), with an exit code.
 ///
-/// Tasks are not ended, and continue if an event loop runs again. Without [`exec`](super::Loop::exec), such as
-/// in [`block_on`] alone, the call has no effect, as `QCoreApplication::exit`. On another thread call
-/// `handle.invoke(|| quit(0))`.
+/// Tasks are not ended, and continue if an event loop runs again. Without
+/// [`exec`](super::Loop::exec), such as in [`block_on`] alone, the call has no effect, as
+/// `QCoreApplication::exit`. On another thread call `handle.invoke(|| quit(0))`.
 ///
 /// ```no_run
 /// qtloop::spawn_local(async {

@@ -2,8 +2,8 @@
 //! waker.
 //!
 //! The loop writes the result and then calls [`State::complete`], once. Before that call, the join
-//! handle owns the waker's slot, unless the bit `JOIN_WAKER` passes it to the loop. After that call,
-//! the join handle, if it still exists, owns the result. (tokio's join handles use the same
+//! handle owns the waker's slot, unless the bit `JOIN_WAKER` passes it to the loop. After that
+//! call, the join handle, if it still exists, owns the result. (tokio's join handles use the same
 //! protocol.) A `NewTask` that is dropped before its start does the loop's part, on any thread.
 
 #![allow(unsafe_code)]
@@ -102,8 +102,8 @@ impl State {
         let joiner = if before & JOIN_WAKER == 0 {
             None
         } else {
-            // SAFETY: `JOIN_WAKER` passes the slot to the loop, and after `COMPLETE` the handle does not
-            // take it back.
+            // SAFETY: `JOIN_WAKER` passes the slot to the loop, and after `COMPLETE` the handle
+            // does not take it back.
             self.joiner.with_mut(|joiner| unsafe { (*joiner).take() })
         };
         (before & JOIN_INTEREST != 0, joiner)
@@ -119,8 +119,8 @@ impl State {
             return true;
         }
         if self.has(JOIN_WAKER) {
-            // SAFETY: while `JOIN_WAKER` is set, only the loop writes to the slot, when it takes the
-            // waker at completion. So clear the bit before reading the slot.
+            // SAFETY: while `JOIN_WAKER` is set, only the loop writes to the slot, when it takes
+            // the waker at completion. So clear the bit before reading the slot.
             let before = self.bits.fetch_and(!JOIN_WAKER, Ordering::AcqRel);
             if before & COMPLETE != 0 {
                 return true;

@@ -51,8 +51,8 @@ pub async fn yield_if_needed() {
 
 /// Runs blocking work on a pool of threads, and waits for its result.
 ///
-/// If the future is dropped, the work continues and its result is lost. The pool is that of the crate
-/// `blocking`, which has at most 500 threads.
+/// If the future is dropped, the work continues and its result is lost. The pool is that of the
+/// crate `blocking`, which has at most 500 threads.
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
@@ -62,8 +62,8 @@ pub async fn yield_if_needed() {
 /// ```
 ///
 /// # Panics
-/// The work has panicked: the result of `spawn_local(unblock(..))` is a [`JoinError`](super::JoinError) that
-/// [`is_panic`](super::JoinError::is_panic).
+/// The work has panicked: the result of `spawn_local(unblock(..))` is a
+/// [`JoinError`](super::JoinError) that [`is_panic`](super::JoinError::is_panic).
 pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     /// Detaches the work when dropped: dropping the `blocking::Task` would remove it from the
     /// queue.

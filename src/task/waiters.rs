@@ -8,8 +8,8 @@ use crate::panic::catch_panic;
 /// With fewer wakers than this from `poll_*` methods, there is no [check](LivenessCheck).
 const CHECK_AT: usize = 64;
 
-/// The maximum of [`patience`](LivenessCheck). While all the checked wakers are dead, each time that
-/// the limit is reached costs a poll of all live ones.
+/// The maximum of [`patience`](LivenessCheck). While all the checked wakers are dead, each time
+/// that the limit is reached costs a poll of all live ones.
 const MAX_PATIENCE: u32 = 1024;
 
 /// The wakers that wait for one direction.
@@ -70,8 +70,9 @@ impl Waiters {
         self.registrations
     }
 
-    /// Registers a waker, unless it is registered already. `own` is a clone of it: if that is needed
-    /// but missing, returns `None` and changes nothing. Leaves in `own` the waker that it replaced.
+    /// Registers a waker, unless it is registered already. `own` is a clone of it: if that is
+    /// needed but missing, returns `None` and changes nothing. Leaves in `own` the waker that it
+    /// replaced.
     pub(super) fn register(
         &mut self,
         number: Option<u64>,

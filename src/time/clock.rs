@@ -10,7 +10,8 @@ use crate::reactor::Time;
 struct Anchor(Instant, Time);
 
 impl Anchor {
-    /// Takes the closest of several pairs of readings. The `Time` is read second, so a converted deadline is not early.
+    /// Takes the closest of several pairs of readings. The `Time` is read second, so a converted
+    /// deadline is not early.
     fn new() -> Anchor {
         let mut closest = (Duration::MAX, Anchor(Instant::now(), Time::now()));
         for _ in 0..8 {
@@ -20,7 +21,8 @@ impl Anchor {
         closest.1
     }
 
-    /// On other systems than Linux, one of the two clocks may stand still while the computer is suspended.
+    /// On other systems than Linux, one of the two clocks may stand still while the computer is
+    /// suspended.
     fn get() -> Anchor {
         static ANCHOR: OnceLock<Anchor> = OnceLock::new();
         if cfg!(target_os = "linux") {
@@ -31,7 +33,8 @@ impl Anchor {
     }
 }
 
-/// Returns the moment so long from now. It is derived from an `Instant`, so that converted back it is not before the caller's own.
+/// Returns the moment so long from now. It is derived from an `Instant`, so that converted back it
+/// is not before the caller's own.
 pub(super) fn from_now(duration: Duration) -> Time {
     Instant::now()
         .checked_add(duration)
@@ -49,7 +52,8 @@ pub(crate) fn moment(instant: Instant) -> Time {
     Time::from_nanos(now.as_nanos().saturating_sub(behind))
 }
 
-/// Converts from the loop's clock. A time that an `Instant` cannot hold is 30 years from now, as in tokio.
+/// Converts from the loop's clock. A time that an `Instant` cannot hold is 30 years from now, as in
+/// tokio.
 pub(super) fn instant(moment: Time) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     let Anchor(here, now) = Anchor::get();

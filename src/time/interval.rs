@@ -85,7 +85,8 @@ impl Interval {
         }
     }
 
-    /// Waits for the next tick, and returns the time for which it was scheduled. If this future is dropped, the tick is not lost.
+    /// Waits for the next tick, and returns the time for which it was scheduled. If this future is
+    /// dropped, the tick is not lost.
     ///
     /// # Panics
     /// As [`Sleep`].

@@ -14,19 +14,20 @@ use super::clock::from_now;
 use crate::reactor::Time;
 use crate::task::{has_budget, take_budget_of_cheap, unbudgeted};
 
-/// Limits how often a stream yields: [`throttle`](StreamExt::throttle) for values that change often, and
-/// [`debounce`](StreamExt::debounce) for input that comes in bursts.
+/// Limits how often a stream yields: [`throttle`](StreamExt::throttle) for values that change
+/// often, and [`debounce`](StreamExt::debounce) for input that comes in bursts.
 ///
-/// Import it as `_` beside another trait of this name. A limit on the number of operations per second is not here; crates such as
-/// `governor` have it.
+/// Import it as `_` beside another trait of this name. A limit on the number of operations per
+/// second is not here; crates such as `governor` have it.
 pub trait StreamExt: Stream {
     /// Yields at most one item per interval.
     ///
-    /// The first item is yielded at once. Only the newest of the items that arrive during an interval is kept. It is yielded when
-    /// the interval ends, and starts the next one. So the last item is never lost. `tokio_stream`'s method of this name delays all
-    /// items, and drops none.
+    /// The first item is yielded at once. Only the newest of the items that arrive during an
+    /// interval is kept. It is yielded when the interval ends, and starts the next one. So the last
+    /// item is never lost. `tokio_stream`'s method of this name delays all items, and drops none.
     ///
-    /// An interval begins when an item is yielded. It is never shorter, and it is longer if the stream is not polled in time.
+    /// An interval begins when an item is yielded. It is never shorter, and it is longer if the
+    /// stream is not polled in time.
     ///
     /// When the source ends, the item that is kept is yielded at once, then the stream ends.
     ///
@@ -64,8 +65,8 @@ pub trait StreamExt: Stream {
 
     /// Yields an item when the source has been silent for `delay`.
     ///
-    /// Each item replaces the one before and starts the delay again. The delay begins when the stream takes the item from its
-    /// source, and is never shorter.
+    /// Each item replaces the one before and starts the delay again. The delay begins when the
+    /// stream takes the item from its source, and is never shorter.
     ///
     /// When the source ends, the item that is kept is yielded at once, then the stream ends.
     ///
@@ -122,7 +123,8 @@ impl<S: Stream> Newest<S> {
         }
     }
 
-    /// Takes the next item from the source in place of the one before. Returns whether there was one.
+    /// Takes the next item from the source in place of the one before. Returns whether there was
+    /// one.
     fn advance(self: Pin<&mut Self>, context: &mut Context<'_>) -> bool {
         let this = self.project();
         // A source may be ready always, and take no budget by itself.
@@ -152,7 +154,8 @@ impl<S: Stream> Newest<S> {
     }
 }
 
-/// Polls the timer. The items may have spent the budget; a source that spends it in each poll must not delay the timer.
+/// Polls the timer. The items may have spent the budget; a source that spends it in each poll must
+/// not delay the timer.
 fn poll_timer(sleep: &mut Sleep, had_budget: bool, context: &mut Context<'_>) -> Poll<()> {
     let poll = || Pin::new(sleep).poll(context);
     if had_budget && !has_budget() {

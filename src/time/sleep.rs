@@ -11,7 +11,8 @@ use super::clock::{from_now, instant, moment};
 use crate::reactor::{Time, TimerKey};
 use crate::task::{Job, LoopCore, LoopShared, expect_current, take_budget};
 
-/// Waits for this long. Zero yields once, as [`yield_now`](crate::task::yield_now). [`Duration::MAX`] waits until the loop closes.
+/// Waits for this long. Zero yields once, as [`yield_now`](crate::task::yield_now).
+/// [`Duration::MAX`] waits until the loop closes.
 ///
 /// ```no_run
 /// # async fn example() {
@@ -50,7 +51,8 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// It may be polled on any thread. The loop of the thread that made it wakes the task.
 ///
 /// # Panics
-/// When it is polled after its loop was closed, and its deadline has not passed: nothing would wake the task.
+/// When it is polled after its loop was closed, and its deadline has not passed: nothing would wake
+/// the task.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Sleep {
     shared: Arc<LoopShared>,
@@ -60,7 +62,8 @@ pub struct Sleep {
     yields: bool,
 }
 
-/// A timer of the loop, and the waker that it wakes. To poll again with the same waker has no effect.
+/// A timer of the loop, and the waker that it wakes. To poll again with the same waker has no
+/// effect.
 struct TimerEntry {
     waker: Waker,
     key: Key,
@@ -103,8 +106,8 @@ impl Sleep {
         self.deadline <= Time::now()
     }
 
-    /// Resets the sleep to a new deadline, before or after the old one has passed. A task that waits for the sleep is woken at the
-    /// new deadline.
+    /// Resets the sleep to a new deadline, before or after the old one has passed. A task that
+    /// waits for the sleep is woken at the new deadline.
     pub fn reset(&mut self, deadline: Instant) {
         self.reset_to(moment(deadline));
     }

@@ -66,7 +66,8 @@ pub(crate) fn child(name: &str) {
     std::process::exit(3); // it went on
 }
 
-/// Runs a child. Returns its exit code, the number of the signal that ended it, and its standard error.
+/// Runs a child. Returns its exit code, the number of the signal that ended it, and its standard
+/// error.
 fn run(name: &str) -> (Option<i32>, Option<i32>, String) {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program).env(CHILD, name).output();

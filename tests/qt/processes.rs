@@ -45,7 +45,8 @@ pub(crate) fn shell(script: &str) -> Command {
     shell
 }
 
-/// Whether the system reports the end of a process by a file descriptor. Old valgrinds cannot, nor other systems than Linux.
+/// Whether the system reports the end of a process by a file descriptor. Old valgrinds cannot, nor
+/// other systems than Linux.
 pub(crate) fn has_pidfds() -> bool {
     #[cfg(target_os = "linux")]
     let has = rustix::process::pidfd_open(getpid(), rustix::process::PidfdFlags::empty()).is_ok();

@@ -1,4 +1,5 @@
-//! Measures the Rust API of qtloop beside other loops, and prints tables of ratios: `make bench-rust`.
+//! Measures the Rust API of qtloop beside other loops, and prints tables of ratios: `make
+//! bench-rust`.
 
 mod measure;
 mod peers;
