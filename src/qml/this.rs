@@ -20,9 +20,9 @@ use crate::qt::{Object, SignalConnection, ToArguments};
 /// was freed:
 ///
 /// 1. Emit signals after `with`, by [`emit`](This::emit), and change the rows of a model by
-/// [`insert_rows`](This::insert_rows) and the methods beside it. A signal that is emitted inside of
-/// `with` runs QML, which reads and changes the object by its slots; emit it as the last statement
-/// there, and use no reference into the object after it.
+///    [`insert_rows`](This::insert_rows) and the methods beside it. A signal that is emitted inside
+///    of `with` runs QML, which reads and changes the object by its slots; emit it as the last
+///    statement there, and use no reference into the object after it.
 /// 2. A slot that waits by [`block_on`](crate::block_on), or runs a dialog, uses no reference into `self`
 ///    after that. A slot that returns a [`promise`](super::promise) does not wait.
 /// 3. Declare the `qt_base_class!` field first. Rust drops fields in their order, and the object counts as
