@@ -1,7 +1,7 @@
 //! A task that changes a property of a cxx-qt object, and ends when the object is destroyed.
 //!
-//! Run it in this folder; it needs no display. It prints each temperature up to the argument (5 if
-//! there is none), destroys the kettle, and awaits the end of the task:
+//! Run it in this folder; it needs no display. It prints each temperature up to the argument (5 if there
+//! is none), destroys the kettle, and awaits the end of the task:
 //!
 //!     cargo run -- 3
 
@@ -41,8 +41,8 @@ pub struct KettleRust {
 impl Kettle {
     /// Starts a task that heats the water by one degree each 10 milliseconds.
     ///
-    /// A `#[qinvokable]` can do the same. Unlike a closure of cxx-qt's `qt_thread().queue()`, the
-    /// task can await, need not be `Send`, and is dropped when the object is destroyed.
+    /// A `#[qinvokable]` can do the same. Unlike a closure of cxx-qt's `qt_thread().queue()`, the task can
+    /// await, need not be `Send`, and is dropped when the object is destroyed.
     fn heat(&self) -> JoinHandle<io::Result<()>> {
         let kettle = object(self);
         spawn_scoped(&kettle.clone(), async move {
@@ -58,8 +58,8 @@ impl Kettle {
 /// Returns a weak reference to a cxx-qt object, as qtloop's functions take it.
 fn object<T: Upcast<QObject>>(object: &T) -> Object {
     let object: *const QObject = object.upcast();
-    // SAFETY: the object behind a reference is alive. cxx-qt objects are not `Send`, so no other
-    // thread destroys it.
+    // SAFETY: the object behind a reference is alive. cxx-qt objects are not `Send`, so no other thread
+    // destroys it.
     let object = unsafe { Object::from_raw(object.cast_mut().cast()) };
     object.expect("the object lives on this thread")
 }

@@ -115,8 +115,8 @@ fn main() -> ExitCode {
     ExitCode::from(event_loop.exec() as u8)
 }
 
-/// Fills the list, and shows it until the user closes the window or the unattended run ends;
-/// returns the exit code.
+/// Fills the list, and shows it until the user closes the window or the unattended run ends; returns
+/// the exit code.
 async fn run_window(
     options: Options,
     downloads: This<Downloads>,
