@@ -70,18 +70,22 @@ async def nothing() -> None:
     """Follows the close at once."""
 
 
+async def show_until_cancelled(
+    log: list[str], step: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Shows a window, and waits for what the window cannot complete."""
+    window = Window(log, step)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        log.append("main ends")
+    assert window
+
+
 def test_slot_that_closes_its_window_ends_the_program(run: Callable[[Main], None]) -> None:
     log: list[str] = []
 
-    async def main() -> None:
-        window = Window(log, nothing)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            log.append("main ends")
-        assert window
-
-    run(main)
+    run(lambda: show_until_cancelled(log, nothing))
     assert log == ["saved", "slot is done", "main ends"]
 
 
@@ -94,15 +98,7 @@ def test_slot_that_works_after_the_close_completes_before_the_program_ends(
         await asyncio.sleep(0.02)
         await asyncio.to_thread(time.sleep, 0.02)
 
-    async def main() -> None:
-        window = Window(log, work)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            log.append("main ends")
-        assert window
-
-    run(main)
+    run(lambda: show_until_cancelled(log, work))
     assert log == ["saved", "slot is done", "main ends"]
 
 
