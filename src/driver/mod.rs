@@ -89,7 +89,8 @@ pub struct Driver<J> {
     depth: Cell<usize>,
     /// The level of the innermost turn.
     level: Cell<Level>,
-    /// The deadline of the innermost turn; `None` outside of a turn.
+    /// The deadline of the innermost turn; `None` outside of a turn, before its first batch, and in a
+    /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.

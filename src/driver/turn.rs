@@ -49,9 +49,6 @@ pub struct Turn<J: Repeat + 'static> {
     begun: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
     end: u64,
-    /// The time from which no further batch begins. `None` before the first batch, and in a turn of
-    /// one batch.
-    turn_deadline: Option<Time>,
     /// The time at which the turn ends in the middle of a batch.
     batch_deadline: Time,
     clock: CachedClock,
@@ -93,7 +90,6 @@ impl<J: Repeat + 'static> Turn<J> {
             driver,
             begun: false,
             end: 0,
-            turn_deadline: None,
             batch_deadline: Time::NEVER,
             clock: CachedClock {
                 now: Time::from_nanos(0),
@@ -121,6 +117,12 @@ impl<J: Repeat + 'static> Turn<J> {
         turn.begun = true;
         turn.end = turn.driver.end_of_ready();
         turn
+    }
+
+    /// Returns the time from which no further batch begins; `None` if this batch is the last. A
+    /// nested turn restores it.
+    fn deadline(&self) -> Option<Time> {
+        self.driver.turn_deadline.get()
     }
 
     /// Returns how deep this turn is nested; the outermost is 1.
@@ -203,7 +205,7 @@ impl<J: Repeat + 'static> Turn<J> {
         let is_ready = self.end > self.driver.popped.get();
         if !self.begun {
             self.begin_first_batch(now, is_ready);
-        } else if self.turn_deadline.is_none_or(|deadline| now >= deadline) {
+        } else if self.deadline().is_none_or(|deadline| now >= deadline) {
             return false;
         }
         is_ready
@@ -213,8 +215,7 @@ impl<J: Repeat + 'static> Turn<J> {
     fn begin_first_batch(&mut self, now: Time, is_ready: bool) {
         self.begun = true;
         let budget = self.driver.budget();
-        self.turn_deadline = Some(now + budget);
-        self.driver.turn_deadline.set(self.turn_deadline);
+        self.driver.turn_deadline.set(Some(now + budget));
         if !budget.is_zero() {
             self.batch_deadline = now + budget;
         }
@@ -252,7 +253,7 @@ impl<J: Repeat + 'static> Turn<J> {
         self.has_waited = true;
         let now = Time::now();
         let deadline = self.driver.reactor.borrow_mut().next_deadline();
-        let until = [self.turn_deadline, deadline].into_iter().flatten().min()?;
+        let until = [self.deadline(), deadline].into_iter().flatten().min()?;
         let timeout = until.after(now)?.min(self.driver.linger());
         let host = self.driver.host.borrow();
         (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
@@ -267,7 +268,7 @@ impl<J: Repeat + 'static> Iterator for Turn<J> {
             self.clock.count_job();
         }
         loop {
-            if self.turn_deadline.is_some() && !self.driver.is_attached() {
+            if self.deadline().is_some() && !self.driver.is_attached() {
                 // A job has detached the driver: the remaining jobs wait until it is attached
                 // again.
                 return None;
@@ -283,7 +284,7 @@ impl<J: Repeat + 'static> Iterator for Turn<J> {
                     return Some(job);
                 }
             }
-            let is_last = self.begun && (self.turn_deadline.is_none() || self.driver.stops_now());
+            let is_last = self.begun && (self.deadline().is_none() || self.driver.stops_now());
             if is_last || !self.begin_batch() {
                 return None;
             }
