@@ -68,13 +68,32 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
-    /// Sets the priority of the running job, or of the code that runs outside of any job. Returns
-    /// the previous one.
-    pub fn set_priority(&self, priority: Priority) -> Priority {
-        let before = self.priority();
+    /// Returns whether a job may have another priority than the normal one: one is in use, or the
+    /// running job has it.
+    #[inline]
+    #[must_use]
+    pub fn uses_priorities(&self) -> bool {
+        self.has_priorities() || self.running.get().priority != Priority::NORMAL
+    }
+
+    /// Calls `work` with another priority of the running job, or of the code that runs outside of
+    /// any job.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
         let level = self.loop_level();
+        let before = self.running.replace(RunningPriority { priority, level });
+        let result = work();
+        self.running.set(before);
+        result
+    }
+
+    /// Changes the priority of the running job, whose task has another one from now on.
+    pub fn change_priority(&self, priority: Priority) {
+        let level = if self.depth.get() > 0 {
+            self.level.get().level
+        } else {
+            self.loop_level()
+        };
         self.running.set(RunningPriority { priority, level });
-        before
     }
 
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
