@@ -83,7 +83,6 @@ impl State {
             .map_or(Priority::NORMAL, |driver| driver.priority())
     }
 
-    #[cold]
     fn job_priority_in_use(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
         let running = self.running_priority();
         let Some((task, stepped)) = step::of(callback) else {

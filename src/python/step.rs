@@ -72,7 +72,9 @@ pub(super) fn of<'py>(callback: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>
     // its type. They return borrowed references.
     unsafe {
         let class = ffi::Py_TYPE(callable);
-        if class == &raw mut ffi::PyCFunction_Type {
+        if class == &raw mut ffi::PyFunction_Type {
+            None // most callbacks that are no steps
+        } else if class == &raw mut ffi::PyCFunction_Type {
             let task = Bound::from_borrowed_ptr_or_opt(py, ffi::PyCFunction_GetSelf(callable))?;
             let native = classes(py).native.as_ref()?;
             let function = callable.cast::<ffi::PyCFunctionObject>();
@@ -108,23 +110,23 @@ struct StepType {
 fn wrapped_by_c_step<'py>(callback: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     static STEP: PyOnceLock<StepType> = PyOnceLock::new();
     let py = callback.py();
-    let class = callback.get_type();
+    let class = callback.get_type_ptr();
     let step = match STEP.get(py) {
         Some(step) => step,
         None => {
-            let name = class.qualname().ok()?;
-            if name != "TaskStepMethWrapper" {
+            // SAFETY: each type has a name.
+            let name = unsafe { CStr::from_ptr((*class).tp_name) };
+            if !name.to_bytes().ends_with(b"TaskStepMethWrapper") {
                 return None;
             }
             let task = callback.getattr("__self__").ok()?;
             STEP.get_or_init(py, || StepType {
-                class: class.clone().into_any().unbind(),
-                // SAFETY: the type is known by its name; `has_first` checks its size.
+                class: callback.get_type().into_any().unbind(),
                 has_task_first: has_first(callback, &task),
             })
         }
     };
-    if !step.class.is(&class) {
+    if step.class.as_ptr() != class.cast() {
         return None;
     }
     if step.has_task_first {
