@@ -81,19 +81,21 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Calls `work` with another priority of the running job, or of the code that runs outside of
-    /// any job.
-    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
+    /// any job. Returns its result, and the priority to which `work` has
+    /// [changed](Driver::change_priority) this one.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> (R, Priority) {
         let level = self.loop_level();
         let before = self.running.replace(RunningPriority { priority, level });
         let result = work();
-        self.running.set(before);
-        result
+        (result, self.running.replace(before).priority)
     }
 
-    /// Changes the priority of the running job, whose task has another one from now on.
+    /// Changes the priority of the running job, whose task has another one from now on. Inside
+    /// [`with_priority`](Driver::with_priority), changes that one.
     pub fn change_priority(&self, priority: Priority) {
         let level = if self.depth.get() > 0 {
-            self.level.get().level
+            // A call of `with_priority` may be in a Qt loop that the job runs.
+            self.level.get().level.max(self.running.get().level)
         } else {
             self.loop_level()
         };

@@ -531,17 +531,19 @@ impl EventLoop {
 
     /// Returns whether the running callback, or what it schedules, may have a priority.
     fn _uses_priorities(&self, py: Python<'_>) -> bool {
-        self.driver(py).is_ok_and(|driver| driver.uses_priorities())
+        self.state(py).uses_priorities()
     }
 
-    /// Makes a task by `make()`, with a priority or, for None, that of the running callback.
+    /// Makes a task by `make(*args)`, with a priority or, for None, that of the running callback.
+    #[pyo3(signature = (priority, make, *args))]
     fn _with_priority<'py>(
         &self,
         priority: Option<&Bound<'py, PyAny>>,
         make: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let priority = priority.map(priority::read).transpose()?;
         self.state(make.py())
-            .with_priority(priority, || make.call0())
+            .with_priority(priority, || make.call1(args))
     }
 }

@@ -125,11 +125,6 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.repeat()));
             return Ok(());
         }
-        let task = if job.priority == Priority::NORMAL {
-            None
-        } else {
-            self.prioritised_task(py, job)
-        };
         let mut result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
@@ -138,8 +133,8 @@ impl State {
         } else {
             job.call(py)
         };
-        if let Some(task) = task {
-            result = result.and(self.forget_if_done(&task));
+        if job.priority != Priority::NORMAL || self.running_priority() != Priority::NORMAL {
+            result = result.and(self.forget_if_done(py, job));
         }
         if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
             driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));

@@ -160,6 +160,8 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
+        // The job that the loop runs at this moment does not schedule this one.
+        Soon::ThreadSafe if state.is_elsewhere(py) => Priority::NORMAL,
         // SAFETY: it is held by the caller of the method.
         _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
     };
@@ -382,8 +384,8 @@ unsafe extern "C" fn create_task(
         };
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
-            let driver = state.driver.borrow().clone();
-            if !driver.is_some_and(|driver| driver.uses_priorities()) {
+            // Without a task factory, the task does not run yet.
+            if state.task_factory.borrow().is_none() && !state.uses_priorities() {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);
