@@ -26,6 +26,10 @@ const SPINNING: Duration = Duration::from_micros(50);
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
 
+/// The time of the last poll before the first one. A turn that begins with the rest of a batch must
+/// poll after it: the next batch may be cut again.
+const LONG_AGO: Time = Time::from_nanos(0);
+
 /// A call from Qt for which the front end has not entered its scope yet. It does not touch the
 /// driver, which another thread may be using (in Python: one that holds the GIL).
 #[derive(Debug)]
@@ -57,7 +61,7 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) is_running: bool,
     /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
-    /// The time of the last poll, and the number of batches since.
+    /// The time of the last poll of this turn, and the number of batches since.
     pub(super) polled: Time,
     unpolled: u32,
     pub(super) has_polled: bool,
@@ -99,7 +103,7 @@ impl<J: Queueable + 'static> Turn<J> {
             },
             is_running: false,
             has_waited: false,
-            polled: Time::NEVER,
+            polled: LONG_AGO,
             unpolled: 0,
             has_polled: false,
             saw_io: false,

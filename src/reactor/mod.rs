@@ -299,6 +299,18 @@ impl<J: Queueable> Reactor<J> {
         Some(job)
     }
 
+    /// Changes the job that watches that direction of `fd`, such as its priority, if there is one.
+    pub fn change_watch(&mut self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        let Some(job) = self.sources.job_mut(fd, direction) else {
+            return;
+        };
+        let before = job.priority();
+        change(job);
+        let after = job.priority();
+        self.lanes.retain(after);
+        self.lanes.release(before);
+    }
+
     /// Registers `fd` again for its remaining waiters, after another thread has called
     /// [`Poller::deregister`].
     pub fn restore(&mut self, fd: RawFd) {
