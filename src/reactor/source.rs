@@ -10,7 +10,6 @@
 //! with [`Trigger::Edge`]. An event that arrives while their job is disarmed is remembered, and the
 //! job is due again at once.
 
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
+use rustc_hash::FxHashMap;
 
 use super::Repeat;
 
@@ -170,7 +170,8 @@ impl Poller {
 pub(super) struct Sources<J> {
     poll: Poll,
     events: Events,
-    sources: HashMap<RawFd, Source<J>>,
+    /// By descriptor. Its hash need not resist chosen keys: the kernel assigns the numbers.
+    sources: FxHashMap<RawFd, Source<J>>,
     next_generation: u32,
     /// The sources of another poller were adopted, and are not registered with this one yet.
     is_adopted: bool,
@@ -181,7 +182,7 @@ impl<J: Repeat> Sources<J> {
         Ok(Sources {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            sources: HashMap::new(),
+            sources: FxHashMap::default(),
             next_generation: 0,
             is_adopted: false,
         })
