@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Queueable};
 
 /// The kind of a job, which decides how the loop runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Job {
     }
 }
 
-impl Repeat for Job {
+impl Queueable for Job {
     fn repeat(&self) -> Job {
         // SAFETY: the GIL is held, see `Job`.
         let py = unsafe { Python::assume_attached() };

@@ -18,7 +18,7 @@ use super::slice;
 use super::state::{State, this_thread};
 use super::stream::Stream;
 use crate::driver::Turn;
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Queueable};
 
 impl State {
     /// Runs one turn, on the loop's thread. `event_loop` is the Python object, an instance of a
