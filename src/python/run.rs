@@ -70,9 +70,10 @@ impl State {
                 gil::release(py, || {});
             }
             let Some(job) = turn.next() else {
-                let Some(linger) = turn.linger() else { break };
-                gil::release(py, || linger.wait());
-                continue;
+                if turn.linger(|linger| gil::release(py, || linger.wait())) {
+                    continue;
+                }
+                break;
             };
             result = self.run(event_loop, &job, is_nested, depth);
             self.bring_back(depth);
