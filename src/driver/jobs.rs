@@ -186,6 +186,7 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     pub(super) fn collect(&self, now: Time) {
+        self.polled.set(now);
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
             self.error.replace(Some(error));
         }

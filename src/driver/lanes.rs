@@ -77,6 +77,39 @@ impl<J: Queueable + 'static> Driver<J> {
         before
     }
 
+    /// Returns whether the caller is the running job, and not a call from a Qt loop that it runs.
+    #[must_use]
+    pub fn is_in_job(&self) -> bool {
+        self.depth.get() > 0 && self.level.get().level == self.loop_level()
+    }
+
+    /// Returns whether a job that can be split should yield: there is no turn, the innermost one
+    /// has used up its time, or a job of a higher priority than that of the running one is ready.
+    ///
+    /// While a higher priority is in use, it polls if the last poll was 50 µs ago. Otherwise the
+    /// events of a task with that priority would wait for the end of a job that is split.
+    #[must_use]
+    pub fn should_yield(&self) -> bool {
+        let Some(deadline) = self.turn_deadline.get() else {
+            return true;
+        };
+        let now = Time::now();
+        now >= deadline || (self.has_priorities() && self.is_higher_ready(now))
+    }
+
+    #[cold]
+    fn is_higher_ready(&self, now: Time) -> bool {
+        let running = self.priority();
+        if self.reactor.borrow().highest() >= running {
+            return false;
+        }
+        if now >= self.polled.get() + POLL {
+            self.collect(now);
+        }
+        let first = self.reactor.borrow().first_ready(None);
+        first.is_some_and(|first| first < running)
+    }
+
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
     /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the level
     /// of the loop around it.
@@ -138,7 +171,7 @@ impl<J: Queueable + 'static> Turn<J> {
     /// 50 µs.
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if self.polled != Time::NEVER && now < self.polled + POLL {
+        if now < self.driver.polled.get() + POLL {
             return;
         }
         let reactor = self.driver.reactor.borrow();
@@ -150,7 +183,6 @@ impl<J: Queueable + 'static> Turn<J> {
             return;
         }
         drop(reactor);
-        self.polled = now;
         self.has_polled = true;
         self.driver.collect(now);
     }

@@ -57,8 +57,7 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) is_running: bool,
     /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
-    /// The time of the last poll, and the number of batches since.
-    pub(super) polled: Time,
+    /// The number of batches since the last poll.
     unpolled: u32,
     pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
@@ -99,7 +98,6 @@ impl<J: Queueable + 'static> Turn<J> {
             },
             is_running: false,
             has_waited: false,
-            polled: Time::NEVER,
             unpolled: 0,
             has_polled: false,
             saw_io: false,
@@ -196,9 +194,8 @@ impl<J: Queueable + 'static> Turn<J> {
         } else {
             self.driver.poll_batches.get()
         };
-        let is_due = self.unpolled >= batches || now >= self.polled + POLL;
+        let is_due = self.unpolled >= batches || now >= self.driver.polled.get() + POLL;
         if !self.begun || is_idle || is_due {
-            self.polled = now;
             self.unpolled = 0;
             self.has_polled = true;
             self.driver.collect(now);

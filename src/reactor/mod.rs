@@ -27,6 +27,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 pub use clock::Time;
+#[cfg(feature = "tasks")]
+pub(crate) use priority::AtomicPriority;
 pub use priority::Priority;
 pub use remote::{Remote, Wake};
 pub use source::{Direction, Poller};
