@@ -158,6 +158,7 @@ impl<J: Queueable + 'static> Turn<J> {
 
     /// Collects the jobs that are due. While jobs are ready, not every batch polls descriptors and
     /// other threads. Returns false if the turn is to end, or to linger.
+    #[inline(always)] // a fifth of the time of a batch of one task
     pub(super) fn begin_batch(&mut self) -> bool {
         if !self.driver.may_begin_batch() {
             return false;

@@ -104,7 +104,11 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        expect_current("Builder::spawn_scoped()").spawn_scoped_with(object, self.attributes(), future)
+        expect_current("Builder::spawn_scoped()").spawn_scoped_with(
+            object,
+            self.attributes(),
+            future,
+        )
     }
 
     /// Runs a future on the loop of a handle, as [`Handle::spawn`] does, from any thread.

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{JoinError, Priority};
 use super::budget::take_budget_of_cheap;
 use super::cell::{RawJoinHandle, TaskRef};
+use super::{JoinError, Priority};
 
 /// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its
 /// result is lost.
