@@ -9,7 +9,7 @@ use crate::qt::Linger;
 use crate::reactor::{Queueable, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
-pub(super) const POLL: Duration = Duration::from_micros(50);
+const POLL: Duration = Duration::from_micros(50);
 
 /// A turn in which a descriptor was ready polls after this number of batches, since more events are
 /// likely. Not after each batch: the first one wakes tasks, and the second one runs them.

@@ -198,6 +198,12 @@ impl<J: Queueable> Reactor<J> {
         self.lanes.ready_by_lane()
     }
 
+    /// Removes and returns the job that has been ready longest, of those with the first priority,
+    /// and that priority. An urgent job has the highest priority in use here.
+    pub fn pop_first(&mut self) -> Option<(Priority, J)> {
+        self.lanes.pop_first()
+    }
+
     /// Removes and returns the job of this priority that has been ready longest.
     pub fn pop_from(&mut self, priority: Priority) -> Option<J> {
         self.lanes.pop_from(priority)
