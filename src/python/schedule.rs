@@ -152,7 +152,7 @@ fn soon<const N: usize>(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
+    let may_use_priorities = state.may_use_priorities()?;
     let callback = arguments.named[N - 1];
     let debug = state.debug.get();
     if debug {
@@ -160,6 +160,7 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
+        _ if !may_use_priorities => Priority::NORMAL,
         // SAFETY: it is held by the caller of the method.
         _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
     };
@@ -245,7 +246,7 @@ fn at(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
+    let may_use_priorities = state.may_use_priorities()?;
     let deadline = Time::from_secs_f64(when)
         .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();
@@ -258,7 +259,11 @@ fn at(
         args: arguments.rest,
         context: arguments.context,
         debug,
-        priority: state.running_priority(),
+        priority: if may_use_priorities {
+            state.running_priority()
+        } else {
+            Priority::NORMAL
+        },
     };
     // SAFETY: all of it is held by the caller of the method.
     let (handle, job) = unsafe { call.timer(py, when, given)? };
@@ -382,8 +387,7 @@ unsafe extern "C" fn create_task(
         };
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
-            let driver = state.driver.borrow().clone();
-            if !driver.is_some_and(|driver| driver.uses_priorities()) {
+            if !state.may_use_priorities()? {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);
