@@ -31,7 +31,7 @@ pub(super) struct TaskPriorities {
     /// Is called with the weak reference of a task that was collected.
     collected: OnceCell<Py<PyAny>>,
     /// The highest priority of the tasks that the running job of a watch has woken.
-    woken: Cell<Option<Priority>>,
+    pub(super) woken: Cell<Option<Priority>>,
 }
 
 struct Entry {
@@ -68,17 +68,6 @@ fn address(object: &Bound<'_, PyAny>) -> usize {
 }
 
 impl State {
-    /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
-    /// of the running job.
-    #[inline]
-    pub(super) fn job_priority(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
-        if self.uses_priorities() {
-            self.job_priority_in_use(callback)
-        } else {
-            Priority::NORMAL
-        }
-    }
-
     /// Returns the priority of the running job, for what it schedules.
     #[inline]
     pub(super) fn running_priority(&self) -> Priority {
@@ -88,16 +77,9 @@ impl State {
             .map_or(Priority::NORMAL, |driver| driver.priority())
     }
 
-    /// See [`Driver::uses_priorities`].
-    #[inline]
-    pub(super) fn uses_priorities(&self) -> bool {
-        let driver = self.driver.borrow();
-        driver
-            .as_ref()
-            .is_some_and(|driver| driver.uses_priorities())
-    }
-
-    fn job_priority_in_use(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
+    /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
+    /// of the running job.
+    pub(super) fn job_priority(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
         let running = self.running_priority();
         let Some((task, stepped)) = step::of(callback) else {
             return running;
@@ -252,14 +234,14 @@ impl State {
         // A task that is made schedules its first step, or begins it if it is eager.
         let (made, priority) = driver.with_priority(priority, make);
         let made = made?;
-        if !step::is_task(&made) {
-            return Ok(made);
-        }
-        if step::is_done(&made)? {
-            self.remove_task(&made);
-        } else if priority != Priority::NORMAL && self.priorities.get(&made).is_none() {
-            // The first step of an eager task is not scheduled.
-            self.add_task(&made, priority);
+        let is_known = self.priorities.get(&made).is_some();
+        if (is_known || priority != Priority::NORMAL) && step::is_task(&made) {
+            if step::is_done(&made)? {
+                self.remove_task(&made);
+            } else if !is_known {
+                // The first step of an eager task is not scheduled.
+                self.add_task(&made, priority);
+            }
         }
         Ok(made)
     }

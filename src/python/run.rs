@@ -38,6 +38,7 @@ impl State {
         let _entered = self.driver().ok().as_ref().map(slice::enter);
         let is_nested = depth > 1 || outer.has_task();
         let before = (self.thread_id.get(), self.is_inside_another.get());
+        let woken = self.priorities.woken.take();
         let mut result = Ok(());
         if outer.is_foreign_to(event_loop) {
             self.thread_id.set(Some(this_thread(py)));
@@ -92,6 +93,7 @@ impl State {
             let _ = track_origins(event_loop, false);
         }
         outer.restore(event_loop);
+        self.priorities.woken.set(woken);
         self.thread_id.set(before.0);
         self.is_inside_another.set(before.1);
         if !self.deferred.borrow().is_empty()

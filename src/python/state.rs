@@ -88,6 +88,14 @@ impl State {
         Ok(())
     }
 
+    /// Returns whether a job may have another priority than the normal one. The error is that of
+    /// [`check_closed`](State::check_closed).
+    #[inline]
+    pub(super) fn may_use_priorities(&self) -> PyResult<bool> {
+        let driver = self.driver.borrow();
+        Ok(driver.as_ref().ok_or_else(closed)?.may_use_priorities())
+    }
+
     /// Queues a handle, on the loop's own thread.
     #[inline]
     pub(super) fn push_here(&self, job: Job) -> PyResult<()> {

