@@ -185,10 +185,6 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Returns the next job while a priority other than the normal one is in use.
     #[inline(never)] // so that a turn without priorities stays small
     pub(super) fn next_by_priority(&mut self) -> Option<J> {
-        if !self.driver.has_priorities() {
-            // The job that has used the last one has returned.
-            self.driver.may_use_priorities.set(false);
-        }
         loop {
             if self.lanes.is_ending {
                 return self.next_of_lower_priority();
@@ -206,6 +202,10 @@ impl<J: Queueable + 'static> Turn<J> {
                 if let Some((priority, job)) = first {
                     return Some(self.hand_out(priority, job));
                 }
+            }
+            if !self.driver.has_priorities() {
+                // The job that has used the last one has returned.
+                self.driver.may_use_priorities.set(false);
             }
             if !self.begin_batch() {
                 if self.begun && self.is_budget_spent() {

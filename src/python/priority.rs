@@ -79,8 +79,11 @@ impl State {
 
     /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
     /// of the running job.
-    pub(super) fn job_priority(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
-        let running = self.running_priority();
+    pub(super) fn job_priority(
+        self: &Rc<Self>,
+        callback: &Bound<'_, PyAny>,
+        running: Priority,
+    ) -> Priority {
         let Some((task, stepped)) = step::of(callback) else {
             return running;
         };

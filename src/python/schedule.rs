@@ -152,7 +152,7 @@ fn soon<const N: usize>(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    let may_use_priorities = state.may_use_priorities()?;
+    let inherited = state.inherited_priority()?;
     let callback = arguments.named[N - 1];
     let debug = state.debug.get();
     if debug {
@@ -160,11 +160,15 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
-        _ if !may_use_priorities => Priority::NORMAL,
         // The job that the loop runs at this moment does not schedule this one.
-        Soon::ThreadSafe if state.is_elsewhere(py) => Priority::NORMAL,
-        // SAFETY: it is held by the caller of the method.
-        _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
+        Soon::ThreadSafe if inherited.is_some() && state.is_elsewhere(py) => Priority::NORMAL,
+        _ => match inherited {
+            None => Priority::NORMAL,
+            // SAFETY: it is held by the caller of the method.
+            Some(inherited) => unsafe {
+                state.job_priority(Bound::ref_from_ptr(py, &callback), inherited)
+            },
+        },
     };
     let call = Call {
         event_loop: slf,
@@ -248,7 +252,7 @@ fn at(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    let may_use_priorities = state.may_use_priorities()?;
+    let inherited = state.inherited_priority()?;
     let deadline = Time::from_secs_f64(when)
         .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();
@@ -261,11 +265,7 @@ fn at(
         args: arguments.rest,
         context: arguments.context,
         debug,
-        priority: if may_use_priorities {
-            state.running_priority()
-        } else {
-            Priority::NORMAL
-        },
+        priority: inherited.unwrap_or_default(),
     };
     // SAFETY: all of it is held by the caller of the method.
     let (handle, job) = unsafe { call.timer(py, when, given)? };
@@ -390,7 +390,7 @@ unsafe extern "C" fn create_task(
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
             // Without a task factory, the task does not run yet.
-            if state.task_factory.borrow().is_none() && !state.may_use_priorities()? {
+            if state.task_factory.borrow().is_none() && state.inherited_priority()?.is_none() {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);

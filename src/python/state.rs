@@ -16,7 +16,7 @@ use super::job::Job;
 use super::priority::TaskPriorities;
 use crate::driver::Driver;
 use crate::qt::{HostLoop, NestedLoop};
-use crate::reactor::TimerKey;
+use crate::reactor::{Priority, TimerKey};
 
 /// The state of one event loop. Cells are never borrowed while Python code runs.
 pub(super) struct State {
@@ -88,12 +88,13 @@ impl State {
         Ok(())
     }
 
-    /// Returns whether a job may have another priority than the normal one. The error is that of
-    /// [`check_closed`](State::check_closed).
+    /// Returns the priority of the running job, which jobs inherit; `None` if no job has another
+    /// one than the normal one. The error is that of [`check_closed`](State::check_closed).
     #[inline]
-    pub(super) fn may_use_priorities(&self) -> PyResult<bool> {
+    pub(super) fn inherited_priority(&self) -> PyResult<Option<Priority>> {
         let driver = self.driver.borrow();
-        Ok(driver.as_ref().ok_or_else(closed)?.may_use_priorities())
+        let driver = driver.as_ref().ok_or_else(closed)?;
+        Ok(driver.may_use_priorities().then(|| driver.priority()))
     }
 
     /// Queues a handle, on the loop's own thread.
