@@ -6,7 +6,6 @@
 //! only while a priority is in use.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 
@@ -14,6 +13,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyInt, PyTuple};
+use rustc_hash::FxHashMap;
 
 use super::gil::GilProtected;
 use super::job::Job;
@@ -26,12 +26,19 @@ use crate::reactor::{Direction, Priority};
 /// that one.
 #[derive(Default)]
 pub(super) struct TaskPriorities {
-    /// By the address of the task. A task leaves the table when it is done or collected.
-    tasks: RefCell<HashMap<usize, Entry>>,
+    tasks: RefCell<Table>,
     /// Is called with the weak reference of a task that was collected.
     collected: OnceCell<Py<PyAny>>,
     /// The highest priority of the tasks that the running job of a watch has woken.
     pub(super) woken: Cell<Option<Priority>>,
+}
+
+/// Entries by the address of their task. A task leaves the table when it is done or collected.
+#[derive(Default)]
+struct Table {
+    entries: FxHashMap<usize, Entry>,
+    /// The addresses of tasks, by that of the weak reference.
+    by_reference: FxHashMap<usize, usize>,
 }
 
 struct Entry {
@@ -40,16 +47,33 @@ struct Entry {
     task: Py<PyAny>,
 }
 
+impl Table {
+    /// Adds an entry, and returns that which it replaces.
+    fn insert(&mut self, address: usize, entry: Entry) -> Option<Entry> {
+        let before = self.remove(address);
+        self.by_reference
+            .insert(entry.task.as_ptr().addr(), address);
+        self.entries.insert(address, entry);
+        before
+    }
+
+    fn remove(&mut self, address: usize) -> Option<Entry> {
+        let entry = self.entries.remove(&address)?;
+        self.by_reference.remove(&entry.task.as_ptr().addr());
+        Some(entry)
+    }
+}
+
 impl TaskPriorities {
     fn get(&self, task: &Bound<'_, PyAny>) -> Option<Priority> {
         let tasks = self.tasks.borrow();
-        let entry = tasks.get(&address(task))?;
+        let entry = tasks.entries.get(&address(task))?;
         Some(entry.priority)
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         if let Ok(tasks) = self.tasks.try_borrow() {
-            for entry in tasks.values() {
+            for entry in tasks.entries.values() {
                 visit.call(&entry.task)?;
             }
         }
@@ -182,17 +206,15 @@ impl State {
 
     fn remove_reference(&self, reference: &Bound<'_, PyAny>) {
         let mut tasks = self.priorities.tasks.borrow_mut();
-        let found = tasks.iter().find(|(_, entry)| entry.task.is(reference));
-        let entry = found
-            .map(|(&address, _)| address)
-            .and_then(|address| tasks.remove(&address));
+        let found = tasks.by_reference.get(&address(reference)).copied();
+        let entry = found.and_then(|address| tasks.remove(address));
         drop(tasks);
         self.release(entry);
     }
 
     /// Removes a task from the table, if it is there.
     fn remove_task(&self, task: &Bound<'_, PyAny>) {
-        let entry = self.priorities.tasks.borrow_mut().remove(&address(task));
+        let entry = self.priorities.tasks.borrow_mut().remove(address(task));
         self.release(entry);
     }
 

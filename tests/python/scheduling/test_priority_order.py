@@ -197,7 +197,7 @@ class Program:
             self.step(f"task {name} has cleaned up")
 
     async def main(self) -> None:
-        for number in range(5):
+        for number in range(30):
             self.step(f"begin {number}")
             await asyncio.sleep(0)
         for _ in range(200):
