@@ -241,7 +241,7 @@ impl TaskRef {
         match header.run_state.get() {
             RunState::Queued => core.driver.requeue(before, |job| job.polls(self)),
             RunState::Running | RunState::RunningWoken if core.is_innermost(self) => {
-                core.driver.set_priority(priority);
+                core.driver.change_priority(priority);
             }
             _ => {}
         }
