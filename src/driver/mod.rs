@@ -96,7 +96,7 @@ pub struct Driver<J> {
     turn_deadline: Cell<Option<Time>>,
     /// The priority of the running job.
     running: Cell<RunningPriority>,
-    /// The time of the last poll.
+    /// The time of the last poll, by a turn or by [`should_yield`](Driver::should_yield).
     polled: Cell<Time>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.
@@ -248,7 +248,7 @@ impl<J: Queueable + 'static> Driver<J> {
         self.linger.set(linger);
     }
 
-    /// Returns the maximum time of a [`Linger`](crate::qt::Linger).
+    /// Returns the maximum time of a [`Linger`](crate::reactor::Linger).
     #[must_use]
     pub fn linger(&self) -> Duration {
         self.linger.get()

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::lanes::{RunningPriority, TurnLanes};
 use super::{Driver, Level, Phase};
-use crate::qt::Linger;
-use crate::reactor::{Queueable, Time};
+use crate::reactor::{Linger, Queueable, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
@@ -163,10 +162,15 @@ impl<J: Queueable + 'static> Turn<J> {
         if !self.driver.may_begin_batch() {
             return false;
         }
-        if !self.begun || std::mem::take(&mut self.has_waited) {
+        let has_waited = std::mem::take(&mut self.has_waited);
+        if !self.begun || has_waited {
             self.clock.restart();
         }
         let now = self.clock.now;
+        if has_waited {
+            self.driver.polled.set(now);
+            self.unpolled = 0;
+        }
         let resume_end = self.driver.resume_end.get();
         let has_rest = !self.begun && self.driver.popped.get() < resume_end;
         if has_rest && !self.driver.has_priorities() {
@@ -185,8 +189,11 @@ impl<J: Queueable + 'static> Turn<J> {
         if self.is_spinning(now, has_timer || is_active) {
             return false;
         }
+        if is_idle && has_waited {
+            return false; // the wait has brought nothing
+        }
         if is_idle && self.lingers && self.begun && !self.driver.linger().is_zero() {
-            // Lingering polls the descriptor anyway, so skip this poll.
+            // Lingering polls, so skip this poll.
             return false;
         }
         self.unpolled += 1;
@@ -288,22 +295,32 @@ impl<J: Queueable + 'static> Turn<J> {
         std::mem::take(&mut self.has_polled)
     }
 
-    /// Returns a wait for the time when no job is ready; after it, the turn may have jobs again.
-    /// Returns `None` if the turn should end: no descriptor or other thread had an event since the
-    /// last linger, the budget is spent, a timer is due, or a stop was requested.
+    /// Waits when no job is ready; after it, the turn may have jobs again. Returns false, without
+    /// waiting, if the turn should end: no descriptor or other thread had an event since the last
+    /// linger, the budget is spent, a timer is due, or a stop was requested.
     ///
-    /// The caller does the wait itself, because a front end may have to leave its scope for it.
-    pub fn linger(&mut self) -> Option<Linger> {
+    /// `wait` calls [`Linger::wait`] and does not use the driver: a front end may have to leave its
+    /// scope for it.
+    pub fn linger(&mut self, wait: impl FnOnce(&mut Linger)) -> bool {
         if !std::mem::take(&mut self.lingers) || self.driver.stops_now() {
-            return None;
+            return false;
         }
+        let Some(mut linger) = self.begin_linger() else {
+            return false;
+        };
         self.has_waited = true;
-        let now = Time::now();
-        let deadline = self.driver.reactor.borrow_mut().next_deadline();
-        let until = [self.deadline(), deadline].into_iter().flatten().min()?;
-        let timeout = until.after(now)?.min(self.driver.linger());
+        wait(&mut linger);
+        self.driver.end_linger(linger);
+        true
+    }
+
+    fn begin_linger(&self) -> Option<Linger> {
+        let mut reactor = self.driver.reactor.borrow_mut();
+        let until = [self.deadline(), reactor.next_deadline()];
+        let timeout = until.into_iter().flatten().min()?.after(Time::now())?;
+        let timeout = timeout.min(self.driver.linger());
         let host = self.driver.host.borrow();
-        (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
+        (!timeout.is_zero()).then_some(reactor.linger(host.as_ref()?.descriptor(), timeout))
     }
 }
 
