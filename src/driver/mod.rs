@@ -98,7 +98,7 @@ pub struct Driver<J> {
     may_use_priorities: Cell<bool>,
     /// The priority of the running job.
     running: Cell<RunningPriority>,
-    /// The time of the last poll.
+    /// The time of the last poll, by a turn or by [`should_yield`](Driver::should_yield).
     polled: Cell<Time>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.

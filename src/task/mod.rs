@@ -354,9 +354,9 @@ impl LoopCore {
         self.exit_nested_loops();
     }
 
-    /// Returns whether the caller is this task, and not a job or a slot that runs inside of it.
+    /// Returns whether this task, if it is being polled, is the job of the innermost turn.
     fn is_innermost(&self, task: &TaskRef) -> bool {
-        self.running.get().is_some_and(|running| task.is(running)) && self.driver.is_in_job()
+        self.running.get().is_some_and(|running| task.is(running))
     }
 
     #[track_caller]
