@@ -23,6 +23,7 @@ mod io_many_waiters;
 mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
+mod lingers;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     let tests = [
         order::tests(),
         turns::tests(),
+        lingers::tests(),
         driver_runs::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
