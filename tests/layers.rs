@@ -65,7 +65,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 53] = [
+const PYTHON_TABLE: [(&str, &[&str]); 54] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -74,13 +74,14 @@ const PYTHON_TABLE: [(&str, &[&str]); 53] = [
     ("_signal_arguments", &[]),
     ("_when_busy", &[]),
     ("_coroutines", &["_asyncio_private"]),
-    ("_eager_task", &["_asyncio_private"]),
     ("_executor", &["_binding"]),
     ("_qasync_names", &["_binding", "_asyncio_private"]),
     ("_qt_slot", &["_binding"]),
     ("_selector", &["_native"]),
     ("_tls", &["_asyncio_private"]),
+    ("_priority", &[]),
     ("_base", &["_native", "_asyncio_private"]),
+    ("_eager_task", &["_asyncio_private", "_base"]),
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
     (
@@ -206,6 +207,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 53] = [
     (
         "_async_slot",
         &[
+            "_native",
             "_signal_arguments",
             "_when_busy",
             "_coroutines",
@@ -240,6 +242,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 53] = [
             "_qml",
             "_async_slot",
             "_pace",
+            "_priority",
             "_async_close",
             "_block_on",
             "_run",

@@ -3,17 +3,22 @@
 //! A job runs before all jobs of lower priorities. Three rules complete this:
 //!
 //! - An event must not wait for the end of a batch: while a higher priority than that of the next
-//!   job is in use, the turn polls every 50 µs, between two jobs.
+//!   job is in use, the turn polls every 25 µs, between two jobs.
 //! - No priority starves: a turn whose budget is spent ends with one job of each lower priority that
 //!   has ready jobs.
 //! - A batch that is the last runs the jobs of each priority that were ready when it was found to
 //!   be the last. A job of a high priority that queues itself again does not extend it.
 
-use crate::qt::app;
-use crate::reactor::{Priority, Queueable, Time};
+use std::os::fd::RawFd;
+use std::time::Duration;
 
-use super::turn::POLL;
 use super::{Driver, Turn};
+use crate::qt::app;
+use crate::reactor::{Direction, Priority, Queueable};
+
+/// The time between two polls while a higher priority than that of the next job is in use. A poll
+/// takes a thirtieth of it.
+const POLL: Duration = Duration::from_micros(25);
 
 /// The priority of the running job, and the Qt loop level at which it was set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +61,13 @@ impl<J: Queueable + 'static> Driver<J> {
         self.reactor.borrow_mut().requeue(from, changed);
     }
 
+    /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
+    pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        self.reactor
+            .borrow_mut()
+            .change_watch(fd, direction, change);
+    }
+
     /// Returns the priority of the running job, which the jobs that it queues inherit. It is the
     /// normal one outside of any job, and in a call from a Qt loop that the job runs.
     #[must_use]
@@ -68,13 +80,32 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
-    /// Sets the priority of the running job, or of the code that runs outside of any job. Returns
-    /// the previous one.
-    pub fn set_priority(&self, priority: Priority) -> Priority {
-        let before = self.priority();
+    /// Returns whether a job may have another priority than the normal one: one is in use, or the
+    /// running job has it.
+    #[inline]
+    #[must_use]
+    pub fn uses_priorities(&self) -> bool {
+        self.has_priorities() || self.running.get().priority != Priority::NORMAL
+    }
+
+    /// Calls `work` with another priority of the running job, or of the code that runs outside of
+    /// any job.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
         let level = self.loop_level();
+        let before = self.running.replace(RunningPriority { priority, level });
+        let result = work();
+        self.running.set(before);
+        result
+    }
+
+    /// Changes the priority of the running job, whose task has another one from now on.
+    pub fn change_priority(&self, priority: Priority) {
+        let level = if self.depth.get() > 0 {
+            self.level.get().level
+        } else {
+            self.loop_level()
+        };
         self.running.set(RunningPriority { priority, level });
-        before
     }
 
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
@@ -85,19 +116,17 @@ impl<J: Queueable + 'static> Driver<J> {
         app::level().saturating_add(nested_waits)
     }
 
-    fn pop_from(&self, priority: Priority) -> Option<J> {
-        let job = self.reactor.borrow_mut().pop_from(priority)?;
+    fn hand_out(&self, job: &J) {
         self.popped.set(self.popped.get() + 1);
         let level = self.level.get().level;
         let priority = job.priority();
         self.running.set(RunningPriority { priority, level });
-        Some(job)
     }
 }
 
 impl<J: Queueable + 'static> Turn<J> {
     /// Returns the next job while a priority other than the normal one is in use.
-    #[cold]
+    #[inline(never)] // so that a turn without priorities stays small
     pub(super) fn next_by_priority(&mut self) -> Option<J> {
         loop {
             if self.lanes.is_ending {
@@ -112,9 +141,9 @@ impl<J: Queueable + 'static> Turn<J> {
                     continue;
                 }
                 self.poll_between_jobs();
-                let first = self.driver.reactor.borrow().first_ready(None);
-                if let Some(first) = first {
-                    return self.pop_from(first);
+                let first = self.driver.reactor.borrow_mut().pop_first();
+                if let Some((priority, job)) = first {
+                    return Some(self.hand_out(priority, job));
                 }
             }
             if !self.begin_batch() {
@@ -127,18 +156,24 @@ impl<J: Queueable + 'static> Turn<J> {
         }
     }
 
-    fn pop_from(&mut self, priority: Priority) -> Option<J> {
-        let job = self.driver.pop_from(priority)?;
-        self.lanes.served = Some(priority);
+    /// Accounts for a job of a lane, which runs next.
+    fn hand_out(&mut self, lane: Priority, job: J) -> J {
+        self.driver.hand_out(&job);
+        self.lanes.served = Some(lane);
         self.is_running = true;
-        Some(job)
+        job
     }
 
-    /// Polls if the next job has a lower priority than another one that is in use, at most every
-    /// 50 µs.
+    fn pop_from(&mut self, lane: Priority) -> Option<J> {
+        let job = self.driver.reactor.borrow_mut().pop_from(lane)?;
+        Some(self.hand_out(lane, job))
+    }
+
+    /// Polls if the next job has a lower priority than another one that is in use, at most once per
+    /// [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if self.polled != Time::NEVER && now < self.polled + POLL {
+        if now < self.polled + POLL {
             return;
         }
         let reactor = self.driver.reactor.borrow();

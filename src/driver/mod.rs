@@ -298,6 +298,12 @@ impl<J: Queueable + 'static> Driver<J> {
         self.thread.get() == Some(thread::current().id())
     }
 
+    /// Returns whether the driver is attached to another thread than this one.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_attached() && !self.is_here()
+    }
+
     /// Sets the host's timer to a short delay.
     fn arm_in(&self, delay: Duration) {
         if let Some(host) = &*self.host.borrow() {

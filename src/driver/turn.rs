@@ -8,7 +8,7 @@ use super::{Driver, Level, Phase};
 use crate::reactor::{Linger, Queueable, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
-pub(super) const POLL: Duration = Duration::from_micros(50);
+const POLL: Duration = Duration::from_micros(50);
 
 /// A turn in which a descriptor was ready polls after this number of batches, since more events are
 /// likely. Not after each batch: the first one wakes tasks, and the second one runs them.
@@ -24,6 +24,10 @@ const SPINNING: Duration = Duration::from_micros(50);
 /// read once for up to `QUICK_JOBS` quick jobs.
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
+
+/// The time of the last poll before the first one. A turn that begins with the rest of a batch must
+/// poll after it: the next batch may be cut again.
+const LONG_AGO: Time = Time::from_nanos(0);
 
 /// A call from Qt for which the front end has not entered its scope yet. It does not touch the
 /// driver, which another thread may be using (in Python: one that holds the GIL).
@@ -56,7 +60,7 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) is_running: bool,
     /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
-    /// The time of the last poll, and the number of batches since.
+    /// The time of the last poll of this turn, and the number of batches since.
     pub(super) polled: Time,
     unpolled: u32,
     pub(super) has_polled: bool,
@@ -99,7 +103,7 @@ impl<J: Queueable + 'static> Turn<J> {
             },
             is_running: false,
             has_waited: false,
-            polled: Time::NEVER,
+            polled: LONG_AGO,
             unpolled: 0,
             has_polled: false,
             saw_io: false,

@@ -297,6 +297,10 @@ impl Endpoint {
 }
 
 impl EndpointState {
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.fd
+    }
+
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let protocol = self.protocol.borrow();
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())
@@ -379,7 +383,7 @@ impl EndpointState {
                 self.readings.set(self.readings.get().wrapping_add(1));
             }
             self.remember_context(transport.py(), direction)?;
-            let job = Job::new(transport, Kind::Transport(direction));
+            let job = Job::new(transport, Kind::Transport(direction), driver.priority());
             let before = driver
                 .watch_edges(self.fd, direction, job)
                 .map_err(os_error)?;
@@ -418,8 +422,9 @@ impl EndpointState {
         transport: &Bound<'_, PyAny>,
         direction: Direction,
     ) -> PyResult<()> {
+        let priority = self.state.running_priority();
         self.state
-            .push_here(Job::new(transport, Kind::Transport(direction)))
+            .push_here(Job::new(transport, Kind::Transport(direction), priority))
     }
 
     pub(super) fn is_hung_up(&self) -> bool {

@@ -18,7 +18,7 @@ use super::slice;
 use super::state::{State, this_thread};
 use super::stream::Stream;
 use crate::driver::Turn;
-use crate::reactor::{Direction, Queueable};
+use crate::reactor::{Direction, Priority, Queueable};
 
 impl State {
     /// Runs one turn, on the loop's thread. `event_loop` is the Python object, an instance of a
@@ -126,16 +126,33 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.repeat()));
             return Ok(());
         }
-        let mut result = if self.debug.get() {
-            // asyncio's own `Handle._run`, timed.
-            event_loop
-                .call_method1(intern!(py, "_run_handle"), (&*job.object,))
-                .map(drop)
+        let task = if job.priority == Priority::NORMAL {
+            None
         } else {
-            job.call(py)
+            self.prioritised_task(py, job)
         };
-        if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
-            driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
+        let call = || {
+            if self.debug.get() {
+                // asyncio's own `Handle._run`, timed.
+                event_loop
+                    .call_method1(intern!(py, "_run_handle"), (&*job.object,))
+                    .map(drop)
+            } else {
+                job.call(py)
+            }
+        };
+        let mut result = match job.watched(py) {
+            None => call(),
+            Some((fd, direction)) => {
+                let result = self.run_watch(fd, direction, job, call);
+                if let Ok(driver) = self.driver() {
+                    driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
+                }
+                result
+            }
+        };
+        if let Some(task) = task {
+            result = result.and(self.forget_if_done(&task));
         }
         if self.is_forked.get() {
             self.is_forked.set(depth > 1);
@@ -156,19 +173,21 @@ impl State {
         let py = event_loop.py();
         let transport = job.object.bind(py);
         let io = transport.getattr(intern!(py, "_io"))?;
-        let result = if self.debug.get() {
-            let arguments = (transport, direction == Direction::Write);
-            event_loop
-                .call_method1(intern!(py, "_run_transport"), arguments)
-                .map(drop)
-        } else {
-            io.cast::<Endpoint>()?
-                .get()
-                .run(py, direction, || match io.cast::<Stream>() {
-                    Ok(stream) => Stream::work(stream, transport, direction),
-                    Err(_) => Datagrams::work(io.cast()?, transport, direction),
-                })
+        let endpoint = io.cast::<Endpoint>()?.get();
+        let run = || {
+            if self.debug.get() {
+                let arguments = (transport, direction == Direction::Write);
+                return event_loop
+                    .call_method1(intern!(py, "_run_transport"), arguments)
+                    .map(drop);
+            }
+            endpoint.run(py, direction, || match io.cast::<Stream>() {
+                Ok(stream) => Stream::work(stream, transport, direction),
+                Err(_) => Datagrams::work(io.cast()?, transport, direction),
+            })
         };
+        let fd = endpoint.get(py).descriptor();
+        let result = self.run_watch(fd, direction, job, run);
         report(event_loop, result, |error| {
             let arguments = (transport, direction == Direction::Write, error);
             event_loop.call_method1(intern!(py, "_transport_failed"), arguments)

@@ -69,7 +69,8 @@ impl<J: Queueable> Lanes<J> {
     /// Queues a job in its lane, or in the highest one if it is urgent.
     #[inline(always)]
     pub(super) fn push(&mut self, job: J) {
-        if self.others.is_empty() && job.priority() == Priority::NORMAL {
+        let is_normal = job.priority() == Priority::NORMAL;
+        if is_normal && (self.others.is_empty() || !job.is_urgent()) {
             self.normal.ready.push_back(job);
         } else {
             self.lane_for(&job).ready.push_back(job);
@@ -87,7 +88,6 @@ impl<J: Queueable> Lanes<J> {
         &mut self.lane_mut(highest).ready
     }
 
-    #[cold]
     fn lane_for(&mut self, job: &J) -> &mut Lane<J> {
         let priority = if job.is_urgent() {
             self.highest()
@@ -140,12 +140,20 @@ impl<J: Queueable> Lanes<J> {
         if self.others.is_empty() {
             return self.normal.ready.pop_front();
         }
+        self.pop_first().map(|(_, job)| job)
+    }
+
+    /// Removes the first job of the first lane that has one. Returns it with the lane's priority.
+    pub(super) fn pop_first(&mut self) -> Option<(Priority, J)> {
         let first = self.first_ready(None)?;
-        self.pop_from(first)
+        Some((first, self.pop_from(first)?))
     }
 
     /// Removes and returns the first job of a lane.
     pub(super) fn pop_from(&mut self, priority: Priority) -> Option<J> {
+        if priority == Priority::NORMAL {
+            return self.normal.ready.pop_front();
+        }
         let job = self.used_mut(priority)?.ready.pop_front();
         self.prune(priority);
         job
@@ -154,10 +162,15 @@ impl<J: Queueable> Lanes<J> {
     /// Returns the priority of the first lane that has ready jobs; of those after `after`, if it
     /// is given.
     pub(super) fn first_ready(&self, after: Option<Priority>) -> Option<Priority> {
-        self.in_order()
-            .filter(|lane| after.is_none_or(|after| lane.priority > after))
-            .find(|lane| !lane.ready.is_empty())
-            .map(|lane| lane.priority)
+        let has_job = |lane: &&Lane<J>| {
+            !lane.ready.is_empty() && after.is_none_or(|after| lane.priority > after)
+        };
+        let is_higher = |lane: &&Lane<J>| lane.priority < Priority::NORMAL;
+        let higher = self.others.iter().take_while(is_higher).find(has_job);
+        let first = higher
+            .or_else(|| Some(&self.normal).filter(has_job))
+            .or_else(|| self.others.iter().skip_while(is_higher).find(has_job))?;
+        Some(first.priority)
     }
 
     /// Returns the number of ready jobs of each lane that has some, by priority.

@@ -200,6 +200,12 @@ impl<J: Queueable> Reactor<J> {
         self.lanes.ready_by_lane()
     }
 
+    /// Removes and returns the job that has been ready longest, of those with the first priority,
+    /// and that priority. An urgent job has the highest priority in use here.
+    pub fn pop_first(&mut self) -> Option<(Priority, J)> {
+        self.lanes.pop_first()
+    }
+
     /// Removes and returns the job of this priority that has been ready longest.
     pub fn pop_from(&mut self, priority: Priority) -> Option<J> {
         self.lanes.pop_from(priority)
@@ -295,6 +301,18 @@ impl<J: Queueable> Reactor<J> {
         let job = self.sources.unwatch(fd, direction, is_mine)?;
         self.lanes.release(job.priority());
         Some(job)
+    }
+
+    /// Changes the job that watches that direction of `fd`, such as its priority, if there is one.
+    pub fn change_watch(&mut self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        let Some(job) = self.sources.job_mut(fd, direction) else {
+            return;
+        };
+        let before = job.priority();
+        change(job);
+        let after = job.priority();
+        self.lanes.retain(after);
+        self.lanes.release(before);
     }
 
     /// Registers `fd` again for its remaining waiters, after another thread has called

@@ -358,6 +358,13 @@ impl<J: Queueable> Sources<J> {
         Some(waiter.job)
     }
 
+    /// Returns the job that waits for one direction of `fd`.
+    pub(super) fn job_mut(&mut self, fd: RawFd, direction: Direction) -> Option<&mut J> {
+        let source = self.sources.get_mut(&fd)?;
+        let waiter = source.waiters[direction as usize].as_mut()?;
+        Some(&mut waiter.job)
+    }
+
     /// Registers `fd` again for its remaining waiters, after a [`Poller`] has deregistered it.
     pub(super) fn restore(&mut self, fd: RawFd) {
         if let Some(source) = self.sources.get_mut(&fd) {
