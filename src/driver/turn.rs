@@ -61,7 +61,8 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
-    /// The same, since the turn last lingered.
+    /// The same, since the turn last lingered, and so soon after the event before that a linger
+    /// would have been long enough.
     lingers: bool,
     pub(super) lanes: TurnLanes,
     /// The level, the deadline and the priority of the job that this turn is nested in.
@@ -184,8 +185,13 @@ impl<J: Queueable + 'static> Turn<J> {
             let is_idle = reactor.ready() == 0 && !has_timer;
             (has_timer, is_idle, reactor.take_active())
         };
-        self.saw_io |= is_active;
-        self.lingers |= is_active;
+        if is_active {
+            self.saw_io = true;
+            self.lingers = self.polled <= self.driver.last_io.get() + self.driver.linger();
+        }
+        if self.saw_io && !(is_idle && has_waited) {
+            self.driver.last_io.set(now);
+        }
         if self.is_spinning(now, has_timer || is_active) {
             return false;
         }
@@ -297,7 +303,8 @@ impl<J: Queueable + 'static> Turn<J> {
 
     /// Waits when no job is ready; after it, the turn may have jobs again. Returns false, without
     /// waiting, if the turn should end: no descriptor or other thread had an event since the last
-    /// linger, the budget is spent, a timer is due, or a stop was requested.
+    /// linger, events do not follow each other so closely, the budget is spent, a timer is due, or a
+    /// stop was requested.
     ///
     /// `wait` calls [`Linger::wait`] and does not use the driver: a front end may have to leave its
     /// scope for it.

@@ -228,8 +228,8 @@ impl EventLoop {
     }
 
     /// Seconds for which a busy loop waits for more input before it returns to Qt. The default is
-    /// 0.0001, which is invisible. The wait is within the turn_budget, and an idle loop does not
-    /// wait. 0 switches it off.
+    /// 0.0001, which is invisible. The wait is within the turn_budget, and a loop whose events are
+    /// further apart does not wait. 0 switches it off.
     #[getter]
     fn linger(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.driver(py)?.linger().as_secs_f64())

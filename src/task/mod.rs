@@ -280,7 +280,8 @@ impl Loop {
     }
 
     /// Sets how long a busy loop waits for the next request before the thread returns to Qt. The
-    /// default is 0.1 ms; zero disables the wait.
+    /// default is 0.1 ms; zero disables the wait. A loop whose events are further apart does not
+    /// wait.
     pub fn set_linger(&self, linger: std::time::Duration) {
         self.0.driver.set_linger(linger);
     }
