@@ -12,9 +12,9 @@
 a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
 `yield_if_needed()` splits a computation; `Priority` names the priorities of tasks, which
-`get_priority()` and `set_priority()` read and change; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
-blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
-those libraries.
+`get_priority()` and `set_priority()` read and change; `qmlSlot` returns a promise to QML;
+`QThreadExecutor` runs blocking code in threads. The modules `qtloop.QtAsyncio` and
+`qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys

@@ -537,14 +537,16 @@ impl EventLoop {
         self.driver(py).is_ok_and(is_used)
     }
 
-    /// Makes a task by `make()`, with a priority or, for None, that of the running callback.
+    /// Makes a task by `make(*args)`, with a priority or, for None, that of the running callback.
+    #[pyo3(signature = (priority, make, *args))]
     fn _with_priority<'py>(
         &self,
         priority: Option<&Bound<'py, PyAny>>,
         make: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let priority = priority.map(priority::read).transpose()?;
         self.state(make.py())
-            .with_priority(priority, || make.call0())
+            .with_priority(priority, || make.call1(args))
     }
 }
