@@ -126,7 +126,7 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 /// [`Remote`](core::Remote).
 #[doc(hidden)]
 pub mod core {
-    pub use crate::driver::{Driver, Turn, Wakeup};
+    pub use crate::driver::{Driver, Turn, VirtualTime, Wakeup};
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::{Host, Linger};

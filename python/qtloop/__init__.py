@@ -12,7 +12,7 @@
 a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
 `yield_if_needed()` splits a computation; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
-blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
+blocking code in threads; `VirtualClock` makes time jump, for tests and simulations. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
 those libraries.
 """
 
@@ -32,7 +32,7 @@ with _binding.explain_missing_qt():
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
-    from ._native import yield_if_needed
+    from ._native import VirtualClock, yield_if_needed
     from ._pace import debounce, throttle
     from ._qml import qmlSlot
     from ._run import attach, run
@@ -48,6 +48,7 @@ __all__ = [
     "QThreadExecutor",
     "SenderDestroyed",
     "SignalStream",
+    "VirtualClock",
     "asyncClose",
     "asyncSlot",
     "asyncWrap",

@@ -20,6 +20,7 @@ class BaseLoop(_native.EventLoop, AsyncioLoop):
 
     _given_app: Any = None  # the argument `app` of QEventLoop, if it is an application
     _app_reference: Any = None  # the binding's wrapper; dropping it would delete the application
+    _clock: _native.VirtualClock | None = None  # the argument `clock` of QEventLoop
     _was_attached = False  # whether the loop has been attached to Qt
 
     def __init__(self, *args: Any) -> None:

@@ -185,6 +185,7 @@ impl<J: Repeat + 'static> Driver<J> {
     }
 
     pub(super) fn collect(&self, now: Time) {
+        let now = self.timer_time(now);
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
             self.error.replace(Some(error));
         }

@@ -4,7 +4,7 @@
 //! `_stopping`). So asyncio's Python code, which the Python half inherits, reads and writes it
 //! unchanged.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::rc::Rc;
@@ -24,7 +24,6 @@ use super::job::{Job, Kind, direction};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
 use crate::qt::HostLoop;
-use crate::reactor::Time;
 
 #[pymethods]
 impl EventLoop {
@@ -51,6 +50,7 @@ impl EventLoop {
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
             is_forked: Cell::new(false),
+            virtual_time: OnceCell::new(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
@@ -93,10 +93,9 @@ impl EventLoop {
         drop((driver, deferred, factory));
     }
 
-    /// Returns time.monotonic(), in seconds.
-    #[allow(clippy::unused_self)]
-    fn time(&self) -> f64 {
-        Time::now().as_secs_f64()
+    /// Returns time.monotonic(), in seconds, or the time of the virtual clock.
+    fn time(&self, py: Python<'_>) -> f64 {
+        self.state(py).now().as_secs_f64()
     }
 
     fn get_debug(&self, py: Python<'_>) -> bool {
