@@ -12,8 +12,8 @@
 a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
 `yield_if_needed()` splits a computation; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
-blocking code in threads; `VirtualClock` makes time jump, for tests and simulations. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
-those libraries.
+blocking code in threads; `VirtualClock` makes time jump, for tests and simulations. The modules
+`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys
