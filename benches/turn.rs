@@ -10,7 +10,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Reactor, Remote, Repeat, Time, Timers};
+use qtloop::core::{Queueable, Reactor, Remote, Time, Timers};
 
 const JOBS: u32 = 1000;
 
@@ -32,7 +32,7 @@ enum Job {
     Stop,
 }
 
-impl Repeat for Job {
+impl Queueable for Job {
     fn repeat(&self) -> Job {
         *self
     }

@@ -132,7 +132,7 @@ pub mod core {
     pub use crate::qt::host::{Host, Linger};
     pub use crate::qt::nested_loop::NestedLoop;
     pub use crate::reactor::{
-        Direction, Poller, Reactor, Remote, Repeat, Time, TimerKey, Timers, Wake,
+        Direction, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey, Timers, Wake,
     };
 }
 

@@ -70,13 +70,14 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
     ("_signal_arguments", &[]),
     ("_when_busy", &[]),
     ("_coroutines", &["_asyncio_private"]),
-    ("_eager_task", &["_asyncio_private"]),
     ("_executor", &["_binding"]),
     ("_qasync_names", &["_binding", "_asyncio_private"]),
     ("_qt_slot", &["_binding"]),
     ("_selector", &["_native"]),
     ("_tls", &["_asyncio_private"]),
+    ("_priority", &[]),
     ("_base", &["_native", "_asyncio_private"]),
+    ("_eager_task", &["_asyncio_private", "_base"]),
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
     (
@@ -205,6 +206,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
     (
         "_async_slot",
         &[
+            "_native",
             "_signal_arguments",
             "_when_busy",
             "_coroutines",
@@ -242,6 +244,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
             "_qml",
             "_async_slot",
             "_pace",
+            "_priority",
             "_async_close",
             "_block_on",
             "_run",

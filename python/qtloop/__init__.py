@@ -11,9 +11,10 @@
 `asyncWrap` join coroutines and slots; `once()` and `stream()` await signals, `exec_dialog()` awaits
 a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
-`yield_if_needed()` splits a computation; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
-blocking code in threads; `VirtualClock` makes time jump, for tests and simulations. The modules
-`qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
+`yield_if_needed()` splits a computation; `Priority` names the priorities of tasks, which
+`get_priority()` and `set_priority()` read and change; `VirtualClock` makes time jump, for tests and
+simulations; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs blocking code in threads.
+The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys
@@ -32,8 +33,9 @@ with _binding.explain_missing_qt():
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
-    from ._native import VirtualClock, yield_if_needed
+    from ._native import VirtualClock, get_priority, set_priority, yield_if_needed
     from ._pace import debounce, throttle
+    from ._priority import Priority
     from ._qml import qmlSlot
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
@@ -44,6 +46,7 @@ with _binding.explain_missing_qt():
 __version__ = _native.__version__
 
 __all__ = [
+    "Priority",
     "QEventLoop",
     "QThreadExecutor",
     "SenderDestroyed",
@@ -56,10 +59,12 @@ __all__ = [
     "block_on",
     "debounce",
     "exec_dialog",
+    "get_priority",
     "new_event_loop",
     "once",
     "qmlSlot",
     "run",
+    "set_priority",
     "sleep_until",
     "spawn",
     "stream",

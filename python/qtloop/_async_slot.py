@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from . import _background_tasks, _signal_arguments, _when_busy
+from . import _background_tasks, _native, _signal_arguments, _when_busy
 from ._coroutines import Call, is_async, require_async
 from ._eager_task import start
 from ._qt_slot import as_qt_slot, as_qt_slot_of_any_types, is_qobject, overrides_qt
@@ -27,6 +27,7 @@ _AsyncFunction = Callable[..., Awaitable[_T]]
 class _Options:
     when_busy: WhenBusy = "parallel"
     scoped: bool = False
+    priority: int | None = None
 
 
 # For a second `asyncSlot` on the same function: what the first one has made for each slot that it
@@ -38,10 +39,18 @@ _slots: weakref.WeakKeyDictionary[Any, tuple[Any, Call, _Options]] = weakref.Wea
 def asyncSlot(fn: _AsyncFunction[_T], /) -> _Slot[_T]: ...
 @overload
 def asyncSlot(
-    *types: type | str, when_busy: WhenBusy = ..., scoped: bool = ..., **kwargs: Any
+    *types: type | str,
+    when_busy: WhenBusy = ...,
+    scoped: bool = ...,
+    priority: int | None = ...,
+    **kwargs: Any,
 ) -> Callable[[_AsyncFunction[_T] | _Slot[_T]], _Slot[_T]]: ...
 def asyncSlot(
-    *types: Any, when_busy: WhenBusy | None = None, scoped: bool | None = None, **kwargs: Any
+    *types: Any,
+    when_busy: WhenBusy | None = None,
+    scoped: bool | None = None,
+    priority: int | None = None,
+    **kwargs: Any,
 ) -> Any:
     """Makes a coroutine function a Qt slot: called by a signal, it starts a task and returns it.
 
@@ -75,12 +84,18 @@ def asyncSlot(
     With `scoped=True` the task is cancelled when the method's object is destroyed. The slot must be
     a method of a QObject of the loop's thread; a call of any other slot raises TypeError.
 
+    `priority` is that of the tasks, from -100 (`Priority.HIGH`) to 100 (`Priority.LOW`); another
+    number raises ValueError. By default it is that of the callback that emits the signal, and
+    `Priority.NORMAL` for a signal that Qt emits.
+
     Source: https://doc.qt.io/qt-6/signalsandslots.html
     """
     if len(types) == 1 and not kwargs and _is_function(types[0]):
         return asyncSlot()(types[0])  # written without parentheses
     if when_busy is not None:
         _when_busy.check(when_busy)
+    if priority is not None:
+        _native.check_priority(priority)
 
     def decorate(fn: Any) -> Any:
         if isinstance(fn, staticmethod):
@@ -96,6 +111,8 @@ def asyncSlot(
             options.when_busy = when_busy
         if scoped is not None:
             options.scoped = scoped
+        if priority is not None:
+            options.priority = priority
         if types or kwargs:
             qt_slot = as_qt_slot(*types, **kwargs)(fn if known else slot)
         else:
@@ -131,7 +148,7 @@ def _starting_a_task(call: Call, options: _Options) -> Any:
         loop = thread_loop()
         args = _signal_arguments.copy_borrowed(args, keep_outputs=True)
         if options.when_busy == "parallel" and not options.scoped:
-            task = _launch(loop, call(args, kwargs))
+            task = _launch(loop, call(args, kwargs), options.priority)
         else:
             task = _launch_with(options, slot_tasks, loop, call, args, kwargs)
         if is_handler and overrides_qt(call.fn_name, args):
@@ -154,7 +171,7 @@ def _launch_with(
 
     def launch(coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         if not options.scoped:
-            return _launch(loop, coro)
+            return _launch(loop, coro, options.priority)
         if not is_qobject(owner):
             coro.close()
             raise TypeError(
@@ -162,7 +179,7 @@ def _launch_with(
             )
         # The scope is made before the task, whose first step may destroy the object.
         scope = scope_of(owner, loop)
-        task = _launch(loop, coro)
+        task = _launch(loop, coro, options.priority)
         if not task.done():
             scope.add(task)
         return task
@@ -172,8 +189,10 @@ def _launch_with(
     return slot_tasks.start_call(options.when_busy, owner, loop, lambda: call(args, kwargs), launch)
 
 
-def _launch(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+def _launch(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], priority: int | None
+) -> asyncio.Task[Any]:
     """Starts a task that is kept until it is done, and whose exception is reported."""
-    task = start(loop, coro)
+    task = start(loop, coro, priority)
     _background_tasks.keep_and_report(task)
     return task

@@ -9,21 +9,35 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from ._asyncio_private import enter_task, get_running_loop, leave_task, set_running_loop
+from ._base import BaseLoop
 
 _T = TypeVar("_T")
 
 
 def start(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], **kwargs: Any
+    loop: asyncio.AbstractEventLoop,
+    coro: Coroutine[Any, Any, _T],
+    priority: int | None = None,
+    **kwargs: Any,
 ) -> asyncio.Task[_T]:
     """Makes a task and runs it up to its first wait. `kwargs` are those of `create_task()`.
 
     The loop must belong to this thread; it is the running loop during the step, also outside of a
     run. After the step, the caller's current task is the current one again. If the loop has a task
-    factory, the factory makes the task and decides when it starts.
+    factory, the factory makes the task and decides when it starts. A loop of another class ignores
+    the priority.
 
     KeyboardInterrupt and SystemExit of the step are raised here.
     """
+    if isinstance(loop, BaseLoop) and (priority is not None or loop._uses_priorities()):
+        task: asyncio.Task[_T] = loop._with_priority(priority, lambda: _start(loop, coro, kwargs))
+        return task
+    return _start(loop, coro, kwargs)
+
+
+def _start(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, _T], kwargs: dict[str, Any]
+) -> asyncio.Task[_T]:
     if loop.get_task_factory() is not None:
         return loop.create_task(coro, **kwargs)
     # `__new__` first: if the first step raises in `__init__`, the task is needed below.

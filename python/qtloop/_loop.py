@@ -72,6 +72,9 @@ class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin):
     ) -> None:
         self._undo = ExitStack()
         super().__init__(SelectorView(self))
+        # asyncio reads signals from the self-pipe: a callback of a signal waits for no other one.
+        read = self._read_from_self
+        self._watch(self._ssock.fileno(), False, False, read, (), None, urgent=True)
         _registry.all_loops.add(self)
         # asyncio's part is initialised now, so on an error the loop can be closed.
         try:

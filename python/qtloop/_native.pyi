@@ -23,11 +23,13 @@ __all__ = [
     "Yield",
     "__version__",
     "app_exists",
+    "check_priority",
     "count_handles",
     "ensure_app",
     "excepthook",
     "forget_quit",
     "forget_quit_soon",
+    "get_priority",
     "handles",
     "has_visible_window",
     "hold_time",
@@ -35,6 +37,7 @@ __all__ = [
     "level",
     "nanoseconds",
     "send_posted_events",
+    "set_priority",
     "use_clock",
     "watch_application",
     "yield_if_needed",
@@ -230,15 +233,32 @@ class EventLoop:
         """Returns whether the loop runs: in its turns, and during a run or an attach()."""
     def create_future(self) -> asyncio.Future[Any]:
         """Makes a Future of this loop."""
-    def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
-        """Makes a Task of this loop that runs the coroutine."""
+    def create_task(
+        self, coro: Any, *, priority: int | None = None, **kwargs: Any
+    ) -> asyncio.Task[Any]:
+        """Makes a Task of this loop that runs the coroutine.
+
+        `priority` is from -100 to 100, and smaller runs first; see `qtloop.Priority`. By default it
+        is that of the running task. TypeError if it is no whole number, ValueError for others.
+        """
     def call_soon(
         self,
         callback: Callable[[Unpack[_Ts]], object],
         *args: Unpack[_Ts],
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Queues callback(*args). Callbacks run in the order of the calls."""
+        """Queues callback(*args). Callbacks of one priority run in the order of the calls."""
+    def call_soon_priority(
+        self,
+        priority: int,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: Unpack[_Ts],
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Queues callback(*args) with a priority from -100 to 100, of which the smaller runs first.
+
+        What the callback schedules has its priority, too. Errors are those of `create_task()`.
+        """
     def call_soon_threadsafe(
         self,
         callback: Callable[[Unpack[_Ts]], object],
@@ -262,7 +282,12 @@ class EventLoop:
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Calls callback(*args) when time() has reached when; math.inf is legal."""
-    def _add_callback(self, handle: asyncio.Handle) -> None: ...
+    def _add_callback(self, handle: asyncio.Handle, priority: int = 0) -> None: ...
+    def _running_priority(self) -> int: ...
+    def _uses_priorities(self) -> bool: ...
+    def _with_priority(
+        self, priority: int | None, make: Callable[[], asyncio.Task[_T]]
+    ) -> asyncio.Task[_T]: ...
     def _after_fork(self) -> None: ...
     def _attach(self) -> None: ...
     _is_owned: bool
@@ -293,6 +318,7 @@ class EventLoop:
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: Context | None = None,
+        urgent: bool = False,
     ) -> asyncio.Handle: ...
 
 def app_exists() -> bool:
@@ -317,6 +343,23 @@ class Yield:
 
 def yield_if_needed() -> Yield:
     """Yields to Qt and to the other tasks if this turn has used up its time, else returns."""
+
+def get_priority(task: asyncio.Task[Any]) -> int:
+    """Returns the priority of a task of a `QEventLoop`, from -100 to 100; 0 if it is done.
+
+    Call it on the loop's thread. TypeError for other tasks and objects.
+    """
+
+def set_priority(task: asyncio.Task[Any], priority: int) -> None:
+    """Sets the priority of a task of a `QEventLoop`, from -100 to 100.
+
+    If its next step is queued, it moves behind those of that priority. Timers and watches that the
+    task has started keep their priority. No effect if the task is done. Call it on the loop's
+    thread. TypeError for other tasks and objects, ValueError for other numbers.
+    """
+
+def check_priority(priority: int) -> None:
+    """Raises TypeError or ValueError if it is no whole number from -100 to 100."""
 
 def ensure_app() -> None:
     """Makes a QCoreApplication on this thread, unless there is an application already."""

@@ -66,7 +66,7 @@ async def sleep_until(when: datetime) -> None:
 class DatetimeHandle(asyncio.TimerHandle):
     """A call of `call_at_datetime()`, which may be cancelled."""
 
-    __slots__ = ("_clock", "_nanoseconds", "_sequence", "deadline")
+    __slots__ = ("_clock", "_nanoseconds", "_priority", "_sequence", "deadline")
 
     deadline: datetime
     """The datetime that was given."""
@@ -82,6 +82,7 @@ class DatetimeHandle(asyncio.TimerHandle):
     ) -> None:
         self._clock = clock
         self._nanoseconds = nanoseconds
+        self._priority = clock.loop._running_priority()
         self._sequence = next(clock.sequence)
         self.deadline = deadline
         super().__init__(self.when(), callback, args, clock.loop, context)
@@ -166,7 +167,8 @@ class WallClock:
         now = self.now()
         while (deadline := self._next()) is not None and deadline <= now:
             _, sequence = heappop(self._heap)
-            self.loop._add_callback(self._waiting.pop(sequence))
+            handle = self._waiting.pop(sequence)
+            self.loop._add_callback(handle, handle._priority)
         self._set_alarm()
 
     def _next(self) -> int | None:
@@ -194,7 +196,8 @@ class _TimerfdAlarm:
     def _open(self) -> None:
         self._timer = WallTimer()
         # In an empty context: the watch lives as long as the loop.
-        self._loop._watch(self._timer.fileno(), False, False, self._wake, (), Context())
+        fd = self._timer.fileno()
+        self._loop._watch(fd, False, False, self._wake, (), Context(), urgent=True)
 
     def set(self, deadline: int | None) -> None:
         self._timer.set(None if deadline is None else min(deadline, self._LATEST))

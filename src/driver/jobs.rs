@@ -6,17 +6,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Driver, Turn};
-use crate::reactor::{Direction, Poller, Remote, Repeat, Time, TimerKey};
+use crate::reactor::{Direction, Poller, Priority, Queueable, Remote, Time, TimerKey};
 
-impl<J: Repeat + 'static> Driver<J> {
-    /// Queues a job, from this thread.
+impl<J: Queueable + 'static> Driver<J> {
+    /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
     pub fn push(&self, job: J) {
         self.reactor.borrow_mut().push(job);
         self.arm_now();
     }
 
-    /// Puts a job that could not run yet back to the front of the queue.
+    /// Puts a job that could not run yet before the ready jobs of its priority.
     pub fn push_front(&self, job: J) {
         self.reactor.borrow_mut().push_front(job);
         self.arm_now();
@@ -26,12 +26,13 @@ impl<J: Repeat + 'static> Driver<J> {
     pub fn push_at(&self, when: Time, job: J) -> TimerKey {
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
+        let is_exact = job.priority() < Priority::NORMAL;
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
         drop(reactor);
         // The end of a turn sets the timerfd for all timers of the turn. Outside of a turn, a timer
-        // that is not the earliest needs no change of the timerfd.
-        if is_earliest && !self.armed.get() {
+        // that is not the earliest needs no change of the timerfd, unless it has no slack.
+        if (is_earliest || is_exact) && !self.armed.get() {
             if self.is_here() {
                 self.arm_for_next(false);
             } else {
@@ -202,9 +203,11 @@ impl<J: Repeat + 'static> Driver<J> {
         self.popped.get() + self.reactor.borrow().ready() as u64
     }
 
+    /// Removes the next job of the only lane.
     pub(super) fn pop(&self) -> Option<J> {
         let job = self.reactor.borrow_mut().pop()?;
         self.popped.set(self.popped.get() + 1);
+        self.running.take();
         Some(job)
     }
 }

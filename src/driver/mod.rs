@@ -19,6 +19,7 @@
 //! `Driver` and [`Turn`] form one state machine: read `turn.rs` and `run.rs` together.
 
 mod jobs;
+mod lanes;
 mod run;
 mod turn;
 mod virtual_time;
@@ -32,11 +33,12 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
-use crate::reactor::{Reactor, Repeat, Time};
+use crate::reactor::{Queueable, Reactor, Time};
 
 pub use turn::{Turn, Wakeup};
 pub use virtual_time::VirtualTime;
 
+use lanes::RunningPriority;
 use run::{Phase, Stop};
 
 /// The default time budget of a turn. A frame at 60 Hz has room for eight such turns. Even a tenth
@@ -95,6 +97,8 @@ pub struct Driver<J> {
     /// The deadline of the innermost turn; `None` outside of a turn, before its first batch, and in a
     /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
+    /// The priority of the running job.
+    running: Cell<RunningPriority>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.
     popped: Cell<u64>,
@@ -124,7 +128,7 @@ pub struct Driver<J> {
     holds: Cell<usize>,
 }
 
-impl<J: Repeat + 'static> Driver<J> {
+impl<J: Queueable + 'static> Driver<J> {
     /// Makes a driver that is not attached yet. Without `timer_fd`, or on a platform without a
     /// timerfd, timers use a precise `QTimer`, which is late by up to a millisecond.
     ///
@@ -143,6 +147,7 @@ impl<J: Repeat + 'static> Driver<J> {
             depth: Cell::new(0),
             level: Cell::default(),
             turn_deadline: Cell::new(None),
+            running: Cell::default(),
             popped: Cell::new(0),
             last_queued: Cell::new(0),
             resume_end: Cell::new(0),
@@ -295,6 +300,12 @@ impl<J: Repeat + 'static> Driver<J> {
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.thread.get() == Some(thread::current().id())
+    }
+
+    /// Returns whether the driver is attached to another thread than this one.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        self.is_attached() && !self.is_here()
     }
 
     /// Sets the host's timer to a short delay.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Driver, MAX_NESTED_AT_LEVEL};
 use crate::qt::Host;
-use crate::reactor::Repeat;
+use crate::reactor::Queueable;
 
 /// The state of the Qt loop of a run. During a run, outermost turns run jobs in the first phase
 /// only; outside of a run, in each phase.
@@ -29,7 +29,7 @@ pub(super) enum Stop {
     NextRun,
 }
 
-impl<J: Repeat + 'static> Driver<J> {
+impl<J: Queueable + 'static> Driver<J> {
     /// Begins a run: `exit` exits the Qt loop that the caller is about to enter, and is called at
     /// the end of the turn that finds a [`stop`](Driver::stop). The application's `aboutToQuit`
     /// ends the run too: the batch under way is then the last, and jobs that the quit has made

@@ -3,9 +3,10 @@
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use super::lanes::{RunningPriority, TurnLanes};
 use super::{Driver, Level, Phase};
-use crate::qt::{Linger, app};
-use crate::reactor::{Repeat, Time};
+use crate::qt::Linger;
+use crate::reactor::{Queueable, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
@@ -28,9 +29,9 @@ const QUICK_JOBS: u32 = 16;
 /// A call from Qt for which the front end has not entered its scope yet. It does not touch the
 /// driver, which another thread may be using (in Python: one that holds the GIL).
 #[derive(Debug)]
-pub struct Wakeup<'a, J: Repeat + 'static>(pub(super) &'a Weak<Driver<J>>);
+pub struct Wakeup<'a, J: Queueable + 'static>(pub(super) &'a Weak<Driver<J>>);
 
-impl<J: Repeat + 'static> Wakeup<'_, J> {
+impl<J: Queueable + 'static> Wakeup<'_, J> {
     /// Begins the turn; `None` if the driver was dropped. Call it inside the front end's scope.
     #[must_use]
     pub fn turn(self) -> Option<Turn<J>> {
@@ -44,29 +45,31 @@ impl<J: Repeat + 'static> Wakeup<'_, J> {
 /// To end the turn early, stop asking: the remaining jobs stay queued.
 #[derive(Debug)]
 #[must_use = "dropping a turn ends it"]
-pub struct Turn<J: Repeat + 'static> {
-    driver: Rc<Driver<J>>,
-    begun: bool,
+pub struct Turn<J: Queueable + 'static> {
+    pub(super) driver: Rc<Driver<J>>,
+    pub(super) begun: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
-    end: u64,
+    pub(super) end: u64,
     /// The time at which the turn ends in the middle of a batch.
     batch_deadline: Time,
-    clock: CachedClock,
+    pub(super) clock: CachedClock,
     /// A job was handed out and has not been counted by `clock` yet.
-    is_running: bool,
+    pub(super) is_running: bool,
     /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
     /// The time of the last poll, and the number of batches since.
-    polled: Time,
+    pub(super) polled: Time,
     unpolled: u32,
-    has_polled: bool,
+    pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
     /// The same, since the turn last lingered.
     lingers: bool,
-    /// The level and the deadline of the enclosing turn.
+    pub(super) lanes: TurnLanes,
+    /// The level, the deadline and the priority of the job that this turn is nested in.
     outer: Level,
     outer_deadline: Option<Time>,
+    outer_running: RunningPriority,
     /// See [`rest_if_spinning`](Turn::rest_if_spinning).
     may_rest: bool,
     /// When the last batch began, and the number of spinning batches in a row.
@@ -74,15 +77,13 @@ pub struct Turn<J: Repeat + 'static> {
     spinning: u32,
 }
 
-impl<J: Repeat + 'static> Turn<J> {
+impl<J: Queueable + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let outer = driver.level.get();
         let outer_deadline = driver.turn_deadline.take();
-        // While Qt quits, a loop of `in_nested_wait` processes events without an exec(), at the
-        // same level.
-        let nested_waits = i32::try_from(driver.nested_waits.get()).unwrap_or(i32::MAX);
-        let level = app::level().saturating_add(nested_waits);
+        let outer_running = driver.running.take();
+        let level = driver.loop_level();
         let is_same = driver.depth.get() > 1 && outer.level == level;
         let nested = if is_same { outer.nested + 1 } else { 1 };
         driver.level.set(Level { level, nested });
@@ -103,8 +104,10 @@ impl<J: Repeat + 'static> Turn<J> {
             has_polled: false,
             saw_io: false,
             lingers: false,
+            lanes: TurnLanes::default(),
             outer,
             outer_deadline,
+            outer_running,
             may_rest: false,
             batch_begun: Time::NEVER,
             spinning: 0,
@@ -157,7 +160,7 @@ impl<J: Repeat + 'static> Turn<J> {
 
     /// Collects the jobs that are due. While jobs are ready, not every batch polls descriptors and
     /// other threads. Returns false if the turn is to end, or to linger.
-    fn begin_batch(&mut self) -> bool {
+    pub(super) fn begin_batch(&mut self) -> bool {
         if !self.driver.may_begin_batch() {
             return false;
         }
@@ -166,7 +169,8 @@ impl<J: Repeat + 'static> Turn<J> {
         }
         let now = self.clock.now;
         let resume_end = self.driver.resume_end.get();
-        if !self.begun && self.driver.popped.get() < resume_end {
+        let has_rest = !self.begun && self.driver.popped.get() < resume_end;
+        if has_rest && !self.driver.has_priorities() {
             self.end = resume_end;
             self.begin_first_batch(now, true);
             return true;
@@ -233,6 +237,17 @@ impl<J: Repeat + 'static> Turn<J> {
         }
     }
 
+    /// Returns whether the turn ends as soon as its batch does.
+    pub(super) fn is_last_batch(&self) -> bool {
+        let is_whole = self.batch_deadline == Time::NEVER; // the budget is zero
+        self.deadline().is_none() || is_whole || self.driver.stops_now()
+    }
+
+    /// Returns whether the turn ends in the middle of its batch.
+    pub(super) fn is_budget_spent(&self) -> bool {
+        self.clock.now >= self.batch_deadline && !self.driver.stops_now()
+    }
+
     /// Returns the time by which a job should return to let Qt run; [`Time::NEVER`] if the budget
     /// is zero.
     #[must_use]
@@ -266,7 +281,7 @@ impl<J: Repeat + 'static> Turn<J> {
     }
 }
 
-impl<J: Repeat + 'static> Iterator for Turn<J> {
+impl<J: Queueable + 'static> Iterator for Turn<J> {
     type Item = J;
 
     fn next(&mut self) -> Option<J> {
@@ -279,8 +294,11 @@ impl<J: Repeat + 'static> Iterator for Turn<J> {
                 // again.
                 return None;
             }
+            if self.driver.has_priorities() {
+                return self.next_by_priority();
+            }
             if self.driver.popped.get() < self.end {
-                if self.clock.now >= self.batch_deadline && !self.driver.stops_now() {
+                if self.is_budget_spent() {
                     // The next turn begins with the rest of the batch, before it polls.
                     self.driver.resume_end.set(self.end);
                     return None;
@@ -298,11 +316,12 @@ impl<J: Repeat + 'static> Iterator for Turn<J> {
     }
 }
 
-impl<J: Repeat + 'static> Drop for Turn<J> {
+impl<J: Queueable + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
         self.driver.turn_deadline.set(self.outer_deadline);
+        self.driver.running.set(self.outer_running);
         // A paused turn has run nothing.
         if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();
@@ -315,8 +334,8 @@ impl<J: Repeat + 'static> Drop for Turn<J> {
 /// The cached clock of a turn. It is read after each slow job, and after up to `QUICK_JOBS` quick
 /// ones.
 #[derive(Debug)]
-struct CachedClock {
-    now: Time,
+pub(super) struct CachedClock {
+    pub(super) now: Time,
     /// The number of jobs after which the clock is read, and the number of jobs since.
     allowed: u32,
     unread: u32,

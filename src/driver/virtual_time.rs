@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Driver;
-use crate::reactor::{Repeat, Time};
+use crate::reactor::{Queueable, Time};
 
 /// The clock of one loop. It may be read on any thread.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl VirtualTime {
     }
 }
 
-impl<J: Repeat + 'static> Driver<J> {
+impl<J: Queueable + 'static> Driver<J> {
     /// Makes the timers use this clock. It cannot be replaced by another one.
     pub fn set_virtual_time(&self, time: Arc<VirtualTime>) {
         let _ = self.virtual_time.set(time);
@@ -196,13 +196,13 @@ impl<J: Repeat + 'static> Driver<J> {
     }
 
     /// Begins an operation outside of the loop: the clock does not jump before its
-    /// [`release`](Driver::release).
-    pub fn hold(&self) {
+    /// [`release_time`](Driver::release_time).
+    pub fn hold_time(&self) {
         self.holds.set(self.holds.get() + 1);
     }
 
-    /// Ends a [`hold`](Driver::hold).
-    pub fn release(&self) {
+    /// Ends a [`hold_time`](Driver::hold_time).
+    pub fn release_time(&self) {
         self.holds.set(self.holds.get() - 1);
         self.arm_now();
     }

@@ -379,7 +379,7 @@ impl EndpointState {
                 self.readings.set(self.readings.get().wrapping_add(1));
             }
             self.remember_context(transport.py(), direction)?;
-            let job = Job::new(transport, Kind::Transport(direction));
+            let job = Job::new(transport, Kind::Transport(direction), driver.priority());
             let before = driver
                 .watch_edges(self.fd, direction, job)
                 .map_err(os_error)?;
@@ -418,8 +418,9 @@ impl EndpointState {
         transport: &Bound<'_, PyAny>,
         direction: Direction,
     ) -> PyResult<()> {
+        let priority = self.state.running_priority();
         self.state
-            .push_here(Job::new(transport, Kind::Transport(direction)))
+            .push_here(Job::new(transport, Kind::Transport(direction), priority))
     }
 
     pub(super) fn is_hung_up(&self) -> bool {

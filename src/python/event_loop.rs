@@ -21,9 +21,11 @@ use super::error::os_error;
 use super::gil::{self, GilProtected};
 use super::handle::{self, Call};
 use super::job::{Job, Kind, direction};
+use super::priority::{self, TaskPriorities};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
 use crate::qt::HostLoop;
+use crate::reactor::Priority;
 
 #[pymethods]
 impl EventLoop {
@@ -49,6 +51,7 @@ impl EventLoop {
             nested_turns: Cell::new(0),
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
+            priorities: TaskPriorities::default(),
             is_forked: Cell::new(false),
             virtual_time: OnceCell::new(),
         };
@@ -82,6 +85,7 @@ impl EventLoop {
                 visit.call(&*job.object)?;
             }
         }
+        state.priorities.traverse(&visit)?;
         result
     }
 
@@ -90,7 +94,8 @@ impl EventLoop {
         let driver = state.driver.take();
         let deferred = state.deferred.take();
         let factory = state.task_factory.take();
-        drop((driver, deferred, factory));
+        let priorities = state.priorities.take();
+        drop((driver, deferred, factory, priorities));
     }
 
     /// Returns time.monotonic(), in seconds, or the time of the virtual clock.
@@ -126,7 +131,8 @@ impl EventLoop {
             // Take them out of the cells first: dropping handles may run any Python code.
             let driver = self.state(py).driver.take();
             let deferred = self.state(py).deferred.take();
-            drop((driver, deferred));
+            let priorities = self.state(py).priorities.take();
+            drop((driver, deferred, priorities));
         }
     }
 
@@ -417,8 +423,10 @@ impl EventLoop {
     }
 
     /// Watches one direction of a descriptor until _unwatch(), or for one event with `once`.
-    /// Cancels the handle that it replaces, and returns the new one.
-    #[pyo3(signature = (fd, writer, once, callback, args, context=None))]
+    /// Cancels the handle that it replaces, and returns the new one. An `urgent` callback runs with
+    /// the highest priority in use.
+    #[allow(clippy::too_many_arguments)] // they are those of Python
+    #[pyo3(signature = (fd, writer, once, callback, args, context=None, urgent=false))]
     fn _watch<'py>(
         slf: &Bound<'py, Self>,
         fd: RawFd,
@@ -427,11 +435,17 @@ impl EventLoop {
         callback: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
         context: Option<&Bound<'py, PyAny>>,
+        urgent: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let state = slf.get().state(py);
         let driver = state.driver()?;
         let direction = direction(writer);
+        let priority = if urgent {
+            Priority::NORMAL
+        } else {
+            driver.priority()
+        };
         let args: Vec<*mut ffi::PyObject> =
             args.iter_borrowed().map(|each| each.as_ptr()).collect();
         let call = Call {
@@ -440,15 +454,16 @@ impl EventLoop {
             args: &args,
             context: context.map_or(ptr::null_mut(), Bound::as_ptr),
             debug: state.debug.get(),
+            priority,
         };
         // SAFETY: this function's arguments keep all objects alive during the call.
         let (handle, replaced) = unsafe {
             if once {
                 let (handle, job) = call.soon(py)?;
-                (handle, driver.watch_once(fd, direction, job))
+                (handle, driver.watch_once(fd, direction, job.urgent(urgent)))
             } else {
                 let (handle, job) = call.watch(py, fd, direction)?;
-                (handle, driver.watch(fd, direction, job))
+                (handle, driver.watch(fd, direction, job.urgent(urgent)))
             }
         };
         for old in replaced.map_err(os_error)?.into_iter().flatten() {
@@ -484,16 +499,49 @@ impl EventLoop {
             .is_ok_and(|driver| driver.is_watched(fd, direction(writer)))
     }
 
-    /// Queues a handle that asyncio's Python code has made, for example for a signal handler.
-    fn _add_callback(&self, py: Python<'_>, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Queues a handle that asyncio's Python code has made, for example for a signal handler. It
+    /// runs with the highest priority in use; `priority` is that of what it schedules.
+    #[pyo3(signature = (handle, priority=0))]
+    fn _add_callback(
+        &self,
+        py: Python<'_>,
+        handle: &Bound<'_, PyAny>,
+        priority: i8,
+    ) -> PyResult<()> {
         if !handle::is_handle(handle)? {
             return Err(PyTypeError::new_err("an asyncio.Handle is required"));
         }
-        let job = Job::new(handle, Kind::Plain);
+        let job = Job::new(
+            handle,
+            Kind::Plain,
+            Priority::new(priority).unwrap_or_default(),
+        )
+        .urgent(true);
         if job.is_cancelled(py) {
             Ok(())
         } else {
             self.state(py).push(py, job)
         }
+    }
+
+    /// Returns the priority of the running callback.
+    fn _running_priority(&self, py: Python<'_>) -> i8 {
+        self.state(py).running_priority().get()
+    }
+
+    /// Returns whether the running callback, or what it schedules, may have a priority.
+    fn _uses_priorities(&self, py: Python<'_>) -> bool {
+        self.driver(py).is_ok_and(|driver| driver.uses_priorities())
+    }
+
+    /// Makes a task by `make()`, with a priority or, for None, that of the running callback.
+    fn _with_priority<'py>(
+        &self,
+        priority: Option<&Bound<'py, PyAny>>,
+        make: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let priority = priority.map(priority::read).transpose()?;
+        self.state(make.py())
+            .with_priority(priority, || make.call0())
     }
 }

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Priority, Queueable};
 
 /// The kind of a job, which decides how the loop runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +28,45 @@ pub(super) enum Kind {
 pub(super) struct Job {
     pub(super) object: ManuallyDrop<Py<PyAny>>,
     pub(super) kind: Kind,
+    pub(super) priority: Priority,
+    /// See [`Queueable::is_urgent`].
+    pub(super) is_urgent: bool,
 }
 
 impl Job {
     /// Makes a job. `kind` must match the object's class, whose memory is read natively.
-    pub(super) fn new(object: &Bound<'_, PyAny>, kind: Kind) -> Job {
+    #[inline]
+    pub(super) fn new(object: &Bound<'_, PyAny>, kind: Kind, priority: Priority) -> Job {
         Job {
             object: ManuallyDrop::new(object.clone().unbind()),
             kind,
+            priority,
+            is_urgent: false,
         }
+    }
+
+    /// Returns the job with [`Queueable::is_urgent`].
+    #[inline]
+    pub(super) fn urgent(mut self, is_urgent: bool) -> Job {
+        self.is_urgent = is_urgent;
+        self
     }
 }
 
-impl Repeat for Job {
+impl Queueable for Job {
     fn repeat(&self) -> Job {
         // SAFETY: the GIL is held, see `Job`.
         let py = unsafe { Python::assume_attached() };
-        Job::new(self.object.bind(py), self.kind)
+        Job::new(self.object.bind(py), self.kind, self.priority).urgent(self.is_urgent)
+    }
+
+    #[inline]
+    fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 }
 

@@ -20,11 +20,13 @@ mod handle;
 mod job;
 mod monitors;
 mod nested_loop;
+mod priority;
 mod run;
 mod running;
 mod schedule;
 mod slice;
 mod state;
+mod step;
 mod stop;
 mod stream;
 mod vectorcall;
@@ -49,6 +51,8 @@ mod _native {
     use super::monitors::{count_handles, handles};
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
+    #[pymodule_export]
+    use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]

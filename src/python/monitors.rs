@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
 use super::state::EventLoop;
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Queueable};
 
 /// Returns the number of handles that are ready, or with `timed` of those that wait for a deadline.
 #[pyfunction]

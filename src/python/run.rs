@@ -18,7 +18,7 @@ use super::slice;
 use super::state::{State, this_thread};
 use super::stream::Stream;
 use crate::driver::Turn;
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Priority, Queueable};
 
 impl State {
     /// Runs one turn, on the loop's thread. `event_loop` is the Python object, an instance of a
@@ -125,6 +125,11 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.repeat()));
             return Ok(());
         }
+        let task = if job.priority == Priority::NORMAL {
+            None
+        } else {
+            self.prioritised_task(py, job)
+        };
         let mut result = if self.debug.get() {
             // asyncio's own `Handle._run`, timed.
             event_loop
@@ -133,6 +138,9 @@ impl State {
         } else {
             job.call(py)
         };
+        if let Some(task) = task {
+            result = result.and(self.forget_if_done(&task));
+        }
         if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
             driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
         }

@@ -64,6 +64,15 @@ pub(super) fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>>
     Ok(Some(running).filter(|running| !running.is_none()))
 }
 
+/// Returns the current task of a loop; `None` if none is current.
+pub(super) fn current_task<'py>(
+    event_loop: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = event_loop.py();
+    let current = functions(py)?.current_task.bind(py).call1((event_loop,))?;
+    Ok(Some(current).filter(|current| !current.is_none()))
+}
+
 fn set_running_loop(py: Python<'_>, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let set = functions(py)?.set_running_loop.bind(py);
     set.call1((event_loop,)).map(drop)
@@ -77,8 +86,7 @@ fn swap_current_task<'py>(
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = event_loop.py();
     let functions = functions(py)?;
-    let before = functions.current_task.bind(py).call1((event_loop,))?;
-    let before = Some(before).filter(|before| !before.is_none());
+    let before = current_task(event_loop)?;
     if let Some(swap) = &functions.swap_current_task {
         // The first releases of 3.12 raise KeyError if there is no task to remove.
         if before.is_some() || task.is_some() {

@@ -14,9 +14,10 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::handle::{self, Call};
+use super::priority;
 use super::state::EventLoop;
 use super::vectorcall::{self, Arguments};
-use crate::reactor::Time;
+use crate::reactor::{Priority, Time};
 
 /// Adds the scheduling methods to the class.
 pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -33,6 +34,13 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         c"call_soon_threadsafe",
         c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
         call_soon_threadsafe,
+    )?;
+    vectorcall::add(
+        &class,
+        c"call_soon_priority",
+        c"call_soon_priority($self, priority, callback, *args, context=None)\n--\n\nLike call_soon(), with a priority from \
+          -100 to 100, of which the smaller runs first. Not from another thread.",
+        call_soon_priority,
     )?;
     vectorcall::add(
         &class,
@@ -57,8 +65,8 @@ pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     vectorcall::add(
         &class,
         c"create_task",
-        c"create_task($self, coro, **kwargs)\n--\n\nRun a coroutine as a Task of this loop, made by the \
-          task factory if there is one.",
+        c"create_task($self, coro, *, priority=None, **kwargs)\n--\n\nRun a coroutine as a Task of this loop, made by the \
+          task factory if there is one, with a priority from -100 to 100.",
         create_task,
     )?;
     let _ = ASYNCIO_TYPES.set(module.py(), AsyncioTypes::find(module.py())?);
@@ -125,32 +133,47 @@ fn check_debug(
         .map(drop)
 }
 
+/// How a callback is queued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Soon {
+    Here,
+    ThreadSafe,
+    WithPriority(Priority),
+}
+
 #[inline]
-fn soon(
+fn soon<const N: usize>(
     py: Python<'_>,
     slf: *mut ffi::PyObject,
     function: &str,
-    threadsafe: bool,
-    arguments: &Arguments<'_, 1>,
+    how: Soon,
+    arguments: &Arguments<'_, N>,
 ) -> PyResult<Py<PyAny>> {
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
     state.check_closed()?;
+    let callback = arguments.named[N - 1];
     let debug = state.debug.get();
     if debug {
-        check_debug(event_loop, arguments.named[0], function, !threadsafe)?;
+        check_debug(event_loop, callback, function, how != Soon::ThreadSafe)?;
     }
+    let priority = match how {
+        Soon::WithPriority(priority) => priority,
+        // SAFETY: it is held by the caller of the method.
+        _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
+    };
     let call = Call {
         event_loop: slf,
-        callback: arguments.named[0],
+        callback,
         args: arguments.rest,
         context: arguments.context,
         debug,
+        priority,
     };
     // SAFETY: all of it is held by the caller of the method.
     let handle = unsafe {
-        if threadsafe {
+        if how == Soon::ThreadSafe {
             let (handle, job) = call.threadsafe(py)?;
             state.push(py, job)?;
             handle
@@ -173,7 +196,7 @@ unsafe extern "C" fn call_soon(
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
         vectorcall::scheduling(function, ["callback"], args, count, keywords, |py, all| {
-            soon(py, slf, function, false, all)
+            soon(py, slf, function, Soon::Here, all)
         })
     }
 }
@@ -188,7 +211,23 @@ unsafe extern "C" fn call_soon_threadsafe(
     // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
     unsafe {
         vectorcall::scheduling(function, ["callback"], args, count, keywords, |py, all| {
-            soon(py, slf, function, true, all)
+            soon(py, slf, function, Soon::ThreadSafe, all)
+        })
+    }
+}
+
+unsafe extern "C" fn call_soon_priority(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    let (function, names) = ("call_soon_priority", ["priority", "callback"]);
+    // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
+    unsafe {
+        vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
+            let priority = priority::read(Bound::ref_from_ptr(py, &all.named[0]))?;
+            soon(py, slf, function, Soon::WithPriority(priority), all)
         })
     }
 }
@@ -221,6 +260,7 @@ fn at(
         args: arguments.rest,
         context: arguments.context,
         debug,
+        priority: state.running_priority(),
     };
     // SAFETY: all of it is held by the caller of the method.
     let (handle, job) = unsafe { call.timer(py, when, given)? };
@@ -285,12 +325,12 @@ unsafe extern "C" fn call_at(
 ///
 /// # Safety
 /// All of it is alive, and there are as many arguments.
-unsafe fn call(
-    py: Python<'_>,
-    callable: &Bound<'_, PyAny>,
+unsafe fn call<'py>(
+    py: Python<'py>,
+    callable: &Bound<'py, PyAny>,
     args: &[*mut ffi::PyObject],
     keywords: *mut ffi::PyObject,
-) -> PyResult<Py<PyAny>> {
+) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the caller's promise.
     unsafe {
         let named = if keywords.is_null() {
@@ -300,7 +340,7 @@ unsafe fn call(
         };
         let count = args.len() - named;
         let made = ffi::PyObject_Vectorcall(callable.as_ptr(), args.as_ptr(), count, keywords);
-        Ok(Bound::from_owned_ptr_or_err(py, made)?.unbind())
+        Bound::from_owned_ptr_or_err(py, made)
     }
 }
 
@@ -318,7 +358,8 @@ unsafe extern "C" fn create_future(
             .get(py)
             .expect("found when the module was made");
         // SAFETY: the loop is held by the caller of the method.
-        unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr()) }
+        let future = unsafe { call(py, made.future.bind(py), &[slf], made.loop_.as_ptr())? };
+        Ok(future.unbind())
     })
 }
 
@@ -329,9 +370,6 @@ unsafe extern "C" fn create_task(
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     vectorcall::outcome(|py| {
-        let made = ASYNCIO_TYPES
-            .get(py)
-            .expect("found when the module was made");
         // SAFETY: this is a METH_FASTCALL | METH_KEYWORDS method.
         let (event_loop, args, keywords) = unsafe {
             let args = vectorcall::given(args, count, keywords);
@@ -340,50 +378,101 @@ unsafe extern "C" fn create_task(
             (this(py, &slf), args, keywords)
         };
         let state = event_loop.get().state(py);
-        let is_known = |keyword: &Bound<'_, PyAny>| {
-            keyword.is(intern!(py, "name")) || keyword.is(intern!(py, "context"))
+        let count = count.unsigned_abs();
+        let place = match &keywords {
+            Some(keywords) => place_of_priority(keywords)?,
+            None => None,
         };
-        let is_simple = count == 1
-            && args.len() <= 3
-            && keywords
-                .as_ref()
-                .is_none_or(|all| all.iter().all(|each| is_known(&each)))
-            && !state.debug.get()
-            && state.task_factory.borrow().is_none();
-        if !is_simple {
-            let all: Vec<*mut ffi::PyObject> =
-                [slf].into_iter().chain(args.iter().copied()).collect();
-            let keywords = keywords
-                .as_ref()
-                .map_or(ptr::null_mut(), |all| all.as_ptr());
-            // SAFETY: all of it is held by the caller of the method.
-            return unsafe { call(py, made.create_task.bind(py), &all, keywords) };
-        }
-        state.check_closed()?;
-        let mut call_args = [args[0], slf, ptr::null_mut(), ptr::null_mut()];
-        call_args[2..1 + args.len()].copy_from_slice(&args[1..]);
-        let names = match &keywords {
-            None => made.loop_.bind(py).clone(),
-            Some(keywords) => {
-                let all = keywords.iter().map(|each| each.cast_into::<PyString>());
-                let all = all.collect::<Result<Vec<_>, _>>()?;
-                PyTuple::new(
-                    py,
-                    [intern!(py, "loop").clone()]
-                        .into_iter()
-                        .chain(all)
-                        .collect::<Vec<_>>(),
-                )?
+        let Some(place) = place else {
+            let make = || make_task(event_loop, args, count, keywords.as_ref());
+            let driver = state.driver.borrow().clone();
+            if !driver.is_some_and(|driver| driver.uses_priorities()) {
+                return make().map(Bound::unbind);
             }
+            return state.with_priority(None, make).map(Bound::unbind);
         };
-        // SAFETY: all of it is held, by the caller of the method or here.
-        unsafe {
-            call(
-                py,
-                &made.task(py)?,
-                &call_args[..1 + args.len()],
-                names.as_ptr(),
-            )
-        }
+        let keywords = keywords.expect("it has the keyword");
+        // SAFETY: the caller of the method holds the argument.
+        let priority = unsafe { Bound::ref_from_ptr(py, &args[count + place]) };
+        let priority = if priority.is_none() {
+            None
+        } else {
+            Some(priority::read(priority)?)
+        };
+        let mut args = args.to_vec();
+        args.remove(count + place);
+        let names = keywords.iter().enumerate();
+        let names: Vec<_> = names
+            .filter(|&(index, _)| index != place)
+            .map(|(_, name)| name)
+            .collect();
+        let names = PyTuple::new(py, names)?;
+        let make = || make_task(event_loop, &args, count, Some(&names));
+        state.with_priority(priority, make).map(Bound::unbind)
     })
+}
+
+/// Returns the place of `priority` among the keywords.
+fn place_of_priority(keywords: &Bound<'_, PyTuple>) -> PyResult<Option<usize>> {
+    let priority = intern!(keywords.py(), "priority");
+    for (index, keyword) in keywords.iter_borrowed().enumerate() {
+        if keyword.is(priority) || keyword.eq(priority)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Makes a task. `count` of the arguments are positional; the others have the keywords.
+fn make_task<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    args: &[*mut ffi::PyObject],
+    count: usize,
+    keywords: Option<&Bound<'py, PyTuple>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, slf) = (event_loop.py(), event_loop.as_ptr());
+    let made = ASYNCIO_TYPES
+        .get(py)
+        .expect("found when the module was made");
+    let state = event_loop.get().state(py);
+    let is_known = |keyword: &Bound<'_, PyAny>| {
+        keyword.is(intern!(py, "name")) || keyword.is(intern!(py, "context"))
+    };
+    let is_simple = count == 1
+        && args.len() <= 3
+        && keywords.is_none_or(|all| all.iter().all(|each| is_known(&each)))
+        && !state.debug.get()
+        && state.task_factory.borrow().is_none();
+    if !is_simple {
+        let all: Vec<*mut ffi::PyObject> = [slf].into_iter().chain(args.iter().copied()).collect();
+        let keywords = keywords.map_or(ptr::null_mut(), Bound::as_ptr);
+        // SAFETY: all of it is held by the caller of the method.
+        return unsafe { call(py, made.create_task.bind(py), &all, keywords) };
+    }
+    state.check_closed()?;
+    let mut call_args = [args[0], slf, ptr::null_mut(), ptr::null_mut()];
+    call_args[2..1 + args.len()].copy_from_slice(&args[1..]);
+    let names = match keywords {
+        None => made.loop_.bind(py).clone(),
+        Some(keywords) => {
+            let all = keywords.iter().map(|each| each.cast_into::<PyString>());
+            let all = all.collect::<Result<Vec<_>, _>>()?;
+            PyTuple::new(
+                py,
+                [intern!(py, "loop").clone()]
+                    .into_iter()
+                    .chain(all)
+                    .collect::<Vec<_>>(),
+            )?
+        }
+    };
+    // SAFETY: all of it is held, by the caller of the method or here.
+    unsafe {
+        call(
+            py,
+            &made.task(py)?,
+            &call_args[..1 + args.len()],
+            names.as_ptr(),
+        )
+    }
 }

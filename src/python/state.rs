@@ -14,6 +14,7 @@ use super::buffer::Buffer;
 use super::error::closed;
 use super::gil::GilProtected;
 use super::job::Job;
+use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
 use crate::qt::{HostLoop, NestedLoop};
 use crate::reactor::TimerKey;
@@ -46,6 +47,7 @@ pub(super) struct State {
     /// Handles whose context is in use by a caller on the stack, with the depth of the turn that
     /// tried to run them.
     pub(super) deferred: RefCell<Vec<(usize, Job)>>,
+    pub(super) priorities: TaskPriorities,
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     pub(super) is_forked: Cell<bool>,
@@ -107,7 +109,11 @@ impl State {
                 let remote = self.driver()?.remote();
                 remote.send(job).map_err(|_| closed())
             }
-            _ => self.push_here(job),
+            Some(_) => self.push_here(job),
+            None => {
+                let is_urgent = self.driver()?.is_elsewhere();
+                self.push_here(job.urgent(is_urgent))
+            }
         }
     }
 }

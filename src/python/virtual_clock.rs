@@ -119,8 +119,8 @@ pub(super) fn nanoseconds(event_loop: &Bound<'_, EventLoop>) -> i64 {
 #[pyfunction]
 pub(super) fn hold_time(event_loop: &Bound<'_, EventLoop>, on: bool) {
     match event_loop.get().driver(event_loop.py()) {
-        Ok(driver) if on => driver.hold(),
-        Ok(driver) => driver.release(),
+        Ok(driver) if on => driver.hold_time(),
+        Ok(driver) => driver.release_time(),
         Err(_) => {} // it is closed
     }
 }

@@ -11,6 +11,8 @@
 //! tested with `Reactor<&str>`, without Qt and without sleeping.
 
 mod clock;
+mod lanes;
+mod priority;
 mod remote;
 mod source;
 #[cfg(all(test, not(loom)))]
@@ -19,32 +21,44 @@ mod timer_fd;
 mod timers;
 mod visit;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 pub use clock::Time;
+pub use priority::Priority;
 pub use remote::{Remote, Wake};
 pub use source::{Direction, Poller};
 pub use timers::{TimerKey, Timers};
 
+use lanes::Lanes;
 use source::{Collected, Sources, Trigger, WAKER};
 use timer_fd::TimerFd;
 
 /// The maximum number of timers that become ready in one collection.
 const TIMERS: usize = 1024;
 
-/// A type of jobs, of which those that watch a descriptor can become ready more than once.
-pub trait Repeat {
+/// A type of jobs.
+pub trait Queueable {
     /// Returns the same job for one more run. Called only for jobs of [`watch`](Reactor::watch) and
-    /// [`watch_edges`](Reactor::watch_edges).
+    /// [`watch_edges`](Reactor::watch_edges), which can become ready more than once.
     #[must_use]
     fn repeat(&self) -> Self;
+
+    /// Returns the priority at which the job runs.
+    fn priority(&self) -> Priority {
+        Priority::NORMAL
+    }
+
+    /// Returns whether the job runs as early as the jobs of the highest priority in use, whatever
+    /// its own is.
+    fn is_urgent(&self) -> bool {
+        false
+    }
 }
 
-impl Repeat for &str {
+impl Queueable for &str {
     fn repeat(&self) -> Self {
         self
     }
@@ -52,8 +66,7 @@ impl Repeat for &str {
 
 /// The jobs of one loop. See the module's documentation.
 pub struct Reactor<J> {
-    ready: VecDeque<J>,
-    timers: Timers<J>,
+    lanes: Lanes<J>,
     sources: Sources<J>,
     inbox: Remote<J>,
     timer_fd: Option<TimerFd>,
@@ -61,7 +74,7 @@ pub struct Reactor<J> {
     active: bool,
 }
 
-impl<J: Repeat> Reactor<J> {
+impl<J: Queueable> Reactor<J> {
     /// Makes a reactor. With `timer_fd` (a Linux timerfd), its descriptor also becomes readable at
     /// the next deadline; without it, the caller must collect at the deadline by itself.
     ///
@@ -76,8 +89,7 @@ impl<J: Repeat> Reactor<J> {
             None
         };
         Ok(Reactor {
-            ready: VecDeque::new(),
-            timers: Timers::new(),
+            lanes: Lanes::new(),
             inbox: Remote::new(waker),
             sources,
             timer_fd,
@@ -95,9 +107,8 @@ impl<J: Repeat> Reactor<J> {
     pub fn after_fork(&mut self) -> io::Result<()> {
         let mut fresh = Reactor::new(self.timer_fd.is_some())?;
         fresh.sources.adopt(&mut self.sources);
-        std::mem::swap(&mut fresh.ready, &mut self.ready);
-        std::mem::swap(&mut fresh.timers, &mut self.timers);
-        fresh.ready.extend(self.inbox.close());
+        std::mem::swap(&mut fresh.lanes, &mut self.lanes);
+        fresh.lanes.urgent().extend(self.inbox.close());
         if let (Some(fresh), Some(inherited)) = (&mut fresh.timer_fd, &self.timer_fd) {
             fresh.coalesce_slack = inherited.coalesce_slack;
         }
@@ -130,36 +141,92 @@ impl<J: Repeat> Reactor<J> {
         self.inbox.ring();
     }
 
-    /// Queues a job behind all ready jobs.
+    /// Queues a job behind the ready jobs of its priority.
     #[inline(always)]
     pub fn push(&mut self, job: J) {
-        self.ready.push_back(job);
+        self.lanes.push(job);
     }
 
-    /// Puts a job that could not run yet before all ready jobs.
+    /// Puts a job that could not run yet before the ready jobs of its priority.
     pub fn push_front(&mut self, job: J) {
-        self.ready.push_front(job);
+        self.lanes.push_front(job);
     }
 
-    /// Removes and returns the job that has been ready longest.
+    /// Returns whether all jobs, timers and watches have the normal priority, and no other one is
+    /// [retained](Reactor::retain).
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.lanes.is_plain()
+    }
+
+    /// Returns the highest priority in use: that of a job, a timer or a watch, or a
+    /// [retained](Reactor::retain) one, and at least the normal one.
+    #[must_use]
+    pub fn highest(&self) -> Priority {
+        self.lanes.highest()
+    }
+
+    /// Marks a priority as in use until [`release`](Reactor::release), for a task that may queue
+    /// jobs of that priority.
+    pub fn retain(&mut self, priority: Priority) {
+        self.lanes.retain(priority);
+    }
+
+    /// Takes back one [`retain`](Reactor::retain).
+    pub fn release(&mut self, priority: Priority) {
+        self.lanes.release(priority);
+    }
+
+    /// Moves ready jobs of a priority, in their order, behind those of the priority that they have
+    /// now. `changed` may change a job, and returns whether to move it.
+    pub fn requeue(&mut self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
+        self.lanes.requeue(from, changed);
+    }
+
+    /// Returns the first priority that has ready jobs; of those after `after`, if it is given.
+    #[must_use]
+    pub fn first_ready(&self, after: Option<Priority>) -> Option<Priority> {
+        self.lanes.first_ready(after)
+    }
+
+    /// Returns the number of ready jobs of each priority that has some.
+    #[must_use]
+    pub fn ready_by_priority(&self) -> Vec<(Priority, usize)> {
+        self.lanes.ready_by_lane()
+    }
+
+    /// Removes and returns the job that has been ready longest, of those with the first priority,
+    /// and that priority. An urgent job has the highest priority in use here.
+    pub fn pop_first(&mut self) -> Option<(Priority, J)> {
+        self.lanes.pop_first()
+    }
+
+    /// Removes and returns the job of this priority that has been ready longest.
+    pub fn pop_from(&mut self, priority: Priority) -> Option<J> {
+        self.lanes.pop_from(priority)
+    }
+
+    /// Removes and returns the job that has been ready longest, of those with the first priority.
+    #[inline]
     pub fn pop(&mut self) -> Option<J> {
-        self.ready.pop_front()
+        self.lanes.pop()
     }
 
     /// Returns the number of ready jobs.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.ready.len()
+        self.lanes.ready()
     }
 
     /// Queues a job for a deadline. It never becomes ready before that.
     pub fn push_at(&mut self, when: Time, job: J) -> TimerKey {
-        self.timers.insert(when, job)
+        self.lanes.push_at(when, job)
     }
 
     /// Removes a timer and returns its job, unless the job is ready already.
     pub fn cancel(&mut self, key: TimerKey) -> Option<J> {
-        self.timers.cancel(key)
+        self.lanes.cancel(key)
     }
 
     /// Makes `job` ready whenever that direction of `fd` is ready, and returns the jobs that it
@@ -170,7 +237,7 @@ impl<J: Repeat> Reactor<J> {
     /// # Errors
     /// `fd` is not open, or is of a kind that cannot be polled, such as a regular file.
     pub fn watch(&mut self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, direction, Trigger::Level, job)
+        self.watch_with(fd, direction, Trigger::Level, job)
     }
 
     /// Watches like [`watch`](Reactor::watch), for a job that drains the descriptor (until `EAGAIN`
@@ -185,7 +252,7 @@ impl<J: Repeat> Reactor<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, direction, Trigger::Edge, job)
+        self.watch_with(fd, direction, Trigger::Edge, job)
     }
 
     /// Watches like [`watch`](Reactor::watch), for a job that becomes ready once: then its watch
@@ -200,7 +267,23 @@ impl<J: Repeat> Reactor<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        self.sources.watch(fd, direction, Trigger::Once, job)
+        self.watch_with(fd, direction, Trigger::Once, job)
+    }
+
+    fn watch_with(
+        &mut self,
+        fd: RawFd,
+        direction: Direction,
+        trigger: Trigger,
+        job: J,
+    ) -> io::Result<[Option<J>; 2]> {
+        let priority = job.priority();
+        let replaced = self.sources.watch(fd, direction, trigger, job)?;
+        self.lanes.retain(priority);
+        for job in replaced.iter().flatten() {
+            self.lanes.release(job.priority());
+        }
+        Ok(replaced)
     }
 
     /// Stops watching that direction of `fd`, which may be closed, if `is_mine` accepts its job.
@@ -211,7 +294,9 @@ impl<J: Repeat> Reactor<J> {
         direction: Direction,
         is_mine: impl FnOnce(&J) -> bool,
     ) -> Option<J> {
-        self.sources.unwatch(fd, direction, is_mine)
+        let job = self.sources.unwatch(fd, direction, is_mine)?;
+        self.lanes.release(job.priority());
+        Some(job)
     }
 
     /// Registers `fd` again for its remaining waiters, after another thread has called
@@ -236,7 +321,7 @@ impl<J: Repeat> Reactor<J> {
     /// Re-arms the watch of that direction of `fd` after its job has run, if `is_mine` accepts the
     /// job.
     pub fn rearm(&mut self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
-        self.ready
+        self.lanes
             .extend(self.sources.rearm(fd, direction, is_mine));
     }
 
@@ -247,7 +332,7 @@ impl<J: Repeat> Reactor<J> {
     /// The poller failed. Timers that are due, and jobs of other threads, became ready
     /// nevertheless.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
-        let collected = self.sources.collect(&mut self.ready);
+        let collected = self.sources.collect(&mut self.lanes);
         let rung = match &collected {
             Ok(Collected { rung, active }) => {
                 self.active |= active | rung;
@@ -256,7 +341,7 @@ impl<J: Repeat> Reactor<J> {
             Err(_) => true, // it cannot be known
         };
         if rung {
-            self.inbox.take(&mut self.ready);
+            self.inbox.take(self.lanes.urgent());
         }
         self.collect_timers(now);
         collected.map(drop)
@@ -265,11 +350,9 @@ impl<J: Repeat> Reactor<J> {
     /// Makes due timers ready, without a system call; at most 1024 of them, so that many timers
     /// cannot delay other jobs. The next collection takes the rest.
     pub fn collect_timers(&mut self, now: Time) {
-        let before = self.ready.len();
-        let due = std::iter::from_fn(|| self.timers.pop_due(now));
-        self.ready.extend(due.take(TIMERS));
+        let due = self.lanes.collect_timers(now, TIMERS);
         if let Some(timer_fd) = &mut self.timer_fd {
-            timer_fd.count(self.ready.len() - before);
+            timer_fd.count(due);
         }
     }
 
@@ -281,7 +364,7 @@ impl<J: Repeat> Reactor<J> {
 
     /// Returns the deadline of the earliest timer.
     pub fn next_deadline(&mut self) -> Option<Time> {
-        self.timers.next_due()
+        self.lanes.next_due()
     }
 
     /// Sets by how much the timerfd may be late when many timers are due at nearly the same time.
@@ -294,13 +377,15 @@ impl<J: Repeat> Reactor<J> {
 
     /// Sets the timerfd for the earliest timer. If that is due within the slack, sets it up to the
     /// slack later, so that one wake-up serves several timers. The slack is 50 µs, or that of
-    /// [`set_timer_slack`](Reactor::set_timer_slack) when many timers have just fired. Returns
-    /// false if this reactor has no timerfd, or if setting it failed.
+    /// [`set_timer_slack`](Reactor::set_timer_slack) when many timers have just fired. A timer with
+    /// a higher priority than the normal one has no slack. Returns false if this reactor has no
+    /// timerfd, or if setting it failed.
     pub fn arm_timer_fd(&mut self, now: Time) -> bool {
-        let next = self.timers.next_due();
-        self.timer_fd
-            .as_mut()
-            .is_some_and(|timer_fd| timer_fd.set(next, now).is_ok())
+        let Some(timer_fd) = &mut self.timer_fd else {
+            return false;
+        };
+        let (next, exact) = (self.lanes.next_due(), self.lanes.next_exact());
+        timer_fd.set(next, exact, now).is_ok()
     }
 
     /// Returns whether deadlines make the [descriptor](Reactor::descriptor) readable.
@@ -312,9 +397,8 @@ impl<J: Repeat> Reactor<J> {
     /// Removes and returns all jobs, in no order. From now on, jobs that other threads send are
     /// handed back to them.
     pub fn drain(&mut self) -> Vec<J> {
-        let mut jobs: Vec<J> = std::mem::take(&mut self.ready).into();
+        let mut jobs = self.lanes.drain();
         jobs.extend(self.inbox.close());
-        jobs.extend(self.timers.drain());
         jobs.extend(self.sources.drain());
         jobs
     }
@@ -327,11 +411,11 @@ impl<J> Drop for Reactor<J> {
     }
 }
 
-impl<J> fmt::Debug for Reactor<J> {
+impl<J: Queueable> fmt::Debug for Reactor<J> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Reactor")
-            .field("ready", &self.ready.len())
+            .field("ready", &self.ready())
             .field("timer_fd", &self.timer_fd)
             .finish_non_exhaustive()
     }

@@ -19,7 +19,8 @@ use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
 
-use super::Repeat;
+use super::Queueable;
+use super::lanes::Lanes;
 
 /// The direction of a descriptor that a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +177,7 @@ pub(super) struct Sources<J> {
     is_adopted: bool,
 }
 
-impl<J: Repeat> Sources<J> {
+impl<J: Queueable> Sources<J> {
     pub(super) fn new() -> io::Result<Sources<J>> {
         Ok(Sources {
             poll: Poll::new()?,
@@ -352,9 +353,9 @@ impl<J: Repeat> Sources<J> {
         None
     }
 
-    /// Appends the jobs of ready descriptors to `ready`. Disarms their waiters, and removes those
-    /// with [`Trigger::Once`].
-    pub(super) fn collect(&mut self, ready: &mut impl Extend<J>) -> io::Result<Collected> {
+    /// Queues the jobs of ready descriptors. Disarms their waiters, and removes those with
+    /// [`Trigger::Once`].
+    pub(super) fn collect(&mut self, lanes: &mut Lanes<J>) -> io::Result<Collected> {
         if std::mem::take(&mut self.is_adopted) {
             self.register_adopted();
         }
@@ -391,10 +392,14 @@ impl<J: Repeat> Sources<J> {
                             continue;
                         };
                         if waiter.trigger == Trigger::Once {
-                            ready.extend(place.take().map(|waiter| waiter.job));
+                            if let Some(Waiter { job, .. }) = place.take() {
+                                let priority = job.priority();
+                                lanes.push(job);
+                                lanes.release(priority);
+                            }
                         } else if waiter.armed {
                             waiter.armed = false;
-                            ready.extend(Some(waiter.job.repeat()));
+                            lanes.push(waiter.job.repeat());
                         } else {
                             waiter.missed = waiter.trigger == Trigger::Edge;
                         }

@@ -54,22 +54,30 @@ impl TimerFd {
         self.fired += timers;
     }
 
-    /// Sets the timerfd for a deadline, or disarms it. Makes no system call if it is set already to
-    /// a time from the deadline to a slack after it.
-    pub(super) fn set(&mut self, deadline: Option<Time>, now: Time) -> io::Result<()> {
+    /// Sets the timerfd for the earliest deadline, or disarms it; not later than `exact`. Makes no
+    /// system call if it is set already to a time from the deadline to a slack after it.
+    pub(super) fn set(
+        &mut self,
+        deadline: Option<Time>,
+        exact: Option<Time>,
+        now: Time,
+    ) -> io::Result<()> {
         let slack = if std::mem::take(&mut self.fired) < COALESCE_AT {
             SLACK
         } else {
             self.coalesce_slack
         };
+        let exact = exact.unwrap_or(Time::NEVER);
         let good = |deadline: Time| {
+            let latest = exact.min(deadline + slack);
             self.set
-                .is_some_and(|set| (deadline..=deadline + slack).contains(&set))
+                .is_some_and(|set| (deadline..=latest).contains(&set))
         };
         if deadline.map_or(self.set.is_none(), good) {
             return Ok(());
         }
-        let when = deadline.map(|deadline| deadline.max(now + slack).min(deadline + slack));
+        let delayed = |deadline: Time| deadline.max(now + slack).min(deadline + slack);
+        let when = deadline.map(|deadline| delayed(deadline).min(exact));
         // A zero value would disarm the timer, so a time at or before the clock's zero becomes one
         // nanosecond.
         let nanoseconds = when.map_or(0, |when| when.as_nanos().max(1));
@@ -95,14 +103,18 @@ mod tests {
     use super::*;
 
     /// Returns the delay of a timerfd that is set for 1 µs from now, after `fired` timers have
-    /// fired.
-    fn rings_after(fired: usize) -> Duration {
+    /// fired, beside an exact deadline.
+    fn rings_after(fired: usize, exact: Option<Duration>) -> Duration {
         let poll = mio::Poll::new().expect("a poller");
         let mut timer_fd = TimerFd::new(poll.registry()).expect("a timerfd");
         let now = Time::now();
         timer_fd.count(fired);
         timer_fd
-            .set(Some(now + Duration::from_micros(1)), now)
+            .set(
+                Some(now + Duration::from_micros(1)),
+                exact.map(|exact| now + exact),
+                now,
+            )
             .expect("set");
         let set = timer_fd.set.expect("set");
         set.after(now).expect("some time")
@@ -110,12 +122,41 @@ mod tests {
 
     #[test]
     fn close_deadline_is_delayed_by_the_slack() {
-        assert_eq!(rings_after(0), SLACK);
-        assert_eq!(rings_after(COALESCE_AT - 1), SLACK);
+        assert_eq!(rings_after(0, None), SLACK);
+        assert_eq!(rings_after(COALESCE_AT - 1, None), SLACK);
     }
 
     #[test]
     fn timerfd_after_many_timers_is_delayed_by_the_larger_slack() {
-        assert_eq!(rings_after(COALESCE_AT), COALESCE_SLACK);
+        assert_eq!(rings_after(COALESCE_AT, None), COALESCE_SLACK);
+    }
+
+    #[test]
+    fn timerfd_is_not_later_than_an_exact_deadline() {
+        let exact = Duration::from_micros(7);
+        assert_eq!(rings_after(0, Some(exact)), exact);
+        assert_eq!(rings_after(COALESCE_AT, Some(exact)), exact);
+        assert_eq!(rings_after(0, Some(SLACK * 2)), SLACK);
+    }
+
+    #[test]
+    fn timerfd_is_set_again_for_an_earlier_exact_deadline() {
+        let poll = mio::Poll::new().expect("a poller");
+        let mut timer_fd = TimerFd::new(poll.registry()).expect("a timerfd");
+        let now = Time::now();
+        let (early, exact) = (
+            now + Duration::from_micros(100),
+            now + Duration::from_micros(110),
+        );
+        timer_fd.set(Some(early), None, now).expect("set");
+        assert_eq!(timer_fd.set, Some(early));
+        timer_fd.set(Some(now), None, now).expect("set");
+        assert_eq!(timer_fd.set, Some(now + SLACK));
+        timer_fd
+            .set(Some(now), Some(now + SLACK / 2), now)
+            .expect("set");
+        assert_eq!(timer_fd.set, Some(now + SLACK / 2));
+        timer_fd.set(Some(exact), Some(exact), now).expect("set");
+        assert_eq!(timer_fd.set, Some(exact));
     }
 }

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::Time;
+use super::{Priority, Time};
 
 /// Below this number of stale entries, a rebuild costs more than it frees.
 const LEAVINGS: usize = 64;
@@ -19,6 +19,8 @@ const LEAVINGS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerKey {
     slot: u32,
+    /// The lane of the timer.
+    pub(super) priority: Priority,
     sequence: u64,
 }
 
@@ -35,24 +37,31 @@ struct Slot<J> {
     job: Option<J>,
 }
 
-/// The timer heap. It reads no clock.
+/// The timer heap of one lane. It reads no clock.
 #[derive(Debug)]
 pub struct Timers<J> {
+    priority: Priority,
     heap: BinaryHeap<Reverse<Entry>>,
     slots: Vec<Slot<J>>,
     free: Vec<u32>,
-    next_sequence: u64,
+    pub(super) next_sequence: u64,
 }
 
 impl<J> Timers<J> {
     /// Makes an empty heap.
     #[must_use]
     pub fn new() -> Timers<J> {
+        Timers::of(Priority::NORMAL, 0)
+    }
+
+    /// Makes an empty heap for a lane. Its sequence numbers begin at `next_sequence`.
+    pub(super) fn of(priority: Priority, next_sequence: u64) -> Timers<J> {
         Timers {
+            priority,
             heap: BinaryHeap::new(),
             slots: Vec::new(),
             free: Vec::new(),
-            next_sequence: 0,
+            next_sequence,
         }
     }
 
@@ -88,7 +97,11 @@ impl<J> Timers<J> {
             sequence,
             slot,
         }));
-        TimerKey { slot, sequence }
+        TimerKey {
+            slot,
+            priority: self.priority,
+            sequence,
+        }
     }
 
     /// Removes and returns the job, unless it was removed already.
@@ -134,14 +147,14 @@ impl<J> Timers<J> {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
     }
 
-    /// Returns the waiting jobs in the order in which they will be due. Sorts them at each call.
-    pub fn jobs_by_deadline(&self) -> impl Iterator<Item = &J> {
+    /// Returns the waiting jobs with their deadlines and sequence numbers, in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = (Time, u64, &J)> {
         let entries = self.heap.iter().map(|Reverse(entry)| entry);
-        let mut entries: Vec<&Entry> = entries.filter(|each| waits(&self.slots, each)).collect();
-        entries.sort_unstable();
-        entries
-            .into_iter()
-            .filter_map(|entry| self.slots[entry.slot as usize].job.as_ref())
+        let waiting = entries.filter(|entry| waits(&self.slots, entry));
+        waiting.filter_map(|entry| {
+            let job = self.slots[entry.slot as usize].job.as_ref()?;
+            Some((entry.when, entry.sequence, job))
+        })
     }
 
     fn take(&mut self, slot: u32, sequence: u64) -> Option<J> {
@@ -308,9 +321,10 @@ mod tests {
                 }
                 prop_assert_eq!(timers.len(), model.len());
                 model.sort_unstable();
-                let jobs: Vec<_> = timers.jobs_by_deadline().copied().collect();
-                let expected: Vec<_> = model.iter().map(|&(_, job)| job).collect();
-                prop_assert_eq!(jobs, expected);
+                let mut waiting: Vec<_> = timers.waiting().map(|(when, _, &job)| (when, job)).collect();
+                waiting.sort_unstable();
+                let expected: Vec<_> = model.iter().map(|&(when, job)| (at(when), job)).collect();
+                prop_assert_eq!(waiting, expected);
                 prop_assert_eq!(timers.next_due(), model.iter().map(|&(when, _)| at(when)).min());
             }
         }

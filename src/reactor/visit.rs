@@ -1,26 +1,26 @@
 //! Read access to the jobs of a reactor, for a garbage collector and for monitors.
 
-use super::{Reactor, Repeat};
+use super::{Queueable, Reactor};
 
-impl<J: Repeat> Reactor<J> {
+impl<J: Queueable> Reactor<J> {
     /// Returns all jobs, in no order, except those in the inbox.
     pub fn jobs(&self) -> impl Iterator<Item = &J> {
-        self.ready
-            .iter()
-            .chain(self.timers.jobs())
+        self.lanes
+            .ready_jobs()
+            .chain(self.lanes.timed_jobs())
             .chain(self.sources.jobs())
     }
 
     /// Returns the number of jobs that [`visit_queued`](Reactor::visit_queued) visits.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.ready.len() + self.inbox.queued()
+        self.lanes.ready() + self.inbox.queued()
     }
 
     /// Calls `visit` for each ready job, in order, and then for each job that other threads have
     /// sent. These stay in the inbox, which is locked during the visit.
     pub fn visit_queued(&self, mut visit: impl FnMut(&J)) {
-        self.ready.iter().for_each(&mut visit);
+        self.lanes.ready_jobs().for_each(&mut visit);
         self.inbox.visit(visit);
     }
 
@@ -33,12 +33,12 @@ impl<J: Repeat> Reactor<J> {
     /// Returns the number of timers, including due ones that were not collected.
     #[must_use]
     pub fn timed(&self) -> usize {
-        self.timers.len()
+        self.lanes.timed()
     }
 
     /// Returns the jobs of the timers in the order in which they will become ready. Sorts them.
     pub fn timed_jobs(&self) -> impl Iterator<Item = &J> {
-        self.timers.jobs_by_deadline()
+        self.lanes.timed_jobs_by_deadline()
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use super::LoopCore;
 use super::cell::{NewTask, Queued, TaskRef};
 use super::readiness::Readiness;
-use crate::reactor::{Direction, Repeat};
+use crate::reactor::{Direction, Queueable};
 
 /// An entry of the loop's queues. It has two words, so it is passed in two registers, which saves a
 /// quarter of the cost of a task's turn. So larger and rarer kinds are boxed.
@@ -75,7 +75,7 @@ impl Job {
     }
 }
 
-impl Repeat for Job {
+impl Queueable for Job {
     /// Copies a readiness job; no other kind is watched.
     fn repeat(&self) -> Job {
         match self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Repeat, Time};
+use qtloop::core::{Queueable, Time};
 
 use crate::trials;
 
@@ -25,7 +25,7 @@ fn timer_fd() -> bool {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Note(usize, usize);
 
-impl Repeat for Note {
+impl Queueable for Note {
     fn repeat(&self) -> Note {
         *self
     }

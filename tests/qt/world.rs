@@ -8,7 +8,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Repeat, Time};
+use qtloop::core::{Queueable, Time};
 
 /// Longer than any test takes, even under valgrind on a busy machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -16,7 +16,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Job(Rc<dyn Fn(&World)>);
 
-impl Repeat for Job {
+impl Queueable for Job {
     fn repeat(&self) -> Job {
         self.clone()
     }

@@ -23,7 +23,7 @@ use super::job::direction;
 use super::job::{Job, Kind};
 use super::state::EventLoop;
 use super::vectorcall;
-use crate::reactor::{Direction, TimerKey};
+use crate::reactor::{Direction, Priority, TimerKey};
 
 use self::dealloc::drop_arguments;
 
@@ -38,6 +38,8 @@ pub(super) struct Call<'a> {
     pub(super) context: *mut ffi::PyObject,
     /// In debug mode asyncio's own constructor runs, which records where the handle was made.
     pub(super) debug: bool,
+    /// The priority of the job.
+    pub(super) priority: Priority,
 }
 
 impl Call<'_> {
@@ -123,7 +125,7 @@ impl Call<'_> {
         let types = types(py);
         // SAFETY: the caller's promise.
         let made = unsafe { self.make(py, &types.handle, &types.slots)? };
-        let job = Job::new(&made, Kind::Plain);
+        let job = Job::new(&made, Kind::Plain, self.priority);
         Ok((made, job))
     }
 
@@ -144,7 +146,7 @@ impl Call<'_> {
             let made = self.make(py, &threadsafe.class, &types.slots)?;
             let lock = threadsafe.rlock.call0(py)?;
             set(made.as_ptr(), threadsafe.lock, lock.as_ptr());
-            let job = Job::new(&made, Kind::ThreadSafe);
+            let job = Job::new(&made, Kind::ThreadSafe, self.priority);
             Ok((made, job))
         }
     }
@@ -167,7 +169,7 @@ impl Call<'_> {
             let made = self.make(py, &types.timer, &types.slots)?;
             set(made.as_ptr(), types.slots.when, given);
             (*at::<TimerTail>(made.as_ptr(), types.timer.tail)).when = when;
-            let job = Job::new(&made, Kind::Timer);
+            let job = Job::new(&made, Kind::Timer, self.priority);
             Ok((made, job))
         }
     }
@@ -189,7 +191,7 @@ impl Call<'_> {
             let tail = at::<WatchTail>(made.as_ptr(), types.watch.tail);
             (*tail).fd = fd;
             (*tail).is_writer = direction == Direction::Write;
-            let job = Job::new(&made, Kind::Watch);
+            let job = Job::new(&made, Kind::Watch, self.priority);
             Ok((made, job))
         }
     }
@@ -260,6 +262,18 @@ impl Job {
         // SAFETY: only `Call::watch` makes jobs of this kind.
         let tail = unsafe { &*at::<WatchTail>(self.object.as_ptr(), types(py).watch.tail) };
         Some((tail.fd, direction(tail.is_writer)))
+    }
+
+    /// Returns the callback of a handle that was not cancelled; `None` for a transport.
+    pub(super) fn callback<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        if matches!(self.kind, Kind::Transport(_)) {
+            return None;
+        }
+        // SAFETY: the job is a handle; the slot holds a callback or is empty.
+        unsafe {
+            let callback = get(self.object.as_ptr(), types(py).slots.callback);
+            Bound::from_borrowed_ptr_or_opt(py, callback)
+        }
     }
 
     #[inline]

@@ -1,0 +1,213 @@
+//! Turns while a priority other than the normal one is in use.
+//!
+//! A job runs before all jobs of lower priorities. Three rules complete this:
+//!
+//! - An event must not wait for the end of a batch: while a higher priority than that of the next
+//!   job is in use, the turn polls every 25 µs, between two jobs.
+//! - No priority starves: a turn whose budget is spent ends with one job of each lower priority that
+//!   has ready jobs.
+//! - A batch that is the last runs the jobs of each priority that were ready when it was found to
+//!   be the last. A job of a high priority that queues itself again does not extend it.
+
+use std::time::Duration;
+
+use super::{Driver, Turn};
+use crate::qt::app;
+use crate::reactor::{Priority, Queueable, Time};
+
+/// The time between two polls while a higher priority than that of the next job is in use. A poll
+/// takes a thirtieth of it.
+const POLL: Duration = Duration::from_micros(25);
+
+/// The priority of the running job, and the Qt loop level at which it was set.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RunningPriority {
+    priority: Priority,
+    level: i32,
+}
+
+/// The part of a turn that concerns priorities.
+#[derive(Debug, Default)]
+pub(super) struct TurnLanes {
+    /// The priority whose job was handed out last.
+    served: Option<Priority>,
+    /// The budget is spent: the turn hands out one job of each lower priority.
+    is_ending: bool,
+    /// The number of jobs that the last batch may still hand out, by priority.
+    last_batch: Option<Vec<(Priority, usize)>>,
+}
+
+impl<J: Queueable + 'static> Driver<J> {
+    /// Returns whether a priority other than the normal one is in use.
+    #[inline]
+    #[must_use]
+    pub fn has_priorities(&self) -> bool {
+        !self.reactor.borrow().is_plain()
+    }
+
+    /// Marks a priority as in use. See [`Reactor::retain`](crate::reactor::Reactor::retain).
+    pub fn retain(&self, priority: Priority) {
+        self.reactor.borrow_mut().retain(priority);
+    }
+
+    /// Takes back one [`retain`](Driver::retain).
+    pub fn release(&self, priority: Priority) {
+        self.reactor.borrow_mut().release(priority);
+    }
+
+    /// Moves ready jobs. See [`Reactor::requeue`](crate::reactor::Reactor::requeue).
+    pub fn requeue(&self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
+        self.reactor.borrow_mut().requeue(from, changed);
+    }
+
+    /// Returns the priority of the running job, which the jobs that it queues inherit. It is the
+    /// normal one outside of any job, and in a call from a Qt loop that the job runs.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        let RunningPriority { priority, level } = self.running.get();
+        if priority == Priority::NORMAL || level == self.loop_level() {
+            priority
+        } else {
+            Priority::NORMAL
+        }
+    }
+
+    /// Returns whether a job may have another priority than the normal one: one is in use, or the
+    /// running job has it.
+    #[inline]
+    #[must_use]
+    pub fn uses_priorities(&self) -> bool {
+        self.has_priorities() || self.running.get().priority != Priority::NORMAL
+    }
+
+    /// Calls `work` with another priority of the running job, or of the code that runs outside of
+    /// any job.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
+        let level = self.loop_level();
+        let before = self.running.replace(RunningPriority { priority, level });
+        let result = work();
+        self.running.set(before);
+        result
+    }
+
+    /// Changes the priority of the running job, whose task has another one from now on.
+    pub fn change_priority(&self, priority: Priority) {
+        let level = if self.depth.get() > 0 {
+            self.level.get().level
+        } else {
+            self.loop_level()
+        };
+        self.running.set(RunningPriority { priority, level });
+    }
+
+    /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
+    /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the level
+    /// of the loop around it.
+    pub(super) fn loop_level(&self) -> i32 {
+        let nested_waits = i32::try_from(self.nested_waits.get()).unwrap_or(i32::MAX);
+        app::level().saturating_add(nested_waits)
+    }
+
+    fn hand_out(&self, job: &J) {
+        self.popped.set(self.popped.get() + 1);
+        let level = self.level.get().level;
+        let priority = job.priority();
+        self.running.set(RunningPriority { priority, level });
+    }
+}
+
+impl<J: Queueable + 'static> Turn<J> {
+    /// Returns the next job while a priority other than the normal one is in use.
+    #[inline(never)] // so that a turn without priorities stays small
+    pub(super) fn next_by_priority(&mut self) -> Option<J> {
+        loop {
+            if self.lanes.is_ending {
+                return self.next_of_lower_priority();
+            }
+            if self.begun && self.is_last_batch() {
+                return self.next_of_last_batch();
+            }
+            if self.begun && self.driver.popped.get() < self.end {
+                if self.is_budget_spent() {
+                    self.lanes.is_ending = true;
+                    continue;
+                }
+                self.poll_between_jobs();
+                let first = self.driver.reactor.borrow_mut().pop_first();
+                if let Some((priority, job)) = first {
+                    return Some(self.hand_out(priority, job));
+                }
+            }
+            if !self.begin_batch() {
+                if self.begun && self.is_budget_spent() {
+                    self.lanes.is_ending = true;
+                    continue;
+                }
+                return None;
+            }
+        }
+    }
+
+    /// Accounts for a job of a lane, which runs next.
+    fn hand_out(&mut self, lane: Priority, job: J) -> J {
+        self.driver.hand_out(&job);
+        self.lanes.served = Some(lane);
+        self.is_running = true;
+        job
+    }
+
+    fn pop_from(&mut self, lane: Priority) -> Option<J> {
+        let job = self.driver.reactor.borrow_mut().pop_from(lane)?;
+        Some(self.hand_out(lane, job))
+    }
+
+    /// Polls if the next job has a lower priority than another one that is in use, at most once per
+    /// [`POLL`].
+    fn poll_between_jobs(&mut self) {
+        let now = self.clock.now;
+        if self.polled != Time::NEVER && now < self.polled + POLL {
+            return;
+        }
+        let reactor = self.driver.reactor.borrow();
+        let highest = reactor.highest();
+        if reactor
+            .first_ready(None)
+            .is_none_or(|first| first == highest)
+        {
+            return;
+        }
+        drop(reactor);
+        self.polled = now;
+        self.has_polled = true;
+        self.driver.collect(now);
+    }
+
+    fn next_of_lower_priority(&mut self) -> Option<J> {
+        let served = self.lanes.served;
+        let next = self.driver.reactor.borrow().first_ready(served);
+        match next {
+            Some(next) => self.pop_from(next),
+            None => None,
+        }
+    }
+
+    fn next_of_last_batch(&mut self) -> Option<J> {
+        let mut left = match self.lanes.last_batch.take() {
+            Some(left) => left,
+            None => self.driver.reactor.borrow().ready_by_priority(),
+        };
+        let mut job = None;
+        for (priority, count) in &mut left {
+            if *count > 0 {
+                *count -= 1;
+                job = self.pop_from(*priority);
+                if job.is_some() {
+                    break;
+                }
+                *count = 0;
+            }
+        }
+        self.lanes.last_batch = Some(left);
+        job
+    }
+}

@@ -1,0 +1,305 @@
+//! The priorities of tasks, and of the jobs that they schedule.
+//!
+//! asyncio's C Task passes two kinds of callback to `call_soon`, its step and its wake-up, and both
+//! name the task. So a job finds the priority of its task without a context variable and without
+//! a Task class of our own. A table has the tasks whose priority is not the normal one. It is read
+//! only while a priority is in use.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyInt, PyTuple};
+
+use super::gil::GilProtected;
+use super::job::Job;
+use super::running;
+use super::state::{EventLoop, State};
+use super::step::{self, Stepped};
+use crate::reactor::Priority;
+
+/// The tasks of a loop with another priority than the normal one.
+#[derive(Default)]
+pub(super) struct TaskPriorities {
+    /// By the address of the task. A task leaves the table when it is done or collected.
+    tasks: RefCell<HashMap<usize, Entry>>,
+    /// Is called with the weak reference of a task that was collected.
+    collected: OnceCell<Py<PyAny>>,
+}
+
+struct Entry {
+    priority: Priority,
+    /// A weak reference to the task.
+    task: Py<PyAny>,
+}
+
+impl TaskPriorities {
+    fn get(&self, task: &Bound<'_, PyAny>) -> Option<Priority> {
+        let tasks = self.tasks.borrow();
+        let entry = tasks.get(&address(task))?;
+        Some(entry.priority)
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(tasks) = self.tasks.try_borrow() {
+            for entry in tasks.values() {
+                visit.call(&entry.task)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties the table, for a loop that is closed. The caller drops the result outside of
+    /// borrows.
+    pub(super) fn take(&self) -> impl Sized + use<> {
+        self.tasks.take()
+    }
+}
+
+fn address(object: &Bound<'_, PyAny>) -> usize {
+    object.as_ptr().addr()
+}
+
+impl State {
+    /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
+    /// of the running job.
+    #[inline]
+    pub(super) fn job_priority(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
+        match &*self.driver.borrow() {
+            Some(driver) if driver.uses_priorities() => self.job_priority_in_use(callback),
+            _ => Priority::NORMAL,
+        }
+    }
+
+    /// Returns the priority of the running job, for what it schedules.
+    #[inline]
+    pub(super) fn running_priority(&self) -> Priority {
+        let driver = self.driver.borrow();
+        driver
+            .as_ref()
+            .map_or(Priority::NORMAL, |driver| driver.priority())
+    }
+
+    fn job_priority_in_use(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
+        let running = self.running_priority();
+        let Some((task, stepped)) = step::of(callback) else {
+            return running;
+        };
+        match (self.priorities.get(&task), stepped) {
+            (Some(priority), _) => priority,
+            // A step of a task that is not in the table is its first one: later ones are scheduled
+            // by the task itself, which then runs with the normal priority.
+            (None, Stepped::Step) => self.add_task(&task, running),
+            (None, Stepped::WakeUp) => Priority::NORMAL,
+        }
+    }
+
+    /// Adds a task to the table, and returns its priority.
+    fn add_task(self: &Rc<Self>, task: &Bound<'_, PyAny>, priority: Priority) -> Priority {
+        let py = task.py();
+        if priority == Priority::NORMAL {
+            return priority;
+        }
+        let entry = self.collected(py).and_then(|collected| {
+            let weak = py.import("weakref")?.getattr("ref")?;
+            let task = weak.call1((task, collected))?.unbind();
+            Ok(Entry { priority, task })
+        });
+        match (entry, self.driver()) {
+            (Ok(entry), Ok(driver)) => {
+                driver.retain(priority);
+                let before = self
+                    .priorities
+                    .tasks
+                    .borrow_mut()
+                    .insert(address(task), entry);
+                if let Some(before) = before {
+                    driver.release(before.priority);
+                }
+                priority
+            }
+            // Without a weak reference the task could not leave the table.
+            _ => Priority::NORMAL,
+        }
+    }
+
+    /// Returns the callback for weak references. It removes the task of a reference.
+    fn collected<'py>(self: &Rc<Self>, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        if self.priorities.collected.get().is_none() {
+            let state = GilProtected::new(Rc::downgrade(self));
+            let collected =
+                move |args: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| -> PyResult<()> {
+                    if let Some(state) = Weak::upgrade(state.get(args.py())) {
+                        state.remove_reference(&args.get_item(0)?);
+                    }
+                    Ok(())
+                };
+            let function = PyCFunction::new_closure(py, None, None, collected)?;
+            let _ = self.priorities.collected.set(function.into_any().unbind());
+        }
+        let collected = self.priorities.collected.get().expect("set above");
+        Ok(collected.bind(py))
+    }
+
+    fn remove_reference(&self, reference: &Bound<'_, PyAny>) {
+        let mut tasks = self.priorities.tasks.borrow_mut();
+        let found = tasks.iter().find(|(_, entry)| entry.task.is(reference));
+        let entry = found
+            .map(|(&address, _)| address)
+            .and_then(|address| tasks.remove(&address));
+        drop(tasks);
+        self.release(entry);
+    }
+
+    /// Removes a task from the table, if it is there.
+    fn remove_task(&self, task: &Bound<'_, PyAny>) {
+        let entry = self.priorities.tasks.borrow_mut().remove(&address(task));
+        self.release(entry);
+    }
+
+    fn release(&self, entry: Option<Entry>) {
+        if let (Some(entry), Ok(driver)) = (entry, self.driver()) {
+            driver.release(entry.priority);
+        }
+    }
+
+    /// Returns the task that a job steps, if it has another priority than the normal one.
+    pub(super) fn prioritised_task<'py>(
+        &self,
+        py: Python<'py>,
+        job: &Job,
+    ) -> Option<Bound<'py, PyAny>> {
+        let (task, _) = step::of(&job.callback(py)?)?;
+        self.priorities.get(&task).map(|_| task)
+    }
+
+    /// Removes a task from the table after its step, if it is done.
+    pub(super) fn forget_if_done(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        if is_done(task)? {
+            self.remove_task(task);
+        }
+        Ok(())
+    }
+
+    /// Makes a task by `make`, with a priority or, without one, with that of the running job.
+    pub(super) fn with_priority<'py>(
+        self: &Rc<Self>,
+        priority: Option<Priority>,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let driver = self.driver()?;
+        let priority = priority.unwrap_or_else(|| driver.priority());
+        // A task that is made schedules its first step, or begins it if it is eager.
+        let made = driver.with_priority(priority, make)?;
+        // The first step of an eager task is not scheduled.
+        if priority != Priority::NORMAL
+            && step::is_task(&made)
+            && self.priorities.get(&made).is_none()
+            && !is_done(&made)?
+        {
+            self.add_task(&made, priority);
+        }
+        Ok(made)
+    }
+
+    fn set_task_priority(self: &Rc<Self>, task: &Bound<'_, PyAny>, to: Priority) -> PyResult<()> {
+        let py = task.py();
+        let from = self.priorities.get(task).unwrap_or_default();
+        if from == to || is_done(task)? {
+            return Ok(());
+        }
+        let driver = self.driver()?;
+        // Keep the lane in use until the jobs have moved.
+        driver.retain(from);
+        if to == Priority::NORMAL {
+            self.remove_task(task);
+        } else {
+            self.add_task(task, to);
+        }
+        let change = |job: &mut Job| {
+            let moves = job.callback(py).and_then(|callback| step::of(&callback));
+            let moves = moves.is_some_and(|(stepped, _)| stepped.is(task));
+            if moves {
+                job.priority = to;
+            }
+            moves
+        };
+        driver.requeue(from, change);
+        for (_, job) in self.deferred.borrow_mut().iter_mut() {
+            change(job);
+        }
+        driver.release(from);
+        if running::current_task(&task.call_method0("get_loop")?)?.is_some_and(|now| now.is(task)) {
+            driver.change_priority(to);
+        }
+        Ok(())
+    }
+}
+
+fn is_done(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    task.call_method0("done")?.is_truthy()
+}
+
+/// Reads a priority that a program has passed.
+pub(super) fn read(number: &Bound<'_, PyAny>) -> PyResult<Priority> {
+    let is_number = number.is_instance_of::<PyInt>() || number.hasattr("__index__")?;
+    if !is_number {
+        return Err(PyTypeError::new_err(format!(
+            "priority must be a whole number, such as qtloop.Priority.HIGH, not {}",
+            number.repr()?
+        )));
+    }
+    let small: Option<i8> = number.extract().ok();
+    small.and_then(Priority::new).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "priority must be from -100 (qtloop.Priority.HIGH) to 100 (qtloop.Priority.LOW), not {number}"
+        ))
+    })
+}
+
+/// Raises the exception for a priority that is not one.
+#[pyfunction]
+pub(super) fn check_priority(priority: &Bound<'_, PyAny>) -> PyResult<()> {
+    read(priority).map(drop)
+}
+
+/// Returns the state of the loop of a task.
+fn state_of(task: &Bound<'_, PyAny>) -> PyResult<Rc<State>> {
+    let py = task.py();
+    if !step::is_task(task) {
+        return Err(PyTypeError::new_err(format!(
+            "an asyncio.Task is required, not {}",
+            task.repr()?
+        )));
+    }
+    let event_loop = task.call_method0("get_loop")?;
+    match event_loop.cast::<EventLoop>() {
+        Ok(event_loop) => Ok(Rc::clone(event_loop.get().state(py))),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "only the tasks of a QEventLoop have a priority; this one belongs to {}",
+            event_loop.repr()?
+        ))),
+    }
+}
+
+/// Returns the priority of a task of a `QEventLoop`, from -100 to 100; 0 if it is done. Call it on
+/// the loop's thread. TypeError for other tasks and objects.
+#[pyfunction]
+pub(super) fn get_priority(task: &Bound<'_, PyAny>) -> PyResult<i8> {
+    let priority = state_of(task)?.priorities.get(task);
+    Ok(priority.unwrap_or_default().get())
+}
+
+/// Sets the priority of a task of a `QEventLoop`, from -100 to 100. Its step that is queued moves
+/// behind those of that priority. Timers and watches that it has started keep theirs. No effect if
+/// the task is done. Call it on the loop's thread.
+///
+/// TypeError for other tasks and objects, ValueError for other numbers.
+#[pyfunction]
+pub(super) fn set_priority(task: &Bound<'_, PyAny>, priority: &Bound<'_, PyAny>) -> PyResult<()> {
+    let priority = read(priority)?;
+    state_of(task)?.set_task_priority(task, priority)
+}

@@ -1,0 +1,155 @@
+//! Which task a callback steps.
+//!
+//! A Task passes its step and its wake-up to `call_soon`. In asyncio's C code these are an object of
+//! a private type and a built-in function; in its Python code they are methods.
+
+use std::ffi::CStr;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+/// What a callback does with its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stepped {
+    /// The first step, one after a yield, or one that throws an exception.
+    Step,
+    /// The step after the task's future is done.
+    WakeUp,
+}
+
+/// The classes of tasks.
+struct Classes {
+    /// `None` if asyncio's C code is missing.
+    native: Option<Py<PyAny>>,
+    python: Py<PyAny>,
+}
+
+static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+
+fn classes(py: Python<'_>) -> &Classes {
+    CLASSES.get_or_init(py, || {
+        let find = |module: &str, name: &str| py.import(module)?.getattr(name);
+        Classes {
+            native: find("_asyncio", "Task").ok().map(Bound::unbind),
+            python: find("asyncio.tasks", "_PyTask")
+                .or_else(|_| find("asyncio.tasks", "Task"))
+                .map_or_else(|_| py.None(), Bound::unbind),
+        }
+    })
+}
+
+fn is_instance(object: *mut ffi::PyObject, class: &Py<PyAny>) -> bool {
+    // SAFETY: the object is alive, and `class` is checked to be a class.
+    unsafe {
+        ffi::PyType_Check(class.as_ptr()) != 0
+            && ffi::PyObject_TypeCheck(object, class.as_ptr().cast()) != 0
+    }
+}
+
+/// Returns whether an object is a task of asyncio's, or of a subclass.
+pub(super) fn is_task(object: &Bound<'_, PyAny>) -> bool {
+    let classes = classes(object.py());
+    let is_native = classes
+        .native
+        .as_ref()
+        .is_some_and(|native| is_instance(object.as_ptr(), native));
+    is_native || is_instance(object.as_ptr(), &classes.python)
+}
+
+unsafe extern "C" {
+    static mut PyMethod_Type: ffi::PyTypeObject;
+    fn PyMethod_Self(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// Returns the task that a callback steps.
+#[inline]
+pub(super) fn of<'py>(callback: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Stepped)> {
+    let py = callback.py();
+    let callable = callback.as_ptr();
+    // SAFETY: the callback is alive, the GIL is held, and each function is called for an object of
+    // its type. They return borrowed references.
+    unsafe {
+        let class = ffi::Py_TYPE(callable);
+        if class == &raw mut ffi::PyFunction_Type {
+            None // most callbacks that are no steps
+        } else if class == &raw mut ffi::PyCFunction_Type {
+            let task = Bound::from_borrowed_ptr_or_opt(py, ffi::PyCFunction_GetSelf(callable))?;
+            let native = classes(py).native.as_ref()?;
+            let function = callable.cast::<ffi::PyCFunctionObject>();
+            let name = CStr::from_ptr((*(*function).m_ml).ml_name);
+            (is_instance(task.as_ptr(), native) && name == c"task_wakeup")
+                .then_some((task, Stepped::WakeUp))
+        } else if class == &raw mut PyMethod_Type {
+            let task = Bound::from_borrowed_ptr_or_opt(py, PyMethod_Self(callable))?;
+            if !is_instance(task.as_ptr(), &classes(py).python) {
+                return None;
+            }
+            let function = Bound::from_borrowed_ptr_or_opt(py, PyMethod_Function(callable))?;
+            let name = function.getattr("__name__").ok()?;
+            match name.extract::<&str>().ok()? {
+                "__step" => Some((task, Stepped::Step)),
+                "__wakeup" => Some((task, Stepped::WakeUp)),
+                _ => None,
+            }
+        } else {
+            wrapped_by_c_step(callback).map(|task| (task, Stepped::Step))
+        }
+    }
+}
+
+/// The type of the steps of C tasks.
+struct StepType {
+    class: Py<PyAny>,
+    /// The pointer to the task is the first field.
+    has_task_first: bool,
+}
+
+/// Returns the task of the step of a C task.
+fn wrapped_by_c_step<'py>(callback: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    static STEP: PyOnceLock<StepType> = PyOnceLock::new();
+    let py = callback.py();
+    let class = callback.get_type_ptr();
+    let step = match STEP.get(py) {
+        Some(step) => step,
+        None => {
+            // SAFETY: each type has a name.
+            let name = unsafe { CStr::from_ptr((*class).tp_name) };
+            if !name.to_bytes().ends_with(b"TaskStepMethWrapper") {
+                return None;
+            }
+            let task = callback.getattr("__self__").ok()?;
+            STEP.get_or_init(py, || StepType {
+                class: callback.get_type().into_any().unbind(),
+                has_task_first: has_first(callback, &task),
+            })
+        }
+    };
+    if step.class.as_ptr() != class.cast() {
+        return None;
+    }
+    if step.has_task_first {
+        // SAFETY: checked when the type was found.
+        unsafe { Bound::from_borrowed_ptr_or_opt(py, *first_field(callback.as_ptr())) }
+    } else {
+        callback.getattr("__self__").ok()
+    }
+}
+
+/// Returns the place of the first field of an object.
+fn first_field(object: *mut ffi::PyObject) -> *mut *mut ffi::PyObject {
+    // SAFETY: only computed; an object has at least a header.
+    unsafe { object.add(1).cast() }
+}
+
+/// Returns whether the first field of an object is a pointer to `task`.
+fn has_first(object: &Bound<'_, PyAny>, task: &Bound<'_, PyAny>) -> bool {
+    let class = object.get_type_ptr();
+    let size = size_of::<ffi::PyObject>() + size_of::<*mut ffi::PyObject>();
+    // SAFETY: the object is alive, and has that field if its type is large enough.
+    unsafe {
+        usize::try_from((*class).tp_basicsize).is_ok_and(|basic| basic >= size)
+            && *first_field(object.as_ptr()) == task.as_ptr()
+    }
+}

@@ -1,0 +1,40 @@
+//! The priority of a job.
+
+use std::fmt;
+
+/// The priority of a task or a job: a number from -100 to 100, of which the smaller runs first.
+///
+/// glib and systemd count in the same direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(i8);
+
+impl Priority {
+    /// Before all others: for what a person or a machine waits for.
+    pub const HIGH: Priority = Priority(-100);
+    /// The priority of jobs that were given none.
+    pub const NORMAL: Priority = Priority(0);
+    /// After all others: for work that can wait.
+    pub const LOW: Priority = Priority(100);
+
+    /// Returns the priority of this number; `None` if it is not from -100 to 100.
+    #[must_use]
+    pub const fn new(number: i8) -> Option<Priority> {
+        if number >= Priority::HIGH.0 && number <= Priority::LOW.0 {
+            Some(Priority(number))
+        } else {
+            None
+        }
+    }
+
+    /// Returns the number.
+    #[must_use]
+    pub const fn get(self) -> i8 {
+        self.0
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
