@@ -86,26 +86,39 @@ impl VirtualTime {
     }
 
     /// Returns whether the clock is paused, which it is from the start until
-    /// [`resume`](VirtualTime::resume).
+    /// [`resume_time`](Driver::resume_time).
     #[must_use]
     pub fn is_paused(&self) -> bool {
         matches!(self.state().clock, Clock::Paused(_))
     }
 
-    /// Pauses the clock at its current time.
-    pub fn pause(&self) {
+    /// Pauses the clock at its current time. Returns false if it is paused.
+    fn pause(&self) -> bool {
         let now = self.now();
         let mut state = self.state();
-        state.clock = Clock::Paused(now);
-        state.goal = now;
+        let was_running = matches!(state.clock, Clock::Running(_));
+        if was_running {
+            state.clock = Clock::Paused(now);
+            state.goal = now;
+        }
+        was_running
     }
 
-    /// Lets the clock run with real time from its current time on.
-    pub fn resume(&self) {
+    /// Lets the clock run with real time from its current time on. Returns false if it runs.
+    fn resume(&self) -> bool {
         let mut state = self.state();
-        if let Clock::Paused(now) = state.clock {
-            state.clock = Clock::Running(now.after(Time::now()).unwrap_or_default());
-        }
+        let Clock::Paused(now) = state.clock else {
+            return false;
+        };
+        state.clock = Clock::Running(now.after(Time::now()).unwrap_or_default());
+        true
+    }
+
+    /// Returns the time that the clock has, or is advanced to.
+    #[must_use]
+    pub fn goal(&self) -> Time {
+        let now = self.now();
+        self.state().goal.max(now)
     }
 
     /// Moves the goal, and the clock up to the earliest timer. Returns false if the clock is not
@@ -193,6 +206,24 @@ impl<J: Queueable + 'static> Driver<J> {
         let is_paused = time.is_some_and(|time| time.advance(by, earliest));
         self.arm_now();
         is_paused
+    }
+
+    /// Pauses the clock again after [`resume_time`](Driver::resume_time). Returns false if it is
+    /// paused, or there is none.
+    #[must_use]
+    pub fn pause_time(&self) -> bool {
+        let was_running = self.virtual_time.get().is_some_and(|time| time.pause());
+        self.arm_now();
+        was_running
+    }
+
+    /// Lets the clock run with real time from its current time on. Returns false if it runs, or
+    /// there is none.
+    #[must_use]
+    pub fn resume_time(&self) -> bool {
+        let was_paused = self.virtual_time.get().is_some_and(|time| time.resume());
+        self.arm_now();
+        was_paused
     }
 
     /// Begins an operation outside of the loop: the clock does not jump before its
@@ -308,10 +339,10 @@ mod tests {
     fn resumed_clock_runs_from_its_own_time() {
         let time = VirtualTime::new(Time::now() + Duration::from_secs(3600), IDLE, 0);
         let paused = time.now();
-        time.resume();
+        assert!(time.resume() && !time.resume());
         assert!(time.now() >= paused);
         assert!(!time.advance(IDLE, None));
-        time.pause();
+        assert!(time.pause() && !time.pause());
         let now = time.now();
         assert_eq!(now, time.now());
         assert!(now >= paused);

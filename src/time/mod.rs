@@ -7,11 +7,15 @@
 mod clock;
 mod interval;
 mod pace;
+mod pause;
 mod sleep;
 mod timeout;
 
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use pace::{Debounce, StreamExt, Throttle};
+pub use pause::now;
+#[cfg(feature = "test-util")]
+pub use pause::{advance, pause, resume};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 
