@@ -14,8 +14,6 @@ use crate::reactor::{Queueable, Time};
 #[derive(Debug)]
 pub struct VirtualTime {
     state: Mutex<State>,
-    /// How long no job may have run before a jump, while descriptors are watched.
-    idle: Duration,
     /// The number of watched descriptors of the front end itself.
     own_watches: usize,
 }
@@ -23,10 +21,12 @@ pub struct VirtualTime {
 #[derive(Clone, Copy, Debug)]
 struct State {
     clock: Clock,
+    /// How long no job may have run before a jump, while descriptors are watched.
+    idle: Duration,
     /// The time to which [`Driver::advance`] moves the clock, with a stop at each timer.
     goal: Time,
     /// [`Driver::popped`] when a job last ran, and the real time at which that was seen.
-    popped: u64,
+    popped: Option<u64>,
     silent_since: Time,
 }
 
@@ -53,13 +53,13 @@ impl VirtualTime {
     pub fn new(start: Time, idle: Duration, own_watches: usize) -> Arc<VirtualTime> {
         let state = State {
             clock: Clock::Paused(start),
+            idle,
             goal: start,
-            popped: 0,
+            popped: None,
             silent_since: Time::from_nanos(0),
         };
         Arc::new(VirtualTime {
             state: Mutex::new(state),
-            idle,
             own_watches,
         })
     }
@@ -82,7 +82,7 @@ impl VirtualTime {
     /// Returns the argument `idle` of [`new`](VirtualTime::new).
     #[must_use]
     pub fn idle(&self) -> Duration {
-        self.idle
+        self.state().idle
     }
 
     /// Returns whether the clock is paused, which it is from the start until
@@ -93,13 +93,15 @@ impl VirtualTime {
     }
 
     /// Pauses the clock at its current time. Returns false if it is paused.
-    fn pause(&self) -> bool {
+    fn pause(&self, idle: Duration) -> bool {
         let now = self.now();
         let mut state = self.state();
         let was_running = matches!(state.clock, Clock::Running(_));
         if was_running {
             state.clock = Clock::Paused(now);
             state.goal = now;
+            state.idle = idle;
+            state.popped = None;
         }
         was_running
     }
@@ -146,7 +148,7 @@ impl VirtualTime {
         is_held: bool,
     ) -> Option<Duration> {
         let mut state = self.state();
-        if std::mem::replace(&mut state.popped, popped) != popped {
+        if state.popped.replace(popped) != Some(popped) {
             state.silent_since = real;
         }
         match state.clock {
@@ -155,7 +157,7 @@ impl VirtualTime {
             Clock::Paused(now) if earliest? <= now => Some(Duration::ZERO),
             Clock::Paused(_) if is_held => None,
             Clock::Paused(_) if watches <= self.own_watches => Some(Duration::ZERO),
-            Clock::Paused(_) => (state.silent_since + self.idle).after(real),
+            Clock::Paused(_) => (state.silent_since + state.idle).after(real),
         }
     }
 
@@ -173,6 +175,7 @@ impl VirtualTime {
 impl<J: Queueable + 'static> Driver<J> {
     /// Makes the timers use this clock. It cannot be replaced by another one.
     pub fn set_virtual_time(&self, time: Arc<VirtualTime>) {
+        time.state().popped = None; // it counted the jobs of another loop
         let _ = self.virtual_time.set(time);
         self.arm_now();
     }
@@ -211,8 +214,9 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Pauses the clock again after [`resume_time`](Driver::resume_time). Returns false if it is
     /// paused, or there is none.
     #[must_use]
-    pub fn pause_time(&self) -> bool {
-        let was_running = self.virtual_time.get().is_some_and(|time| time.pause());
+    pub fn pause_time(&self, idle: Duration) -> bool {
+        let time = self.virtual_time.get();
+        let was_running = time.is_some_and(|time| time.pause(idle));
         self.arm_now();
         was_running
     }
@@ -342,7 +346,7 @@ mod tests {
         assert!(time.resume() && !time.resume());
         assert!(time.now() >= paused);
         assert!(!time.advance(IDLE, None));
-        assert!(time.pause() && !time.pause());
+        assert!(time.pause(IDLE) && !time.pause(IDLE));
         let now = time.now();
         assert_eq!(now, time.now());
         assert!(now >= paused);

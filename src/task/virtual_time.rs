@@ -44,9 +44,6 @@ mod paused {
     use super::{Arc, LoopCore, LoopShared, Time, TimeHold, current};
     use crate::driver::VirtualTime;
 
-    /// How long no job may have run before a paused clock jumps, while descriptors are watched.
-    const IDLE: Duration = Duration::from_millis(50);
-
     impl TimeHold {
         /// Holds the clock of this thread's loop, if there is one.
         pub(crate) fn here() -> TimeHold {
@@ -88,16 +85,16 @@ mod paused {
 
     impl LoopCore {
         /// Pauses the clock. Returns false if it is paused already.
-        pub(crate) fn pause_time(&self) -> bool {
+        pub(crate) fn pause_time(&self, idle: Duration) -> bool {
             let mut is_new = false;
             let time = self.shared.virtual_time.get_or_init(|| {
                 is_new = true;
-                VirtualTime::new(Time::now(), IDLE, 0)
+                VirtualTime::new(Time::now(), idle, 0)
             });
             if is_new {
                 self.driver.set_virtual_time(Arc::clone(time));
             }
-            is_new || self.driver.pause_time()
+            is_new || self.driver.pause_time(idle)
         }
 
         /// Lets the clock run again. Returns false if it is not paused.

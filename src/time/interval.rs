@@ -44,7 +44,9 @@ pub enum MissedTickBehavior {
 /// The period is zero, or this thread has no [`Loop`](crate::Loop).
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    Interval::of("interval()", period, |what| Sleep::after(what, Duration::ZERO))
+    Interval::of("interval()", period, |what| {
+        Sleep::after(what, Duration::ZERO)
+    })
 }
 
 /// Returns an [`Interval`] that ticks at `start`, and then after each period.

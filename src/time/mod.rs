@@ -15,7 +15,7 @@ pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
 pub use pace::{Debounce, StreamExt, Throttle};
 pub use pause::now;
 #[cfg(feature = "test-util")]
-pub use pause::{advance, pause, resume};
+pub use pause::{advance, pause, pause_with_idle, resume};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 

@@ -30,7 +30,7 @@ pub fn now() -> Instant {
 }
 
 #[cfg(feature = "test-util")]
-pub use paused::{advance, pause, resume};
+pub use paused::{advance, pause, pause_with_idle, resume};
 
 #[cfg(feature = "test-util")]
 mod paused {
@@ -73,8 +73,18 @@ mod paused {
     /// [`Instant::now`]: std::time::Instant::now
     #[track_caller]
     pub fn pause() {
+        pause_with_idle(Duration::from_millis(50));
+    }
+
+    /// Pauses the clock as [`pause`] does, with another time than 50 ms: longer for a slow server
+    /// thread, shorter for a test with many jumps and a socket that only listens.
+    ///
+    /// # Panics
+    /// As [`pause`].
+    #[track_caller]
+    pub fn pause_with_idle(idle: Duration) {
         assert!(
-            expect_current("time::pause()").pause_time(),
+            expect_current("time::pause()").pause_time(idle),
             "time::pause(): the clock is paused already; call it once, or resume() before"
         );
     }

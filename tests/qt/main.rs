@@ -38,6 +38,8 @@ mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod pace;
+#[cfg(feature = "test-util")]
+mod paused_time;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
 #[cfg(feature = "tasks")]
@@ -106,6 +108,8 @@ fn main() -> ExitCode {
         timing::tests(),
         #[cfg(feature = "tasks")]
         pace::tests(),
+        #[cfg(feature = "test-util")]
+        paused_time::tests(),
         #[cfg(feature = "tasks")]
         sockets::tests(),
         #[cfg(feature = "tasks")]
