@@ -235,9 +235,9 @@ def test_qt_loop_of_an_async_test_is_an_error(run_pytest: Pytest) -> None:
 def test_fixture_of_the_program_replaces_that_of_the_plugin(run_pytest: Pytest) -> None:
     program = """
 @pytest.fixture
-def anyio_backend(): return 7
+def anyio_backend(): return "asyncio"
 
-def test(anyio_backend): assert anyio_backend == 7
+def test(anyio_backend): assert anyio_backend == "asyncio"
 """
     assert "1 passed" in run_pytest(program)
 
