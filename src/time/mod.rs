@@ -1,6 +1,8 @@
 //! Timers: [`sleep`], [`interval`], [`timeout`], and [`StreamExt`] for streams. They are never
 //! early; they are some 50 µs late on Linux, and a millisecond elsewhere.
 //!
+//! With the feature `test-util`, a test can pause the clock of the timers: [`now`] and `pause`.
+//!
 //! The names and their meaning are those of
 //! [tokio::time](https://docs.rs/tokio/latest/tokio/time/), with [`std::time::Instant`].
 

@@ -187,9 +187,7 @@ def test_conftest_chooses_the_loop_of_a_folder(tmp_path: Path, plugin: str) -> N
     (tmp_path / "test_sleep.py").write_text(test)
     (tmp_path / "conftest.py").write_text(conftest)
     lines = "[pytest]\nasyncio_default_fixture_loop_scope = function"
-    if plugin == "anyio":
-        lines = "[pytest]"
-    assert "1 passed" in run_pytest(tmp_path, lines, plugin)
+    assert "1 passed" in run_pytest(tmp_path, lines, "asyncio", "anyio")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout() is new in 3.11")
