@@ -130,10 +130,11 @@ pub mod core {
     pub use crate::driver::{Driver, Turn, VirtualTime, Wakeup};
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
-    pub use crate::qt::host::{Host, Linger};
+    pub use crate::qt::host::Host;
     pub use crate::qt::nested_loop::NestedLoop;
     pub use crate::reactor::{
-        Direction, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey, Timers, Wake,
+        Direction, Linger, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey, Timers,
+        Wake,
     };
 }
 

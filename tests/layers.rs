@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ("panic", &[], &[]),
     ("qt", &["panic"], &["cpp", "rustix"]),
-    ("reactor", &[], &["mio", "rustix", "loom", "proptest"]),
+    (
+        "reactor",
+        &[],
+        &["mio", "rustc_hash", "rustix", "loom", "proptest"],
+    ),
     ("driver", &["qt", "reactor"], &[]),
     (
         "task",

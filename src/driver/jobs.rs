@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Driver, Turn};
-use crate::reactor::{Direction, Poller, Priority, Queueable, Remote, Time, TimerKey};
+use crate::reactor::{Direction, Linger, Poller, Priority, Queueable, Remote, Time, TimerKey};
 
 impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
@@ -188,6 +188,12 @@ impl<J: Queueable + 'static> Driver<J> {
     pub(super) fn collect(&self, now: Time) {
         let now = self.timer_time(now);
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
+            self.error.replace(Some(error));
+        }
+    }
+
+    pub(super) fn end_linger(&self, linger: Linger) {
+        if let Err(error) = self.reactor.borrow_mut().end_linger(linger) {
             self.error.replace(Some(error));
         }
     }

@@ -9,11 +9,12 @@
 //! - A batch that is the last runs the jobs of each priority that were ready when it was found to
 //!   be the last. A job of a high priority that queues itself again does not extend it.
 
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::{Driver, Turn};
 use crate::qt::app;
-use crate::reactor::{Priority, Queueable, Time};
+use crate::reactor::{Direction, Priority, Queueable};
 
 /// The time between two polls while a higher priority than that of the next job is in use. A poll
 /// takes a thirtieth of it.
@@ -58,6 +59,13 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Moves ready jobs. See [`Reactor::requeue`](crate::reactor::Reactor::requeue).
     pub fn requeue(&self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
         self.reactor.borrow_mut().requeue(from, changed);
+    }
+
+    /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
+    pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        self.reactor
+            .borrow_mut()
+            .change_watch(fd, direction, change);
     }
 
     /// Returns the priority of the running job, which the jobs that it queues inherit. It is the
@@ -165,7 +173,7 @@ impl<J: Queueable + 'static> Turn<J> {
     /// [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if self.polled != Time::NEVER && now < self.polled + POLL {
+        if now < self.polled + POLL {
             return;
         }
         let reactor = self.driver.reactor.borrow();

@@ -262,7 +262,7 @@ impl<J: Queueable + 'static> Driver<J> {
         self.linger.set(linger);
     }
 
-    /// Returns the maximum time of a [`Linger`](crate::qt::Linger).
+    /// Returns the maximum time of a [`Linger`](crate::reactor::Linger).
     #[must_use]
     pub fn linger(&self) -> Duration {
         self.linger.get()

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::lanes::{RunningPriority, TurnLanes};
 use super::{Driver, Level, Phase};
-use crate::qt::Linger;
-use crate::reactor::{Queueable, Time};
+use crate::reactor::{Linger, Queueable, Time};
 
 /// The time after which a busy turn polls in any case. See [`Driver::set_poll_batches`].
 const POLL: Duration = Duration::from_micros(50);
@@ -25,6 +24,10 @@ const SPINNING: Duration = Duration::from_micros(50);
 /// read once for up to `QUICK_JOBS` quick jobs.
 const QUICK: Duration = Duration::from_nanos(400);
 const QUICK_JOBS: u32 = 16;
+
+/// The time of the last poll before the first one. A turn that begins with the rest of a batch must
+/// poll after it: the next batch may be cut again.
+const LONG_AGO: Time = Time::from_nanos(0);
 
 /// A call from Qt for which the front end has not entered its scope yet. It does not touch the
 /// driver, which another thread may be using (in Python: one that holds the GIL).
@@ -57,7 +60,7 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) is_running: bool,
     /// `linger` was called since the last batch, so `clock` is stale.
     has_waited: bool,
-    /// The time of the last poll, and the number of batches since.
+    /// The time of the last poll of this turn, and the number of batches since.
     pub(super) polled: Time,
     unpolled: u32,
     pub(super) has_polled: bool,
@@ -99,7 +102,7 @@ impl<J: Queueable + 'static> Turn<J> {
             },
             is_running: false,
             has_waited: false,
-            polled: Time::NEVER,
+            polled: LONG_AGO,
             unpolled: 0,
             has_polled: false,
             saw_io: false,
@@ -164,10 +167,15 @@ impl<J: Queueable + 'static> Turn<J> {
         if !self.driver.may_begin_batch() {
             return false;
         }
-        if !self.begun || std::mem::take(&mut self.has_waited) {
+        let has_waited = std::mem::take(&mut self.has_waited);
+        if !self.begun || has_waited {
             self.clock.restart();
         }
         let now = self.clock.now;
+        if has_waited {
+            self.polled = now;
+            self.unpolled = 0;
+        }
         let resume_end = self.driver.resume_end.get();
         let has_rest = !self.begun && self.driver.popped.get() < resume_end;
         if has_rest && !self.driver.has_priorities() {
@@ -187,8 +195,11 @@ impl<J: Queueable + 'static> Turn<J> {
         if self.is_spinning(now, has_timer || is_active) {
             return false;
         }
+        if is_idle && has_waited {
+            return false; // the wait has brought nothing
+        }
         if is_idle && self.lingers && self.begun && !self.driver.linger().is_zero() {
-            // Lingering polls the descriptor anyway, so skip this poll.
+            // Lingering polls, so skip this poll.
             return false;
         }
         self.unpolled += 1;
@@ -261,23 +272,34 @@ impl<J: Queueable + 'static> Turn<J> {
         std::mem::take(&mut self.has_polled)
     }
 
-    /// Returns a wait for the time when no job is ready; after it, the turn may have jobs again.
-    /// Returns `None` if the turn should end: no descriptor or other thread had an event since the
-    /// last linger, the budget is spent, a timer is due, or a stop was requested.
+    /// Waits when no job is ready; after it, the turn may have jobs again. Returns false, without
+    /// waiting, if the turn should end: no descriptor or other thread had an event since the last
+    /// linger, the budget is spent, a timer is due, or a stop was requested.
     ///
-    /// The caller does the wait itself, because a front end may have to leave its scope for it.
-    pub fn linger(&mut self) -> Option<Linger> {
+    /// `wait` calls [`Linger::wait`] and does not use the driver: a front end may have to leave its
+    /// scope for it.
+    pub fn linger(&mut self, wait: impl FnOnce(&mut Linger)) -> bool {
         if !std::mem::take(&mut self.lingers) || self.driver.stops_now() {
-            return None;
+            return false;
         }
+        let Some(mut linger) = self.begin_linger() else {
+            return false;
+        };
         self.has_waited = true;
+        wait(&mut linger);
+        self.driver.end_linger(linger);
+        true
+    }
+
+    fn begin_linger(&self) -> Option<Linger> {
         let now = Time::now();
         let deadline = self.driver.reactor.borrow_mut().next_deadline();
         let wait = self.driver.wait_for_timers(now, deadline);
         let rest = self.deadline()?.after(now)?;
         let timeout = rest.min(wait.unwrap_or(rest)).min(self.driver.linger());
+        let mut reactor = self.driver.reactor.borrow_mut();
         let host = self.driver.host.borrow();
-        (!timeout.is_zero()).then_some(host.as_ref()?.linger(timeout))
+        (!timeout.is_zero()).then_some(reactor.linger(host.as_ref()?.descriptor(), timeout))
     }
 }
 

@@ -297,6 +297,10 @@ impl Endpoint {
 }
 
 impl EndpointState {
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.fd
+    }
+
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let protocol = self.protocol.borrow();
         protocol.as_ref().map(|protocol| protocol.bind(py).clone())

@@ -29,6 +29,9 @@ pub(super) struct Job {
     pub(super) object: ManuallyDrop<Py<PyAny>>,
     pub(super) kind: Kind,
     pub(super) priority: Priority,
+    /// The priority of the job that has scheduled it. Only that of a watch can differ from
+    /// `priority`.
+    own_priority: Priority,
     /// See [`Queueable::is_urgent`].
     pub(super) is_urgent: bool,
 }
@@ -41,6 +44,7 @@ impl Job {
             object: ManuallyDrop::new(object.clone().unbind()),
             kind,
             priority,
+            own_priority: priority,
             is_urgent: false,
         }
     }
@@ -51,13 +55,21 @@ impl Job {
         self.is_urgent = is_urgent;
         self
     }
+
+    /// Gives a watch the priority of a task that it has woken, if it is higher than its own.
+    pub(super) fn rise_to(&mut self, woken: Priority) {
+        self.priority = woken.min(self.own_priority);
+    }
 }
 
 impl Queueable for Job {
     fn repeat(&self) -> Job {
         // SAFETY: the GIL is held, see `Job`.
         let py = unsafe { Python::assume_attached() };
-        Job::new(self.object.bind(py), self.kind, self.priority).urgent(self.is_urgent)
+        Job {
+            object: ManuallyDrop::new(self.object.clone_ref(py)),
+            ..*self
+        }
     }
 
     #[inline]

@@ -5,8 +5,9 @@
 //! a Task class of our own. A table has the tasks whose priority is not the normal one. It is read
 //! only while a priority is in use.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -19,7 +20,7 @@ use super::job::Job;
 use super::running;
 use super::state::{EventLoop, State};
 use super::step::{self, Stepped};
-use crate::reactor::Priority;
+use crate::reactor::{Direction, Priority};
 
 /// The tasks of a loop with another priority than the normal one.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct TaskPriorities {
     tasks: RefCell<HashMap<usize, Entry>>,
     /// Is called with the weak reference of a task that was collected.
     collected: OnceCell<Py<PyAny>>,
+    /// The highest priority of the tasks that the running job of a watch has woken.
+    woken: Cell<Option<Priority>>,
 }
 
 struct Entry {
@@ -89,12 +92,51 @@ impl State {
             return running;
         };
         match (self.priorities.get(&task), stepped) {
-            (Some(priority), _) => priority,
+            (Some(priority), Stepped::Step) => priority,
+            (Some(priority), Stepped::WakeUp) => {
+                self.note_woken(priority);
+                priority
+            }
             // A step of a task that is not in the table is its first one: later ones are scheduled
             // by the task itself, which then runs with the normal priority.
             (None, Stepped::Step) => self.add_task(&task, running),
-            (None, Stepped::WakeUp) => Priority::NORMAL,
+            (None, Stepped::WakeUp) => {
+                self.note_woken(Priority::NORMAL);
+                Priority::NORMAL
+            }
         }
+    }
+
+    fn note_woken(&self, priority: Priority) {
+        let highest = self.priorities.woken.get();
+        let highest = highest.map_or(priority, |highest| highest.min(priority));
+        self.priorities.woken.set(Some(highest));
+    }
+
+    /// Runs the job of a watch. If it wakes a task, the watch has the priority of that task from
+    /// now on, unless its own is higher: the task may wait for a connection that other code has
+    /// made.
+    pub(super) fn run_watch(
+        &self,
+        fd: RawFd,
+        direction: Direction,
+        job: &Job,
+        run: impl FnOnce() -> PyResult<()>,
+    ) -> PyResult<()> {
+        let outer = self.priorities.woken.take();
+        let result = run();
+        let woken = self.priorities.woken.replace(outer);
+        if let Some(woken) = woken
+            && woken != job.priority
+            && let Ok(driver) = self.driver()
+        {
+            driver.change_watch(fd, direction, |watch| {
+                if watch.object.is(&*job.object) {
+                    watch.rise_to(woken);
+                }
+            });
+        }
+        result
     }
 
     /// Adds a task to the table, and returns its priority.

@@ -70,9 +70,10 @@ impl State {
                 gil::release(py, || {});
             }
             let Some(job) = turn.next() else {
-                let Some(linger) = turn.linger() else { break };
-                gil::release(py, || linger.wait());
-                continue;
+                if turn.linger(|linger| gil::release(py, || linger.wait())) {
+                    continue;
+                }
+                break;
             };
             result = self.run(event_loop, &job, is_nested, depth);
             self.bring_back(depth);
@@ -130,19 +131,28 @@ impl State {
         } else {
             self.prioritised_task(py, job)
         };
-        let mut result = if self.debug.get() {
-            // asyncio's own `Handle._run`, timed.
-            event_loop
-                .call_method1(intern!(py, "_run_handle"), (&*job.object,))
-                .map(drop)
-        } else {
-            job.call(py)
+        let call = || {
+            if self.debug.get() {
+                // asyncio's own `Handle._run`, timed.
+                event_loop
+                    .call_method1(intern!(py, "_run_handle"), (&*job.object,))
+                    .map(drop)
+            } else {
+                job.call(py)
+            }
+        };
+        let mut result = match job.watched(py) {
+            None => call(),
+            Some((fd, direction)) => {
+                let result = self.run_watch(fd, direction, job, call);
+                if let Ok(driver) = self.driver() {
+                    driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
+                }
+                result
+            }
         };
         if let Some(task) = task {
             result = result.and(self.forget_if_done(&task));
-        }
-        if let (Some((fd, direction)), Ok(driver)) = (job.watched(py), self.driver()) {
-            driver.rearm(fd, direction, |watched| watched.object.is(&*job.object));
         }
         if self.is_forked.get() {
             self.is_forked.set(depth > 1);
@@ -163,19 +173,21 @@ impl State {
         let py = event_loop.py();
         let transport = job.object.bind(py);
         let io = transport.getattr(intern!(py, "_io"))?;
-        let result = if self.debug.get() {
-            let arguments = (transport, direction == Direction::Write);
-            event_loop
-                .call_method1(intern!(py, "_run_transport"), arguments)
-                .map(drop)
-        } else {
-            io.cast::<Endpoint>()?
-                .get()
-                .run(py, direction, || match io.cast::<Stream>() {
-                    Ok(stream) => Stream::work(stream, transport, direction),
-                    Err(_) => Datagrams::work(io.cast()?, transport, direction),
-                })
+        let endpoint = io.cast::<Endpoint>()?.get();
+        let run = || {
+            if self.debug.get() {
+                let arguments = (transport, direction == Direction::Write);
+                return event_loop
+                    .call_method1(intern!(py, "_run_transport"), arguments)
+                    .map(drop);
+            }
+            endpoint.run(py, direction, || match io.cast::<Stream>() {
+                Ok(stream) => Stream::work(stream, transport, direction),
+                Err(_) => Datagrams::work(io.cast()?, transport, direction),
+            })
         };
+        let fd = endpoint.get(py).descriptor();
+        let result = self.run_watch(fd, direction, job, run);
         report(event_loop, result, |error| {
             let arguments = (transport, direction == Direction::Write, error);
             event_loop.call_method1(intern!(py, "_transport_failed"), arguments)

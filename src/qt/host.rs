@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{DupFlags, dup3};
 
 use super::ffi;
@@ -160,21 +159,19 @@ impl Host {
     /// parent's poller.
     ///
     /// # Errors
-    /// The error of the operating system; `ResourceBusy` if a [`Linger`] of this host exists.
+    /// The error of the operating system; `ResourceBusy` while the [`descriptor`](Host::descriptor) is
+    /// held.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        // The descriptor is shared only during a `Linger::wait`, in which this thread cannot fork.
+        // The driver holds it only during a wait, in which this thread cannot fork.
         let parts = self.0.as_mut().expect("taken only by drop");
         let own = Arc::get_mut(&mut parts.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)
     }
 
-    /// Returns a wait for the host's descriptor that processes no Qt events.
+    /// Returns the host's descriptor, for a wait that processes no Qt events.
     #[must_use]
-    pub fn linger(&self, timeout: Duration) -> Linger {
-        Linger {
-            descriptor: Arc::clone(&self.parts().descriptor),
-            timeout,
-        }
+    pub fn descriptor(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.parts().descriptor)
     }
 
     fn arm_msec(&self, msec: c_int) {
@@ -199,30 +196,6 @@ impl Drop for Host {
             drop(retired);
             free_retired();
         }
-    }
-}
-
-/// A wait until a host's descriptor is readable or a time has passed. It uses only the descriptor,
-/// so other threads may use the driver at the same time.
-#[derive(Debug)]
-pub struct Linger {
-    descriptor: Arc<OwnedFd>,
-    timeout: Duration,
-}
-
-impl Linger {
-    /// Blocks until the descriptor is readable or the time has passed; a signal may end the wait
-    /// early.
-    pub fn wait(&self) {
-        let timeout = Timespec {
-            tv_sec: self.timeout.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: self.timeout.subsec_nanos().into(),
-        };
-        // Ignore the result: the next poll reports the events.
-        let _ = poll(
-            &mut [PollFd::new(&*self.descriptor, PollFlags::IN)],
-            Some(&timeout),
-        );
     }
 }
 

@@ -29,7 +29,7 @@ pub use arguments::{Arguments, FromArguments, ToArguments};
 #[cfg(feature = "tasks")]
 pub(crate) use connection::SignalConnection;
 pub use geometry::{Point, PointF, Rect, RectF, Size, SizeF};
-pub(crate) use host::{Host, Linger};
+pub(crate) use host::Host;
 #[cfg(feature = "python")]
 pub(crate) use host_loop::HostLoop;
 #[cfg(any(feature = "tasks", feature = "python"))]

@@ -11,7 +11,9 @@
 //! tested with `Reactor<&str>`, without Qt and without sleeping.
 
 mod clock;
+mod event;
 mod lanes;
+mod linger;
 mod priority;
 mod remote;
 mod source;
@@ -23,10 +25,12 @@ mod visit;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use clock::Time;
+pub use linger::Linger;
 pub use priority::Priority;
 pub use remote::{Remote, Wake};
 pub use source::{Direction, Poller};
@@ -299,6 +303,18 @@ impl<J: Queueable> Reactor<J> {
         Some(job)
     }
 
+    /// Changes the job that watches that direction of `fd`, such as its priority, if there is one.
+    pub fn change_watch(&mut self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        let Some(job) = self.sources.job_mut(fd, direction) else {
+            return;
+        };
+        let before = job.priority();
+        change(job);
+        let after = job.priority();
+        self.lanes.retain(after);
+        self.lanes.release(before);
+    }
+
     /// Registers `fd` again for its remaining waiters, after another thread has called
     /// [`Poller::deregister`].
     pub fn restore(&mut self, fd: RawFd) {
@@ -333,6 +349,13 @@ impl<J: Queueable> Reactor<J> {
     /// nevertheless.
     pub fn collect(&mut self, now: Time) -> io::Result<()> {
         let collected = self.sources.collect(&mut self.lanes);
+        let result = self.note(collected);
+        self.collect_timers(now);
+        result
+    }
+
+    /// Collects the jobs of other threads if the poller says that there are some.
+    fn note(&mut self, collected: io::Result<Collected>) -> io::Result<()> {
         let rung = match &collected {
             Ok(Collected { rung, active }) => {
                 self.active |= active | rung;
@@ -343,8 +366,24 @@ impl<J: Queueable> Reactor<J> {
         if rung {
             self.inbox.take(self.lanes.urgent());
         }
-        self.collect_timers(now);
         collected.map(drop)
+    }
+
+    /// Returns a wait for events of at most `timeout`. `descriptor` is a duplicate of
+    /// [`descriptor`](Reactor::descriptor). After the wait, call
+    /// [`end_linger`](Reactor::end_linger).
+    pub fn linger(&mut self, descriptor: Arc<OwnedFd>, timeout: Duration) -> Linger {
+        self.sources.linger(descriptor, timeout)
+    }
+
+    /// Collects like [`collect`](Reactor::collect), except timers, after a wait that has taken the
+    /// events.
+    ///
+    /// # Errors
+    /// As `collect`.
+    pub fn end_linger(&mut self, linger: Linger) -> io::Result<()> {
+        let collected = self.sources.end_linger(linger, &mut self.lanes);
+        self.note(collected)
     }
 
     /// Makes due timers ready, without a system call; at most 1024 of them, so that many timers

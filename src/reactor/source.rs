@@ -10,17 +10,19 @@
 //! with [`Trigger::Edge`]. An event that arrives while their job is disarmed is remembered, and the
 //! job is due again at once.
 
-use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token};
+use rustc_hash::FxHashMap;
 
 use super::Queueable;
+use super::event::Readiness;
 use super::lanes::Lanes;
+use super::linger::{Buffer, Linger};
 
 /// The direction of a descriptor that a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,17 +57,10 @@ impl Direction {
             (Direction::Write, _) => Interest::WRITABLE,
         }
     }
-
-    fn is_ready(self, event: &Event) -> bool {
-        event.is_error()
-            || match self {
-                Direction::Read => {
-                    event.is_readable() || event.is_read_closed() || event.is_priority()
-                }
-                Direction::Write => event.is_writable() || event.is_write_closed(),
-            }
-    }
 }
+
+/// The maximum number of events of one poll.
+pub(super) const EVENTS: usize = 1024;
 
 /// The events of the waker and the timerfd only end the wait; they have no job.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -152,6 +147,69 @@ pub(super) struct Collected {
     pub(super) active: bool,
 }
 
+/// The events of one poll while they are passed to the waiters.
+struct Delivery<'a, J> {
+    sources: &'a mut FxHashMap<RawFd, Source<J>>,
+    lanes: &'a mut Lanes<J>,
+    collected: Collected,
+    /// Descriptors without a waiter.
+    unwanted: Vec<RawFd>,
+}
+
+impl<'a, J: Queueable> Delivery<'a, J> {
+    fn new(
+        sources: &'a mut FxHashMap<RawFd, Source<J>>,
+        lanes: &'a mut Lanes<J>,
+    ) -> Delivery<'a, J> {
+        Delivery {
+            sources,
+            lanes,
+            collected: Collected::default(),
+            unwanted: Vec::new(),
+        }
+    }
+
+    fn deliver(&mut self, event: Readiness) {
+        if event.token == WAKER {
+            self.collected.rung = true;
+        }
+        let (fd, generation) = parts(event.token);
+        let source = self.sources.get_mut(&fd);
+        let Some(source) = source.filter(|source| source.generation == generation) else {
+            return;
+        };
+        if source.interest().is_none() {
+            self.unwanted.push(fd);
+            return;
+        }
+        self.collected.active = true;
+        source.hung_up |= event.hung_up;
+        for direction in DIRECTIONS {
+            let place = &mut source.waiters[direction as usize];
+            let is_ready = event.is_ready[direction as usize];
+            let Some(waiter) = place.as_mut().filter(|_| is_ready) else {
+                continue;
+            };
+            if waiter.trigger == Trigger::Once {
+                if let Some(Waiter { job, .. }) = place.take() {
+                    let priority = job.priority();
+                    self.lanes.push(job);
+                    self.lanes.release(priority);
+                }
+            } else if waiter.armed {
+                waiter.armed = false;
+                self.lanes.push(waiter.job.repeat());
+            } else {
+                waiter.missed = waiter.trigger == Trigger::Edge;
+            }
+        }
+    }
+
+    fn end(self) -> (Collected, Vec<RawFd>) {
+        (self.collected, self.unwanted)
+    }
+}
+
 /// The poller of a loop, for other threads that deregister a descriptor before they close it. epoll
 /// tracks open files, not descriptors, so closing one of two duplicates leaves the registration.
 /// The reactor's own entry stays: after `deregister`, call [unwatch](super::Reactor::unwatch) and
@@ -171,7 +229,10 @@ impl Poller {
 pub(super) struct Sources<J> {
     poll: Poll,
     events: Events,
-    sources: HashMap<RawFd, Source<J>>,
+    /// The buffer of the next [`Linger`].
+    lingered: Buffer,
+    /// By descriptor. Its hash need not resist chosen keys: the kernel assigns the numbers.
+    sources: FxHashMap<RawFd, Source<J>>,
     next_generation: u32,
     /// The sources of another poller were adopted, and are not registered with this one yet.
     is_adopted: bool,
@@ -181,8 +242,9 @@ impl<J: Queueable> Sources<J> {
     pub(super) fn new() -> io::Result<Sources<J>> {
         Ok(Sources {
             poll: Poll::new()?,
-            events: Events::with_capacity(1024),
-            sources: HashMap::new(),
+            events: Events::with_capacity(EVENTS),
+            lingered: Buffer::default(),
+            sources: FxHashMap::default(),
             next_generation: 0,
             is_adopted: false,
         })
@@ -205,8 +267,10 @@ impl<J: Queueable> Sources<J> {
     }
 
     fn register_adopted(&mut self) {
-        for (&fd, source) in &mut self.sources {
-            source.register(self.poll.registry(), fd);
+        if std::mem::take(&mut self.is_adopted) {
+            for (&fd, source) in &mut self.sources {
+                source.register(self.poll.registry(), fd);
+            }
         }
     }
 
@@ -294,6 +358,13 @@ impl<J: Queueable> Sources<J> {
         Some(waiter.job)
     }
 
+    /// Returns the job that waits for one direction of `fd`.
+    pub(super) fn job_mut(&mut self, fd: RawFd, direction: Direction) -> Option<&mut J> {
+        let source = self.sources.get_mut(&fd)?;
+        let waiter = source.waiters[direction as usize].as_mut()?;
+        Some(&mut waiter.job)
+    }
+
     /// Registers `fd` again for its remaining waiters, after a [`Poller`] has deregistered it.
     pub(super) fn restore(&mut self, fd: RawFd) {
         if let Some(source) = self.sources.get_mut(&fd) {
@@ -353,63 +424,45 @@ impl<J: Queueable> Sources<J> {
         None
     }
 
-    /// Queues the jobs of ready descriptors. Disarms their waiters, and removes those with
-    /// [`Trigger::Once`].
+    /// Polls, and queues the jobs of ready descriptors. Disarms their waiters, and removes those
+    /// with [`Trigger::Once`].
     pub(super) fn collect(&mut self, lanes: &mut Lanes<J>) -> io::Result<Collected> {
-        if std::mem::take(&mut self.is_adopted) {
-            self.register_adopted();
-        }
+        self.register_adopted();
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 return Ok(Collected::default());
             }
             other => other?,
         }
-        let mut collected = Collected::default();
-        let mut unwanted = Vec::new();
-        for event in &self.events {
-            match event.token() {
-                WAKER => collected.rung = true,
-                TIMER => {}
-                token => {
-                    let (fd, generation) = parts(token);
-                    let source = self.sources.get_mut(&fd);
-                    let Some(source) = source.filter(|source| source.generation == generation)
-                    else {
-                        continue;
-                    };
-                    if source.interest().is_none() {
-                        unwanted.push(fd);
-                        continue;
-                    }
-                    collected.active = true;
-                    source.hung_up |=
-                        event.is_read_closed() || event.is_error() || event.is_priority();
-                    for direction in DIRECTIONS {
-                        let place = &mut source.waiters[direction as usize];
-                        let Some(waiter) = place.as_mut().filter(|_| direction.is_ready(event))
-                        else {
-                            continue;
-                        };
-                        if waiter.trigger == Trigger::Once {
-                            if let Some(Waiter { job, .. }) = place.take() {
-                                let priority = job.priority();
-                                lanes.push(job);
-                                lanes.release(priority);
-                            }
-                        } else if waiter.armed {
-                            waiter.armed = false;
-                            lanes.push(waiter.job.repeat());
-                        } else {
-                            waiter.missed = waiter.trigger == Trigger::Edge;
-                        }
-                    }
-                }
-            }
-        }
-        for fd in unwanted {
-            self.deregister(fd);
-        }
+        let mut delivery = Delivery::new(&mut self.sources, lanes);
+        self.events
+            .iter()
+            .for_each(|event| delivery.deliver(Readiness::from(event)));
+        let (collected, unwanted) = delivery.end();
+        unwanted.into_iter().for_each(|fd| self.deregister(fd));
+        Ok(collected)
+    }
+
+    /// Returns a wait of at most `timeout`. `descriptor` is that of this poller, or a duplicate.
+    pub(super) fn linger(&mut self, descriptor: Arc<OwnedFd>, timeout: Duration) -> Linger {
+        self.register_adopted();
+        Linger::new(descriptor, timeout, std::mem::take(&mut self.lingered))
+    }
+
+    /// Queues the jobs of the descriptors that were ready in the wait. See [`Sources::collect`].
+    pub(super) fn end_linger(
+        &mut self,
+        linger: Linger,
+        lanes: &mut Lanes<J>,
+    ) -> io::Result<Collected> {
+        let Some(mut events) = linger.into_events() else {
+            return self.collect(lanes);
+        };
+        let mut delivery = Delivery::new(&mut self.sources, lanes);
+        events.drain().for_each(|event| delivery.deliver(event));
+        let (collected, unwanted) = delivery.end();
+        self.lingered = events;
+        unwanted.into_iter().for_each(|fd| self.deregister(fd));
         Ok(collected)
     }
 

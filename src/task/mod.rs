@@ -37,7 +37,7 @@ use std::sync::Arc;
 use crate::driver::{Driver, Turn};
 use crate::panic::catch_panic;
 use crate::qt::{NestedLoop, Object, SignalConnection, app};
-use crate::reactor::{Direction, Time};
+use crate::reactor::{Direction, Linger, Time};
 
 pub use budget::{consume_budget, poll_proceed};
 pub use handle::{Handle, LoopClosed, TryCurrentError};
@@ -305,8 +305,9 @@ impl LoopCore {
             while let Some(job) = turn.next() {
                 catch_panic(|| self.run_job(job, turn.job_deadline()));
             }
-            let Some(linger) = turn.linger() else { break };
-            linger.wait();
+            if !turn.linger(Linger::wait) {
+                break;
+            }
         }
         if let Some(error) = self.driver.take_error()
             && !self.has_failed.replace(true)

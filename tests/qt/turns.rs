@@ -20,6 +20,7 @@ trials![
     budget_of_zero_runs_one_batch_per_turn,
     batch_of_slow_jobs_is_cut_by_the_budget,
     rest_of_a_batch_runs_before_jobs_of_descriptors,
+    batches_longer_than_a_turn_do_not_starve_descriptors,
     qt_timer_due_during_a_turn_fires_before_the_next_turn,
     jobs_run_inside_a_qt_loop_of_a_job,
     jobs_run_in_two_nested_loops,
@@ -114,6 +115,41 @@ fn batch_of_slow_jobs_is_cut_by_the_budget() {
     assert!(seen.get() >= 15, "Qt had {} turns", seen.get());
     let numbers: Vec<_> = (0..60).map(|number: u32| number.to_string()).collect();
     assert_eq!(world.read(), numbers);
+}
+
+fn batches_longer_than_a_turn_do_not_starve_descriptors() {
+    const JOBS: u32 = 3000;
+    const LIMIT: u32 = 5 * JOBS;
+    /// Takes a microsecond, and queues itself again.
+    fn repeat(world: &World, count: &Rc<Cell<u32>>) {
+        let end = Time::now() + Duration::from_micros(1);
+        while Time::now() < end {}
+        count.set(count.get() + 1);
+        if count.get() == LIMIT {
+            world.stop();
+        }
+        let count = Rc::clone(count);
+        world.soon(move |world| repeat(world, &count));
+    }
+    let world = World::new();
+    let (near, far) = UnixStream::pair().expect("a socket pair");
+    let fd = near.as_raw_fd();
+    let reader = job(World::stop);
+    world
+        .driver
+        .watch(fd, Direction::Read, reader)
+        .expect("watch");
+    let count: Rc<Cell<u32>> = Rc::default();
+    for _ in 0..JOBS {
+        let count = Rc::clone(&count);
+        world.soon(move |world| repeat(world, &count));
+    }
+    // After the poll at the beginning of the first turn.
+    world.soon(move |_| (&far).write_all(b"x").expect("write"));
+    world.run();
+    // The descriptor is polled at the end of the batch of the write, and its job is then behind one
+    // more batch.
+    assert!(count.get() < LIMIT, "the descriptor was not polled");
 }
 
 fn rest_of_a_batch_runs_before_jobs_of_descriptors() {
