@@ -47,8 +47,8 @@ impl Clock {
 }
 
 impl VirtualTime {
-    /// Makes a clock that is paused at `start`. With `own_watches`, so many watched descriptors do
-    /// not delay a jump by `idle`.
+    /// Makes a clock that is paused at `start`. While more than `own_watches` descriptors are
+    /// watched, it jumps only when no job has run for `idle`.
     #[must_use]
     pub fn new(start: Time, idle: Duration, own_watches: usize) -> Arc<VirtualTime> {
         let state = State {

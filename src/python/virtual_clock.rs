@@ -134,9 +134,8 @@ impl State {
             .map_or_else(Time::now, |time| time.now())
     }
 
-    /// Returns the time so many seconds from now, and the same in seconds; `None` for NaN. With a
-    /// virtual clock the sum is one of integers: with floats, a short delay after a long time would
-    /// be lost.
+    /// Returns the time `seconds` from now, as a `Time` and in seconds; `None` for NaN. With a
+    /// virtual clock it adds integers: a sum of floats would lose a short delay after a long time.
     #[inline]
     pub(super) fn after(&self, seconds: f64) -> (Option<Time>, f64) {
         let now = self.now();

@@ -1,5 +1,4 @@
-//! Tests of `time::{pause, advance, resume}`: what a paused clock does, and what keeps it from
-//! jumping.
+//! Tests of `time::{pause, advance, resume}`: timers of a paused clock, and operations that hold it.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -144,7 +144,8 @@ def run_pytest(folder: Path, ini: str, *plugins: str) -> str:
 def ini(heading: str) -> str:
     """Returns the block of `pytest.ini` under a heading of the page about tests."""
     text = (ROOT / TESTING).read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
-    return re.findall(r"^```ini\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)[0]
+    blocks: list[str] = re.findall(r"^```ini\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return blocks[0]
 
 
 @needs_binding

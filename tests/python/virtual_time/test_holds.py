@@ -1,4 +1,4 @@
-"""What keeps virtual time from jumping: Qt's events, threads, processes and file descriptors."""
+"""Virtual time does not jump while Qt, a thread, a process or a descriptor may continue."""
 
 from __future__ import annotations
 
