@@ -136,6 +136,13 @@ pub mod core {
         Direction, Linger, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey, Timers,
         Wake,
     };
+
+    /// Returns whether a priority other than the normal one is in use on the loop.
+    #[cfg(feature = "tasks")]
+    #[must_use]
+    pub fn has_priorities(event_loop: &crate::Loop) -> bool {
+        event_loop.core().driver.has_priorities()
+    }
 }
 
 /// The Rust blocks of README and of docs/, which the documentation tests compile and run.

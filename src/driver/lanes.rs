@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{Driver, Turn};
 use crate::qt::app;
-use crate::reactor::{Direction, Priority, Queueable};
+use crate::reactor::{Direction, Priority, Queueable, Time};
 
 /// The time between two polls while a higher priority than that of the next job is in use. A poll
 /// takes a thirtieth of it.
@@ -48,6 +48,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Marks a priority as in use. See [`Reactor::retain`](crate::reactor::Reactor::retain).
     pub fn retain(&self, priority: Priority) {
+        self.note_priority(priority);
         self.reactor.borrow_mut().retain(priority);
     }
 
@@ -58,11 +59,13 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Moves ready jobs. See [`Reactor::requeue`](crate::reactor::Reactor::requeue).
     pub fn requeue(&self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
+        self.may_use_priorities.set(true);
         self.reactor.borrow_mut().requeue(from, changed);
     }
 
     /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
     pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        self.may_use_priorities.set(true);
         self.reactor
             .borrow_mut()
             .change_watch(fd, direction, change);
@@ -81,20 +84,35 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Returns whether a job may have another priority than the normal one: one is in use, or the
-    /// running job has it.
+    /// running job has it. It may also return true for a while after that.
     #[inline]
     #[must_use]
-    pub fn uses_priorities(&self) -> bool {
-        self.has_priorities() || self.running.get().priority != Priority::NORMAL
+    pub fn may_use_priorities(&self) -> bool {
+        self.may_use_priorities.get()
+    }
+
+    /// Notes that a priority is in use, or is that of the running job.
+    #[inline]
+    pub(super) fn note_priority(&self, priority: Priority) {
+        if priority != Priority::NORMAL {
+            self.may_use_priorities.set(true);
+        }
+    }
+
+    /// Sets the priority of the running job.
+    pub(super) fn set_running(&self, running: RunningPriority) {
+        self.note_priority(running.priority);
+        self.running.set(running);
     }
 
     /// Calls `work` with another priority of the running job, or of the code that runs outside of
     /// any job.
     pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
         let level = self.loop_level();
-        let before = self.running.replace(RunningPriority { priority, level });
+        let before = self.running.get();
+        self.set_running(RunningPriority { priority, level });
         let result = work();
-        self.running.set(before);
+        self.set_running(before);
         result
     }
 
@@ -105,7 +123,40 @@ impl<J: Queueable + 'static> Driver<J> {
         } else {
             self.loop_level()
         };
-        self.running.set(RunningPriority { priority, level });
+        self.set_running(RunningPriority { priority, level });
+    }
+
+    /// Returns whether the caller is the running job, and not a call from a Qt loop that it runs.
+    #[must_use]
+    pub fn is_in_job(&self) -> bool {
+        self.depth.get() > 0 && self.level.get().level == self.loop_level()
+    }
+
+    /// Returns whether a job that can be split should yield: there is no turn, the innermost one
+    /// has used up its time, or a job of a higher priority than that of the running one is ready.
+    ///
+    /// While a higher priority is in use, it polls if the last poll was 50 µs ago. Otherwise the
+    /// events of a task with that priority would wait for the end of a job that is split.
+    #[must_use]
+    pub fn should_yield(&self) -> bool {
+        let Some(deadline) = self.turn_deadline.get() else {
+            return true;
+        };
+        let now = Time::now();
+        now >= deadline || (self.may_use_priorities() && self.is_higher_ready(now))
+    }
+
+    #[cold]
+    fn is_higher_ready(&self, now: Time) -> bool {
+        let running = self.priority();
+        if self.reactor.borrow().highest() >= running {
+            return false;
+        }
+        if now >= self.polled.get() + POLL {
+            self.collect(now);
+        }
+        let first = self.reactor.borrow().first_ready(None);
+        first.is_some_and(|first| first < running)
     }
 
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
@@ -120,7 +171,7 @@ impl<J: Queueable + 'static> Driver<J> {
         self.popped.set(self.popped.get() + 1);
         let level = self.level.get().level;
         let priority = job.priority();
-        self.running.set(RunningPriority { priority, level });
+        self.set_running(RunningPriority { priority, level });
     }
 }
 
@@ -145,6 +196,10 @@ impl<J: Queueable + 'static> Turn<J> {
                 if let Some((priority, job)) = first {
                     return Some(self.hand_out(priority, job));
                 }
+            }
+            if !self.driver.has_priorities() {
+                // The job that has used the last one has returned.
+                self.driver.may_use_priorities.set(false);
             }
             if !self.begin_batch() {
                 if self.begun && self.is_budget_spent() {
@@ -173,7 +228,7 @@ impl<J: Queueable + 'static> Turn<J> {
     /// [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if now < self.polled + POLL {
+        if now < self.driver.polled.get() + POLL {
             return;
         }
         let reactor = self.driver.reactor.borrow();
@@ -185,7 +240,6 @@ impl<J: Queueable + 'static> Turn<J> {
             return;
         }
         drop(reactor);
-        self.polled = now;
         self.has_polled = true;
         self.driver.collect(now);
     }

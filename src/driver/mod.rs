@@ -97,8 +97,12 @@ pub struct Driver<J> {
     /// The deadline of the innermost turn; `None` outside of a turn, before its first batch, and in a
     /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
+    /// See [`may_use_priorities`](Driver::may_use_priorities).
+    may_use_priorities: Cell<bool>,
     /// The priority of the running job.
     running: Cell<RunningPriority>,
+    /// The time of the last poll.
+    polled: Cell<Time>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.
     popped: Cell<u64>,
@@ -147,7 +151,9 @@ impl<J: Queueable + 'static> Driver<J> {
             depth: Cell::new(0),
             level: Cell::default(),
             turn_deadline: Cell::new(None),
+            may_use_priorities: Cell::new(false),
             running: Cell::default(),
+            polled: Cell::new(Time::from_nanos(0)),
             popped: Cell::new(0),
             last_queued: Cell::new(0),
             resume_end: Cell::new(0),
@@ -233,14 +239,6 @@ impl<J: Queueable + 'static> Driver<J> {
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth.get()
-    }
-
-    /// Returns whether the innermost turn has used up its time, or there is no turn: then a job
-    /// that can be split should yield.
-    #[must_use]
-    pub fn is_turn_over(&self) -> bool {
-        let deadline = self.turn_deadline.get();
-        deadline.is_none_or(|deadline| Time::now() >= deadline)
     }
 
     /// Sets the time budget of a turn. When it is spent, the rest of the batch waits for the next

@@ -529,9 +529,12 @@ impl EventLoop {
         self.state(py).running_priority().get()
     }
 
-    /// Returns whether the running callback, or what it schedules, may have a priority.
+    /// Returns whether a priority is in use, or is that of the running callback.
     fn _uses_priorities(&self, py: Python<'_>) -> bool {
-        self.driver(py).is_ok_and(|driver| driver.uses_priorities())
+        let is_used = |driver: Rc<Driver<Job>>| {
+            driver.has_priorities() || driver.priority() != Priority::NORMAL
+        };
+        self.driver(py).is_ok_and(is_used)
     }
 
     /// Makes a task by `make()`, with a priority or, for None, that of the running callback.

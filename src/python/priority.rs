@@ -67,16 +67,6 @@ fn address(object: &Bound<'_, PyAny>) -> usize {
 }
 
 impl State {
-    /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
-    /// of the running job.
-    #[inline]
-    pub(super) fn job_priority(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
-        match &*self.driver.borrow() {
-            Some(driver) if driver.uses_priorities() => self.job_priority_in_use(callback),
-            _ => Priority::NORMAL,
-        }
-    }
-
     /// Returns the priority of the running job, for what it schedules.
     #[inline]
     pub(super) fn running_priority(&self) -> Priority {
@@ -86,8 +76,13 @@ impl State {
             .map_or(Priority::NORMAL, |driver| driver.priority())
     }
 
-    fn job_priority_in_use(self: &Rc<Self>, callback: &Bound<'_, PyAny>) -> Priority {
-        let running = self.running_priority();
+    /// Returns the priority of a job that calls `callback`: that of the task that it steps, or that
+    /// of the running job.
+    pub(super) fn job_priority(
+        self: &Rc<Self>,
+        callback: &Bound<'_, PyAny>,
+        running: Priority,
+    ) -> Priority {
         let Some((task, stepped)) = step::of(callback) else {
             return running;
         };

@@ -152,7 +152,7 @@ fn soon<const N: usize>(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
+    let inherited = state.inherited_priority()?;
     let callback = arguments.named[N - 1];
     let debug = state.debug.get();
     if debug {
@@ -160,8 +160,13 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
-        // SAFETY: it is held by the caller of the method.
-        _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
+        _ => match inherited {
+            None => Priority::NORMAL,
+            // SAFETY: it is held by the caller of the method.
+            Some(inherited) => unsafe {
+                state.job_priority(Bound::ref_from_ptr(py, &callback), inherited)
+            },
+        },
     };
     let call = Call {
         event_loop: slf,
@@ -247,7 +252,7 @@ fn at(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
+    let inherited = state.inherited_priority()?;
     let deadline =
         deadline.ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();
@@ -260,7 +265,7 @@ fn at(
         args: arguments.rest,
         context: arguments.context,
         debug,
-        priority: state.running_priority(),
+        priority: inherited.unwrap_or_default(),
     };
     // SAFETY: all of it is held by the caller of the method.
     let (handle, job) = unsafe { call.timer(py, when, given)? };
@@ -385,8 +390,7 @@ unsafe extern "C" fn create_task(
         };
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
-            let driver = state.driver.borrow().clone();
-            if !driver.is_some_and(|driver| driver.uses_priorities()) {
+            if state.inherited_priority()?.is_none() {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);

@@ -1,4 +1,5 @@
-//! `yield_if_needed()`: an awaitable that yields if the turn has used up its time.
+//! `yield_if_needed()`: an awaitable that yields if the turn has used up its time, or a job of a
+//! higher priority is ready.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -31,9 +32,9 @@ impl Drop for Entered {
     }
 }
 
-fn is_turn_over() -> bool {
+fn should_yield() -> bool {
     let driver = DRIVER.with(|current| current.borrow().upgrade());
-    driver.is_none_or(|driver| driver.is_turn_over())
+    driver.is_none_or(|driver| driver.should_yield())
 }
 
 /// An awaitable, and its iterator: it yields once or not at all.
@@ -59,8 +60,9 @@ impl Yield {
     }
 }
 
-/// Yields to Qt and to the other tasks if this turn has used up its time (`loop.turn_budget`),
-/// and otherwise returns at once. Await it in the middle of a long computation:
+/// Yields to Qt and to the other tasks if this turn has used up its time (`loop.turn_budget`), or
+/// if a task of a higher priority is ready. Otherwise returns at once. Await it in the middle of a
+/// long computation:
 ///
 ///     for row in rows:
 ///         parse(row)
@@ -75,7 +77,7 @@ pub(super) fn yield_if_needed(py: Python<'_>) -> PyResult<Py<Yield>> {
         let yields = AtomicBool::new(yields);
         Py::new(py, Yield { yields })
     };
-    if is_turn_over() {
+    if should_yield() {
         return make(true);
     }
     let ready = READY.get_or_try_init(py, || make(false))?;

@@ -17,7 +17,7 @@ use super::job::Job;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
 use crate::qt::{HostLoop, NestedLoop};
-use crate::reactor::TimerKey;
+use crate::reactor::{Priority, TimerKey};
 
 /// The state of one event loop. Cells are never borrowed while Python code runs.
 pub(super) struct State {
@@ -89,6 +89,15 @@ impl State {
             return Err(closed());
         }
         Ok(())
+    }
+
+    /// Returns the priority of the running job, which jobs inherit; `None` if no job has another
+    /// one than the normal one. The error is that of [`check_closed`](State::check_closed).
+    #[inline]
+    pub(super) fn inherited_priority(&self) -> PyResult<Option<Priority>> {
+        let driver = self.driver.borrow();
+        let driver = driver.as_ref().ok_or_else(closed)?;
+        Ok(driver.may_use_priorities().then(|| driver.priority()))
     }
 
     /// Queues a handle, on the loop's own thread.

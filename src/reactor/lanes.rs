@@ -73,8 +73,13 @@ impl<J: Queueable> Lanes<J> {
         if is_normal && (self.others.is_empty() || !job.is_urgent()) {
             self.normal.ready.push_back(job);
         } else {
-            self.lane_for(&job).ready.push_back(job);
+            self.push_by_priority(job);
         }
+    }
+
+    #[cold]
+    fn push_by_priority(&mut self, job: J) {
+        self.lane_for(&job).ready.push_back(job);
     }
 
     /// Puts a job before the other jobs of its lane.
@@ -198,8 +203,12 @@ impl<J: Queueable> Lanes<J> {
     /// Returns the number of ready jobs.
     #[inline]
     pub(super) fn ready(&self) -> usize {
-        let others: usize = self.others.iter().map(|lane| lane.ready.len()).sum();
-        self.normal.ready.len() + others
+        let normal = self.normal.ready.len();
+        if self.others.is_empty() {
+            return normal;
+        }
+        let others = self.others.iter().map(|lane| lane.ready.len());
+        normal + others.sum::<usize>()
     }
 
     /// Keeps a lane in use until [`release`](Lanes::release), for a task or a watch.

@@ -31,6 +31,8 @@ use std::time::Duration;
 
 pub use clock::Time;
 pub use linger::Linger;
+#[cfg(feature = "tasks")]
+pub(crate) use priority::AtomicPriority;
 pub use priority::Priority;
 pub use remote::{Remote, Wake};
 pub use source::{Direction, Poller};

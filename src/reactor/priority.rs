@@ -1,10 +1,15 @@
 //! The priority of a job.
 
 use std::fmt;
+#[cfg(feature = "tasks")]
+use std::sync::atomic::{AtomicI8, Ordering};
 
 /// The priority of a task or a job: a number from -100 to 100, of which the smaller runs first.
 ///
-/// glib and systemd count in the same direction.
+/// A ready task runs before all tasks of greater numbers; tasks of one priority run in the order in
+/// which they became ready. glib and the `nice` value of Unix count in the same direction.
+///
+/// The comparison is that of the numbers: `Priority::HIGH < Priority::NORMAL`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(i8);
 
@@ -36,5 +41,26 @@ impl Priority {
 impl fmt::Display for Priority {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
+    }
+}
+
+/// A priority that other threads may read.
+#[cfg(feature = "tasks")]
+#[derive(Debug)]
+pub(crate) struct AtomicPriority(AtomicI8);
+
+#[cfg(feature = "tasks")]
+impl AtomicPriority {
+    pub(crate) fn new(priority: Priority) -> AtomicPriority {
+        AtomicPriority(AtomicI8::new(priority.0))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> Priority {
+        Priority(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, priority: Priority) {
+        self.0.store(priority.0, Ordering::Relaxed);
     }
 }

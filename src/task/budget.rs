@@ -81,11 +81,9 @@ pub(crate) fn has_budget() -> bool {
     BUDGET.with(|budget| budget.left.get() > 0)
 }
 
-/// Returns whether the turn of the task that is polled has used up its time. Outside of a task it
-/// has.
-pub(super) fn is_turn_over() -> bool {
-    let deadline = BUDGET.with(|budget| budget.deadline.get());
-    deadline == Time::NEVER || Time::now() >= deadline
+/// Returns whether a task is polled, in a turn that has an end.
+pub(super) fn has_deadline() -> bool {
+    BUDGET.with(|budget| budget.deadline.get()) != Time::NEVER
 }
 
 impl Budget {

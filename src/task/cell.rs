@@ -25,18 +25,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
+use super::builder::Name;
 use super::handle::LoopShared;
 use super::span::Span;
 use super::state::State;
 use super::{Job, JoinError, LoopCore, free_list, unconstrained};
+use crate::driver::Driver;
 use crate::panic::catch_panic;
+use crate::reactor::{AtomicPriority, Priority};
 
 /// The part of a task that does not depend on the type of its future.
-struct Header {
+pub(super) struct Header {
     vtable: &'static Vtable,
     references: AtomicUsize,
     state: State,
     shared: Arc<LoopShared>,
+    /// It changes on the loop's thread. From its start to its completion, the task retains it in
+    /// the driver.
+    priority: AtomicPriority,
     /// Used on the loop's thread only: the run state, and the neighbours in the list of tasks.
     run_state: Cell<RunState>,
     before: Cell<Option<Pointer>>,
@@ -57,11 +63,12 @@ enum RunState {
     RunningWoken,
 }
 
-type Pointer = NonNull<Header>;
+pub(super) type Pointer = NonNull<Header>;
 
 #[repr(C)]
-struct Task<F: Future> {
+struct Task<F: Future, N> {
     header: Header,
+    name: N,
     span: Span,
     stage: UnsafeCell<Stage<F>>,
 }
@@ -72,7 +79,7 @@ enum Stage<F: Future> {
     Empty,
 }
 
-/// The functions that depend on the type of the future. All of them require a task that is alive.
+/// The functions that depend on the types of the task. All of them require a task that is alive.
 struct Vtable {
     /// Polls the future, on the loop's thread. Returns true if there is a result now.
     poll: unsafe fn(Pointer, &mut Context<'_>) -> bool,
@@ -84,24 +91,33 @@ struct Vtable {
     take: unsafe fn(Pointer, *mut ()),
     /// Frees the memory. There must be no reference left, and the future must have been dropped.
     free: unsafe fn(Pointer),
+    /// Returns the name, which lives as long as the task.
+    name: unsafe fn(Pointer) -> Option<NonNull<str>>,
 }
 
-impl<F: Future> Task<F> {
+impl<F: Future, N: Name> Task<F, N> {
     const VTABLE: Vtable = Vtable {
-        poll: Task::<F>::poll,
-        cancel: Task::<F>::cancel,
-        take: Task::<F>::take,
-        free: Task::<F>::free,
+        poll: Task::<F, N>::poll,
+        cancel: Task::<F, N>::cancel,
+        take: Task::<F, N>::take,
+        free: Task::<F, N>::free,
+        name: Task::<F, N>::name,
     };
 
     unsafe fn stage(task: Pointer) -> *mut Stage<F> {
         // SAFETY: the task is alive, and of this type: the header is its first field.
-        unsafe { task.cast::<Task<F>>().as_ref().stage.get() }
+        unsafe { task.cast::<Task<F, N>>().as_ref().stage.get() }
     }
 
     unsafe fn span<'a>(task: Pointer) -> &'a Span {
         // SAFETY: as in `stage`; the span is never changed.
-        unsafe { &(*task.cast::<Task<F>>().as_ptr()).span }
+        unsafe { &(*task.cast::<Task<F, N>>().as_ptr()).span }
+    }
+
+    unsafe fn name(task: Pointer) -> Option<NonNull<str>> {
+        // SAFETY: as in `stage`; the name is never changed.
+        let name = unsafe { &(*task.cast::<Task<F, N>>().as_ptr()).name };
+        name.get().map(NonNull::from)
     }
 
     unsafe fn poll(task: Pointer, context: &mut Context<'_>) -> bool {
@@ -152,8 +168,8 @@ impl<F: Future> Task<F> {
     }
 
     unsafe fn free(task: Pointer) {
-        let task = task.cast::<Task<F>>();
-        // SAFETY: the task was allocated as a `Task<F>`, and the last reference was dropped.
+        let task = task.cast::<Task<F, N>>();
+        // SAFETY: the task was allocated as a `Task<F, N>`, and the last reference was dropped.
         unsafe {
             task.drop_in_place();
             free_list::free(task);
@@ -192,6 +208,48 @@ impl TaskRef {
     pub(super) fn abort(&self) {
         self.header().state.abort();
         wake(self.0);
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        // SAFETY: the task, and so its name, is alive as long as this reference.
+        unsafe { (self.header().vtable.name)(self.0).map(|name| name.as_ref()) }
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.header().priority.get()
+    }
+
+    /// Sets the priority of a task that has not completed: on the loop's thread now, on another one
+    /// later.
+    pub(super) fn set_priority(&self, priority: Priority) {
+        let task = self.clone();
+        self.header().shared.call(move |core| {
+            if let Some(core) = core {
+                task.set_priority_here(core, priority);
+            }
+        });
+    }
+
+    fn set_priority_here(&self, core: &LoopCore, priority: Priority) {
+        let header = self.header();
+        let before = header.priority.get();
+        if header.state.is_complete() || priority == before {
+            return;
+        }
+        header.priority.set(priority);
+        core.driver.retain(priority);
+        match header.run_state.get() {
+            RunState::Queued => core.driver.requeue(before, |job| job.polls(self)),
+            RunState::Running | RunState::RunningWoken if core.is_innermost(self) => {
+                core.driver.change_priority(priority);
+            }
+            _ => {}
+        }
+        core.driver.release(before);
+    }
+
+    pub(super) fn is(&self, task: Pointer) -> bool {
+        self.0 == task
     }
 
     /// Returns the task that a waker wakes, or `None` if it is another executor's waker.
@@ -251,22 +309,27 @@ unsafe fn drop_ref(task: Pointer) {
 
 /// Allocates a task. Returns it and the handle to its result.
 #[track_caller]
-pub(super) fn task<F: Future + 'static>(
+pub(super) fn task<F: Future + 'static, N: Name>(
     shared: &Arc<LoopShared>,
+    name: N,
+    priority: Priority,
     future: F,
 ) -> (NewTask, RawJoinHandle<F::Output>) {
     let task = free_list::allocate();
+    let span = Span::new(name.get(), std::any::type_name::<F>());
     let fresh = Task {
         header: Header {
-            vtable: &Task::<F>::VTABLE,
+            vtable: &Task::<F, N>::VTABLE,
             references: AtomicUsize::new(2),
             state: State::new(),
             shared: Arc::clone(shared),
+            priority: AtomicPriority::new(priority),
             run_state: Cell::new(RunState::New),
             before: Cell::new(None),
             after: Cell::new(None),
         },
-        span: Span::new(std::any::type_name::<F>()),
+        name,
+        span,
         stage: UnsafeCell::new(Stage::Future(future)),
     };
     // SAFETY: `allocate` returned memory for this type.
@@ -291,7 +354,9 @@ impl NewTask {
         let task = ManuallyDrop::new(self).0.0;
         core.tasks.insert(task);
         // SAFETY: the loop owns the reference now.
-        unsafe { task.as_ref() }.run_state.set(RunState::Queued);
+        let header = unsafe { task.as_ref() };
+        header.run_state.set(RunState::Queued);
+        core.driver.retain(header.priority.get());
         core.driver.push(Job::Poll(Queued(task)));
     }
 }
@@ -317,6 +382,15 @@ pub(crate) struct Queued(Pointer);
 unsafe impl Send for Queued {}
 
 impl Queued {
+    pub(super) fn is(&self, task: &TaskRef) -> bool {
+        self.0 == task.0
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        // SAFETY: the loop's reference exists, in the loop or in this entry.
+        unsafe { self.0.as_ref() }.priority.get()
+    }
+
     /// Polls the task, or cancels it if it was aborted. Frees it if it has completed while queued.
     pub(super) fn run(self, core: &LoopCore) {
         let task = ManuallyDrop::new(self).0;
@@ -328,6 +402,7 @@ impl Queued {
             return;
         }
         header.run_state.set(RunState::Running);
+        core.running.set(Some(task));
         // SAFETY: this waker is never dropped, and the loop's reference outlives it.
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw_waker(task)) });
         let mut context = Context::from_waker(&waker);
@@ -350,6 +425,7 @@ impl Queued {
                 (header.vtable.cancel)(task);
             }
             let joiner = complete(task);
+            core.driver.release(header.priority.get());
             drop_ref(task);
             joiner
         };
@@ -490,7 +566,7 @@ impl Tasks {
 
     /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
     /// cancelled when that poll returns.
-    pub(super) fn cancel_all(&self) {
+    pub(super) fn cancel_all(&self, driver: Option<&Driver<Job>>) {
         let mut next = self.0.get();
         while let Some(task) = next {
             // SAFETY: tasks in the list are alive, and this is their thread.
@@ -508,6 +584,9 @@ impl Tasks {
             wake_joiner(unsafe {
                 (header.vtable.cancel)(task);
                 let waker = complete(task);
+                if let Some(driver) = driver {
+                    driver.release(header.priority.get());
+                }
                 if run_state != RunState::Queued {
                     drop_ref(task);
                 }
@@ -521,7 +600,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.cancel_all();
+        self.cancel_all(None); // the driver was dropped, or is about to be
     }
 }
 
@@ -582,6 +661,12 @@ impl<T> Drop for RawJoinHandle<T> {
 
 impl fmt::Debug for TaskRef {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Task").field(&self.0).finish()
+        let mut task = formatter.debug_struct("Task");
+        if let Some(name) = self.name() {
+            task.field("name", &name);
+        }
+        task.field("priority", &self.priority().get())
+            .field("is_finished", &self.is_finished())
+            .finish()
     }
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
+use super::builder::{Attributes, Name};
 use super::join::JoinHandle;
 use super::{Job, LoopCore, cell, current, expect_current};
-use crate::reactor::{Poller, Remote};
+use crate::reactor::{Poller, Priority, Remote};
 
 /// The state of a loop that other threads use, and that outlives it.
 pub(crate) struct LoopShared {
@@ -98,22 +99,26 @@ impl LoopShared {
     /// Runs `work` like `call`, but never immediately: always after the jobs that other threads
     /// have sent.
     pub(crate) fn call_behind(&self, work: impl FnOnce(Option<&LoopCore>) + Send + 'static) {
-        if let Err(Job::Call(work)) = self.remote.send(Job::call(work)) {
-            work(None);
+        if let Err(Job::Call(call)) = self.remote.send(Job::call(Priority::NORMAL, work)) {
+            call.run(None);
         }
     }
 
     /// Runs `work` on the loop's thread, after all jobs that are ready. Drops it if the loop is
-    /// closed first.
+    /// closed first. On that thread itself, the job has the given priority; without one, that of
+    /// the running job.
     pub(super) fn push(
         self: &Arc<Self>,
+        priority: Option<Priority>,
         work: impl FnOnce(&LoopCore) + Send + 'static,
     ) -> Result<(), LoopClosed> {
-        let job = Job::call(|core| core.map_or((), work));
-        match self.here() {
-            Some(core) => core.driver.push(job),
-            None => self.remote.send(job).map_err(|_| LoopClosed)?,
-        }
+        let work = |core: Option<&LoopCore>| core.map_or((), work);
+        let Some(core) = self.here() else {
+            let job = Job::call(Priority::NORMAL, work);
+            return self.remote.send(job).map_err(|_| LoopClosed);
+        };
+        let priority = priority.unwrap_or_else(|| core.driver.priority());
+        core.driver.push(Job::call(priority, work));
         Ok(())
     }
 }
@@ -205,7 +210,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.spawn_task(future)
+        self.spawn_task(Attributes::<()>::default(), future)
     }
 
     /// Runs a task as [`spawn`](Handle::spawn) does, with a future that the closure makes on the
@@ -219,21 +224,27 @@ impl Handle {
     {
         // Until it is polled, this future holds only `make`, which is `Send` and may be dropped on
         // any thread.
-        self.spawn_task(async move { make().await })
+        self.spawn_task(Attributes::<()>::default(), async move { make().await })
     }
 
     #[track_caller]
-    fn spawn_task<F>(&self, future: F) -> JoinHandle<F::Output>
+    pub(super) fn spawn_task<F, N>(
+        &self,
+        attributes: Attributes<N>,
+        future: F,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: Send + 'static,
+        N: Name,
     {
-        let (task, handle) = cell::task(&self.0, future);
-        match self.0.here() {
-            Some(core) => task.start(&core),
-            // A closed loop hands the task back; dropping it cancels it.
-            None => drop(self.0.send(Job::Start(task))),
+        if let Some(core) = self.0.here() {
+            return core.spawn_with(attributes, future);
         }
+        let priority = attributes.priority.unwrap_or_default();
+        let (task, handle) = cell::task(&self.0, attributes.name, priority, future);
+        // A closed loop hands the task back; dropping it cancels it.
+        drop(self.0.send(Job::Start(task)));
         JoinHandle::new(handle)
     }
 
@@ -268,6 +279,6 @@ impl Handle {
     /// [`LoopClosed`]: the loop was closed, or the operating system refused to wake it. The closure
     /// was dropped.
     pub fn invoke(&self, closure: impl FnOnce() + Send + 'static) -> Result<(), LoopClosed> {
-        self.0.push(move |_| closure())
+        self.0.push(None, move |_| closure())
     }
 }

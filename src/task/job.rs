@@ -7,7 +7,7 @@ use std::task::Waker;
 use super::LoopCore;
 use super::cell::{NewTask, Queued, TaskRef};
 use super::readiness::Readiness;
-use crate::reactor::{Direction, Queueable};
+use crate::reactor::{Direction, Priority, Queueable};
 
 /// An entry of the loop's queues. It has two words, so it is passed in two registers, which saves a
 /// quarter of the cost of a task's turn. So larger and rarer kinds are boxed.
@@ -21,7 +21,7 @@ pub(crate) enum Job {
     /// Wakes a task whose timer has fired.
     Due(TaskRef),
     /// Wakes another waker whose timer has fired.
-    Wake(Box<Waker>),
+    Wake(Box<Wake>),
     /// Reports that a descriptor is readable.
     Readable(Arc<Readiness>),
     /// Reports that a descriptor is writable.
@@ -30,16 +30,41 @@ pub(crate) enum Job {
     Call(Box<Call>),
 }
 
-type Call = Box<dyn FnOnce(Option<&LoopCore>) + Send>;
+/// A waker, and the priority of the job that has set the timer.
+pub(crate) struct Wake {
+    priority: Priority,
+    waker: Waker,
+}
+
+pub(crate) struct Call {
+    priority: Priority,
+    work: Box<dyn FnOnce(Option<&LoopCore>) + Send>,
+}
+
+impl Call {
+    pub(super) fn run(self, core: Option<&LoopCore>) {
+        (self.work)(core);
+    }
+}
 
 const _: () = assert!(size_of::<Job>() == 2 * size_of::<usize>());
 
+impl Wake {
+    pub(super) fn run(self) {
+        self.waker.wake();
+    }
+}
+
 impl Job {
-    /// Makes the job that wakes `waker` when a timer fires.
-    pub(crate) fn wake(waker: &Waker) -> Job {
+    /// Makes the job that wakes `waker` when a timer fires. If the waker is not that of a task, the
+    /// job has the given priority.
+    pub(crate) fn wake(waker: &Waker, priority: Priority) -> Job {
         match TaskRef::of(waker) {
             Some(task) => Job::Due(task),
-            None => Job::Wake(Box::new(waker.clone())),
+            None => Job::Wake(Box::new(Wake {
+                priority,
+                waker: waker.clone(),
+            })),
         }
     }
 
@@ -50,8 +75,17 @@ impl Job {
         }
     }
 
-    pub(super) fn call(work: impl FnOnce(Option<&LoopCore>) + Send + 'static) -> Job {
-        Job::Call(Box::new(Box::new(work)))
+    pub(super) fn call(
+        priority: Priority,
+        work: impl FnOnce(Option<&LoopCore>) + Send + 'static,
+    ) -> Job {
+        let work = Box::new(work);
+        Job::Call(Box::new(Call { priority, work }))
+    }
+
+    /// Returns whether the job polls this task.
+    pub(super) fn polls(&self, task: &TaskRef) -> bool {
+        matches!(self, Job::Poll(queued) if queued.is(task))
     }
 
     /// Ends the job when its loop is closed: wakes the tasks that wait for it. Runs user code.
@@ -60,8 +94,8 @@ impl Job {
             Job::Readable(readiness) => readiness.end(Direction::Read),
             Job::Writable(readiness) => readiness.end(Direction::Write),
             Job::Due(task) => task.wake(),
-            Job::Wake(waker) => waker.wake(),
-            Job::Call(work) => work(None),
+            Job::Wake(wake) => wake.run(),
+            Job::Call(call) => call.run(None),
             Job::Poll(_) | Job::Sent(_) | Job::Start(_) => drop(self),
         }
     }
@@ -83,6 +117,23 @@ impl Queueable for Job {
             Job::Writable(readiness) => Job::Writable(Arc::clone(readiness)),
             _ => unreachable!("{self:?} does not recur"),
         }
+    }
+
+    #[inline]
+    fn priority(&self) -> Priority {
+        match self {
+            Job::Poll(task) => task.priority(),
+            Job::Sent(task) | Job::Due(task) => task.priority(),
+            Job::Wake(wake) => wake.priority,
+            Job::Call(call) => call.priority,
+            Job::Start(_) | Job::Readable(_) | Job::Writable(_) => Priority::NORMAL,
+        }
+    }
+
+    /// All kinds are urgent that only wake or queue tasks: the tasks wait for their turn by
+    /// themselves.
+    fn is_urgent(&self) -> bool {
+        !matches!(self, Job::Poll(_) | Job::Call(_))
     }
 }
 

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::JoinError;
 use super::budget::take_budget_of_cheap;
 use super::cell::{RawJoinHandle, TaskRef};
+use super::{JoinError, Priority};
 
 /// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its
 /// result is lost.
@@ -46,6 +46,35 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task().is_finished()
+    }
+
+    /// Returns the priority of the task. May be called from any thread.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.task().priority()
+    }
+
+    /// Sets the priority of the task, which its children inherit from now on. No effect after its
+    /// completion.
+    ///
+    /// A task that is ready already moves behind the ready tasks of the new priority. Timers that
+    /// the task has set keep their precision. A task that sets its own priority starts its next
+    /// child with the new one; its next `await` gives way to tasks of higher priorities.
+    ///
+    /// May be called from any thread. From another one than the loop's, the call takes effect when
+    /// the loop next polls, in the order of the calls of that thread.
+    ///
+    /// ```no_run
+    /// # async fn example() {
+    /// use qtloop::task::{Priority, spawn_local};
+    ///
+    /// # async fn index_files() {}
+    /// let indexing = spawn_local(index_files());
+    /// indexing.set_priority(Priority::LOW); // the user has opened another page
+    /// # }
+    /// ```
+    pub fn set_priority(&self, priority: Priority) {
+        self.task().set_priority(priority);
     }
 
     /// Returns a handle that can abort the task, and does not keep this one.
@@ -92,13 +121,13 @@ impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("JoinHandle")
-            .field("is_finished", &self.is_finished())
+            .field("task", self.task())
             .finish()
     }
 }
 
-/// A handle that aborts a task, from any thread. It does not await the task, and dropping it has no
-/// effect.
+/// A handle that aborts a task or sets its priority, from any thread. It does not await the task, and
+/// dropping it has no effect.
 ///
 /// It keeps the memory of the task, but not its future or result. It follows
 /// [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.AbortHandle.html).
@@ -116,13 +145,25 @@ impl AbortHandle {
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }
+
+    /// Returns the priority of the task, as [`JoinHandle::priority`].
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.0.priority()
+    }
+
+    /// Sets the priority of the task, as [`JoinHandle::set_priority`]: for tasks of a
+    /// [`JoinSet`](super::JoinSet).
+    pub fn set_priority(&self, priority: Priority) {
+        self.0.set_priority(priority);
+    }
 }
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("AbortHandle")
-            .field("is_finished", &self.is_finished())
+            .field("task", &self.0)
             .finish()
     }
 }

@@ -10,6 +10,7 @@
 
 pub(crate) mod application;
 mod budget;
+mod builder;
 mod cell;
 mod free_list;
 mod handle;
@@ -39,7 +40,10 @@ use crate::panic::catch_panic;
 use crate::qt::{NestedLoop, Object, SignalConnection, app};
 use crate::reactor::{Direction, Linger, Time};
 
+pub use crate::reactor::Priority;
+
 pub use budget::{consume_budget, poll_proceed};
+pub use builder::Builder;
 pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
@@ -53,6 +57,7 @@ pub(crate) use job::Job;
 pub(crate) use readiness::{Readiness, Registration};
 pub(crate) use virtual_time::TimeHold;
 
+use builder::{Attributes, Name};
 use cell::{TaskRef, Tasks};
 
 thread_local! {
@@ -107,6 +112,8 @@ pub(crate) struct LoopCore {
     pub(crate) driver: Rc<Driver<Job>>,
     shared: Arc<LoopShared>,
     tasks: Tasks,
+    /// The task that the innermost turn has polled last.
+    running: Cell<Option<cell::Pointer>>,
     /// The nested event loops of [`Loop::block_on`], by number.
     nested_loops: RefCell<Vec<(u64, Rc<NestedLoop>)>>,
     next_wait: Cell<u64>,
@@ -154,6 +161,7 @@ impl Loop {
             shared: LoopShared::new(driver.remote(), driver.poller()?),
             driver,
             tasks: Tasks::default(),
+            running: Cell::new(None),
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
@@ -301,6 +309,7 @@ impl LoopCore {
     }
 
     fn run(&self, mut turn: Turn<Job>) {
+        let outer = self.running.take();
         loop {
             while let Some(job) = turn.next() {
                 catch_panic(|| self.run_job(job, turn.job_deadline()));
@@ -309,6 +318,7 @@ impl LoopCore {
                 break;
             }
         }
+        self.running.set(outer);
         if let Some(error) = self.driver.take_error()
             && !self.has_failed.replace(true)
         {
@@ -327,10 +337,10 @@ impl LoopCore {
             Job::Sent(task) => task.remote_wake_arrived(),
             Job::Start(task) => task.start(self),
             Job::Due(task) => task.wake(),
-            Job::Wake(waker) => waker.wake(),
+            Job::Wake(wake) => wake.run(),
             Job::Readable(readiness) => readiness.on_event(&self.driver, Direction::Read),
             Job::Writable(readiness) => readiness.on_event(&self.driver, Direction::Write),
-            Job::Call(work) => work(Some(self)),
+            Job::Call(call) => call.run(Some(self)),
         }
     }
 
@@ -342,13 +352,28 @@ impl LoopCore {
         for job in self.driver.drain() {
             catch_panic(|| job.end());
         }
-        self.tasks.cancel_all();
+        self.tasks.cancel_all(Some(&self.driver));
         self.exit_nested_loops();
+    }
+
+    /// Returns whether the caller is this task, and not a job or a slot that runs inside of it.
+    fn is_innermost(&self, task: &TaskRef) -> bool {
+        self.running.get().is_some_and(|running| task.is(running)) && self.driver.is_in_job()
     }
 
     #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let (task, handle) = cell::task(&self.shared, future);
+        self.spawn_with(Attributes::<()>::default(), future)
+    }
+
+    #[track_caller]
+    fn spawn_with<F: Future + 'static, N: Name>(
+        &self,
+        Attributes { name, priority }: Attributes<N>,
+        future: F,
+    ) -> JoinHandle<F::Output> {
+        let priority = priority.unwrap_or_else(|| self.driver.priority());
+        let (task, handle) = cell::task(&self.shared, name, priority, future);
         task.start(self);
         JoinHandle::new(handle)
     }
@@ -357,6 +382,16 @@ impl LoopCore {
     pub(crate) fn spawn_scoped<F: Future + 'static>(
         &self,
         object: &Object,
+        future: F,
+    ) -> JoinHandle<F::Output> {
+        self.spawn_scoped_with(object, Attributes::<()>::default(), future)
+    }
+
+    #[track_caller]
+    fn spawn_scoped_with<F: Future + 'static, N: Name>(
+        &self,
+        object: &Object,
+        attributes: Attributes<N>,
         future: F,
     ) -> JoinHandle<F::Output> {
         let slot: Rc<OnceCell<TaskRef>> = Rc::default();
@@ -369,10 +404,11 @@ impl LoopCore {
             })
         });
         let is_gone = connection.is_none();
-        let handle = self.spawn(async move {
+        let scoped = async move {
             let _connection = connection;
             future.await
-        });
+        };
+        let handle = self.spawn_with(attributes, scoped);
         let _ = slot.set(handle.task().clone());
         if is_gone {
             handle.abort();

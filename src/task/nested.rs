@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::{LoopCore, LoopShared, application, budget, unconstrained};
 use crate::qt::{NestedLoop, app};
-use crate::reactor::Time;
+use crate::reactor::{Priority, Time};
 
 /// The maximum number of nested waits. Each has a Qt event loop on the stack; hundreds would
 /// overflow the stack of a small thread, which aborts the process.
@@ -23,6 +23,8 @@ struct BlockOnWaker {
     shared: Arc<LoopShared>,
     /// The number of the call of `block_on`, which finds its nested loop.
     wait: u64,
+    /// The priority of the job that has called `block_on`.
+    priority: Priority,
     /// The job that ends the wait is queued.
     is_queued: AtomicBool,
     /// The job has run, perhaps before the wait began. Used on the loop's thread only.
@@ -35,7 +37,7 @@ impl Wake for BlockOnWaker {
             let shared = Arc::clone(&self.shared);
             // Queue a job even on this thread, so that ready jobs, and Qt, run first. After the
             // loop was closed, no wait is left to end.
-            let _ = shared.push(move |core| {
+            let _ = shared.push(Some(self.priority), move |core| {
                 self.is_over.store(true, Ordering::Relaxed);
                 core.exit_wait(self.wait);
             });
@@ -54,6 +56,7 @@ impl LoopCore {
         let block_on = Arc::new(BlockOnWaker {
             shared: Arc::clone(&self.shared),
             wait,
+            priority: self.driver.priority(),
             is_queued: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
         });

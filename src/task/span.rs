@@ -7,11 +7,12 @@ pub(super) struct Span(tracing::Span);
 impl Span {
     /// Makes the span of a task with this type of future. Its location is that of the `spawn` call.
     #[track_caller]
-    pub(super) fn new(future: &'static str) -> Span {
+    pub(super) fn new(name: Option<&str>, future: &'static str) -> Span {
         let place = std::panic::Location::caller();
         Span(tracing::trace_span!(
             target: "qtloop::task",
             "task",
+            task.name = name,
             location = %place,
             future,
         ))
@@ -27,7 +28,7 @@ pub(super) struct Span;
 
 #[cfg(not(feature = "tracing"))]
 impl Span {
-    pub(super) fn new(_future: &'static str) -> Span {
+    pub(super) fn new(_name: Option<&str>, _future: &'static str) -> Span {
         Span
     }
 

@@ -4,8 +4,8 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use super::budget::is_turn_over;
-use super::{TimeHold, take_budget};
+use super::budget::has_deadline;
+use super::{TimeHold, current, take_budget};
 
 /// Yields to the other tasks that are ready.
 ///
@@ -30,9 +30,11 @@ pub async fn yield_now() {
 }
 
 /// Yields to Qt and to the other tasks if this turn has used up its time
-/// ([`Loop::set_turn_budget`](super::Loop::set_turn_budget)), and otherwise returns at once.
+/// ([`Loop::set_turn_budget`](super::Loop::set_turn_budget)), or if a task of a higher
+/// [`Priority`](super::Priority) is ready. Otherwise returns at once.
 ///
-/// In [`block_on`](super::block_on) and on other executors it always yields.
+/// While a higher priority is in use, the call polls descriptors, timers and other threads every
+/// 50 µs, so it also finds a task that such an event has made ready. In [`block_on`](super::block_on) and on other executors it always yields.
 ///
 /// ```no_run
 /// # async fn example(rows: Vec<u32>) {
@@ -44,7 +46,7 @@ pub async fn yield_now() {
 /// # }
 /// ```
 pub async fn yield_if_needed() {
-    if is_turn_over() {
+    if !has_deadline() || current().is_none_or(|core| core.driver.should_yield()) {
         yield_now().await;
     }
 }

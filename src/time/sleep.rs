@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use super::clock::{from_now, instant, moment};
-use crate::reactor::{Time, TimerKey};
+use crate::reactor::{Priority, Time, TimerKey};
 use crate::task::{Job, LoopCore, LoopShared, expect_current, take_budget};
 
 /// Waits for this long. Zero yields once, as [`yield_now`](crate::task::yield_now).
@@ -140,10 +140,12 @@ impl Sleep {
 
     /// Starts a timer of the loop for this waker. A closed loop wakes it at once.
     fn register(&mut self, waker: Waker) {
-        let (deadline, wakes) = (self.deadline, Job::wake(&waker));
+        let deadline = self.deadline;
         let key = if let Some(core) = self.shared.here() {
+            let wakes = Job::wake(&waker, core.driver.priority());
             Key::Here(core.driver.push_at(deadline, wakes))
         } else {
+            let wakes = Job::wake(&waker, Priority::NORMAL);
             let key = Arc::new(OnceLock::new());
             let known = Arc::clone(&key);
             self.shared.call_behind(move |core| match core {

@@ -5,6 +5,7 @@
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_priorities;
 mod driver_runs;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
@@ -40,6 +41,7 @@ mod order;
 mod pace;
 #[cfg(feature = "test-util")]
 mod paused_time;
+mod priorities_model;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
 #[cfg(feature = "tasks")]
@@ -60,6 +62,10 @@ mod socket_waits;
 mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
+#[cfg(feature = "tasks")]
+mod task_priorities;
+#[cfg(feature = "tasks")]
+mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
@@ -83,9 +89,15 @@ fn main() -> ExitCode {
         order::tests(),
         turns::tests(),
         driver_runs::tests(),
+        driver_priorities::tests(),
+        priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_priorities::tests(),
+        #[cfg(feature = "tasks")]
+        task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]

@@ -8,17 +8,24 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use qtloop::core::app;
 use qtloop::core::{Driver, Wakeup};
-use qtloop::core::{Queueable, Time};
+use qtloop::core::{Priority, Queueable, Time};
 
 /// Longer than any test takes, even under valgrind on a busy machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
-pub(crate) struct Job(Rc<dyn Fn(&World)>);
+pub(crate) struct Job {
+    run: Rc<dyn Fn(&World)>,
+    priority: Priority,
+}
 
 impl Queueable for Job {
     fn repeat(&self) -> Job {
         self.clone()
+    }
+
+    fn priority(&self) -> Priority {
+        self.priority
     }
 }
 
@@ -29,8 +36,25 @@ pub(crate) struct World {
     diary: Rc<RefCell<Vec<String>>>,
 }
 
+impl Job {
+    pub(crate) fn run(&self, world: &World) {
+        (self.run)(world);
+    }
+
+    /// Returns the job with another priority.
+    pub(crate) fn at(&self, priority: Priority) -> Job {
+        let run = Rc::clone(&self.run);
+        Job { run, priority }
+    }
+}
+
 pub(crate) fn job(run: impl Fn(&World) + 'static) -> Job {
-    Job(Rc::new(run))
+    job_of(Priority::NORMAL, run)
+}
+
+pub(crate) fn job_of(priority: Priority, run: impl Fn(&World) + 'static) -> Job {
+    let run = Rc::new(run);
+    Job { run, priority }
 }
 
 impl World {
@@ -55,7 +79,7 @@ impl World {
                 diary: Rc::clone(&diary),
             };
             for job in wakeup.turn().into_iter().flatten() {
-                (job.0)(&world);
+                job.run(&world);
             }
         };
         let exit = || {
@@ -81,6 +105,10 @@ impl World {
 
     pub(crate) fn soon(&self, run: impl Fn(&World) + 'static) {
         self.driver.push(job(run));
+    }
+
+    pub(crate) fn soon_at(&self, priority: Priority, run: impl Fn(&World) + 'static) {
+        self.driver.push(job_of(priority, run));
     }
 
     pub(crate) fn after(&self, delay: Duration, run: impl Fn(&World) + 'static) {
