@@ -84,6 +84,29 @@ else:
     AsyncioLoop = asyncio.SelectorEventLoop
     SSLProtocol = sslproto.SSLProtocol
 
+# The attributes of asyncio's loops, except those that the native loop has.
+LOOP_ATTRIBUTES = (
+    "_asyncgens",
+    "_asyncgens_shutdown_called",
+    "_clock_resolution",
+    "_coroutine_origin_tracking_enabled",
+    "_coroutine_origin_tracking_saved_depth",
+    "_csock",
+    "_current_handle",
+    "_default_executor",
+    "_exception_handler",
+    "_executor_shutdown_called",
+    "_internal_fds",
+    "_old_agen_hooks",
+    "_selector",
+    "_signal_handlers",
+    "_ssock",
+    "_timer_cancelled_count",
+    "_transports",
+    "_unix_server_sockets",
+    "slow_callback_duration",
+)
+
 FlowControlMixin = transports._FlowControlMixin
 SendfileMode = constants._SendfileMode
 

@@ -132,16 +132,10 @@ impl<J: Queueable + 'static> Driver<J> {
         self.set_running(RunningPriority { priority, level });
     }
 
-    /// Returns whether the caller is the running job, and not a call from a Qt loop that it runs.
-    #[must_use]
-    pub fn is_in_job(&self) -> bool {
-        self.depth.get() > 0 && self.level.get().level == self.loop_level()
-    }
-
     /// Returns whether a job that can be split should yield: there is no turn, the innermost one
     /// has used up its time, or a job of a higher priority than that of the running one is ready.
     ///
-    /// While a higher priority is in use, it polls if the last poll was 50 µs ago. Otherwise the
+    /// While a higher priority is in use, it polls if the last poll was 25 µs ago. Otherwise the
     /// events of a task with that priority would wait for the end of a job that is split.
     #[must_use]
     pub fn should_yield(&self) -> bool {

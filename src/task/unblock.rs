@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use super::budget::has_deadline;
-use super::{current, take_budget};
+use super::{TimeHold, current, take_budget};
 
 /// Yields to the other tasks that are ready.
 ///
@@ -34,7 +34,7 @@ pub async fn yield_now() {
 /// [`Priority`](super::Priority) is ready. Otherwise returns at once.
 ///
 /// While a higher priority is in use, the call polls descriptors, timers and other threads every
-/// 50 µs, so it also finds a task that such an event has made ready. In [`block_on`](super::block_on) and on other executors it always yields.
+/// 25 µs, so it also finds a task that such an event has made ready. In [`block_on`](super::block_on) and on other executors it always yields.
 ///
 /// ```no_run
 /// # async fn example(rows: Vec<u32>) {
@@ -79,6 +79,7 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
         }
     }
 
+    let _hold = TimeHold::here();
     let mut work = DetachOnDrop(Some(blocking::unblock(work)));
     poll_fn(|context| {
         ready!(take_budget(context));
