@@ -187,7 +187,8 @@ impl<J: Queueable + 'static> Turn<J> {
         };
         if is_active {
             self.saw_io = true;
-            self.lingers = self.polled <= self.driver.last_io.get() + self.driver.linger();
+            self.lingers =
+                self.driver.polled.get() <= self.driver.last_io.get() + self.driver.linger();
         }
         if self.saw_io && !(is_idle && has_waited) {
             self.driver.last_io.set(now);
