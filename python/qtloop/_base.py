@@ -23,6 +23,7 @@ SLOTS = (
     "_attach_state",
     "_background_tasks",
     "_cancels_main_on_quit",
+    "_clock",
     "_close_callbacks",
     "_exhausted_sockets",
     "_given_app",
@@ -48,6 +49,7 @@ class BaseLoop(_native.EventLoop, AsyncioLoop):
         self._given_app: Any = None  # the argument `app` of QEventLoop, if it is an application
         # The binding's wrapper. Dropping it would delete the application.
         self._app_reference: Any = None
+        self._clock: _native.VirtualClock | None = None  # the argument `clock` of QEventLoop
         self._was_attached = False  # whether the loop has been attached to Qt
         self._serial_number = next(_serial_numbers)
         # The file objects of `add_reader()` and `add_writer()`, by descriptor and direction.

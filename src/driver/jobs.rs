@@ -193,6 +193,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     pub(super) fn collect(&self, now: Time) {
         self.polled.set(now);
+        let now = self.timer_time(now);
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
             self.error.replace(Some(error));
         }

@@ -22,11 +22,13 @@ mod jobs;
 mod lanes;
 mod run;
 mod turn;
+mod virtual_time;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use crate::qt::Host;
 use crate::reactor::{Queueable, Reactor, Time};
 
 pub use turn::{Turn, Wakeup};
+pub use virtual_time::VirtualTime;
 
 use lanes::RunningPriority;
 use run::{Phase, Stop};
@@ -125,6 +128,10 @@ pub struct Driver<J> {
     /// The thread of the host. A `Driver` is not `Send`, but Python code can call the loop from
     /// another thread by mistake. Such a call wakes the poller and does not touch Qt.
     thread: Cell<Option<ThreadId>>,
+    /// The clock of the timers, if it is not the real one.
+    virtual_time: OnceCell<Arc<VirtualTime>>,
+    /// The number of operations outside of the loop during which that clock does not jump.
+    holds: Cell<usize>,
 }
 
 impl<J: Queueable + 'static> Driver<J> {
@@ -161,6 +168,8 @@ impl<J: Queueable + 'static> Driver<J> {
             error: RefCell::new(None),
             forked_at: Cell::new(None),
             thread: Cell::new(None),
+            virtual_time: OnceCell::new(),
+            holds: Cell::new(0),
         }))
     }
 
@@ -316,15 +325,17 @@ impl<J: Queueable + 'static> Driver<J> {
     fn arm_for_next(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
-        let mut reactor = self.reactor.borrow_mut();
-        let deadline = reactor.next_deadline();
-        let now = if deadline.is_some() {
+        let deadline = self.reactor.borrow_mut().next_deadline();
+        let is_virtual = self.virtual_time.get().is_some();
+        let now = if deadline.is_some() || is_virtual {
             Time::now()
         } else {
             Time::NEVER
         };
+        let wait = self.wait_for_timers(now, deadline);
+        let mut reactor = self.reactor.borrow_mut();
         let is_stopping = self.stops_now() && self.is_run() && !self.has_exited();
-        if reactor.ready() > 0 || is_stopping || deadline.is_some_and(|when| when <= now) {
+        if reactor.ready() > 0 || is_stopping || wait == Some(Duration::ZERO) {
             if rests && !is_stopping {
                 self.arm_in(REST);
                 return;
@@ -336,13 +347,13 @@ impl<J: Queueable + 'static> Driver<J> {
             host.arm_now();
             return;
         }
-        if reactor.arm_timer_fd(now) {
+        if !is_virtual && reactor.arm_timer_fd(now) {
             drop(reactor);
             self.disarm();
         } else {
             self.armed.set(false);
             self.resting.set(false);
-            host.arm(deadline.and_then(|when| when.after(now)));
+            host.arm(wait);
         }
     }
 

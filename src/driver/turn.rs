@@ -181,7 +181,8 @@ impl<J: Queueable + 'static> Turn<J> {
         }
         let (has_timer, is_idle, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
-            let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
+            let deadline = reactor.next_deadline();
+            let has_timer = deadline.is_some_and(|when| when <= self.driver.timer_time(now));
             let is_idle = reactor.ready() == 0 && !has_timer;
             (has_timer, is_idle, reactor.take_active())
         };
@@ -214,7 +215,11 @@ impl<J: Queueable + 'static> Turn<J> {
             self.unpolled = 0;
             self.has_polled = true;
             self.driver.collect(now);
+            if !self.begun {
+                self.driver.jump(now);
+            }
         } else if has_timer {
+            let now = self.driver.timer_time(now);
             self.driver.reactor.borrow_mut().collect_timers(now);
         }
         self.end = self.driver.end_of_ready();
@@ -323,10 +328,12 @@ impl<J: Queueable + 'static> Turn<J> {
     }
 
     fn begin_linger(&self) -> Option<Linger> {
+        let now = Time::now();
+        let deadline = self.driver.reactor.borrow_mut().next_deadline();
+        let wait = self.driver.wait_for_timers(now, deadline);
+        let rest = self.deadline()?.after(now)?;
+        let timeout = rest.min(wait.unwrap_or(rest)).min(self.driver.linger());
         let mut reactor = self.driver.reactor.borrow_mut();
-        let until = [self.deadline(), reactor.next_deadline()];
-        let timeout = until.into_iter().flatten().min()?.after(Time::now())?;
-        let timeout = timeout.min(self.driver.linger());
         let host = self.driver.host.borrow();
         (!timeout.is_zero()).then_some(reactor.linger(host.as_ref()?.descriptor(), timeout))
     }

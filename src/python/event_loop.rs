@@ -4,7 +4,7 @@
 //! `_stopping`). So asyncio's Python code, which the Python half inherits, reads and writes it
 //! unchanged.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use super::priority::{self, TaskPriorities};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
 use crate::qt::HostLoop;
-use crate::reactor::{Priority, Time};
+use crate::reactor::Priority;
 
 #[pymethods]
 impl EventLoop {
@@ -53,6 +53,7 @@ impl EventLoop {
             deferred: RefCell::new(Vec::new()),
             priorities: TaskPriorities::default(),
             is_forked: Cell::new(false),
+            virtual_time: OnceCell::new(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
@@ -97,10 +98,9 @@ impl EventLoop {
         drop((driver, deferred, factory, priorities));
     }
 
-    /// Returns time.monotonic(), in seconds.
-    #[allow(clippy::unused_self)]
-    fn time(&self) -> f64 {
-        Time::now().as_secs_f64()
+    /// Returns time.monotonic(), in seconds, or the time of the virtual clock.
+    fn time(&self, py: Python<'_>) -> f64 {
+        self.state(py).now().as_secs_f64()
     }
 
     fn get_debug(&self, py: Python<'_>) -> bool {

@@ -239,12 +239,14 @@ unsafe extern "C" fn call_soon_priority(
     }
 }
 
-/// Schedules a timer. `given` is the Python object of the deadline, or null.
+/// Schedules a timer. `deadline` is `None` for NaN, `when` the same in seconds, and `given` the
+/// Python object of it, or null.
 #[inline]
 fn at(
     py: Python<'_>,
     slf: *mut ffi::PyObject,
     function: &str,
+    deadline: Option<Time>,
     when: f64,
     given: *mut ffi::PyObject,
     arguments: &Arguments<'_, 2>,
@@ -253,8 +255,8 @@ fn at(
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
     let inherited = state.inherited_priority()?;
-    let deadline = Time::from_secs_f64(when)
-        .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
+    let deadline =
+        deadline.ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();
     if debug {
         check_debug(event_loop, arguments.named[1], function, true)?;
@@ -302,8 +304,8 @@ unsafe extern "C" fn call_later(
     unsafe {
         vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let delay = seconds(py, all.named[0], "delay must not be None")?;
-            let when = Time::now().as_secs_f64() + delay;
-            at(py, slf, function, when, ptr::null_mut(), all)
+            let (deadline, when) = this(py, &slf).get().state(py).after(delay);
+            at(py, slf, function, deadline, when, ptr::null_mut(), all)
         })
     }
 }
@@ -320,7 +322,8 @@ unsafe extern "C" fn call_at(
         vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let given = all.named[0];
             let when = seconds(py, given, "when cannot be None")?;
-            at(py, slf, function, when, given, all)
+            let deadline = Time::from_secs_f64(when);
+            at(py, slf, function, deadline, when, given, all)
         })
     }
 }

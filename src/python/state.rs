@@ -3,8 +3,9 @@
 //! `run.rs` runs its callbacks, `stop.rs` ends its Qt loop, and `event_loop.rs` has the methods for
 //! Python. The transports and handles use only this file.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,7 +15,7 @@ use super::error::closed;
 use super::gil::GilProtected;
 use super::job::Job;
 use super::priority::TaskPriorities;
-use crate::driver::Driver;
+use crate::driver::{Driver, VirtualTime};
 use crate::qt::{HostLoop, NestedLoop};
 use crate::reactor::{Priority, TimerKey};
 
@@ -50,6 +51,8 @@ pub(super) struct State {
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     pub(super) is_forked: Cell<bool>,
+    /// The driver's clock, also after the loop was closed.
+    pub(super) virtual_time: OnceCell<Arc<VirtualTime>>,
 }
 
 /// The native base class of QEventLoop.

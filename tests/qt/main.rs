@@ -40,6 +40,8 @@ mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod pace;
+#[cfg(feature = "test-util")]
+mod paused_time;
 mod priorities_model;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
@@ -120,6 +122,8 @@ fn main() -> ExitCode {
         timing::tests(),
         #[cfg(feature = "tasks")]
         pace::tests(),
+        #[cfg(feature = "test-util")]
+        paused_time::tests(),
         #[cfg(feature = "tasks")]
         sockets::tests(),
         #[cfg(feature = "tasks")]

@@ -60,6 +60,7 @@ def run(name: str, folder: Path, *arguments: str, closing: bool = False) -> str:
         capture_output=True,
         text=True,
         timeout=40,
+        cwd=folder,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
     # The offscreen platform prints this for every dialog.
@@ -119,6 +120,13 @@ def test_example_parses_a_whole_file_while_its_window_shows_frames(tmp_path: Pat
 @needs_binding
 def test_qml_example_shows_the_result_and_ends_by_itself(tmp_path: Path) -> None:
     assert run("promise.py", tmp_path) == "Hello from a socket.\n"
+
+
+@needs_binding
+def test_simulation_takes_no_real_time_and_saves_its_plot(tmp_path: Path) -> None:
+    (seconds,) = re.findall(r"two days took ([\d.]+) seconds", run("simulator.py", tmp_path))
+    assert float(seconds) < 20
+    assert (tmp_path / "simulator.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_example_is_run_by_a_test() -> None:
