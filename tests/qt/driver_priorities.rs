@@ -10,7 +10,7 @@ use std::time::Duration;
 use qtloop::core::{Direction, NestedLoop, Priority, Time};
 
 use crate::trials;
-use crate::turns::{endless_qt_timer, qt_timer};
+use crate::turns::qt_timer;
 use crate::world::{World, job_of};
 
 const HIGH: Priority = Priority::HIGH;
@@ -336,7 +336,7 @@ fn spins(world: &World) -> [Rc<Cell<u32>>; 3] {
 /// Runs until a Qt timer has fired 20 times.
 fn run_for_20_qt_timers(world: &World) {
     let driver = Rc::clone(&world.driver);
-    let _timer = endless_qt_timer(move |count| {
+    let _timer = qt_timer(Duration::ZERO, move |count| {
         if count == 20 {
             driver.stop();
         }

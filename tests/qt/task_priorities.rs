@@ -18,7 +18,7 @@ use qtloop::{Handle, JoinHandle, spawn_local, spawn_scoped};
 
 use crate::tasks::{Dropped, counter, run, settle};
 use crate::trials;
-use crate::turns::{endless_qt_timer, qt_timer};
+use crate::turns::qt_timer;
 use crate::world::attached;
 
 trials![
@@ -547,7 +547,7 @@ fn lower_priorities_progress_beside_a_task_that_never_rests() {
     let (low, low_task) = chain(LOW);
     let fired = Rc::new(Cell::new(0));
     let fires = Rc::clone(&fired);
-    let _timer = endless_qt_timer(move |count| fires.set(count));
+    let _timer = qt_timer(Duration::ZERO, move |count| fires.set(count));
     run(&event_loop, async {
         while fired.get() < 20 {
             yield_now().await; // one poll per turn
