@@ -188,6 +188,10 @@ impl rt::Timer for Timer {
         Box::pin(Sleep::until("hyper's `Timer`", time::moment(deadline)))
     }
 
+    fn now(&self) -> Instant {
+        time::now()
+    }
+
     /// Resets in place, without a new box.
     fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<Sleep>() {

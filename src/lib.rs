@@ -34,6 +34,7 @@
 //! | `tasks` | all of the above; on by default |
 //! | `qml` | tasks and JavaScript promises of `qmetaobject`'s QML objects |
 //! | `hyper` | the runtime traits of hyper, for HTTP clients and servers |
+//! | `test-util` | a clock that tests can pause: [`time`] |
 //! | `tokio-io` | tokio's `AsyncRead` and `AsyncWrite` for the streams |
 //! | `tracing` | a span per task |
 //! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
@@ -126,7 +127,7 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 /// [`Remote`](core::Remote).
 #[doc(hidden)]
 pub mod core {
-    pub use crate::driver::{Driver, Turn, Wakeup};
+    pub use crate::driver::{Driver, Turn, VirtualTime, Wakeup};
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;

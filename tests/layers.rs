@@ -65,7 +65,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 54] = [
+const PYTHON_TABLE: [(&str, &[&str]); 55] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -150,6 +150,10 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
         &["_asyncio_private", "_tls", "_base", "_transports", "_pipes"],
     ),
     (
+        "_virtual_time",
+        &["_native", "_connections", "_default_executor"],
+    ),
+    (
         "_loop",
         &[
             "_native",
@@ -162,9 +166,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
             "_wakeup_fd",
             "_running",
             "_sockets",
-            "_default_executor",
             "_monitors",
-            "_connections",
+            "_virtual_time",
         ],
     ),
     ("_thread_loop", &["_asyncio_private", "_base", "_registry"]),
@@ -223,7 +226,10 @@ const PYTHON_TABLE: [(&str, &[&str]); 54] = [
         &["_native", "_coroutines", "_loop", "_thread_loop"],
     ),
     ("_block_on", &["_coroutines", "_loop", "_thread_loop"]),
-    ("_run", &["_asyncio_private", "_coroutines", "_loop"]),
+    (
+        "_run",
+        &["_native", "_asyncio_private", "_coroutines", "_loop"],
+    ),
     ("_policy", &["_loop"]),
     (
         "__init__",

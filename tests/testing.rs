@@ -56,3 +56,16 @@ fn panic_of_the_future_fails_the_test() {
 fn run_inside_run_panics() {
     testing::run(async { testing::run(async {}) });
 }
+
+#[cfg(feature = "test-util")]
+#[test]
+fn time_limit_of_a_paused_clock_takes_no_time() {
+    testing::run(async {
+        time::pause();
+        let begun = time::now();
+        let slow = time::sleep(Duration::from_secs(3600));
+        let limited = time::timeout(Duration::from_secs(30), slow);
+        assert!(limited.await.is_err());
+        assert_eq!(time::now() - begun, Duration::from_secs(30));
+    });
+}

@@ -12,9 +12,9 @@
 a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an object;
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
 `yield_if_needed()` splits a computation; `Priority` names the priorities of tasks, which
-`get_priority()` and `set_priority()` read and change; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs
-blocking code in threads. The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of
-those libraries.
+`get_priority()` and `set_priority()` read and change; `VirtualClock` makes time jump, for tests and
+simulations; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs blocking code in threads.
+The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
 import sys as _sys
@@ -33,7 +33,7 @@ with _binding.explain_missing_qt():
     from ._dialog import exec_dialog
     from ._executor import QThreadExecutor
     from ._loop import QEventLoop, new_event_loop
-    from ._native import get_priority, set_priority, yield_if_needed
+    from ._native import VirtualClock, get_priority, set_priority, yield_if_needed
     from ._pace import debounce, throttle
     from ._priority import Priority
     from ._qml import qmlSlot
@@ -51,6 +51,7 @@ __all__ = [
     "QThreadExecutor",
     "SenderDestroyed",
     "SignalStream",
+    "VirtualClock",
     "asyncClose",
     "asyncSlot",
     "asyncWrap",

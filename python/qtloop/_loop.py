@@ -6,6 +6,7 @@ connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This 
 
 from __future__ import annotations
 
+import time
 from asyncio import events, tasks
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,15 +23,14 @@ from ._asyncio_private import (
     run_handle,
     source_traceback,
 )
-from ._connections import ConnectionsMixin
-from ._default_executor import DefaultExecutorMixin
 from ._monitors import MonitorsMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
+from ._virtual_time import VirtualTimeMixin
 
 
-class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin, MonitorsMixin):
+class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
@@ -54,6 +54,8 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
     running loop of this thread from now on until `close()`; `qtloop.attach()` does the same for a
     block. `qtparent` is accepted for programs that were written for qasync, and has no effect.
 
+    With a `clock`, the loop has virtual time: see `VirtualClock`.
+
     Source: https://docs.python.org/3/library/asyncio-eventloop.html
     """
 
@@ -65,6 +67,8 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
         set_running_loop: bool = False,
         already_running: bool = False,
         qtparent: Any = None,
+        *,
+        clock: _native.VirtualClock | None = None,
     ) -> None:
         self._undo = ExitStack()
         super().__init__(SelectorView(self))
@@ -75,6 +79,8 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
         # asyncio's part is initialised now, so on an error the loop can be closed.
         try:
             self._given_app, is_elsewhere = _checked(app)
+            if clock is not None:
+                self._use_clock(clock)
             if not is_elsewhere:
                 _attachment.attach(self)
             self._app_reference = self._given_app or _binding.application()
@@ -153,9 +159,9 @@ class QEventLoop(RunMixin, ConnectionsMixin, SocketsMixin, DefaultExecutorMixin,
         outer = self._current_handle
         self._current_handle = handle
         try:
-            began, turns = self.time(), self._nested_turns()
+            began, turns = time.monotonic(), self._nested_turns()
             run_handle(handle)
-            took = self.time() - began
+            took = time.monotonic() - began
             # With nested turns, for example in a dialog, it did not delay other callbacks.
             if took >= self.slow_callback_duration and turns == self._nested_turns():
                 log_slow_callback(handle, took)

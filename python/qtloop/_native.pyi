@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "NestedLoop",
     "Stream",
     "TimerHandle",
+    "VirtualClock",
     "WallTimer",
     "Yield",
     "__version__",
@@ -31,10 +33,13 @@ __all__ = [
     "get_priority",
     "handles",
     "has_visible_window",
+    "hold_time",
     "is_main_thread",
     "level",
+    "nanoseconds",
     "send_posted_events",
     "set_priority",
+    "use_clock",
     "watch_application",
     "yield_if_needed",
 ]
@@ -74,6 +79,44 @@ class WallTimer:
         """
     def close(self) -> None:
         """Closes the descriptor. Idempotent."""
+
+@final
+class VirtualClock:
+    """A clock that stands still while the loop works, and jumps to the next timer when nothing else
+    can happen before it:
+
+        clock = qtloop.VirtualClock()
+        qtloop.run(main(), clock=clock)  # `await asyncio.sleep(3600)` takes no time
+
+    Pass it to `run()`, `attach()` or `QEventLoop`. It becomes the clock of all timers of that loop:
+    `loop.time()` is `now`. One clock is for one open loop at a time.
+
+    The clock jumps when no callback is ready, Qt has processed its events, and no job of an
+    executor, no child process and no call from another thread is pending. While the loop watches
+    file descriptors, it jumps only after `idle` real seconds without a callback. Each timer runs at
+    its own time: in its callback `loop.time()` is its deadline.
+
+    `start` is the first time, in seconds. Time is kept in whole nanoseconds. ValueError if `start`
+    or `idle` is no finite number, or if `idle` is negative.
+
+    `sleep_until()` and `call_at_datetime()` use this clock, too, as seconds since 1970-01-01 UTC.
+    Qt's own timers and animations keep real time.
+    """
+
+    def __new__(cls, start: float = 0.0, idle: float = 0.05) -> VirtualClock: ...
+    @property
+    def now(self) -> float:
+        """The current time, in seconds."""
+    @property
+    def idle(self) -> float:
+        """Real seconds without a callback before a jump, while file descriptors are watched."""
+    def advance(self, seconds: float) -> None:
+        """Lets `seconds` pass, 0 or more, as a function does that takes so long.
+
+        No callback runs in this call. Timers that become due run in the loop, each at its own
+        time: `now` stops at the first deadline, and moves on when the loop has run its callbacks,
+        until `seconds` have passed. Nothing delays that, not even a job of an executor.
+        """
 
 @disjoint_base
 class Endpoint:
@@ -184,7 +227,7 @@ class EventLoop:
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> EventLoop: ...
     def time(self) -> float:
-        """Returns time.monotonic(), in seconds."""
+        """Returns time.monotonic(), in seconds, or the time of the loop's VirtualClock."""
     def get_debug(self) -> bool:
         """Returns whether debug mode is on."""
     def is_running(self) -> bool:
@@ -244,7 +287,10 @@ class EventLoop:
     def _running_priority(self) -> int: ...
     def _uses_priorities(self) -> bool: ...
     def _with_priority(
-        self, priority: int | None, make: Callable[[], asyncio.Task[_T]]
+        self,
+        priority: int | None,
+        make: Callable[[Unpack[_Ts]], asyncio.Task[_T]],
+        *args: Unpack[_Ts],
     ) -> asyncio.Task[_T]: ...
     def _after_fork(self) -> None: ...
     def _attach(self) -> None: ...
@@ -348,3 +394,15 @@ def level() -> int:
 
 def send_posted_events() -> None:
     """Delivers the events posted to objects of this thread, without a loop."""
+
+def use_clock(event_loop: EventLoop, clock: VirtualClock) -> None:
+    """Makes the timers of a loop use a clock, before there are any.
+
+    RuntimeError if another open loop uses it.
+    """
+
+def nanoseconds(event_loop: EventLoop) -> int:
+    """Returns the loop's time in nanoseconds."""
+
+def hold_time(event_loop: EventLoop, on: bool) -> None:
+    """Keeps the virtual clock of a loop from jumping, or with False ends that. On any thread."""

@@ -14,11 +14,17 @@ from typing import Any, TypeVar
 from . import _coroutines
 from ._asyncio_private import get_running_loop
 from ._loop import QEventLoop
+from ._native import VirtualClock
 
 _T = TypeVar("_T")
 
 
-def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | None:
+def run(
+    main: Coroutine[Any, Any, _T],
+    *,
+    debug: bool | None = None,
+    clock: VirtualClock | None = None,
+) -> _T | None:
     """Runs a program like `asyncio.run`, on a `QEventLoop`, until `main` ends or Qt quits.
 
     When the last window is closed, or the application quits otherwise, `main` is cancelled. It may
@@ -27,13 +33,15 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T | Non
     cancelled if no window is visible `QEventLoop.quit_grace` seconds later. Ctrl-C cancels it as
     under `asyncio.run`, and raises KeyboardInterrupt. At the end, remaining tasks are cancelled and
     the loop is closed.
+
+    With a `clock`, the program runs in virtual time: see `VirtualClock`.
     """
     if not asyncio.iscoroutine(main):
         raise ValueError(f"a coroutine was expected, got {main!r}{_coroutines.hint(main)}")
     if get_running_loop() is not None:
         main.close()
         raise RuntimeError("qtloop.run() cannot be called from a running event loop")
-    loop = QEventLoop()
+    loop = QEventLoop(clock=clock)
     loop._cancels_main_on_quit = True
     try:
         return _runner(lambda: loop, debug, main)
@@ -99,7 +107,9 @@ else:
 
 
 @contextmanager
-def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop]:
+def attach(
+    app: Any = None, *, debug: bool | None = None, clock: VirtualClock | None = None
+) -> Iterator[QEventLoop]:
     """Attaches a new loop to Qt, for a program that calls `exec()` itself:
 
         with qtloop.attach():
@@ -107,9 +117,10 @@ def attach(app: Any = None, *, debug: bool | None = None) -> Iterator[QEventLoop
 
     In the block `asyncio.get_running_loop()` returns the loop, and tasks run whenever Qt processes
     events. At the end of the block, remaining tasks are cancelled and may clean up, and the loop is
-    closed. A KeyboardInterrupt or SystemExit that stopped the loop is raised there.
+    closed. A KeyboardInterrupt or SystemExit that stopped the loop is raised there. With a `clock`,
+    the loop has virtual time: see `VirtualClock`.
     """
-    with QEventLoop(app) as loop:
+    with QEventLoop(app, clock=clock) as loop:
         loop._enter_attach()
         if debug is not None:
             loop.set_debug(debug)

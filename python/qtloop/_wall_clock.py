@@ -3,12 +3,15 @@
 The loop's other timers use the monotonic clock, which cannot be set and stops during suspend. Here
 one timerfd per loop, on the system's clock, wakes the loop for the earliest deadline and when the
 clock was set. Each wake-up reads the clock, and calls only what is due by it.
+
+In a loop with a virtual clock, the time of that is the wall clock, in seconds since 1970 UTC.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -20,6 +23,7 @@ from typing import Any
 from ._asyncio_private import set_result_unless_cancelled
 from ._base import BaseLoop
 from ._native import WallTimer
+from ._native import nanoseconds as loop_nanoseconds
 
 # Seconds after which the clock is read again where no timerfd reports that it was set.
 RECHECK = 1.0
@@ -85,7 +89,7 @@ class DatetimeHandle(asyncio.TimerHandle):
 
     def when(self) -> float:
         """Returns the deadline in the time of `loop.time()`, estimated from both clocks now."""
-        return self._clock.loop.time() + (self._nanoseconds - WallTimer.now()) / 1e9
+        return self._clock.loop.time() + (self._nanoseconds - self._clock.now()) / 1e9
 
     def cancel(self) -> None:
         """Cancels the call. Idempotent."""
@@ -103,8 +107,18 @@ class WallClock:
         # finding them.
         self._heap: list[tuple[int, int]] = []
         self._waiting: dict[int, DatetimeHandle] = {}
-        self._alarm = (_TimerfdAlarm if _has_timerfd() else _RecheckingAlarm)(loop, self._woken)
+        self._alarm: _TimerfdAlarm | _RecheckingAlarm
+        if loop._clock is not None:
+            self._alarm = _RecheckingAlarm(loop, self._woken, self.now, math.inf)
+        elif _has_timerfd():
+            self._alarm = _TimerfdAlarm(loop, self._woken)
+        else:
+            self._alarm = _RecheckingAlarm(loop, self._woken, self.now, RECHECK)
         self._set: int | None = None
+
+    def now(self) -> int:
+        """Returns the wall-clock time in nanoseconds since 1970-01-01 UTC."""
+        return WallTimer.now() if self.loop._clock is None else loop_nanoseconds(self.loop)
 
     def add(self, handle: DatetimeHandle) -> None:
         """Adds a handle, and queues it at its deadline, which may be past."""
@@ -150,7 +164,7 @@ class WallClock:
 
     def _serve(self) -> None:
         """Queues the handles that are due, by deadline."""
-        now = WallTimer.now()
+        now = self.now()
         while (deadline := self._next()) is not None and deadline <= now:
             _, sequence = heappop(self._heap)
             handle = self._waiting.pop(sequence)
@@ -198,11 +212,15 @@ class _TimerfdAlarm:
 
 
 class _RecheckingAlarm:
-    """Wakes the loop at a time of the wall clock, by a timer that is due each second at least."""
+    """Wakes the loop at a time of the wall clock, by a timer of `recheck` seconds at most."""
 
-    def __init__(self, loop: BaseLoop, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: BaseLoop, wake: Callable[[], None], now: Callable[[], int], recheck: float
+    ) -> None:
         self._loop = loop
         self._wake = wake
+        self._now = now
+        self._recheck = recheck
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, deadline: int | None) -> None:
@@ -210,7 +228,7 @@ class _RecheckingAlarm:
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            seconds = min((deadline - WallTimer.now()) / 1e9, RECHECK)
+            seconds = min((deadline - self._now()) / 1e9, self._recheck)
             self._timer = self._loop.call_later(seconds, self._wake, context=Context())
 
     def after_fork(self) -> None:
@@ -223,7 +241,9 @@ class _RecheckingAlarm:
 class WallClockMixin(BaseLoop):
     """The part of the loop for wall-clock time."""
 
-    _wall_clock: WallClock | None = None  # made when it is first used
+    def __init__(self, *args: Any) -> None:
+        self._wall_clock: WallClock | None = None  # made when it is first used
+        super().__init__(*args)
 
     def call_at_datetime(
         self,

@@ -12,12 +12,14 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
     pub fn push(&self, job: J) {
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().push(job);
         self.arm_now();
     }
 
     /// Puts a job that could not run yet before the ready jobs of its priority.
     pub fn push_front(&self, job: J) {
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().push_front(job);
         self.arm_now();
     }
@@ -26,6 +28,7 @@ impl<J: Queueable + 'static> Driver<J> {
     pub fn push_at(&self, when: Time, job: J) -> TimerKey {
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
+        self.note_priority(job.priority());
         let is_exact = job.priority() < Priority::NORMAL;
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
@@ -52,6 +55,7 @@ impl<J: Queueable + 'static> Driver<J> {
     /// # Errors
     /// As [`Reactor::watch`].
     pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch(fd, direction, job)
     }
 
@@ -65,6 +69,7 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch_edges(fd, direction, job)
     }
 
@@ -78,6 +83,7 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch_once(fd, direction, job)
     }
 
@@ -187,6 +193,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     pub(super) fn collect(&self, now: Time) {
         self.polled.set(now);
+        let now = self.timer_time(now);
         if let Err(error) = self.reactor.borrow_mut().collect(now) {
             self.error.replace(Some(error));
         }

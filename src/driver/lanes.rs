@@ -32,6 +32,8 @@ pub(super) struct RunningPriority {
 pub(super) struct TurnLanes {
     /// The priority whose job was handed out last.
     served: Option<Priority>,
+    /// The time at which the turn last looked for timers and events between two jobs.
+    checked: Option<Time>,
     /// The budget is spent: the turn hands out one job of each lower priority.
     is_ending: bool,
     /// The number of jobs that the last batch may still hand out, by priority.
@@ -48,6 +50,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Marks a priority as in use. See [`Reactor::retain`](crate::reactor::Reactor::retain).
     pub fn retain(&self, priority: Priority) {
+        self.note_priority(priority);
         self.reactor.borrow_mut().retain(priority);
     }
 
@@ -58,11 +61,13 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Moves ready jobs. See [`Reactor::requeue`](crate::reactor::Reactor::requeue).
     pub fn requeue(&self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
+        self.may_use_priorities.set(true);
         self.reactor.borrow_mut().requeue(from, changed);
     }
 
     /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
     pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
+        self.may_use_priorities.set(true);
         self.reactor
             .borrow_mut()
             .change_watch(fd, direction, change);
@@ -81,31 +86,50 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Returns whether a job may have another priority than the normal one: one is in use, or the
-    /// running job has it.
+    /// running job has it. It may also return true for a while after that.
     #[inline]
     #[must_use]
-    pub fn uses_priorities(&self) -> bool {
-        self.has_priorities() || self.running.get().priority != Priority::NORMAL
+    pub fn may_use_priorities(&self) -> bool {
+        self.may_use_priorities.get()
+    }
+
+    /// Notes that a priority is in use, or is that of the running job.
+    #[inline]
+    pub(super) fn note_priority(&self, priority: Priority) {
+        if priority != Priority::NORMAL {
+            self.may_use_priorities.set(true);
+        }
+    }
+
+    /// Sets the priority of the running job.
+    pub(super) fn set_running(&self, running: RunningPriority) {
+        self.note_priority(running.priority);
+        self.running.set(running);
     }
 
     /// Calls `work` with another priority of the running job, or of the code that runs outside of
-    /// any job.
-    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
+    /// any job. Returns its result, and the priority to which `work` has
+    /// [changed](Driver::change_priority) this one.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> (R, Priority) {
         let level = self.loop_level();
-        let before = self.running.replace(RunningPriority { priority, level });
+        let before = self.running.get();
+        self.set_running(RunningPriority { priority, level });
         let result = work();
-        self.running.set(before);
-        result
+        let after = self.running.get().priority;
+        self.set_running(before);
+        (result, after)
     }
 
-    /// Changes the priority of the running job, whose task has another one from now on.
+    /// Changes the priority of the running job, whose task has another one from now on. Inside
+    /// [`with_priority`](Driver::with_priority), changes that one.
     pub fn change_priority(&self, priority: Priority) {
         let level = if self.depth.get() > 0 {
-            self.level.get().level
+            // A call of `with_priority` may be in a Qt loop that the job runs.
+            self.level.get().level.max(self.running.get().level)
         } else {
             self.loop_level()
         };
-        self.running.set(RunningPriority { priority, level });
+        self.set_running(RunningPriority { priority, level });
     }
 
     /// Returns whether a job that can be split should yield: there is no turn, the innermost one
@@ -119,7 +143,7 @@ impl<J: Queueable + 'static> Driver<J> {
             return true;
         };
         let now = Time::now();
-        now >= deadline || (self.has_priorities() && self.is_higher_ready(now))
+        now >= deadline || (self.may_use_priorities() && self.is_higher_ready(now))
     }
 
     #[cold]
@@ -147,7 +171,7 @@ impl<J: Queueable + 'static> Driver<J> {
         self.popped.set(self.popped.get() + 1);
         let level = self.level.get().level;
         let priority = job.priority();
-        self.running.set(RunningPriority { priority, level });
+        self.set_running(RunningPriority { priority, level });
     }
 }
 
@@ -173,6 +197,10 @@ impl<J: Queueable + 'static> Turn<J> {
                     return Some(self.hand_out(priority, job));
                 }
             }
+            if !self.driver.has_priorities() {
+                // The job that has used the last one has returned.
+                self.driver.may_use_priorities.set(false);
+            }
             if !self.begin_batch() {
                 if self.begun && self.is_budget_spent() {
                     self.lanes.is_ending = true;
@@ -196,14 +224,14 @@ impl<J: Queueable + 'static> Turn<J> {
         Some(self.hand_out(lane, job))
     }
 
-    /// Polls if the next job has a lower priority than another one that is in use, at most once per
-    /// [`POLL`].
+    /// Collects what is due if the next job has a lower priority than another one that is in use:
+    /// timers whenever the clock was read, and events at most once per [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if now < self.driver.polled.get() + POLL {
+        if self.lanes.checked.replace(now) == Some(now) {
             return;
         }
-        let reactor = self.driver.reactor.borrow();
+        let mut reactor = self.driver.reactor.borrow_mut();
         let highest = reactor.highest();
         if reactor
             .first_ready(None)
@@ -211,9 +239,13 @@ impl<J: Queueable + 'static> Turn<J> {
         {
             return;
         }
-        drop(reactor);
-        self.has_polled = true;
-        self.driver.collect(now);
+        if now >= self.driver.polled.get() + POLL {
+            drop(reactor);
+            self.has_polled = true;
+            self.driver.collect(now);
+        } else if reactor.next_deadline().is_some_and(|when| when <= now) {
+            reactor.collect_timers(now);
+        }
     }
 
     fn next_of_lower_priority(&mut self) -> Option<J> {

@@ -22,11 +22,13 @@ mod jobs;
 mod lanes;
 mod run;
 mod turn;
+mod virtual_time;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use crate::qt::Host;
 use crate::reactor::{Queueable, Reactor, Time};
 
 pub use turn::{Turn, Wakeup};
+pub use virtual_time::VirtualTime;
 
 use lanes::RunningPriority;
 use run::{Phase, Stop};
@@ -86,6 +89,8 @@ pub struct Driver<J> {
     quits_before: Cell<u32>,
     budget: Cell<Duration>,
     linger: Cell<Duration>,
+    /// When the last job ended in a turn with an event of a descriptor or another thread.
+    last_io: Cell<Time>,
     poll_batches: Cell<u32>,
     /// The number of turns that are running, nested in one another.
     depth: Cell<usize>,
@@ -94,6 +99,8 @@ pub struct Driver<J> {
     /// The deadline of the innermost turn; `None` outside of a turn, before its first batch, and in a
     /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
+    /// See [`may_use_priorities`](Driver::may_use_priorities).
+    may_use_priorities: Cell<bool>,
     /// The priority of the running job.
     running: Cell<RunningPriority>,
     /// The time of the last poll, by a turn or by [`should_yield`](Driver::should_yield).
@@ -121,6 +128,10 @@ pub struct Driver<J> {
     /// The thread of the host. A `Driver` is not `Send`, but Python code can call the loop from
     /// another thread by mistake. Such a call wakes the poller and does not touch Qt.
     thread: Cell<Option<ThreadId>>,
+    /// The clock of the timers, if it is not the real one.
+    virtual_time: OnceCell<Arc<VirtualTime>>,
+    /// The number of operations outside of the loop during which that clock does not jump.
+    holds: Cell<usize>,
 }
 
 impl<J: Queueable + 'static> Driver<J> {
@@ -138,10 +149,12 @@ impl<J: Queueable + 'static> Driver<J> {
             quits_before: Cell::new(0),
             budget: Cell::new(BUDGET),
             linger: Cell::new(LINGER),
+            last_io: Cell::new(Time::from_nanos(i64::MIN)),
             poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
             level: Cell::default(),
             turn_deadline: Cell::new(None),
+            may_use_priorities: Cell::new(false),
             running: Cell::default(),
             polled: Cell::new(Time::from_nanos(0)),
             popped: Cell::new(0),
@@ -155,6 +168,8 @@ impl<J: Queueable + 'static> Driver<J> {
             error: RefCell::new(None),
             forked_at: Cell::new(None),
             thread: Cell::new(None),
+            virtual_time: OnceCell::new(),
+            holds: Cell::new(0),
         }))
     }
 
@@ -243,7 +258,9 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Sets how long a turn may linger at a time for events of descriptors and other threads; each
-    /// event allows it to linger again. Zero disables lingering. The default is 0.1 ms.
+    /// event allows it to linger again. A turn lingers only if its first event came within that
+    /// time after the last one: events that are further apart would end no linger, and cost a second
+    /// wake-up each. Zero disables lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }
@@ -308,15 +325,17 @@ impl<J: Queueable + 'static> Driver<J> {
     fn arm_for_next(&self, rests: bool) {
         let host = self.host.borrow();
         let Some(host) = &*host else { return };
-        let mut reactor = self.reactor.borrow_mut();
-        let deadline = reactor.next_deadline();
-        let now = if deadline.is_some() {
+        let deadline = self.reactor.borrow_mut().next_deadline();
+        let is_virtual = self.virtual_time.get().is_some();
+        let now = if deadline.is_some() || is_virtual {
             Time::now()
         } else {
             Time::NEVER
         };
+        let wait = self.wait_for_timers(now, deadline);
+        let mut reactor = self.reactor.borrow_mut();
         let is_stopping = self.stops_now() && self.is_run() && !self.has_exited();
-        if reactor.ready() > 0 || is_stopping || deadline.is_some_and(|when| when <= now) {
+        if reactor.ready() > 0 || is_stopping || wait == Some(Duration::ZERO) {
             if rests && !is_stopping {
                 self.arm_in(REST);
                 return;
@@ -328,13 +347,13 @@ impl<J: Queueable + 'static> Driver<J> {
             host.arm_now();
             return;
         }
-        if reactor.arm_timer_fd(now) {
+        if !is_virtual && reactor.arm_timer_fd(now) {
             drop(reactor);
             self.disarm();
         } else {
             self.armed.set(false);
             self.resting.set(false);
-            host.arm(deadline.and_then(|when| when.after(now)));
+            host.arm(wait);
         }
     }
 

@@ -61,7 +61,8 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
-    /// The same, since the turn last lingered.
+    /// The same, since the turn last lingered, and so soon after the event before that a linger
+    /// would have been long enough.
     lingers: bool,
     pub(super) lanes: TurnLanes,
     /// The level, the deadline and the priority of the job that this turn is nested in.
@@ -173,19 +174,26 @@ impl<J: Queueable + 'static> Turn<J> {
         }
         let resume_end = self.driver.resume_end.get();
         let has_rest = !self.begun && self.driver.popped.get() < resume_end;
-        if has_rest && !self.driver.has_priorities() {
+        if has_rest && !self.driver.may_use_priorities() {
             self.end = resume_end;
             self.begin_first_batch(now, true);
             return true;
         }
         let (has_timer, is_idle, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
-            let has_timer = reactor.next_deadline().is_some_and(|when| when <= now);
+            let deadline = reactor.next_deadline();
+            let has_timer = deadline.is_some_and(|when| when <= self.driver.timer_time(now));
             let is_idle = reactor.ready() == 0 && !has_timer;
             (has_timer, is_idle, reactor.take_active())
         };
-        self.saw_io |= is_active;
-        self.lingers |= is_active;
+        if is_active {
+            self.saw_io = true;
+            self.lingers =
+                self.driver.polled.get() <= self.driver.last_io.get() + self.driver.linger();
+        }
+        if self.saw_io && !(is_idle && has_waited) {
+            self.driver.last_io.set(now);
+        }
         if self.is_spinning(now, has_timer || is_active) {
             return false;
         }
@@ -207,7 +215,11 @@ impl<J: Queueable + 'static> Turn<J> {
             self.unpolled = 0;
             self.has_polled = true;
             self.driver.collect(now);
+            if !self.begun {
+                self.driver.jump(now);
+            }
         } else if has_timer {
+            let now = self.driver.timer_time(now);
             self.driver.reactor.borrow_mut().collect_timers(now);
         }
         self.end = self.driver.end_of_ready();
@@ -227,7 +239,7 @@ impl<J: Queueable + 'static> Turn<J> {
             if self.is_detached() {
                 return None;
             }
-            if self.driver.has_priorities() {
+            if self.driver.may_use_priorities() {
                 return self.next_by_priority();
             }
             if self.driver.popped.get() < self.end {
@@ -297,7 +309,8 @@ impl<J: Queueable + 'static> Turn<J> {
 
     /// Waits when no job is ready; after it, the turn may have jobs again. Returns false, without
     /// waiting, if the turn should end: no descriptor or other thread had an event since the last
-    /// linger, the budget is spent, a timer is due, or a stop was requested.
+    /// linger, events do not follow each other so closely, the budget is spent, a timer is due, or a
+    /// stop was requested.
     ///
     /// `wait` calls [`Linger::wait`] and does not use the driver: a front end may have to leave its
     /// scope for it.
@@ -315,10 +328,12 @@ impl<J: Queueable + 'static> Turn<J> {
     }
 
     fn begin_linger(&self) -> Option<Linger> {
+        let now = Time::now();
+        let deadline = self.driver.reactor.borrow_mut().next_deadline();
+        let wait = self.driver.wait_for_timers(now, deadline);
+        let rest = self.deadline()?.after(now)?;
+        let timeout = rest.min(wait.unwrap_or(rest)).min(self.driver.linger());
         let mut reactor = self.driver.reactor.borrow_mut();
-        let until = [self.deadline(), reactor.next_deadline()];
-        let timeout = until.into_iter().flatten().min()?.after(Time::now())?;
-        let timeout = timeout.min(self.driver.linger());
         let host = self.driver.host.borrow();
         (!timeout.is_zero()).then_some(reactor.linger(host.as_ref()?.descriptor(), timeout))
     }
@@ -349,7 +364,7 @@ impl<J: Queueable + 'static> Drop for Turn<J> {
         self.driver.depth.set(self.driver.depth.get() - 1);
         self.driver.level.set(self.outer);
         self.driver.turn_deadline.set(self.outer_deadline);
-        self.driver.running.set(self.outer_running);
+        self.driver.set_running(self.outer_running);
         // A paused turn has run nothing.
         if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();

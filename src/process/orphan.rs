@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use crate::io::Async;
-use crate::task::{Handle, LoopShared, consume_budget, unblock};
+use crate::task::{Handle, LoopShared, TimeHold, consume_budget, unblock};
 
 /// Children without a loop that waits for them.
 static ORPHANS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
@@ -73,6 +73,7 @@ impl Process {
     /// On any thread.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         consume_budget().await;
+        let _hold = TimeHold::here();
         loop {
             if let Some(status) = self.try_wait()? {
                 return Ok(status);

@@ -4,7 +4,7 @@
 //! `_stopping`). So asyncio's Python code, which the Python half inherits, reads and writes it
 //! unchanged.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
 use std::ptr;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use super::priority::{self, TaskPriorities};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
 use crate::qt::HostLoop;
-use crate::reactor::{Priority, Time};
+use crate::reactor::Priority;
 
 #[pymethods]
 impl EventLoop {
@@ -53,6 +53,7 @@ impl EventLoop {
             deferred: RefCell::new(Vec::new()),
             priorities: TaskPriorities::default(),
             is_forked: Cell::new(false),
+            virtual_time: OnceCell::new(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
@@ -97,10 +98,9 @@ impl EventLoop {
         drop((driver, deferred, factory, priorities));
     }
 
-    /// Returns time.monotonic(), in seconds.
-    #[allow(clippy::unused_self)]
-    fn time(&self) -> f64 {
-        Time::now().as_secs_f64()
+    /// Returns time.monotonic(), in seconds, or the time of the virtual clock.
+    fn time(&self, py: Python<'_>) -> f64 {
+        self.state(py).now().as_secs_f64()
     }
 
     fn get_debug(&self, py: Python<'_>) -> bool {
@@ -228,8 +228,8 @@ impl EventLoop {
     }
 
     /// Seconds for which a busy loop waits for more input before it returns to Qt. The default is
-    /// 0.0001, which is invisible. The wait is within the turn_budget, and an idle loop does not
-    /// wait. 0 switches it off.
+    /// 0.0001, which is invisible. The wait is within the turn_budget, and a loop whose events are
+    /// further apart does not wait. 0 switches it off.
     #[getter]
     fn linger(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.driver(py)?.linger().as_secs_f64())
@@ -529,19 +529,24 @@ impl EventLoop {
         self.state(py).running_priority().get()
     }
 
-    /// Returns whether the running callback, or what it schedules, may have a priority.
+    /// Returns whether a priority is in use, or is that of the running callback.
     fn _uses_priorities(&self, py: Python<'_>) -> bool {
-        self.driver(py).is_ok_and(|driver| driver.uses_priorities())
+        let is_used = |driver: Rc<Driver<Job>>| {
+            driver.has_priorities() || driver.priority() != Priority::NORMAL
+        };
+        self.driver(py).is_ok_and(is_used)
     }
 
-    /// Makes a task by `make()`, with a priority or, for None, that of the running callback.
+    /// Makes a task by `make(*args)`, with a priority or, for None, that of the running callback.
+    #[pyo3(signature = (priority, make, *args))]
     fn _with_priority<'py>(
         &self,
         priority: Option<&Bound<'py, PyAny>>,
         make: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let priority = priority.map(priority::read).transpose()?;
         self.state(make.py())
-            .with_priority(priority, || make.call0())
+            .with_priority(priority, || make.call1(args))
     }
 }

@@ -30,6 +30,7 @@ mod step;
 mod stop;
 mod stream;
 mod vectorcall;
+mod virtual_clock;
 mod wall_timer;
 
 use pyo3::prelude::*;
@@ -58,6 +59,8 @@ mod _native {
     use super::state::EventLoop;
     #[pymodule_export]
     use super::stream::Stream;
+    #[pymodule_export]
+    use super::virtual_clock::{VirtualClock, hold_time, nanoseconds, use_clock};
     #[pymodule_export]
     use super::wall_timer::WallTimer;
 

@@ -152,7 +152,7 @@ fn soon<const N: usize>(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
+    let inherited = state.inherited_priority()?;
     let callback = arguments.named[N - 1];
     let debug = state.debug.get();
     if debug {
@@ -160,8 +160,15 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
-        // SAFETY: it is held by the caller of the method.
-        _ => state.job_priority(unsafe { Bound::ref_from_ptr(py, &callback) }),
+        // The job that the loop runs at this moment does not schedule this one.
+        Soon::ThreadSafe if inherited.is_some() && state.is_elsewhere(py) => Priority::NORMAL,
+        _ => match inherited {
+            None => Priority::NORMAL,
+            // SAFETY: it is held by the caller of the method.
+            Some(inherited) => unsafe {
+                state.job_priority(Bound::ref_from_ptr(py, &callback), inherited)
+            },
+        },
     };
     let call = Call {
         event_loop: slf,
@@ -232,12 +239,14 @@ unsafe extern "C" fn call_soon_priority(
     }
 }
 
-/// Schedules a timer. `given` is the Python object of the deadline, or null.
+/// Schedules a timer. `deadline` is `None` for NaN, `when` the same in seconds, and `given` the
+/// Python object of it, or null.
 #[inline]
 fn at(
     py: Python<'_>,
     slf: *mut ffi::PyObject,
     function: &str,
+    deadline: Option<Time>,
     when: f64,
     given: *mut ffi::PyObject,
     arguments: &Arguments<'_, 2>,
@@ -245,9 +254,9 @@ fn at(
     // SAFETY: the callers are methods of the class.
     let event_loop = unsafe { this(py, &slf) };
     let state = event_loop.get().state(py);
-    state.check_closed()?;
-    let deadline = Time::from_secs_f64(when)
-        .ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
+    let inherited = state.inherited_priority()?;
+    let deadline =
+        deadline.ok_or_else(|| PyValueError::new_err(format!("{function}(): NaN is no moment")))?;
     let debug = state.debug.get();
     if debug {
         check_debug(event_loop, arguments.named[1], function, true)?;
@@ -258,7 +267,7 @@ fn at(
         args: arguments.rest,
         context: arguments.context,
         debug,
-        priority: state.running_priority(),
+        priority: inherited.unwrap_or_default(),
     };
     // SAFETY: all of it is held by the caller of the method.
     let (handle, job) = unsafe { call.timer(py, when, given)? };
@@ -295,8 +304,8 @@ unsafe extern "C" fn call_later(
     unsafe {
         vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let delay = seconds(py, all.named[0], "delay must not be None")?;
-            let when = Time::now().as_secs_f64() + delay;
-            at(py, slf, function, when, ptr::null_mut(), all)
+            let (deadline, when) = this(py, &slf).get().state(py).after(delay);
+            at(py, slf, function, deadline, when, ptr::null_mut(), all)
         })
     }
 }
@@ -313,7 +322,8 @@ unsafe extern "C" fn call_at(
         vectorcall::scheduling(function, names, args, count, keywords, |py, all| {
             let given = all.named[0];
             let when = seconds(py, given, "when cannot be None")?;
-            at(py, slf, function, when, given, all)
+            let deadline = Time::from_secs_f64(when);
+            at(py, slf, function, deadline, when, given, all)
         })
     }
 }
@@ -382,8 +392,8 @@ unsafe extern "C" fn create_task(
         };
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
-            let driver = state.driver.borrow().clone();
-            if !driver.is_some_and(|driver| driver.uses_priorities()) {
+            // Without a task factory, the task does not run yet.
+            if state.task_factory.borrow().is_none() && state.inherited_priority()?.is_none() {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);

@@ -3,8 +3,9 @@
 //! `run.rs` runs its callbacks, `stop.rs` ends its Qt loop, and `event_loop.rs` has the methods for
 //! Python. The transports and handles use only this file.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,9 +15,9 @@ use super::error::closed;
 use super::gil::GilProtected;
 use super::job::Job;
 use super::priority::TaskPriorities;
-use crate::driver::Driver;
+use crate::driver::{Driver, VirtualTime};
 use crate::qt::{HostLoop, NestedLoop};
-use crate::reactor::TimerKey;
+use crate::reactor::{Priority, TimerKey};
 
 /// The state of one event loop. Cells are never borrowed while Python code runs.
 pub(super) struct State {
@@ -50,6 +51,8 @@ pub(super) struct State {
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     pub(super) is_forked: Cell<bool>,
+    /// The driver's clock, also after the loop was closed.
+    pub(super) virtual_time: OnceCell<Arc<VirtualTime>>,
 }
 
 /// The native base class of QEventLoop.
@@ -88,12 +91,29 @@ impl State {
         Ok(())
     }
 
+    /// Returns the priority of the running job, which jobs inherit; `None` if no job has another
+    /// one than the normal one. The error is that of [`check_closed`](State::check_closed).
+    #[inline]
+    pub(super) fn inherited_priority(&self) -> PyResult<Option<Priority>> {
+        let driver = self.driver.borrow();
+        let driver = driver.as_ref().ok_or_else(closed)?;
+        Ok(driver.may_use_priorities().then(|| driver.priority()))
+    }
+
     /// Queues a handle, on the loop's own thread.
     #[inline]
     pub(super) fn push_here(&self, job: Job) -> PyResult<()> {
         // Queueing runs no foreign code, so the cell can stay borrowed.
         self.driver.borrow().as_ref().ok_or_else(closed)?.push(job);
         Ok(())
+    }
+
+    /// Returns whether the loop runs, or is attached, on another thread than this one.
+    pub(super) fn is_elsewhere(&self, py: Python<'_>) -> bool {
+        match self.thread_id.get() {
+            Some(thread) => thread != this_thread(py),
+            None => self.driver().is_ok_and(|driver| driver.is_elsewhere()),
+        }
     }
 
     /// Queues a handle on any thread. On the loop's thread, and while the loop does not run, the

@@ -35,12 +35,24 @@ impl Time {
         }
         // The cast saturates, which is right at both ends of the range.
         #[allow(clippy::cast_possible_truncation)]
-        let mut time = Time((seconds * 1e9).ceil() as i64);
-        // The product was rounded, too, and may be a little too small.
+        let mut time = Time((seconds * 1e9).round() as i64);
+        // Rounded down, or the product was: the next nanosecond, or a few more.
         while time.as_secs_f64() < seconds && time < Time::NEVER {
             time.0 += 1;
         }
         Some(time)
+    }
+
+    /// Returns the time `seconds` after this one. The seconds are rounded up to the nanosecond; the
+    /// results for infinity and NaN are those of [`from_secs_f64`](Time::from_secs_f64).
+    #[must_use]
+    pub fn plus_secs_f64(self, seconds: f64) -> Option<Time> {
+        let distance = Time::from_secs_f64(seconds)?;
+        Some(if distance == Time::NEVER {
+            Time::NEVER
+        } else {
+            Time(self.0.saturating_add(distance.0))
+        })
     }
 
     /// Returns the seconds since the clock's zero, rounded as Python rounds them.
@@ -93,6 +105,29 @@ mod tests {
             assert!(time.as_secs_f64() >= seconds);
             seconds = f64::from_bits(seconds.to_bits() + 7);
         }
+    }
+
+    #[test]
+    fn seconds_of_whole_nanoseconds_are_not_rounded() {
+        for nanoseconds in [
+            1_100_000_000,
+            300_000_000,
+            7_000_000_001,
+            86_399_999_999_999,
+        ] {
+            let time = Time(nanoseconds);
+            assert_eq!(Time::from_secs_f64(time.as_secs_f64()), Some(time));
+        }
+    }
+
+    #[test]
+    fn short_distance_after_a_long_time_is_not_lost() {
+        let now = Time(1_700_000_000_000_000_000);
+        assert_eq!(now.plus_secs_f64(1e-9), Some(Time(now.0 + 1)));
+        assert_eq!(now.plus_secs_f64(1e-12), Some(Time(now.0 + 1)));
+        assert_eq!(now.plus_secs_f64(0.0), Some(now));
+        assert_eq!(Time(-1).plus_secs_f64(f64::INFINITY), Some(Time::NEVER));
+        assert_eq!(now.plus_secs_f64(f64::NAN), None);
     }
 
     #[test]

@@ -383,6 +383,12 @@ impl<J: Queueable> Sources<J> {
         }
     }
 
+    /// Returns the number of descriptors with a waiter.
+    pub(super) fn len(&self) -> usize {
+        let watched = |source: &&Source<J>| source.interest().is_some();
+        self.sources.values().filter(watched).count()
+    }
+
     /// Returns whether one direction of `fd` has a waiter.
     pub(super) fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
         self.sources

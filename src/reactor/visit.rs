@@ -24,6 +24,12 @@ impl<J: Queueable> Reactor<J> {
         self.inbox.visit(visit);
     }
 
+    /// Returns the number of descriptors that are watched.
+    #[must_use]
+    pub fn watches(&self) -> usize {
+        self.sources.len()
+    }
+
     /// Returns the number of timers, including due ones that were not collected.
     #[must_use]
     pub fn timed(&self) -> usize {

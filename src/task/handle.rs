@@ -22,6 +22,9 @@ pub(crate) struct LoopShared {
     /// The loop's poller, for threads that close a descriptor that it watches.
     poller: Mutex<Option<Poller>>,
     is_gone: AtomicBool,
+    /// The clock of the loop's timers after `time::pause()`.
+    #[cfg(feature = "test-util")]
+    pub(super) virtual_time: std::sync::OnceLock<Arc<crate::driver::VirtualTime>>,
 }
 
 /// Returns a number that identifies this thread: the address of a thread-local value. After a
@@ -42,6 +45,8 @@ impl LoopShared {
             mark: mark(),
             poller: Mutex::new(Some(poller)),
             is_gone: AtomicBool::new(false),
+            #[cfg(feature = "test-util")]
+            virtual_time: std::sync::OnceLock::new(),
         })
     }
 

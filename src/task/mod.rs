@@ -25,6 +25,7 @@ mod spawn;
 mod state;
 mod unblock;
 mod unconstrained;
+mod virtual_time;
 mod waiters;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -54,6 +55,7 @@ pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgete
 pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
 pub(crate) use readiness::{Readiness, Registration};
+pub(crate) use virtual_time::TimeHold;
 
 use builder::{Attributes, Name};
 use cell::{TaskRef, Tasks};
@@ -280,7 +282,8 @@ impl Loop {
     }
 
     /// Sets how long a busy loop waits for the next request before the thread returns to Qt. The
-    /// default is 0.1 ms; zero disables the wait.
+    /// default is 0.1 ms; zero disables the wait. A loop whose events are further apart does not
+    /// wait.
     pub fn set_linger(&self, linger: std::time::Duration) {
         self.0.driver.set_linger(linger);
     }

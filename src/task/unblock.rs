@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use super::budget::has_deadline;
-use super::{current, take_budget};
+use super::{TimeHold, current, take_budget};
 
 /// Yields to the other tasks that are ready.
 ///
@@ -79,6 +79,7 @@ pub async fn unblock<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
         }
     }
 
+    let _hold = TimeHold::here();
     let mut work = DetachOnDrop(Some(blocking::unblock(work)));
     poll_fn(|context| {
         ready!(take_budget(context));

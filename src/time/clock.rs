@@ -1,9 +1,10 @@
 //! Conversion between [`Instant`] and the loop's clock.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::reactor::Time;
+use crate::task::LoopShared;
 
 /// One moment by both clocks. They are the same clock, but `Instant` does not show its reading.
 #[derive(Clone, Copy)]
@@ -33,9 +34,12 @@ impl Anchor {
     }
 }
 
-/// Returns the moment so long from now. It is derived from an `Instant`, so that converted back it
-/// is not before the caller's own.
-pub(super) fn from_now(duration: Duration) -> Time {
+/// Returns the moment so long from now. Without a paused clock it is derived from an `Instant`, so
+/// that converted back it is not before the caller's own.
+pub(super) fn from_now(shared: &Arc<LoopShared>, duration: Duration) -> Time {
+    if shared.is_virtual() {
+        return shared.now() + duration;
+    }
     Instant::now()
         .checked_add(duration)
         .map_or(Time::NEVER, moment)

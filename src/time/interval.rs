@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use super::Sleep;
-use super::clock::{from_now, instant, moment};
+use super::clock::{instant, moment};
 use crate::reactor::Time;
 
 /// How an [`Interval`] behaves after it was not polled in time for a tick. The names are tokio's.
@@ -44,7 +44,9 @@ pub enum MissedTickBehavior {
 /// The period is zero, or this thread has no [`Loop`](crate::Loop).
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    Interval::of("interval()", from_now(Duration::ZERO), period)
+    Interval::of("interval()", period, |what| {
+        Sleep::after(what, Duration::ZERO)
+    })
 }
 
 /// Returns an [`Interval`] that ticks at `start`, and then after each period.
@@ -63,7 +65,9 @@ pub fn interval(period: Duration) -> Interval {
 /// The period is zero, or this thread has no [`Loop`](crate::Loop).
 #[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
-    Interval::of("interval_at()", moment(start), period)
+    Interval::of("interval_at()", period, |what| {
+        Sleep::until(what, moment(start))
+    })
 }
 
 /// Ticks at regular times; see [`interval`].
@@ -76,10 +80,10 @@ pub struct Interval {
 
 impl Interval {
     #[track_caller]
-    fn of(what: &str, start: Time, period: Duration) -> Interval {
+    fn of(what: &str, period: Duration, sleep: impl FnOnce(&str) -> Sleep) -> Interval {
         assert!(!period.is_zero(), "{what} needs a period above zero");
         Interval {
-            sleep: Sleep::until(what, start),
+            sleep: sleep(what),
             period,
             missed: MissedTickBehavior::default(),
         }
@@ -101,7 +105,7 @@ impl Interval {
     pub fn poll_tick(&mut self, context: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(context));
         let due = self.sleep.deadline;
-        self.sleep.deadline = self.next(Time::now());
+        self.sleep.deadline = self.next(self.sleep.now());
         Poll::Ready(instant(due))
     }
 
@@ -117,7 +121,7 @@ impl Interval {
 
     /// Schedules the next tick so long from now.
     pub fn reset_after(&mut self, after: Duration) {
-        self.sleep.reset_to(from_now(after));
+        self.sleep.reset_after(after);
     }
 
     /// Schedules the next tick for this moment.

@@ -10,7 +10,6 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 
 use super::Sleep;
-use super::clock::from_now;
 use crate::reactor::Time;
 use crate::task::{has_budget, take_budget_of_cheap, unbudgeted};
 
@@ -197,7 +196,7 @@ impl<S: Stream> Stream for Throttle<S> {
         match this.newest.as_mut().project().item.take() {
             Some(item) => {
                 *this.is_idle = false;
-                this.sleep.reset_to(from_now(*this.interval));
+                this.sleep.reset_after(*this.interval);
                 Poll::Ready(Some(item))
             }
             None if this.newest.is_over => Poll::Ready(None),
@@ -224,7 +223,7 @@ impl<S: Stream> Stream for Debounce<S> {
         let mut this = self.project();
         let had_budget = has_budget();
         if this.newest.as_mut().advance_to_last(context) {
-            this.sleep.reset_to(from_now(*this.delay));
+            this.sleep.reset_after(*this.delay);
         }
         if this.newest.is_over {
             return Poll::Ready(this.newest.project().item.take());

@@ -79,8 +79,16 @@ enum Key {
 impl Sleep {
     #[track_caller]
     pub(crate) fn of(what: &str, duration: Duration) -> Sleep {
-        let mut sleep = Sleep::until(what, from_now(duration));
+        let mut sleep = Sleep::after(what, duration);
         sleep.yields = duration.is_zero();
+        sleep
+    }
+
+    /// Makes a sleep that does not yield if the duration is zero.
+    #[track_caller]
+    pub(super) fn after(what: &str, duration: Duration) -> Sleep {
+        let mut sleep = Sleep::until(what, Time::NEVER);
+        sleep.deadline = from_now(&sleep.shared, duration);
         sleep
     }
 
@@ -103,13 +111,22 @@ impl Sleep {
     /// Returns whether the deadline has passed.
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
-        self.deadline <= Time::now()
+        self.deadline <= self.now()
     }
 
     /// Resets the sleep to a new deadline, before or after the old one has passed. A task that
     /// waits for the sleep is woken at the new deadline.
     pub fn reset(&mut self, deadline: Instant) {
         self.reset_to(moment(deadline));
+    }
+
+    /// Returns the time of the loop's timers.
+    pub(super) fn now(&self) -> Time {
+        self.shared.now()
+    }
+
+    pub(super) fn reset_after(&mut self, duration: Duration) {
+        self.reset_to(from_now(&self.shared, duration));
     }
 
     pub(super) fn reset_to(&mut self, deadline: Time) {

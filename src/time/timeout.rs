@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use super::Sleep;
-use super::clock::{from_now, moment};
+use super::clock::moment;
 use crate::task::{has_budget, unbudgeted};
 
 /// Awaits a future for this long at most. The future is dropped with the [`Timeout`] either way.
@@ -33,7 +33,7 @@ use crate::task::{has_budget, unbudgeted};
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
         future,
-        sleep: Sleep::until("timeout()", from_now(duration)),
+        sleep: Sleep::after("timeout()", duration),
     }
 }
 

@@ -24,6 +24,7 @@ mod io_many_waiters;
 mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
+mod lingers;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -39,6 +40,8 @@ mod objects;
 mod order;
 #[cfg(feature = "tasks")]
 mod pace;
+#[cfg(feature = "test-util")]
+mod paused_time;
 mod priorities_model;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
 mod process_drops;
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
     let tests = [
         order::tests(),
         turns::tests(),
+        lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
         priorities_model::tests(),
@@ -118,6 +122,8 @@ fn main() -> ExitCode {
         timing::tests(),
         #[cfg(feature = "tasks")]
         pace::tests(),
+        #[cfg(feature = "test-util")]
+        paused_time::tests(),
         #[cfg(feature = "tasks")]
         sockets::tests(),
         #[cfg(feature = "tasks")]

@@ -109,9 +109,12 @@ def test_blocks_that_are_no_programs_are_those_tested_below() -> None:
     places = [(block.page, block.heading) for block in PARTS]
     assert places == [
         (MIGRATING, "Migrating from qasync, quamash, qtinter or QtAsyncio"),
-        (TESTING, "pytest-qt and pytest-asyncio"),
-        (TESTING, "pytest-qt and pytest-asyncio"),
-        (TESTING, "anyio's plugin"),
+        (TESTING, "Async tests with pytest"),
+        (TESTING, "A plain function"),
+        (TESTING, "Async fixtures"),
+        (TESTING, "Async fixtures"),
+        (TESTING, "Virtual time"),
+        (TESTING, "Advance the clock"),
         (TESTING, "unittest"),
     ]
 
@@ -122,14 +125,33 @@ def test_dependency_that_imports_qasync_gets_qtloop(child: Child) -> None:
     assert child(program).stdout == "qtloop._loop\n"
 
 
+# Plugins of pytest, by the names for `-p no:NAME`.
+PLUGINS = {"pytest-qt": "pytestqt", "asyncio": "pytest_asyncio", "anyio": "anyio"}
+
+
+def run_pytest(folder: Path, ini: str, *plugins: str) -> str:
+    """Runs the tests in a folder with these plugins of pytest and qtloop's."""
+    for plugin in plugins:
+        if not find_spec(PLUGINS[plugin]):
+            pytest.skip(f"the plugin {plugin} is not installed")
+    (folder / "pytest.ini").write_text(ini)
+    omitted = [f"-pno:{plugin}" for plugin in PLUGINS if plugin not in plugins]
+    binding = str(BINDING or "")
+    arguments = ["-m", "pytest", "-q", "-p", "pytest_qtloop", *omitted, folder]
+    return run(*arguments, QT_API=binding, PYTEST_QT_API=binding.lower()).stdout
+
+
+def ini(heading: str) -> str:
+    """Returns the block of `pytest.ini` under a heading of the page about tests."""
+    text = (ROOT / TESTING).read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
+    blocks: list[str] = re.findall(r"^```ini\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return blocks[0]
+
+
 @needs_binding
-@pytest.mark.skipif(
-    find_spec("pytestqt") is None or find_spec("pytest_asyncio") is None,
-    reason="pytest-qt or pytest-asyncio is not installed",
-)
-def test_coroutine_test_with_qtbot_runs_on_the_loop(tmp_path: Path) -> None:
-    conftest, test = parts(TESTING, "pytest-qt and pytest-asyncio")
-    (tmp_path / "conftest.py").write_text(conftest)
+@pytest.mark.parametrize("plugin", ["", "asyncio"])
+def test_coroutine_test_with_qtbot_runs_on_the_loop(tmp_path: Path, plugin: str) -> None:
+    (test,) = parts(TESTING, "Async tests with pytest")
     (tmp_path / "test_button.py").write_text(f"""{test}
     assert type(asyncio.get_running_loop()).__module__.startswith("qtloop")
     button.close()
@@ -138,20 +160,43 @@ def test_coroutine_test_with_qtbot_runs_on_the_loop(tmp_path: Path) -> None:
 async def test_after_a_window_was_closed():
     await asyncio.sleep(0.001)
 """)
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-    )
-    binding = str(BINDING)
-    done = run("-m", "pytest", "-q", tmp_path, QT_API=binding, PYTEST_QT_API=binding.lower())
-    assert "2 passed" in done.stdout
+    lines = ini("Async fixtures" if plugin else "Async tests with pytest")
+    assert "2 passed" in run_pytest(tmp_path, lines, "pytest-qt", *filter(None, [plugin]))
 
 
-@pytest.mark.skipif(find_spec("anyio") is None, reason="anyio is not installed")
+@needs_binding
+def test_plain_test_of_an_async_slot_has_a_loop(tmp_path: Path) -> None:
+    (test,) = parts(TESTING, "A plain function")
+    (tmp_path / "test_search.py").write_text(test)
+    assert "1 passed" in run_pytest(tmp_path, "[pytest]", "pytest-qt")
+
+
 def test_plugin_of_anyio_runs_a_test_on_the_loop(tmp_path: Path) -> None:
-    (test,) = parts(TESTING, "anyio's plugin")
+    test, _ = parts(TESTING, "Async fixtures")
     (tmp_path / "test_sleep.py").write_text(test)
-    done = run("-m", "pytest", "-q", "-p", "no:asyncio", "-p", "no:pytest-qt", tmp_path)
-    assert "1 passed" in done.stdout
+    assert "1 passed" in run_pytest(tmp_path, ini("Async tests with pytest"), "anyio")
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_conftest_chooses_the_loop_of_a_folder(tmp_path: Path, plugin: str) -> None:
+    test, conftest = parts(TESTING, "Async fixtures")
+    if plugin == "asyncio":
+        test = test.replace("@pytest.fixture", "@pytest_asyncio.fixture")
+        test = test.replace("mark.anyio", "mark.asyncio").replace(
+            "import pytest\n", "import pytest, pytest_asyncio\n"
+        )
+    (tmp_path / "test_sleep.py").write_text(test)
+    (tmp_path / "conftest.py").write_text(conftest)
+    lines = "[pytest]\nasyncio_default_fixture_loop_scope = function"
+    assert "1 passed" in run_pytest(tmp_path, lines, "asyncio", "anyio")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout() is new in 3.11")
+def test_tests_in_virtual_time_pass(tmp_path: Path) -> None:
+    tests = parts(TESTING, "Virtual time") + parts(TESTING, "Advance the clock")
+    for number, test in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(test)
+    assert "3 passed" in run_pytest(tmp_path, ini("Async tests with pytest"))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="unittest has no loop_factory before 3.13")

@@ -47,7 +47,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-def run(name: str, folder: Path, *, closing: bool = False) -> str:
+def run(name: str, folder: Path, *arguments: str, closing: bool = False) -> str:
     """Runs an example and returns its output; it must exit with code 0 and print no warning.
 
     The program is a copy that imports the binding of this run in place of PySide6.
@@ -56,10 +56,11 @@ def run(name: str, folder: Path, *, closing: bool = False) -> str:
     path.write_text((EXAMPLES / name).read_text().replace("PySide6", BINDING or "PySide6"))
     program = ["-c", CLOSER, str(path)] if closing else [str(path)]
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", *program],
+        [sys.executable, "-X", "faulthandler", *program, *arguments],
         capture_output=True,
         text=True,
         timeout=40,
+        cwd=folder,
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
     )
     # The offscreen platform prints this for every dialog.
@@ -107,8 +108,25 @@ def test_view_of_the_pace_example_is_updated_at_most_20_times_a_second(tmp_path:
 
 
 @needs_binding
+def test_example_parses_a_whole_file_while_its_window_shows_frames(tmp_path: Path) -> None:
+    printed = run("parse_file.py", tmp_path, "3")
+    lines, total = re.findall(r"[\d.]+", printed)[:2]
+    blocks, rest = divmod(int(lines), 10_000)
+    assert blocks > 0 and rest == 0
+    assert float(total) == round(blocks * sum(round(n / 7, 2) for n in range(10_000)), 2)
+    assert int(re.findall(r"(\d+) frames", printed)[0]) >= 2
+
+
+@needs_binding
 def test_qml_example_shows_the_result_and_ends_by_itself(tmp_path: Path) -> None:
     assert run("promise.py", tmp_path) == "Hello from a socket.\n"
+
+
+@needs_binding
+def test_simulation_takes_no_real_time_and_saves_its_plot(tmp_path: Path) -> None:
+    (seconds,) = re.findall(r"two days took ([\d.]+) seconds", run("simulator.py", tmp_path))
+    assert float(seconds) < 20
+    assert (tmp_path / "simulator.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_every_example_is_run_by_a_test() -> None:
