@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peers import BARE, BENCHED, Peer
+from peers import BARE, BENCHED, SCHEDULERS, Peer
 
 SECONDS, BYTES, COUNT = "s", "B", ""  # the units of a row
 GROUPS = (
@@ -25,6 +25,8 @@ GROUPS = (
     "http",
     "process",
     "window",
+    "flood",
+    "priorities",
     "footprint",
 )
 BATCH = 1000  # the minimum number of steps; each number of steps is a multiple of it
@@ -105,7 +107,7 @@ class Workload:
 class Group:
     """The workloads of one file, which share a table and a process."""
 
-    loops: Sequence[str] = tuple(name for name in BENCHED if name != BARE)
+    loops: Sequence[str] = tuple(name for name in BENCHED if name not in (BARE, *SCHEDULERS))
     slow: Sequence[str] = ("qasync", "qtinter", "QtAsyncio")  # too slow for a quick look
     workloads: list[Workload] = field(default_factory=list)
     pinned: bool = False  # the loop to one core and the client to the others: less noise

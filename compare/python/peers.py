@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, ClassVar
 
 
@@ -32,15 +32,28 @@ class Peer:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    def create_urgent_task(self, main: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        """Makes a task of the highest priority, if the loop has priorities."""
+        return asyncio.create_task(main)
+
     async def call_modal(self, function: Callable[[], Any]) -> Any:
         raise NotImplementedError("there is no such wrapper")
 
 
-class Qtloop(Peer):
-    module = "qtloop"
+class Qasync(Peer):
+    module = "qasync"
 
     async def call_modal(self, function: Callable[[], Any]) -> Any:
         return await self.library.asyncWrap(function)
+
+
+class Qtloop(Qasync):
+    module = "qtloop"  # it has taken over the names of qasync
+
+    def create_urgent_task(self, main: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        loop: Any = asyncio.get_running_loop()
+        task: asyncio.Task[Any] = loop.create_task(main, priority=self.library.Priority.HIGH)
+        return task
 
 
 class Quamash(Peer):
@@ -51,10 +64,6 @@ class Quamash(Peer):
         asyncio.set_event_loop(loop)
         with loop:
             return loop.run_until_complete(main)
-
-
-class Qasync(Qtloop):
-    module = "qasync"  # qtloop has taken over its names
 
 
 class Qtinter(Peer):
@@ -123,6 +132,32 @@ class Rloop(Plain):
     module = "rloop"
 
 
+class Asynkit(Plain):
+    """asyncio's loop with a queue of priorities."""
+
+    module = "asynkit.experimental.priority"
+
+    def new_loop(self) -> Any:
+        return self.library.DefaultPriorityEventLoop()
+
+    def create_urgent_task(self, main: Coroutine[Any, Any, Any]) -> Awaitable[Any]:
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[Any] = self.library.PriorityTask(main, loop=loop, priority=-10)
+        return task
+
+
+class Trio(Plain):
+    """No asyncio: only the workloads for it run."""
+
+    module = "trio"
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        async def start() -> Any:
+            return await main
+
+        return self.library.run(start)
+
+
 class Pause:
     """An awaitable for a coroutine without a loop: it resumes after that many seconds."""
 
@@ -166,4 +201,11 @@ PLAIN_LOOPS: dict[str, type[Peer]] = {
     "uvloop": Uvloop,
     "rloop": Rloop,
 }
-BENCHED: dict[str, type[Peer]] = {"qtloop": Qtloop, **PLAIN_LOOPS, **QT_LOOPS, BARE: Bare}
+SCHEDULERS: dict[str, type[Peer]] = {"asynkit": Asynkit, "trio": Trio}
+BENCHED: dict[str, type[Peer]] = {
+    "qtloop": Qtloop,
+    **PLAIN_LOOPS,
+    **QT_LOOPS,
+    **SCHEDULERS,
+    BARE: Bare,
+}

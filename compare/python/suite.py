@@ -178,7 +178,14 @@ def main() -> None:
     print(f"\nIt took {time.monotonic() - start:.0f} s.")
     if options.whole or options.save:
         if not options.whole and file.exists():  # keep the results of the other groups
-            results["groups"] = json.loads(file.read_text())["groups"] | results["groups"]
+            for each in results["groups"].values():
+                each["machine"] = results["machine"]
+            saved: tables.Results = json.loads(file.read_text())
+            results = {
+                **saved,
+                "versions": saved["versions"] | results["versions"],
+                "groups": saved["groups"] | results["groups"],
+            }
         file.write_text(json.dumps(results, indent=1) + "\n")
         plot.draw(results["groups"], picture)
 

@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from measure import BYTES, COUNT, SECONDS, Group
 
@@ -35,6 +35,7 @@ class Table(TypedDict):
     title: str
     rows: dict[str, Row]
     reasons: Reasons
+    machine: NotRequired[dict[str, str]]  # if it was measured later than the other groups
 
 
 class Results(TypedDict):
@@ -160,7 +161,7 @@ def versions() -> dict[str, str]:
     found = {"Python": platform.python_version()}
     source = (Path(__file__).parents[2] / "Cargo.toml").read_text()
     found[OWN] = source.partition('version = "')[2].partition('"')[0]
-    libraries = ("uvloop", "rloop", "qasync", "qtinter", "PySide6", "aiohttp")
+    libraries = ("uvloop", "rloop", "asynkit", "trio", "qasync", "qtinter", "PySide6", "aiohttp")
     return found | {name: version for name in libraries if (version := version_of(name))}
 
 

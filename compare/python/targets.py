@@ -10,7 +10,7 @@ from pathlib import Path
 from measure import load
 from peers import BARE
 from tables import OWN, Row, Table, align, quantity
-from workloads import crowd, timers, window
+from workloads import crowd, flood, priorities, timers, window
 
 Rows = dict[str, Row]
 KIB = "1 KiB"
@@ -56,14 +56,14 @@ def beyond(row: str, peer: str, must: float, unit: str) -> Target:
     return Target(f"{row}, beyond {peer}", must, measured, unit)
 
 
-def growth(row: str, beside: str, must: float) -> Target:
+def growth(row: str, than: str, must: float) -> Target:
     """Makes a target for one row of qtloop / another one."""
 
     def measured(rows: Rows) -> float | None:
-        own, other = median(rows, row), median(rows, beside)
+        own, other = median(rows, row), median(rows, than)
         return own / other if own and other else None
 
-    return Target(f"{row} / beside none", must, measured)
+    return Target(f"{row} / {than}", must, measured)
 
 
 def targets() -> Iterable[Target]:
@@ -115,6 +115,16 @@ def targets() -> Iterable[Target]:
         yield limit(f"QTimer, {load_name}, p99", 4e-3, "s")
     yield beyond(window.IDLE_CPU, BARE, 1e-3, "s")  # a CPU clock resolves no less in 5 s
     yield beyond(window.IDLE_SWITCHES, BARE, 0, "")
+
+    for row in flood.COUNTS:
+        yield limit(row, 100, "")
+    for row in flood.TIMES:
+        yield limit(row, 2.5e-3, "s")
+    for row in (priorities.LOW, priorities.NORMAL):
+        yield limit(row, 0.01, "s")  # 100 jobs a second
+    yield limit(priorities.TIMER, 4e-3, "s")
+    yield growth(priorities.IN_USE, priorities.PLAIN, 1.1)
+    yield growth(priorities.YIELD, priorities.SLEEP, 0.25)
 
 
 def show(groups: dict[str, Table]) -> str:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         def _check_thread(self) -> None: ...
         def _close_self_pipe(self) -> None: ...
         def _ensure_fd_no_transport(self, fd: int | socket.socket) -> None: ...
+        def _read_from_self(self) -> None: ...
         def _remove_reader(self, fd: Any) -> bool: ...
         def _set_coroutine_origin_tracking(self, enabled: bool) -> None: ...
         def _start_serving(self, *args: Any, **kwargs: Any) -> None: ...
@@ -82,6 +83,29 @@ if TYPE_CHECKING:
 else:
     AsyncioLoop = asyncio.SelectorEventLoop
     SSLProtocol = sslproto.SSLProtocol
+
+# The attributes of asyncio's loops, except those that the native loop has.
+LOOP_ATTRIBUTES = (
+    "_asyncgens",
+    "_asyncgens_shutdown_called",
+    "_clock_resolution",
+    "_coroutine_origin_tracking_enabled",
+    "_coroutine_origin_tracking_saved_depth",
+    "_csock",
+    "_current_handle",
+    "_default_executor",
+    "_exception_handler",
+    "_executor_shutdown_called",
+    "_internal_fds",
+    "_old_agen_hooks",
+    "_selector",
+    "_signal_handlers",
+    "_ssock",
+    "_timer_cancelled_count",
+    "_transports",
+    "_unix_server_sockets",
+    "slow_callback_duration",
+)
 
 FlowControlMixin = transports._FlowControlMixin
 SendfileMode = constants._SendfileMode

@@ -29,8 +29,9 @@ def start(
 
     KeyboardInterrupt and SystemExit of the step are raised here.
     """
-    if isinstance(loop, BaseLoop) and (priority is not None or loop._uses_priorities()):
-        task: asyncio.Task[_T] = loop._with_priority(priority, lambda: _start(loop, coro, kwargs))
+    if isinstance(loop, BaseLoop):
+        # Also without a priority, for the first step may set its own one.
+        task: asyncio.Task[_T] = loop._with_priority(priority, _start, loop, coro, kwargs)
         return task
     return _start(loop, coro, kwargs)
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
 from types import TracebackType
-from typing import Any, Final, final
+from typing import Any, Final, TypeVar, final
 
 from typing_extensions import TypeVarTuple, Unpack, disjoint_base
 
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 __all__ = [
@@ -286,7 +287,10 @@ class EventLoop:
     def _running_priority(self) -> int: ...
     def _uses_priorities(self) -> bool: ...
     def _with_priority(
-        self, priority: int | None, make: Callable[[], asyncio.Task[_T]]
+        self,
+        priority: int | None,
+        make: Callable[[Unpack[_Ts]], asyncio.Task[_T]],
+        *args: Unpack[_Ts],
     ) -> asyncio.Task[_T]: ...
     def _after_fork(self) -> None: ...
     def _attach(self) -> None: ...

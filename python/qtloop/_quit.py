@@ -44,10 +44,9 @@ class QuitMixin(QtRunMixin):
     Source: https://doc.qt.io/qt-6/qcoreapplication.html#aboutToQuit
     """
 
-    _cancels_main_on_quit = False  # True under qtloop.run()
-    _has_quit = False
-
     def __init__(self, *args: Any) -> None:
+        self._cancels_main_on_quit = False  # True under qtloop.run()
+        self._has_quit = False
         self._tasks_before_quit: weakref.WeakSet[asyncio.Task[Any]] | None = None
         self._tasks_of_quit: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         super().__init__(*args)

@@ -241,7 +241,9 @@ class _RecheckingAlarm:
 class WallClockMixin(BaseLoop):
     """The part of the loop for wall-clock time."""
 
-    _wall_clock: WallClock | None = None  # made when it is first used
+    def __init__(self, *args: Any) -> None:
+        self._wall_clock: WallClock | None = None  # made when it is first used
+        super().__init__(*args)
 
     def call_at_datetime(
         self,

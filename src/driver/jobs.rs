@@ -216,9 +216,9 @@ impl<J: Queueable + 'static> Driver<J> {
         self.popped.get() + self.reactor.borrow().ready() as u64
     }
 
-    /// Removes the next job of the only lane.
-    pub(super) fn pop(&self) -> Option<J> {
-        let job = self.reactor.borrow_mut().pop()?;
+    /// Removes the next job if no priority other than the normal one is in use.
+    pub(super) fn pop_plain(&self) -> Option<J> {
+        let job = self.reactor.borrow_mut().pop_plain()?;
         self.popped.set(self.popped.get() + 1);
         self.running.take();
         Some(job)

@@ -32,6 +32,8 @@ pub(super) struct RunningPriority {
 pub(super) struct TurnLanes {
     /// The priority whose job was handed out last.
     served: Option<Priority>,
+    /// The time at which the turn last looked for timers and events between two jobs.
+    checked: Option<Time>,
     /// The budget is spent: the turn hands out one job of each lower priority.
     is_ending: bool,
     /// The number of jobs that the last batch may still hand out, by priority.
@@ -106,36 +108,34 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Calls `work` with another priority of the running job, or of the code that runs outside of
-    /// any job.
-    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> R {
+    /// any job. Returns its result, and the priority to which `work` has
+    /// [changed](Driver::change_priority) this one.
+    pub fn with_priority<R>(&self, priority: Priority, work: impl FnOnce() -> R) -> (R, Priority) {
         let level = self.loop_level();
         let before = self.running.get();
         self.set_running(RunningPriority { priority, level });
         let result = work();
+        let after = self.running.get().priority;
         self.set_running(before);
-        result
+        (result, after)
     }
 
-    /// Changes the priority of the running job, whose task has another one from now on.
+    /// Changes the priority of the running job, whose task has another one from now on. Inside
+    /// [`with_priority`](Driver::with_priority), changes that one.
     pub fn change_priority(&self, priority: Priority) {
         let level = if self.depth.get() > 0 {
-            self.level.get().level
+            // A call of `with_priority` may be in a Qt loop that the job runs.
+            self.level.get().level.max(self.running.get().level)
         } else {
             self.loop_level()
         };
         self.set_running(RunningPriority { priority, level });
     }
 
-    /// Returns whether the caller is the running job, and not a call from a Qt loop that it runs.
-    #[must_use]
-    pub fn is_in_job(&self) -> bool {
-        self.depth.get() > 0 && self.level.get().level == self.loop_level()
-    }
-
     /// Returns whether a job that can be split should yield: there is no turn, the innermost one
     /// has used up its time, or a job of a higher priority than that of the running one is ready.
     ///
-    /// While a higher priority is in use, it polls if the last poll was 50 µs ago. Otherwise the
+    /// While a higher priority is in use, it polls if the last poll was 25 µs ago. Otherwise the
     /// events of a task with that priority would wait for the end of a job that is split.
     #[must_use]
     pub fn should_yield(&self) -> bool {
@@ -224,14 +224,14 @@ impl<J: Queueable + 'static> Turn<J> {
         Some(self.hand_out(lane, job))
     }
 
-    /// Polls if the next job has a lower priority than another one that is in use, at most once per
-    /// [`POLL`].
+    /// Collects what is due if the next job has a lower priority than another one that is in use:
+    /// timers whenever the clock was read, and events at most once per [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
-        if now < self.driver.polled.get() + POLL {
+        if self.lanes.checked.replace(now) == Some(now) {
             return;
         }
-        let reactor = self.driver.reactor.borrow();
+        let mut reactor = self.driver.reactor.borrow_mut();
         let highest = reactor.highest();
         if reactor
             .first_ready(None)
@@ -239,9 +239,13 @@ impl<J: Queueable + 'static> Turn<J> {
         {
             return;
         }
-        drop(reactor);
-        self.has_polled = true;
-        self.driver.collect(now);
+        if now >= self.driver.polled.get() + POLL {
+            drop(reactor);
+            self.has_polled = true;
+            self.driver.collect(now);
+        } else if reactor.next_deadline().is_some_and(|when| when <= now) {
+            reactor.collect_timers(now);
+        }
     }
 
     fn next_of_lower_priority(&mut self) -> Option<J> {

@@ -89,6 +89,8 @@ pub struct Driver<J> {
     quits_before: Cell<u32>,
     budget: Cell<Duration>,
     linger: Cell<Duration>,
+    /// When the last job ended in a turn with an event of a descriptor or another thread.
+    last_io: Cell<Time>,
     poll_batches: Cell<u32>,
     /// The number of turns that are running, nested in one another.
     depth: Cell<usize>,
@@ -101,7 +103,7 @@ pub struct Driver<J> {
     may_use_priorities: Cell<bool>,
     /// The priority of the running job.
     running: Cell<RunningPriority>,
-    /// The time of the last poll.
+    /// The time of the last poll, by a turn or by [`should_yield`](Driver::should_yield).
     polled: Cell<Time>,
     /// The number of jobs handed out since the driver was made. A batch ends at such a number,
     /// because a nested turn takes jobs from the same batch.
@@ -147,6 +149,7 @@ impl<J: Queueable + 'static> Driver<J> {
             quits_before: Cell::new(0),
             budget: Cell::new(BUDGET),
             linger: Cell::new(LINGER),
+            last_io: Cell::new(Time::from_nanos(i64::MIN)),
             poll_batches: Cell::new(POLL_BATCHES),
             depth: Cell::new(0),
             level: Cell::default(),
@@ -255,7 +258,9 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Sets how long a turn may linger at a time for events of descriptors and other threads; each
-    /// event allows it to linger again. Zero disables lingering. The default is 0.1 ms.
+    /// event allows it to linger again. A turn lingers only if its first event came within that
+    /// time after the last one: events that are further apart would end no linger, and cost a second
+    /// wake-up each. Zero disables lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }

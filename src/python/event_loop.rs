@@ -228,8 +228,8 @@ impl EventLoop {
     }
 
     /// Seconds for which a busy loop waits for more input before it returns to Qt. The default is
-    /// 0.0001, which is invisible. The wait is within the turn_budget, and an idle loop does not
-    /// wait. 0 switches it off.
+    /// 0.0001, which is invisible. The wait is within the turn_budget, and a loop whose events are
+    /// further apart does not wait. 0 switches it off.
     #[getter]
     fn linger(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.driver(py)?.linger().as_secs_f64())
@@ -537,14 +537,16 @@ impl EventLoop {
         self.driver(py).is_ok_and(is_used)
     }
 
-    /// Makes a task by `make()`, with a priority or, for None, that of the running callback.
+    /// Makes a task by `make(*args)`, with a priority or, for None, that of the running callback.
+    #[pyo3(signature = (priority, make, *args))]
     fn _with_priority<'py>(
         &self,
         priority: Option<&Bound<'py, PyAny>>,
         make: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let priority = priority.map(priority::read).transpose()?;
         self.state(make.py())
-            .with_priority(priority, || make.call0())
+            .with_priority(priority, || make.call1(args))
     }
 }

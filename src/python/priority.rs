@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyInt, PyTuple};
@@ -22,7 +22,8 @@ use super::state::{EventLoop, State};
 use super::step::{self, Stepped};
 use crate::reactor::{Direction, Priority};
 
-/// The tasks of a loop with another priority than the normal one.
+/// The tasks of a loop with another priority than the normal one, or to which a program has given
+/// that one.
 #[derive(Default)]
 pub(super) struct TaskPriorities {
     /// By the address of the task. A task leaves the table when it is done or collected.
@@ -30,7 +31,7 @@ pub(super) struct TaskPriorities {
     /// Is called with the weak reference of a task that was collected.
     collected: OnceCell<Py<PyAny>>,
     /// The highest priority of the tasks that the running job of a watch has woken.
-    woken: Cell<Option<Priority>>,
+    pub(super) woken: Cell<Option<Priority>>,
 }
 
 struct Entry {
@@ -94,7 +95,8 @@ impl State {
             }
             // A step of a task that is not in the table is its first one: later ones are scheduled
             // by the task itself, which then runs with the normal priority.
-            (None, Stepped::Step) => self.add_task(&task, running),
+            (None, Stepped::Step) if running != Priority::NORMAL => self.add_task(&task, running),
+            (None, Stepped::Step) => running,
             (None, Stepped::WakeUp) => {
                 self.note_woken(Priority::NORMAL);
                 Priority::NORMAL
@@ -137,9 +139,6 @@ impl State {
     /// Adds a task to the table, and returns its priority.
     fn add_task(self: &Rc<Self>, task: &Bound<'_, PyAny>, priority: Priority) -> Priority {
         let py = task.py();
-        if priority == Priority::NORMAL {
-            return priority;
-        }
         let entry = self.collected(py).and_then(|collected| {
             let weak = py.import("weakref")?.getattr("ref")?;
             let task = weak.call1((task, collected))?.unbind();
@@ -203,22 +202,28 @@ impl State {
         }
     }
 
-    /// Returns the task that a job steps, if it has another priority than the normal one.
-    pub(super) fn prioritised_task<'py>(
-        &self,
-        py: Python<'py>,
-        job: &Job,
-    ) -> Option<Bound<'py, PyAny>> {
-        let (task, _) = step::of(&job.callback(py)?)?;
-        self.priorities.get(&task).map(|_| task)
-    }
-
-    /// Removes a task from the table after its step, if it is done.
-    pub(super) fn forget_if_done(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
-        if is_done(task)? {
-            self.remove_task(task);
+    /// Removes the task that a job has stepped from the table, if it is done.
+    pub(super) fn forget_if_done(&self, py: Python<'_>, job: &Job) -> PyResult<()> {
+        let callback = job.callback(py);
+        if let Some((task, _)) = callback.and_then(|callback| step::of(&callback))
+            && self.priorities.get(&task).is_some()
+            && step::is_done(&task)?
+        {
+            self.remove_task(&task);
         }
         Ok(())
+    }
+
+    /// Returns the priority of a task.
+    fn task_priority(&self, task: &Bound<'_, PyAny>) -> PyResult<Priority> {
+        if let Some(priority) = self.priorities.get(task) {
+            return Ok(priority);
+        }
+        // An eager task is not in the table during its first step.
+        let is_running = is_current(task)?;
+        Ok(is_running
+            .then(|| self.running_priority())
+            .unwrap_or_default())
     }
 
     /// Makes a task by `make`, with a priority or, without one, with that of the running job.
@@ -230,32 +235,30 @@ impl State {
         let driver = self.driver()?;
         let priority = priority.unwrap_or_else(|| driver.priority());
         // A task that is made schedules its first step, or begins it if it is eager.
-        let made = driver.with_priority(priority, make)?;
-        // The first step of an eager task is not scheduled.
-        if priority != Priority::NORMAL
-            && step::is_task(&made)
-            && self.priorities.get(&made).is_none()
-            && !is_done(&made)?
-        {
-            self.add_task(&made, priority);
+        let (made, priority) = driver.with_priority(priority, make);
+        let made = made?;
+        let is_known = self.priorities.get(&made).is_some();
+        if (is_known || priority != Priority::NORMAL) && step::is_task(&made) {
+            if step::is_done(&made)? {
+                self.remove_task(&made);
+            } else if !is_known {
+                // The first step of an eager task is not scheduled.
+                self.add_task(&made, priority);
+            }
         }
         Ok(made)
     }
 
     fn set_task_priority(self: &Rc<Self>, task: &Bound<'_, PyAny>, to: Priority) -> PyResult<()> {
         let py = task.py();
-        let from = self.priorities.get(task).unwrap_or_default();
-        if from == to || is_done(task)? {
+        let from = self.task_priority(task)?;
+        if from == to || step::is_done(task)? {
             return Ok(());
         }
         let driver = self.driver()?;
         // Keep the lane in use until the jobs have moved.
         driver.retain(from);
-        if to == Priority::NORMAL {
-            self.remove_task(task);
-        } else {
-            self.add_task(task, to);
-        }
+        self.add_task(task, to);
         let change = |job: &mut Job| {
             let moves = job.callback(py).and_then(|callback| step::of(&callback));
             let moves = moves.is_some_and(|(stepped, _)| stepped.is(task));
@@ -269,15 +272,17 @@ impl State {
             change(job);
         }
         driver.release(from);
-        if running::current_task(&task.call_method0("get_loop")?)?.is_some_and(|now| now.is(task)) {
+        if is_current(task)? {
             driver.change_priority(to);
         }
         Ok(())
     }
 }
 
-fn is_done(task: &Bound<'_, PyAny>) -> PyResult<bool> {
-    task.call_method0("done")?.is_truthy()
+/// Returns whether a task is the current one of its loop.
+fn is_current(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let current = running::current_task(&step::event_loop(task)?)?;
+    Ok(current.is_some_and(|current| current.is(task)))
 }
 
 /// Reads a priority that a program has passed.
@@ -289,8 +294,12 @@ pub(super) fn read(number: &Bound<'_, PyAny>) -> PyResult<Priority> {
             number.repr()?
         )));
     }
-    let small: Option<i8> = number.extract().ok();
-    small.and_then(Priority::new).ok_or_else(|| {
+    let py = number.py();
+    let priority = match number.extract::<i8>() {
+        Err(error) if !error.is_instance_of::<PyOverflowError>(py) => return Err(error),
+        small => small.ok().and_then(Priority::new),
+    };
+    priority.ok_or_else(|| {
         PyValueError::new_err(format!(
             "priority must be from -100 (qtloop.Priority.HIGH) to 100 (qtloop.Priority.LOW), not {number}"
         ))
@@ -312,7 +321,7 @@ fn state_of(task: &Bound<'_, PyAny>) -> PyResult<Rc<State>> {
             task.repr()?
         )));
     }
-    let event_loop = task.call_method0("get_loop")?;
+    let event_loop = step::event_loop(task)?;
     match event_loop.cast::<EventLoop>() {
         Ok(event_loop) => Ok(Rc::clone(event_loop.get().state(py))),
         Err(_) => Err(PyTypeError::new_err(format!(
@@ -326,8 +335,7 @@ fn state_of(task: &Bound<'_, PyAny>) -> PyResult<Rc<State>> {
 /// the loop's thread. TypeError for other tasks and objects.
 #[pyfunction]
 pub(super) fn get_priority(task: &Bound<'_, PyAny>) -> PyResult<i8> {
-    let priority = state_of(task)?.priorities.get(task);
-    Ok(priority.unwrap_or_default().get())
+    Ok(state_of(task)?.task_priority(task)?.get())
 }
 
 /// Sets the priority of a task of a `QEventLoop`, from -100 to 100. Its step that is queued moves

@@ -38,6 +38,7 @@ impl State {
         let _entered = self.driver().ok().as_ref().map(slice::enter);
         let is_nested = depth > 1 || outer.has_task();
         let before = (self.thread_id.get(), self.is_inside_another.get());
+        let woken = self.priorities.woken.take();
         let mut result = Ok(());
         if outer.is_foreign_to(event_loop) {
             self.thread_id.set(Some(this_thread(py)));
@@ -92,6 +93,7 @@ impl State {
             let _ = track_origins(event_loop, false);
         }
         outer.restore(event_loop);
+        self.priorities.woken.set(woken);
         self.thread_id.set(before.0);
         self.is_inside_another.set(before.1);
         if !self.deferred.borrow().is_empty()
@@ -126,11 +128,6 @@ impl State {
             self.deferred.borrow_mut().push((depth, job.repeat()));
             return Ok(());
         }
-        let task = if job.priority == Priority::NORMAL {
-            None
-        } else {
-            self.prioritised_task(py, job)
-        };
         let call = || {
             if self.debug.get() {
                 // asyncio's own `Handle._run`, timed.
@@ -151,8 +148,8 @@ impl State {
                 result
             }
         };
-        if let Some(task) = task {
-            result = result.and(self.forget_if_done(&task));
+        if job.priority != Priority::NORMAL || self.running_priority() != Priority::NORMAL {
+            result = result.and(self.forget_if_done(py, job));
         }
         if self.is_forked.get() {
             self.is_forked.set(depth > 1);

@@ -160,6 +160,8 @@ fn soon<const N: usize>(
     }
     let priority = match how {
         Soon::WithPriority(priority) => priority,
+        // The job that the loop runs at this moment does not schedule this one.
+        Soon::ThreadSafe if inherited.is_some() && state.is_elsewhere(py) => Priority::NORMAL,
         _ => match inherited {
             None => Priority::NORMAL,
             // SAFETY: it is held by the caller of the method.
@@ -390,7 +392,8 @@ unsafe extern "C" fn create_task(
         };
         let Some(place) = place else {
             let make = || make_task(event_loop, args, count, keywords.as_ref());
-            if state.inherited_priority()?.is_none() {
+            // Without a task factory, the task does not run yet.
+            if state.task_factory.borrow().is_none() && state.inherited_priority()?.is_none() {
                 return make().map(Bound::unbind);
             }
             return state.with_priority(None, make).map(Bound::unbind);

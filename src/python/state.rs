@@ -108,6 +108,14 @@ impl State {
         Ok(())
     }
 
+    /// Returns whether the loop runs, or is attached, on another thread than this one.
+    pub(super) fn is_elsewhere(&self, py: Python<'_>) -> bool {
+        match self.thread_id.get() {
+            Some(thread) => thread != this_thread(py),
+            None => self.driver().is_ok_and(|driver| driver.is_elsewhere()),
+        }
+    }
+
     /// Queues a handle on any thread. On the loop's thread, and while the loop does not run, the
     /// GIL is all the synchronisation that is needed; otherwise the job is sent to the loop's
     /// thread.

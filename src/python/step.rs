@@ -5,6 +5,7 @@
 
 use std::ffi::CStr;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -47,14 +48,34 @@ fn is_instance(object: *mut ffi::PyObject, class: &Py<PyAny>) -> bool {
     }
 }
 
+/// Returns asyncio's class that an object is an instance of, or of a subclass.
+fn class_of<'a>(object: &Bound<'a, PyAny>) -> Option<&'a Bound<'a, PyAny>> {
+    let py = object.py();
+    let Classes { native, python } = classes(py);
+    let mut all = native.iter().chain([python]);
+    let class = all.find(|class| is_instance(object.as_ptr(), class))?;
+    Some(class.bind(py))
+}
+
 /// Returns whether an object is a task of asyncio's, or of a subclass.
 pub(super) fn is_task(object: &Bound<'_, PyAny>) -> bool {
-    let classes = classes(object.py());
-    let is_native = classes
-        .native
-        .as_ref()
-        .is_some_and(|native| is_instance(object.as_ptr(), native));
-    is_native || is_instance(object.as_ptr(), &classes.python)
+    class_of(object).is_some()
+}
+
+/// Calls a method of asyncio's class, not one of a subclass, which may be any code.
+fn call_method<'py>(task: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let class = class_of(task).ok_or_else(|| PyTypeError::new_err("a task is required"))?;
+    class.getattr(name)?.call1((task,))
+}
+
+/// Returns whether a task is done.
+pub(super) fn is_done(task: &Bound<'_, PyAny>) -> PyResult<bool> {
+    call_method(task, "done")?.is_truthy()
+}
+
+/// Returns the loop of a task.
+pub(super) fn event_loop<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    call_method(task, "get_loop")
 }
 
 unsafe extern "C" {
@@ -63,7 +84,8 @@ unsafe extern "C" {
     fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
-/// Returns the task that a callback steps.
+/// Returns the task that a callback steps. Runs no Python code, so the caller may have borrowed the
+/// loop's queues.
 #[inline]
 pub(super) fn of<'py>(callback: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Stepped)> {
     let py = callback.py();
@@ -87,6 +109,9 @@ pub(super) fn of<'py>(callback: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>
                 return None;
             }
             let function = Bound::from_borrowed_ptr_or_opt(py, PyMethod_Function(callable))?;
+            if ffi::PyFunction_Check(function.as_ptr()) == 0 {
+                return None; // another callable's `__name__` may be any code
+            }
             let name = function.getattr("__name__").ok()?;
             match name.extract::<&str>().ok()? {
                 "__step" => Some((task, Stepped::Step)),
@@ -114,9 +139,11 @@ fn wrapped_by_c_step<'py>(callback: &Bound<'py, PyAny>) -> Option<Bound<'py, PyA
     let step = match STEP.get(py) {
         Some(step) => step,
         None => {
-            // SAFETY: each type has a name.
-            let name = unsafe { CStr::from_ptr((*class).tp_name) };
-            if !name.to_bytes().ends_with(b"TaskStepMethWrapper") {
+            // SAFETY: each type has a name and flags.
+            let (name, flags) = unsafe { (CStr::from_ptr((*class).tp_name), (*class).tp_flags) };
+            let is_step = name.to_bytes().ends_with(b"TaskStepMethWrapper");
+            // A class of Python code can be a base class; asyncio's type cannot.
+            if !is_step || flags & ffi::Py_TPFLAGS_BASETYPE != 0 {
                 return None;
             }
             let task = callback.getattr("__self__").ok()?;

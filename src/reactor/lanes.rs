@@ -70,7 +70,7 @@ impl<J: Queueable> Lanes<J> {
     #[inline(always)]
     pub(super) fn push(&mut self, job: J) {
         let is_normal = job.priority() == Priority::NORMAL;
-        if is_normal && (self.others.is_empty() || !job.is_urgent()) {
+        if is_normal && (!job.is_urgent() || self.others.is_empty()) {
             self.normal.ready.push_back(job);
         } else {
             self.push_by_priority(job);
@@ -152,6 +152,16 @@ impl<J: Queueable> Lanes<J> {
     pub(super) fn pop_first(&mut self) -> Option<(Priority, J)> {
         let first = self.first_ready(None)?;
         Some((first, self.pop_from(first)?))
+    }
+
+    /// Removes and returns the first job if the normal lane is the only one.
+    #[inline]
+    pub(super) fn pop_plain(&mut self) -> Option<J> {
+        if self.others.is_empty() {
+            self.normal.ready.pop_front()
+        } else {
+            None
+        }
     }
 
     /// Removes and returns the first job of a lane.
@@ -288,13 +298,17 @@ impl<J: Queueable> Lanes<J> {
     pub(super) fn next_due(&mut self) -> Option<Time> {
         let normal = self.normal.timers.next_due();
         if self.others.is_empty() {
-            return normal;
+            normal
+        } else {
+            self.next_due_of_all()
         }
-        let others = self
-            .others
-            .iter_mut()
-            .filter_map(|lane| lane.timers.next_due());
-        others.chain(normal).min()
+    }
+
+    #[cold]
+    fn next_due_of_all(&mut self) -> Option<Time> {
+        self.all_mut()
+            .filter_map(|lane| lane.timers.next_due())
+            .min()
     }
 
     /// Returns the deadline of the earliest timer with a higher priority than the normal one.

@@ -213,6 +213,13 @@ impl<J: Queueable> Reactor<J> {
         self.lanes.pop_from(priority)
     }
 
+    /// Removes and returns the job that has been ready longest; `None` if the reactor is not
+    /// [plain](Reactor::is_plain).
+    #[inline]
+    pub fn pop_plain(&mut self) -> Option<J> {
+        self.lanes.pop_plain()
+    }
+
     /// Removes and returns the job that has been ready longest, of those with the first priority.
     #[inline]
     pub fn pop(&mut self) -> Option<J> {

@@ -58,8 +58,8 @@ impl<T> JoinHandle<T> {
     /// completion.
     ///
     /// A task that is ready already moves behind the ready tasks of the new priority. Timers that
-    /// the task has set keep their precision. A task that sets its own priority starts its next
-    /// child with the new one; its next `await` gives way to tasks of higher priorities.
+    /// the task has set keep their precision. If the task sets its own priority, its next child
+    /// inherits the new one, and its next `await` that yields gives way to higher ones.
     ///
     /// May be called from any thread. From another one than the loop's, the call takes effect when
     /// the loop next polls, in the order of the calls of that thread.

@@ -282,7 +282,8 @@ impl Loop {
     }
 
     /// Sets how long a busy loop waits for the next request before the thread returns to Qt. The
-    /// default is 0.1 ms; zero disables the wait.
+    /// default is 0.1 ms; zero disables the wait. A loop whose events are further apart does not
+    /// wait.
     pub fn set_linger(&self, linger: std::time::Duration) {
         self.0.driver.set_linger(linger);
     }
@@ -356,9 +357,9 @@ impl LoopCore {
         self.exit_nested_loops();
     }
 
-    /// Returns whether the caller is this task, and not a job or a slot that runs inside of it.
+    /// Returns whether this task, if it is being polled, is the job of the innermost turn.
     fn is_innermost(&self, task: &TaskRef) -> bool {
-        self.running.get().is_some_and(|running| task.is(running)) && self.driver.is_in_job()
+        self.running.get().is_some_and(|running| task.is(running))
     }
 
     #[track_caller]

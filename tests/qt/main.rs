@@ -24,6 +24,7 @@ mod io_many_waiters;
 mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
+mod lingers;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
     let tests = [
         order::tests(),
         turns::tests(),
+        lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
         priorities_model::tests(),

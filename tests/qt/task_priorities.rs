@@ -34,7 +34,8 @@ trials![
     ready_task_moves_when_its_priority_is_set,
     idle_task_runs_with_its_new_priority,
     task_that_sets_its_own_priority_passes_it_on,
-    priority_set_by_a_slot_takes_effect_at_the_next_poll,
+    priority_set_by_a_slot_is_that_of_the_task,
+    priority_set_by_an_inner_task_takes_effect_at_the_next_poll,
     priority_of_a_completed_task_cannot_be_set,
     priority_set_by_another_thread_takes_effect_in_order,
     priority_is_in_use_until_the_task_completes,
@@ -340,7 +341,7 @@ fn task_that_sets_its_own_priority_passes_it_on() {
     assert_eq!(found, [HIGH, HIGH, LOW, LOW, NORMAL, NORMAL]);
 }
 
-fn priority_set_by_a_slot_takes_effect_at_the_next_poll() {
+fn priority_set_by_a_slot_is_that_of_the_task() {
     let event_loop = attached();
     let nested_loop = Rc::new(NestedLoop::new());
     let (leave, own) = (Rc::clone(&nested_loop), Rc::new(RefCell::new(None)));
@@ -359,8 +360,28 @@ fn priority_set_by_a_slot_takes_effect_at_the_next_poll() {
         notes.set(inherited());
         leave.exit(0);
     });
-    assert_eq!(run(&event_loop, task).expect("a result"), [HIGH, LOW]);
+    assert_eq!(run(&event_loop, task).expect("a result"), [LOW; 2]);
     assert_eq!(found.get(), NORMAL, "the slot's own children");
+}
+
+fn priority_set_by_an_inner_task_takes_effect_at_the_next_poll() {
+    let event_loop = attached();
+    let nested_loop = Rc::new(NestedLoop::new());
+    let leave = Rc::clone(&nested_loop);
+    let outer = at(HIGH, async move {
+        let _ = nested_loop.exec();
+        let before = inherited();
+        yield_now().await;
+        [before, inherited()]
+    });
+    let own = outer.abort_handle();
+    let inner = spawn_local(async move {
+        own.set_priority(LOW);
+        leave.exit(0);
+        inherited()
+    });
+    assert_eq!(run(&event_loop, outer).expect("a result"), [HIGH, LOW]);
+    assert_eq!(run(&event_loop, inner).expect("a result"), NORMAL);
 }
 
 fn priority_of_a_completed_task_cannot_be_set() {

@@ -1,13 +1,13 @@
 //! A minimal front end: jobs are closures in an `Rc`, and a program runs until a job stops it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use qtloop::core::app;
-use qtloop::core::{Driver, Wakeup};
+use qtloop::core::{Driver, Linger, Wakeup};
 use qtloop::core::{Priority, Queueable, Time};
 
 /// Longer than any test takes, even under valgrind on a busy machine; a test that reaches it hangs.
@@ -34,6 +34,8 @@ impl Queueable for Job {
 pub(crate) struct World {
     pub(crate) driver: Rc<Driver<Job>>,
     diary: Rc<RefCell<Vec<String>>>,
+    /// The number of times that a turn has lingered.
+    pub(crate) lingers: Rc<Cell<u32>>,
 }
 
 impl Job {
@@ -64,12 +66,14 @@ impl World {
         World {
             driver: Driver::new(timer_fd).expect("three descriptors"),
             diary: Rc::default(),
+            lingers: Rc::default(),
         }
     }
 
     /// Attaches the driver to this thread's Qt loop. A stop exits the application's `exec()`.
     pub(crate) fn attach(&self) {
-        let (diary, driver) = (Rc::clone(&self.diary), Rc::downgrade(&self.driver));
+        let (diary, lingers) = (Rc::clone(&self.diary), Rc::clone(&self.lingers));
+        let driver = Rc::downgrade(&self.driver);
         let face = move |wakeup: Wakeup<'_, Job>| {
             let Some(driver) = Weak::upgrade(&driver) else {
                 return;
@@ -77,9 +81,19 @@ impl World {
             let world = World {
                 driver,
                 diary: Rc::clone(&diary),
+                lingers: Rc::clone(&lingers),
             };
-            for job in wakeup.turn().into_iter().flatten() {
-                job.run(&world);
+            let Some(mut turn) = wakeup.turn() else {
+                return;
+            };
+            loop {
+                for job in turn.by_ref() {
+                    job.run(&world);
+                }
+                if !turn.linger(Linger::wait) {
+                    break;
+                }
+                lingers.set(lingers.get() + 1);
             }
         };
         let exit = || {

@@ -4,7 +4,9 @@ use crate::measure::Unit;
 use crate::peers::Peer;
 use crate::results::Results;
 use crate::table::{grid, quantity};
-use crate::workloads::{ACCURATE, ALONE, BATCH, BUSY, HUNDRED, IDLE, LARGE, MANY, ONE, SINGLE};
+use crate::workloads::{
+    ACCURATE, ALONE, BATCH, BUSY, BYTE, HUNDRED, IDLE, LARGE, MANY, ONE, SINGLE, THREAD, TIMER, most,
+};
 
 /// A limit for one of qtloop's figures, or for its ratio to a peer's figure.
 struct Target {
@@ -37,6 +39,10 @@ fn targets() -> Vec<Target> {
         targets.push(ratio(row, Peer::Tokio, 1.1));
     }
     targets.push(own(IDLE.to_owned(), 1.05));
+    for row in [BYTE, TIMER, THREAD] {
+        targets.push(own(most(row), 100.0));
+        targets.push(own(format!("{row}, p99"), 2.5e-3));
+    }
     targets
 }
 

@@ -47,7 +47,7 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-def run(name: str, folder: Path, *, closing: bool = False) -> str:
+def run(name: str, folder: Path, *arguments: str, closing: bool = False) -> str:
     """Runs an example and returns its output; it must exit with code 0 and print no warning.
 
     The program is a copy that imports the binding of this run in place of PySide6.
@@ -56,7 +56,7 @@ def run(name: str, folder: Path, *, closing: bool = False) -> str:
     path.write_text((EXAMPLES / name).read_text().replace("PySide6", BINDING or "PySide6"))
     program = ["-c", CLOSER, str(path)] if closing else [str(path)]
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", *program],
+        [sys.executable, "-X", "faulthandler", *program, *arguments],
         capture_output=True,
         text=True,
         timeout=40,
@@ -105,6 +105,16 @@ def test_view_of_the_pace_example_is_updated_at_most_20_times_a_second(tmp_path:
     changes, updates, seconds = re.findall(r"[\d.]+", printed)
     assert int(changes) > int(updates) >= 2
     assert int(updates) <= float(seconds) / 0.05 + 1
+
+
+@needs_binding
+def test_example_parses_a_whole_file_while_its_window_shows_frames(tmp_path: Path) -> None:
+    printed = run("parse_file.py", tmp_path, "3")
+    lines, total = re.findall(r"[\d.]+", printed)[:2]
+    blocks, rest = divmod(int(lines), 10_000)
+    assert blocks > 0 and rest == 0
+    assert float(total) == round(blocks * sum(round(n / 7, 2) for n in range(10_000)), 2)
+    assert int(re.findall(r"(\d+) frames", printed)[0]) >= 2
 
 
 @needs_binding

@@ -39,6 +39,12 @@ impl Io for Glib {
         async { task.await.expect("it does not panic") }
     }
 
+    fn spawn_high<F: Future<Output = ()> + 'static>(future: F) -> impl Future<Output = ()> {
+        let context = MainContext::ref_thread_default();
+        let task = context.spawn_local_with_priority(glib::Priority::HIGH, future);
+        async { task.await.expect("it does not panic") }
+    }
+
     fn sleep(duration: Duration) -> impl Future<Output = ()> {
         glib::timeout_future(duration)
     }

@@ -60,6 +60,11 @@ pub trait Io: Tasks {
 
     fn spawn_local<F: Future<Output = ()> + 'static>(future: F) -> impl Future<Output = ()>;
 
+    /// Spawns a task whose priority is higher than that of the others, if the loop has priorities.
+    fn spawn_high<F: Future<Output = ()> + 'static>(future: F) -> impl Future<Output = ()> {
+        Self::spawn_local(future)
+    }
+
     fn sleep(duration: Duration) -> impl Future<Output = ()>;
 
     /// Converts a connected, non-blocking socket to a stream of the loop.

@@ -10,6 +10,7 @@ use cpp::cpp;
 use qmetaobject::QmlEngine;
 use qtloop::core::SignalConnection;
 use qtloop::qt::Object;
+use qtloop::task::{Builder, Priority};
 
 use super::{Io, Tasks};
 use crate::measure::Lateness;
@@ -51,6 +52,11 @@ impl Io for Qtloop {
 
     fn spawn_local<F: Future<Output = ()> + 'static>(future: F) -> impl Future<Output = ()> {
         let task = qtloop::spawn_local(future);
+        async { task.await.expect("it does not panic") }
+    }
+
+    fn spawn_high<F: Future<Output = ()> + 'static>(future: F) -> impl Future<Output = ()> {
+        let task = Builder::new().priority(Priority::HIGH).spawn_local(future);
         async { task.await.expect("it does not panic") }
     }
 

@@ -1,6 +1,7 @@
 //! The workloads by name, and the peers that support them.
 
 mod echo;
+mod flood;
 mod frames;
 mod sleeps;
 mod spawn;
@@ -14,6 +15,7 @@ use crate::measure::Figure;
 use crate::peers::{self, Io, Peer, Tasks};
 
 pub use echo::{ALONE, BUSY, IDLE, LARGE};
+pub use flood::{BYTE, THREAD, TIMER, most};
 pub use sleeps::{ACCURATE, MANY};
 pub use spawn::{BATCH, SINGLE};
 pub use yields::{HUNDRED, ONE};
@@ -33,6 +35,8 @@ pub enum Workload {
     Echo,
     /// A timer of 16 ms beside eight downloads: how late it is
     Frames,
+    /// An event beside 10,000 tasks that never rest: what runs before it
+    Flood,
 }
 
 impl Workload {
@@ -62,6 +66,7 @@ impl Workload {
             Workload::Timers => sleeps::measure(peer),
             Workload::Echo => echo::measure(peer),
             Workload::Frames => frames::measure(peer),
+            Workload::Flood => flood::measure(peer),
             Workload::Spawn | Workload::Yield | Workload::Wake => self.measure_tasks(peer),
         }
     }
@@ -71,7 +76,7 @@ impl Workload {
             Workload::Spawn => spawn::measure(peer),
             Workload::Yield => yields::measure(peer),
             Workload::Wake => wake::measure(peer),
-            Workload::Timers | Workload::Echo | Workload::Frames => Vec::new(),
+            Workload::Timers | Workload::Echo | Workload::Frames | Workload::Flood => Vec::new(),
         }
     }
 }
