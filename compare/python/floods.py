@@ -38,7 +38,7 @@ class Delays:
 
 
 class Flood:
-    """Jobs that are always ready. One of them causes the next event when its time has come."""
+    """Jobs that are always ready. One of them causes the next event when it is due."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer

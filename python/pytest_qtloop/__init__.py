@@ -56,7 +56,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         import qtloop
 
         marker = item.get_closest_marker("virtual_clock")
-        _test.clock = qtloop.VirtualClock(**(marker.kwargs if marker else {}))
+        args, kwargs = (marker.args, marker.kwargs) if marker else ((), {})
+        _test.clock = qtloop.VirtualClock(*args, **kwargs)
 
 
 def _is_async(item: Any) -> bool:

@@ -12,14 +12,19 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
     pub fn push(&self, job: J) {
-        self.note_priority(job.priority());
-        self.reactor.borrow_mut().push(job);
+        if job.priority() == Priority::NORMAL && !job.is_urgent() {
+            self.reactor.borrow_mut().push_normal(job);
+        } else {
+            self.push_by_priority(job);
+        }
         self.arm_now();
     }
 
     /// Puts a job that could not run yet before the ready jobs of its priority.
     pub fn push_front(&self, job: J) {
-        self.note_priority(job.priority());
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
+        }
         self.reactor.borrow_mut().push_front(job);
         self.arm_now();
     }
@@ -28,7 +33,9 @@ impl<J: Queueable + 'static> Driver<J> {
     pub fn push_at(&self, when: Time, job: J) -> TimerKey {
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
-        self.note_priority(job.priority());
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
+        }
         let is_exact = job.priority() < Priority::NORMAL;
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
@@ -55,7 +62,9 @@ impl<J: Queueable + 'static> Driver<J> {
     /// # Errors
     /// As [`Reactor::watch`].
     pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
-        self.note_priority(job.priority());
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
+        }
         self.reactor.borrow_mut().watch(fd, direction, job)
     }
 
@@ -69,7 +78,9 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        self.note_priority(job.priority());
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
+        }
         self.reactor.borrow_mut().watch_edges(fd, direction, job)
     }
 
@@ -83,7 +94,9 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        self.note_priority(job.priority());
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
+        }
         self.reactor.borrow_mut().watch_once(fd, direction, job)
     }
 
@@ -216,11 +229,11 @@ impl<J: Queueable + 'static> Driver<J> {
         self.popped.get() + self.reactor.borrow().ready() as u64
     }
 
-    /// Removes the next job if no priority other than the normal one is in use.
-    pub(super) fn pop_plain(&self) -> Option<J> {
-        let job = self.reactor.borrow_mut().pop_plain()?;
+    /// Removes the next job of the normal lane.
+    #[inline]
+    pub(super) fn pop_normal(&self) -> Option<J> {
+        let job = self.reactor.borrow_mut().pop_normal()?;
         self.popped.set(self.popped.get() + 1);
-        self.running.take();
         Some(job)
     }
 }

@@ -49,25 +49,31 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Marks a priority as in use. See [`Reactor::retain`](crate::reactor::Reactor::retain).
+    #[inline]
     pub fn retain(&self, priority: Priority) {
-        self.note_priority(priority);
-        self.reactor.borrow_mut().retain(priority);
+        if priority != Priority::NORMAL {
+            self.note_priorities();
+            self.reactor.borrow_mut().retain(priority);
+        }
     }
 
     /// Takes back one [`retain`](Driver::retain).
+    #[inline]
     pub fn release(&self, priority: Priority) {
-        self.reactor.borrow_mut().release(priority);
+        if priority != Priority::NORMAL {
+            self.reactor.borrow_mut().release(priority);
+        }
     }
 
     /// Moves ready jobs. See [`Reactor::requeue`](crate::reactor::Reactor::requeue).
     pub fn requeue(&self, from: Priority, changed: impl FnMut(&mut J) -> bool) {
-        self.may_use_priorities.set(true);
+        self.note_priorities();
         self.reactor.borrow_mut().requeue(from, changed);
     }
 
     /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
     pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
-        self.may_use_priorities.set(true);
+        self.note_priorities();
         self.reactor
             .borrow_mut()
             .change_watch(fd, direction, change);
@@ -93,17 +99,28 @@ impl<J: Queueable + 'static> Driver<J> {
         self.may_use_priorities.get()
     }
 
-    /// Notes that a priority is in use, or is that of the running job.
-    #[inline]
-    pub(super) fn note_priority(&self, priority: Priority) {
-        if priority != Priority::NORMAL {
-            self.may_use_priorities.set(true);
+    /// Notes that a priority may be in use from now on: a turn that is running an ordinary batch
+    /// asks for the next job by its priority.
+    #[cold]
+    pub(super) fn note_priorities(&self) {
+        self.may_use_priorities.set(true);
+        self.plain_end.set(0);
+    }
+
+    /// Queues a job that may not belong to the normal lane.
+    #[cold]
+    pub(super) fn push_by_priority(&self, job: J) {
+        if job.priority() != Priority::NORMAL {
+            self.note_priorities();
         }
+        self.reactor.borrow_mut().push(job);
     }
 
     /// Sets the priority of the running job.
     pub(super) fn set_running(&self, running: RunningPriority) {
-        self.note_priority(running.priority);
+        if running.priority != Priority::NORMAL {
+            self.note_priorities();
+        }
         self.running.set(running);
     }
 
@@ -200,6 +217,7 @@ impl<J: Queueable + 'static> Turn<J> {
             if !self.driver.has_priorities() {
                 // The job that has used the last one has returned.
                 self.driver.may_use_priorities.set(false);
+                self.driver.running.take();
             }
             if !self.begin_batch() {
                 if self.begun && self.is_budget_spent() {

@@ -99,6 +99,9 @@ pub struct Driver<J> {
     /// The deadline of the innermost turn; `None` outside of a turn, before its first batch, and in a
     /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
+    /// The end of the batch of the innermost turn, as a number of `popped`, while no priority is in
+    /// use; otherwise zero.
+    plain_end: Cell<u64>,
     /// See [`may_use_priorities`](Driver::may_use_priorities).
     may_use_priorities: Cell<bool>,
     /// The priority of the running job.
@@ -154,6 +157,7 @@ impl<J: Queueable + 'static> Driver<J> {
             depth: Cell::new(0),
             level: Cell::default(),
             turn_deadline: Cell::new(None),
+            plain_end: Cell::new(0),
             may_use_priorities: Cell::new(false),
             running: Cell::default(),
             polled: Cell::new(Time::from_nanos(0)),
@@ -201,6 +205,7 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Detaches the driver from Qt. No turn begins after this, and queued jobs stay queued. If it
     /// is called on another thread than that of `attach`, that thread destroys the host later.
     pub fn detach(&self) {
+        self.plain_end.set(0); // the turn that is running must ask again
         let host = self.host.take();
         self.exit_unrun.take();
         self.armed.set(false);

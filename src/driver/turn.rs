@@ -82,6 +82,7 @@ impl<J: Queueable + 'static> Turn<J> {
         let outer = driver.level.get();
         let outer_deadline = driver.turn_deadline.take();
         let outer_running = driver.running.take();
+        driver.plain_end.set(0);
         let level = driver.loop_level();
         let is_same = driver.depth.get() > 1 && outer.level == level;
         let nested = if is_same { outer.nested + 1 } else { 1 };
@@ -242,13 +243,14 @@ impl<J: Queueable + 'static> Turn<J> {
             if self.driver.may_use_priorities() {
                 return self.next_by_priority();
             }
+            self.driver.plain_end.set(self.end);
             if self.driver.popped.get() < self.end {
                 if self.is_budget_spent() {
                     // The next turn begins with the rest of the batch, before it polls.
                     self.driver.resume_end.set(self.end);
                     return None;
                 }
-                if let Some(job) = self.driver.pop_plain() {
+                if let Some(job) = self.driver.pop_normal() {
                     self.is_running = true;
                     return Some(job);
                 }
@@ -347,10 +349,9 @@ impl<J: Queueable + 'static> Iterator for Turn<J> {
         if std::mem::take(&mut self.is_running) {
             self.clock.count_job();
         }
-        if self.driver.popped.get() < self.end
-            && !self.is_detached()
+        if self.driver.popped.get() < self.driver.plain_end.get()
             && !self.is_budget_spent()
-            && let Some(job) = self.driver.pop_plain()
+            && let Some(job) = self.driver.pop_normal()
         {
             self.is_running = true;
             return Some(job);
@@ -365,6 +366,7 @@ impl<J: Queueable + 'static> Drop for Turn<J> {
         self.driver.level.set(self.outer);
         self.driver.turn_deadline.set(self.outer_deadline);
         self.driver.set_running(self.outer_running);
+        self.driver.plain_end.set(0); // the enclosing turn sets it again
         // A paused turn has run nothing.
         if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();

@@ -154,14 +154,16 @@ impl<J: Queueable> Lanes<J> {
         Some((first, self.pop_from(first)?))
     }
 
-    /// Removes and returns the first job if the normal lane is the only one.
+    /// Queues a job of the normal lane that is not urgent.
     #[inline]
-    pub(super) fn pop_plain(&mut self) -> Option<J> {
-        if self.others.is_empty() {
-            self.normal.ready.pop_front()
-        } else {
-            None
-        }
+    pub(super) fn push_normal(&mut self, job: J) {
+        self.normal.ready.push_back(job);
+    }
+
+    /// Removes and returns the first job of the normal lane.
+    #[inline]
+    pub(super) fn pop_normal(&mut self) -> Option<J> {
+        self.normal.ready.pop_front()
     }
 
     /// Removes and returns the first job of a lane.

@@ -213,11 +213,16 @@ impl<J: Queueable> Reactor<J> {
         self.lanes.pop_from(priority)
     }
 
-    /// Removes and returns the job that has been ready longest; `None` if the reactor is not
-    /// [plain](Reactor::is_plain).
+    /// Queues a job of the normal priority that is not urgent, as [`push`](Reactor::push) does.
     #[inline]
-    pub fn pop_plain(&mut self) -> Option<J> {
-        self.lanes.pop_plain()
+    pub fn push_normal(&mut self, job: J) {
+        self.lanes.push_normal(job);
+    }
+
+    /// Removes and returns the job of the normal priority that has been ready longest.
+    #[inline]
+    pub fn pop_normal(&mut self) -> Option<J> {
+        self.lanes.pop_normal()
     }
 
     /// Removes and returns the job that has been ready longest, of those with the first priority.

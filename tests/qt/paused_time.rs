@@ -25,6 +25,7 @@ trials![
     each_sleep_ends_at_its_own_deadline,
     sleep_of_a_nanosecond_ends,
     infinite_sleep_does_not_move_the_clock,
+    day_with_thousands_of_sleeps_is_in_order,
     timeout_and_sleep_keep_their_order,
     advance_fires_each_timer_at_its_own_time,
     advance_of_zero_yields,
@@ -99,6 +100,32 @@ fn infinite_sleep_does_not_move_the_clock() {
         sleep(HOUR).await;
         assert_eq!(time::now() - paused, HOUR);
         assert!(!forever.is_finished());
+    });
+}
+
+fn day_with_thousands_of_sleeps_is_in_order() {
+    attached().block_on(async {
+        pause();
+        let paused = time::now();
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let mut random = 7_u64;
+        let mut delays = Vec::new();
+        for number in 0..3_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let delay = Duration::from_nanos((random >> 20) % 86_400_000_000_000);
+            delays.push((delay, number));
+            let log = Rc::clone(&log);
+            spawn_local(async move {
+                sleep_until(paused + delay).await;
+                assert_eq!(time::now(), paused + delay);
+                log.borrow_mut().push((delay, number));
+            });
+        }
+        sleep(24 * HOUR).await;
+        delays.sort_unstable();
+        assert_eq!(*log.borrow(), delays);
     });
 }
 

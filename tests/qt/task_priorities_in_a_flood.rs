@@ -290,7 +290,7 @@ fn high_task_interrupts_a_computation_in_slices() {
 fn computation_in_slices_does_not_yield_to_equal_priorities() {
     let event_loop = attached();
     event_loop.set_turn_budget(Duration::from_secs(60));
-    run(&event_loop, async {
+    let task = high(async {
         let other = Rc::new(Cell::new(0));
         let count = Rc::clone(&other);
         let chain = high(async move {
@@ -309,4 +309,5 @@ fn computation_in_slices_does_not_yield_to_equal_priorities() {
         assert_eq!(computation.await.expect("a result"), 0);
         chain.abort();
     });
+    run(&event_loop, task).expect("a result");
 }

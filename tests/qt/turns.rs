@@ -1,6 +1,6 @@
 //! Tests that turns let Qt process its events, and that they run inside nested Qt loops of jobs.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -48,21 +48,6 @@ pub(crate) fn qt_timer(delay: Duration, fired: impl Fn(u32) + 'static) -> (Host,
     });
     host.arm(Some(delay));
     (host, peer)
-}
-
-/// A Qt timer that is set again each time, so Qt calls it at most once between two turns.
-pub(crate) fn endless_qt_timer(fired: impl Fn(u32) + 'static) -> Rc<OnceCell<(Host, UnixStream)>> {
-    let timer = Rc::new(OnceCell::new());
-    let again = Rc::downgrade(&timer);
-    let host = qt_timer(Duration::ZERO, move |count| {
-        fired(count);
-        if let Some(timer) = again.upgrade() {
-            let (host, _): &(Host, UnixStream) = timer.get().expect("it was set");
-            host.arm(Some(Duration::ZERO));
-        }
-    });
-    assert!(timer.set(host).is_ok());
-    timer
 }
 
 fn job_that_queues_itself_does_not_starve_qt() {

@@ -164,3 +164,16 @@ def generators(peer: Peer) -> None:
 
     peer.run(main())
     check(bool(ended), "its `finally` has not run")
+
+
+@asks("`create_task(..., priority=...)`: it runs before tasks that are ready")
+async def priorities(peer: Peer) -> None:
+    loop: Any = asyncio.get_running_loop()
+    order: list[int] = []
+
+    async def note(number: int) -> None:
+        order.append(number)
+
+    tasks = [loop.create_task(note(number), priority=-number) for number in (1, 2, 3)]
+    await asyncio.gather(*tasks)
+    check(order == [3, 2, 1], f"they ran in the order {order}")

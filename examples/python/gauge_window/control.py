@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 JOBS = 10_000
 SETPOINT = 5.0  # bar
-GAIN = 1.25  # of the valve, per bar; too high for a reading that is more than 60 ms old
+GAIN = 2.0  # of the valve, per bar; too high for a reading that is more than 40 ms old
 PERIOD = 0.01  # seconds between two readings
 
 READING = struct.Struct("dd")  # the time (of `time.monotonic`) and the pressure in bar

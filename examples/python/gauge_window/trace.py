@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import deque
 
-SLOT = 0.05  # seconds
-SLOTS = 400  # 20 seconds
+SLOT = 0.1  # seconds
+SLOTS = 200  # 20 seconds
 
 
 class Trace:
-    """The newest readings, and the highest latency of each slot of 50 ms."""
+    """The newest readings, and the highest latency of each slot of 0.1 s."""
 
     def __init__(self) -> None:
         self.pressures: deque[float] = deque(maxlen=100)  # of a second

@@ -16,7 +16,7 @@ from .processes import Sockets
 from .trace import Trace
 
 FRAME = 16  # milliseconds
-PLOT = 3  # frames between two updates of the plot
+PLOT = 6  # frames between two updates of the plot, which has a new point then
 FIGURES = 15  # frames between two updates of the figures
 
 

@@ -122,7 +122,7 @@ async def server():
     yield asyncio.get_running_loop().time()
     await asyncio.sleep(60)
 
-@pytest.mark.virtual_clock(start=1.7e9, idle=0.01)
+@pytest.mark.virtual_clock(1.7e9, idle=0.01)
 async def test_fixture(server, virtual_clock):
     assert server == virtual_clock.now == 1.7e9 + 60
     assert virtual_clock.idle == 0.01

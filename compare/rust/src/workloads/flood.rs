@@ -70,7 +70,7 @@ impl Seen {
 }
 
 pub fn measure<P: Io>(peer: &P) -> Vec<Figure> {
-    let count = steps(200);
+    let count = steps(100);
     let measured = [
         (BYTE, peer.run(bytes::<P>(count))),
         (TIMER, peer.run(timers::<P>(count))),
