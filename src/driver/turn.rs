@@ -180,13 +180,13 @@ impl<J: Queueable + 'static> Turn<J> {
             self.begin_first_batch(now, true);
             return true;
         }
-        let (has_timer, is_idle, is_active) = {
+        let (has_timer, mut ready, is_active) = {
             let mut reactor = self.driver.reactor.borrow_mut();
             let deadline = reactor.next_deadline();
             let has_timer = deadline.is_some_and(|when| when <= self.driver.timer_time(now));
-            let is_idle = reactor.ready() == 0 && !has_timer;
-            (has_timer, is_idle, reactor.take_active())
+            (has_timer, reactor.ready(), reactor.take_active())
         };
+        let is_idle = ready == 0 && !has_timer;
         if is_active {
             self.saw_io = true;
             self.lingers =
@@ -195,7 +195,7 @@ impl<J: Queueable + 'static> Turn<J> {
         if self.saw_io && !(is_idle && has_waited) {
             self.driver.last_io.set(now);
         }
-        if self.is_spinning(now, has_timer || is_active) {
+        if self.may_rest && self.is_spinning(now, has_timer || is_active) {
             return false;
         }
         if is_idle && has_waited {
@@ -219,12 +219,15 @@ impl<J: Queueable + 'static> Turn<J> {
             if !self.begun {
                 self.driver.jump(now);
             }
+            ready = self.driver.reactor.borrow().ready();
         } else if has_timer {
             let now = self.driver.timer_time(now);
-            self.driver.reactor.borrow_mut().collect_timers(now);
+            let mut reactor = self.driver.reactor.borrow_mut();
+            reactor.collect_timers(now);
+            ready = reactor.ready();
         }
-        self.end = self.driver.end_of_ready();
-        let is_ready = self.end > self.driver.popped.get();
+        self.end = self.driver.popped.get() + ready as u64;
+        let is_ready = ready > 0;
         if !self.begun {
             self.begin_first_batch(now, is_ready);
         } else if self.deadline().is_none_or(|deadline| now >= deadline) {
@@ -258,6 +261,11 @@ impl<J: Queueable + 'static> Turn<J> {
             let is_last = self.begun && (self.deadline().is_none() || self.driver.stops_now());
             if is_last || !self.begin_batch() {
                 return None;
+            }
+            self.driver.plain_end.set(self.end);
+            if let Some(job) = self.driver.pop_normal() {
+                self.is_running = true;
+                return Some(job);
             }
         }
     }
