@@ -16,6 +16,7 @@ import pytest
 from support.virtual_time import in_thread, make_idle, run
 
 import qtloop
+from qtloop import Priority
 
 pytest_plugins = ["support.virtual_time"]
 
@@ -48,6 +49,48 @@ def test_callback_runs_at_its_own_time(app: Any, start: float) -> None:
     with qtloop.QEventLoop(app, clock=qtloop.VirtualClock(start)) as loop:
         assert loop.time() == start
         run(loop, main())
+
+
+@pytest.mark.parametrize(
+    "priorities",
+    [
+        (Priority.NORMAL, Priority.NORMAL),
+        (Priority.NORMAL, Priority.HIGH),
+        (Priority.HIGH, Priority.NORMAL),
+        (Priority.NORMAL, Priority.LOW),
+        (Priority.LOW, Priority.HIGH),
+    ],
+)
+def test_timer_of_another_priority_runs_at_its_own_time(
+    virtual: qtloop.QEventLoop, priorities: tuple[int, int]
+) -> None:
+    """No timer is early, also not between two jobs of one batch."""
+    log: list[tuple[float, str]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        for _ in range(3):
+            await asyncio.sleep(seconds)
+            log.append((virtual.time(), name))
+
+    async def main() -> None:
+        slow = virtual.create_task(sleeper("slow", 5), priority=priorities[0])
+        quick = virtual.create_task(sleeper("quick", 2), priority=priorities[1])
+        await asyncio.gather(slow, quick)
+
+    run(virtual, main())
+    quick, slow = (
+        [(2, "quick"), (4, "quick"), (6, "quick")],
+        [(5, "slow"), (10, "slow"), (15, "slow")],
+    )
+    assert log == sorted(quick + slow)
+
+
+def test_timers_of_one_deadline_run_by_priority(virtual: qtloop.QEventLoop) -> None:
+    log: list[str] = []
+    for name, priority in ("low", 100), ("normal", 0), ("high", -100):
+        virtual.call_soon_priority(priority, virtual.call_at, 7, log.append, name)
+    run(virtual, asyncio.sleep(8))
+    assert log == ["high", "normal", "low"]
 
 
 def simulate(
