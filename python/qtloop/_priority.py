@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import NoReturn
 
 
 class Priority(enum.IntEnum):
@@ -17,3 +18,9 @@ class Priority(enum.IntEnum):
     """What is given no priority."""
     LOW = 100
     """For work that can wait."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(
+            f"only HIGH, NORMAL and LOW have names: pass {value!r} itself, not Priority({value!r})"
+        )

@@ -21,6 +21,12 @@ HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 python_task: Any = asyncio.tasks._PyTask  # type: ignore[attr-defined]
 
 
+def test_priority_of_a_number_without_a_name_names_the_cure() -> None:
+    with pytest.raises(ValueError, match=r"pass 50 itself, not Priority\(50\)"):
+        Priority(50)
+    assert Priority(100) is LOW
+
+
 def test_method_whose_function_runs_code_when_its_name_is_read(loop: qtloop.QEventLoop) -> None:
     class Callable:
         read = 0
