@@ -115,6 +115,7 @@ def test_blocks_that_are_no_programs_are_those_tested_below() -> None:
         (TESTING, "Async fixtures"),
         (TESTING, "Virtual time"),
         (TESTING, "Advance the clock"),
+        (TESTING, "Advance the clock"),
         (TESTING, "unittest"),
     ]
 
@@ -196,7 +197,7 @@ def test_tests_in_virtual_time_pass(tmp_path: Path) -> None:
     tests = parts(TESTING, "Virtual time") + parts(TESTING, "Advance the clock")
     for number, test in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(test)
-    assert "3 passed" in run_pytest(tmp_path, ini("Async tests with pytest"))
+    assert "4 passed" in run_pytest(tmp_path, ini("Async tests with pytest"))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="unittest has no loop_factory before 3.13")
