@@ -5,7 +5,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::gil::GilProtected;
@@ -31,6 +31,20 @@ impl VirtualClock {
     }
 }
 
+/// Reads a number of seconds.
+fn seconds(number: &Bound<'_, PyAny>) -> PyResult<f64> {
+    number.extract().or_else(|error: PyErr| {
+        if !error.is_instance_of::<PyTypeError>(number.py()) {
+            return Err(error); // an integer that is greater than any float
+        }
+        Err(PyTypeError::new_err(format!(
+            "a number of seconds is required, such as datetime.timestamp() or \
+             timedelta.total_seconds(), not {}",
+            number.repr()?
+        )))
+    })
+}
+
 /// Converts seconds that are not negative. Rounds up to the nanosecond.
 fn duration(seconds: f64, name: &str) -> PyResult<Duration> {
     let nanoseconds = Time::from_secs_f64(seconds).map(|time| u64::try_from(time.as_nanos()));
@@ -46,7 +60,10 @@ fn duration(seconds: f64, name: &str) -> PyResult<Duration> {
 impl VirtualClock {
     #[new]
     #[pyo3(signature = (start=0.0, idle=0.05))]
-    fn new(start: f64, idle: f64) -> PyResult<VirtualClock> {
+    fn new(
+        #[pyo3(from_py_with = seconds)] start: f64,
+        #[pyo3(from_py_with = seconds)] idle: f64,
+    ) -> PyResult<VirtualClock> {
         let start = Time::from_secs_f64(start)
             .filter(|time| time.as_nanos() != i64::MIN && *time != Time::NEVER)
             .ok_or_else(|| {
@@ -74,7 +91,11 @@ impl VirtualClock {
 
     /// Lets time pass. Timers that become due run later, each at its own time: until the loop has
     /// run them, `now` stops at each of their deadlines.
-    fn advance(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+    fn advance(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = seconds)] seconds: f64,
+    ) -> PyResult<()> {
         let by = duration(seconds, "advance(): seconds")?;
         let _ = match self.driver(py) {
             Some(driver) => driver.advance(by),

@@ -350,6 +350,21 @@ def test_negative_durations_are_refused(clock: qtloop.VirtualClock, bad: float) 
         clock.advance(bad)
 
 
+@pytest.mark.parametrize("bad", [datetime(2026, 3, 29), timedelta(hours=1), "1", None])
+def test_value_that_is_no_number_is_refused(clock: qtloop.VirtualClock, bad: Any) -> None:
+    cure = r"such as datetime.timestamp\(\) or timedelta.total_seconds\(\), not "
+    calls: list[Callable[[], object]] = [
+        lambda: qtloop.VirtualClock(bad),
+        lambda: qtloop.VirtualClock(idle=bad),
+        lambda: clock.advance(bad),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=cure):
+            call()
+    with pytest.raises(OverflowError):
+        clock.advance(10**400)
+
+
 def test_clock_of_another_type_is_refused(app: Any) -> None:
     clock: Any = time
     with pytest.raises(TypeError, match="clock must be a qtloop"):
