@@ -23,6 +23,9 @@ needs_anyio = pytest.mark.skipif(find_spec("anyio") is None, reason="anyio is no
 needs_pytest_qt = pytest.mark.skipif(
     find_spec("pytestqt") is None, reason="pytest-qt is not installed"
 )
+needs_pytest_timeout = pytest.mark.skipif(
+    find_spec("pytest_timeout") is None, reason="pytest-timeout is not installed"
+)
 
 # The lines of pytest.ini for pytest-asyncio.
 ASYNCIO = "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
@@ -68,6 +71,21 @@ def run_pytest(tmp_path: Path) -> Pytest:
         return done.stdout
 
     return run
+
+
+@needs_pytest_timeout
+@pytest.mark.parametrize("fixture", ["", "virtual_clock"])
+def test_test_that_hangs_is_ended_and_the_next_one_runs(run_pytest: Pytest, fixture: str) -> None:
+    output = run_pytest(
+        f"""
+async def test_hangs({fixture}):
+    await asyncio.Event().wait()
+{SLEEP}""",
+        ini="qtloop = true\ntimeout = 2\n",
+        code=1,
+    )
+    assert "Timeout" in output
+    assert "1 failed, 1 passed" in output
 
 
 def test_async_test_without_another_plugin_runs_on_the_loop(run_pytest: Pytest) -> None:
