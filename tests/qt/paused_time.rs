@@ -366,6 +366,9 @@ fn wrong_calls_panic_with_the_cure() {
     assert!(early.contains("call pause() before"), "{early}");
     pause();
     assert!(message(pause).contains("paused already"));
+    let late = message(|| event_loop.block_on(advance(Duration::MAX)));
+    assert!(late.contains("the clock ends"), "{late}");
+    event_loop.block_on(sleep(HOUR)); // the clock still moves
     resume();
     assert!(message(resume).contains("not paused"));
 }
