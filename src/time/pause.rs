@@ -90,8 +90,9 @@ mod paused {
         );
     }
 
-    /// Lets the clock run with real time again, from its current time on: it stays ahead of
-    /// [`Instant::now`](std::time::Instant::now). From now on timers are precise to a millisecond.
+    /// Lets the clock run with real time again, from its current time on: its distance from
+    /// [`Instant::now`](std::time::Instant::now) stays. From now on timers are precise to a
+    /// millisecond.
     ///
     /// # Panics
     /// The clock is not paused, or this thread has no [`Loop`](crate::Loop).

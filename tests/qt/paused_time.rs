@@ -39,6 +39,7 @@ trials![
     reply_of_a_server_thread_does_not_time_out,
     listening_socket_does_not_stop_time,
     resumed_clock_stays_ahead_and_runs,
+    resumed_clock_does_not_catch_up_with_real_time,
     wrong_calls_panic_with_the_cure,
     next_loop_has_real_time,
 ];
@@ -346,6 +347,22 @@ fn resumed_clock_stays_ahead_and_runs() {
         assert!(paused - resumed >= Duration::from_millis(6));
         sleep(HOUR).await;
         assert_eq!(time::now() - paused, HOUR);
+    });
+}
+
+fn resumed_clock_does_not_catch_up_with_real_time() {
+    attached().block_on(async {
+        pause();
+        let paused = time::now();
+        // A task is always ready, so the clock stands while real time passes.
+        let real = Instant::now();
+        while real.elapsed() < Duration::from_millis(20) {
+            yield_now().await;
+        }
+        assert_eq!(time::now(), paused);
+        let before = Instant::now();
+        resume();
+        assert!(time::now() - paused <= before.elapsed());
     });
 }
 
