@@ -97,7 +97,7 @@ class VirtualClock:
     its own time: in its callback `loop.time()` is its deadline.
 
     `start` is the first time, in seconds. Time is kept in whole nanoseconds. ValueError if `start`
-    or `idle` is no finite number, or if `idle` is negative.
+    is not within 292 years of 0, or if `idle` is negative or NaN.
 
     `sleep_until()` and `call_at_datetime()` use this clock, too, as seconds since 1970-01-01 UTC.
     Qt's own timers and animations keep real time.
@@ -116,6 +116,9 @@ class VirtualClock:
         No callback runs in this call. Timers that become due run in the loop, each at its own
         time: `now` stops at the first deadline, and moves on when the loop has run its callbacks,
         until `seconds` have passed. Nothing delays that, not even a job of an executor.
+
+        ValueError if `seconds` is negative or NaN, or would pass the end of the clock, 292 years
+        after 0.
         """
 
 @disjoint_base

@@ -261,7 +261,10 @@ impl<J: Queueable + 'static> Turn<J> {
             drop(reactor);
             self.has_polled = true;
             self.driver.collect(now);
-        } else if reactor.next_deadline().is_some_and(|when| when <= now) {
+            return;
+        }
+        let now = self.driver.timer_time(now);
+        if reactor.next_deadline().is_some_and(|when| when <= now) {
             reactor.collect_timers(now);
         }
     }

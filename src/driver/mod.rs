@@ -224,7 +224,11 @@ impl<J: Queueable + 'static> Driver<J> {
         reactor.after_fork()?;
         self.forked_at.set(Some(self.depth.get()));
         if let Some(host) = &mut *self.host.borrow_mut() {
-            host.redirect(reactor.descriptor())?;
+            match host.redirect(reactor.descriptor()) {
+                // Another thread has forked while that of the loop waited, which the child lacks.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && !self.is_here() => {}
+                result => result?,
+            }
         }
         Ok(())
     }

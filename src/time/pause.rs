@@ -39,6 +39,7 @@ mod paused {
     use std::time::Duration;
 
     use super::super::Sleep;
+    use crate::reactor::Time;
     use crate::task::{expect_current, yield_now};
 
     /// Pauses the clock of this thread's loop: [`now`](super::now) stands still, and jumps to the
@@ -89,8 +90,9 @@ mod paused {
         );
     }
 
-    /// Lets the clock run with real time again, from its current time on: it stays ahead of
-    /// [`Instant::now`](std::time::Instant::now). From now on timers are precise to a millisecond.
+    /// Lets the clock run with real time again, from its current time on: its distance from
+    /// [`Instant::now`](std::time::Instant::now) stays. From now on timers are precise to a
+    /// millisecond.
     ///
     /// # Panics
     /// The clock is not paused, or this thread has no [`Loop`](crate::Loop).
@@ -126,13 +128,17 @@ mod paused {
     /// ```
     ///
     /// # Panics
-    /// When it is first polled: the clock is not paused, or this thread has no
-    /// [`Loop`](crate::Loop).
+    /// When it is first polled: the clock is not paused, it would pass its end (292 years), or this
+    /// thread has no [`Loop`](crate::Loop).
     pub async fn advance(duration: Duration) {
         let core = expect_current("time::advance()");
         let goal = core.goal_of_advance(duration);
         let goal =
             goal.expect("time::advance(): the clock is not paused; call time::pause() before");
+        assert!(
+            goal != Time::NEVER,
+            "time::advance(): the clock ends before {duration:?} have passed"
+        );
         // Its timer is started first, so that the clock stops at it, after earlier timers.
         let mut sleep = Sleep::until("time::advance()", goal);
         let mut has_advanced = false;
