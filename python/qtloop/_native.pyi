@@ -258,7 +258,7 @@ class EventLoop:
     ) -> asyncio.Handle:
         """Queues callback(*args) with a priority from -100 to 100, of which the smaller runs first.
 
-        What the callback schedules has its priority, too. Errors are those of `create_task()`.
+        Jobs that the callback schedules inherit the priority. Errors are those of `create_task()`.
         """
     def call_soon_threadsafe(
         self,
@@ -357,9 +357,10 @@ def get_priority(task: asyncio.Task[Any]) -> int:
 def set_priority(task: asyncio.Task[Any], priority: int) -> None:
     """Sets the priority of a task of a `QEventLoop`, from -100 to 100.
 
-    If its next step is queued, it moves behind those of that priority. Timers and watches that the
-    task has started keep their priority. No effect if the task is done. Call it on the loop's
-    thread. TypeError for other tasks and objects, ValueError for other numbers.
+    If its next step is queued, it moves behind those of that priority. Timers that the task has
+    started keep their priority. A watch or connection that wakes the task rises to a higher
+    priority at that event. No effect if the task is done. Call it on the loop's thread. TypeError
+    for other tasks and objects, ValueError for other numbers.
     """
 
 def check_priority(priority: int) -> None:
