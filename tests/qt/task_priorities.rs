@@ -457,7 +457,7 @@ fn priority_is_in_use_until_the_task_is_aborted() {
     settle(&event_loop);
     assert!(waiting.is_finished() && ready.is_finished());
     assert!(!has_priorities(&event_loop));
-    // A destructor that sets the priority of its own task.
+    // The destructor of a local variable may set the priority of its task.
     struct SetsPriority(Rc<RefCell<Option<JoinHandle<()>>>>);
     impl Drop for SetsPriority {
         fn drop(&mut self) {

@@ -178,7 +178,7 @@ def test_own_priority_of_a_child_is_kept(loop: qtloop.QEventLoop, priority: int)
     assert set(run_with(loop, main(), LOW)) == {priority}
 
 
-def test_none_means_no_own_priority(loop: qtloop.QEventLoop) -> None:
+def test_task_with_the_priority_none_inherits(loop: qtloop.QEventLoop) -> None:
     async def main() -> Any:
         return await loop.create_task(own_and_running(), priority=None)
 
@@ -203,7 +203,7 @@ def test_asyncio_passes_the_priority_on(loop: qtloop.QEventLoop) -> None:
 
 @from_3_12
 @each_priority
-def test_eager_task_factory(loop: qtloop.QEventLoop, priority: int) -> None:
+def test_eager_tasks_inherit(loop: qtloop.QEventLoop, priority: int) -> None:
     loop.set_task_factory(asyncio.eager_task_factory)
 
     async def main() -> None:
@@ -627,7 +627,9 @@ def test_sleep_until_keeps_the_priority(loop: qtloop.QEventLoop) -> None:
     run_with(loop, main())
 
 
-def test_async_generator_and_its_clean_up(loop: qtloop.QEventLoop) -> None:
+def test_async_generator_and_its_clean_up_have_the_priority_of_the_task(
+    loop: qtloop.QEventLoop,
+) -> None:
     seen: list[int] = []
 
     async def numbers() -> AsyncIterator[int]:

@@ -11,7 +11,7 @@ from qtloop import Priority, get_priority
 
 
 def running() -> int:
-    """Returns the priority of what runs now, which all that it schedules inherits."""
+    """Returns the priority of the running job, which the jobs that it schedules inherit."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, qtloop.QEventLoop)
     return loop._running_priority()
@@ -25,7 +25,7 @@ def own() -> int:
 
 
 async def own_and_running() -> list[int]:
-    """Returns both, before and after a wait."""
+    """Returns both, before and after a yield and a wait."""
     seen = [own(), running()]
     await asyncio.sleep(0)
     seen += [own(), running()]
