@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 import qtloop
 from qtloop import Priority, get_priority
+
+each_priority = pytest.mark.parametrize("priority", [Priority.HIGH, -1, 1, Priority.LOW])
 
 
 def running() -> int:
