@@ -250,15 +250,16 @@ def test_connection_rises_to_the_task_that_it_wakes_from_the_second_event_on(
 
     async def main() -> None:
         near, far = socket.socketpair()
+        reader: Any
         reader, writer = await asyncio.open_connection(sock=near)
+        feed = reader.feed_data
         seen: list[int] = []
-        feed: Any = reader.feed_data
 
         def note(data: bytes) -> None:
             seen.append(running())
             feed(data)
 
-        reader.feed_data = note  # type: ignore[method-assign]
+        reader.feed_data = note
 
         async def read_three() -> None:
             for _ in range(3):
