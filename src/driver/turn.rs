@@ -312,6 +312,12 @@ impl<J: Queueable + 'static> Turn<J> {
         self.batch_deadline
     }
 
+    /// Returns the time, which is read after each slow job and after some quick ones.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.clock.now
+    }
+
     /// Returns whether the turn has polled since the last call: a good moment for a front end to
     /// release its scope (the GIL) to other threads.
     pub fn take_polled(&mut self) -> bool {

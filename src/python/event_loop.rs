@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::error::os_error;
-use super::gil::{self, GilProtected};
+use super::gil::{self, GilProtected, GilSharing};
 use super::handle::{self, Call};
 use super::job::{Job, Kind, direction};
 use super::priority::{self, TaskPriorities};
@@ -52,6 +52,7 @@ impl EventLoop {
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
             priorities: TaskPriorities::default(),
+            gil_sharing: GilSharing::new(),
             is_forked: Cell::new(false),
             virtual_time: OnceCell::new(),
         };

@@ -5,8 +5,14 @@
 //! releases the GIL, Qt calls the driver, and PyO3 assumes that the GIL is still held. So every
 //! call from Qt uses `PyGILState_Ensure`, which checks; it costs 30 ns a turn.
 
+use std::cell::Cell;
+use std::thread;
+use std::time::Duration;
+
 use pyo3::Python;
 use pyo3::ffi;
+
+use crate::reactor::Time;
 
 /// Runs `work` with the GIL held, even if a caller on this stack has released it. Values that
 /// `work` drops are dropped with the GIL held.
@@ -41,6 +47,75 @@ pub(super) fn release<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
     let result = work();
     drop(saved);
     result
+}
+
+/// How long the loop may keep the GIL, apart from moments: CPython's default switch interval.
+const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long the thread sleeps to pass the GIL on. The system's timer adds some 50 µs.
+const PAUSE: Duration = Duration::from_micros(1);
+
+/// Passes the GIL to threads that wait for it.
+///
+/// CPython forces a switch when a thread has waited for the switch interval without being woken.
+/// The end of each turn releases the GIL for a moment, which wakes a waiting thread. If that thread
+/// is too late, its interval begins again, so it could wait for ever beside a busy loop. So once
+/// per interval the loop sleeps without the GIL.
+pub(super) struct GilSharing {
+    /// The time of the last sleep of this thread without the GIL.
+    slept: Cell<Time>,
+    /// When the last turn ended.
+    turn_ended: Cell<Time>,
+}
+
+impl GilSharing {
+    pub(super) fn new() -> GilSharing {
+        let long_ago = Time::from_nanos(0);
+        GilSharing {
+            slept: Cell::new(long_ago),
+            turn_ended: Cell::new(long_ago),
+        }
+    }
+
+    /// Notes that a turn begins. A long time since the last one was a sleep in Qt.
+    pub(super) fn begin_turn(&self, now: Time) {
+        if now > self.turn_ended.get() + SWITCH_INTERVAL / 2 {
+            self.slept.set(now);
+        }
+    }
+
+    /// Notes that the turn ends.
+    pub(super) fn end_turn(&self, now: Time) {
+        self.turn_ended.set(now);
+    }
+
+    /// Releases the GIL: for a moment, or for a sleep if the last one is long ago.
+    pub(super) fn share(&self, py: Python<'_>, now: Time) {
+        if now < self.slept.get() + SWITCH_INTERVAL || !has_other_threads(py) {
+            release(py, || {});
+        } else {
+            release(py, || thread::sleep(PAUSE));
+            self.slept.set(Time::now());
+        }
+    }
+
+    /// Releases the GIL while `wait` sleeps.
+    pub(super) fn sleep<R>(&self, py: Python<'_>, wait: impl FnOnce() -> R) -> R {
+        let result = release(py, wait);
+        self.slept.set(Time::now());
+        result
+    }
+}
+
+/// Returns whether the interpreter has more than one thread.
+fn has_other_threads(_py: Python<'_>) -> bool {
+    // SAFETY: the GIL is held. Only this thread's own state is read; the others are compared by
+    // address.
+    unsafe {
+        let this = ffi::PyThreadState_Get();
+        let newest = ffi::PyInterpreterState_ThreadHead(ffi::PyInterpreterState_Get());
+        newest != this || !ffi::PyThreadState_Next(this).is_null()
+    }
 }
 
 /// A value that any thread may access, but only while it holds the GIL.

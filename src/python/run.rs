@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use super::datagrams::Datagrams;
 use super::endpoint::Endpoint;
 use super::error::{is_fatal, os_error, report};
-use super::gil;
 use super::job::{Job, Kind};
 use super::running::{self, ThreadState};
 use super::slice;
@@ -49,6 +48,7 @@ impl State {
         self.is_inside_another
             .set(outer.is_another_loop(event_loop));
         self.retry_deferred(depth);
+        let mut has_begun = false;
         let mut has_room = true;
         if is_nested {
             self.nested_turns.set(self.nested_turns.get() + 1);
@@ -65,13 +65,15 @@ impl State {
         }
         while has_room && result.is_ok() {
             if turn.take_polled() {
-                // Release the GIL for threads that wait for it. A chain of short callbacks would
-                // keep it for the interpreter's switch interval, 5 ms, each time that another
-                // thread needs it.
-                gil::release(py, || {});
+                // Otherwise a chain of short callbacks would keep the GIL for the interpreter's
+                // switch interval, 5 ms, each time that another thread needs it.
+                if !std::mem::replace(&mut has_begun, true) {
+                    self.gil_sharing.begin_turn(turn.now());
+                }
+                self.gil_sharing.share(py, turn.now());
             }
             let Some(job) = turn.next() else {
-                if turn.linger(|linger| gil::release(py, || linger.wait())) {
+                if turn.linger(|linger| self.gil_sharing.sleep(py, || linger.wait())) {
                     continue;
                 }
                 break;
@@ -88,6 +90,7 @@ impl State {
             outer.wake_for(event_loop, &error);
             self.stop_with(event_loop, error);
         }
+        self.gil_sharing.end_turn(turn.now());
         drop(turn);
         if outer.is_foreign_to(event_loop) && before.0.is_none() && self.debug.get() {
             let _ = track_origins(event_loop, false);

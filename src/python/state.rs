@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use super::buffer::Buffer;
 use super::error::closed;
-use super::gil::GilProtected;
+use super::gil::{GilProtected, GilSharing};
 use super::job::Job;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
@@ -48,6 +48,7 @@ pub(super) struct State {
     /// tried to run them.
     pub(super) deferred: RefCell<Vec<(usize, Job)>>,
     pub(super) priorities: TaskPriorities,
+    pub(super) gil_sharing: GilSharing,
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     pub(super) is_forked: Cell<bool>,

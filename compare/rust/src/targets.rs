@@ -5,7 +5,8 @@ use crate::peers::Peer;
 use crate::results::Results;
 use crate::table::{grid, quantity};
 use crate::workloads::{
-    ACCURATE, ALONE, BATCH, BUSY, BYTE, HUNDRED, IDLE, LARGE, MANY, ONE, SINGLE, THREAD, TIMER, most,
+    ACCURATE, ALONE, BATCH, BUSY, BYTE, HUNDRED, IDLE, LARGE, MANY, ONE, SINGLE, THREAD, TIMER,
+    most,
 };
 
 /// A limit for one of qtloop's figures, or for its ratio to a peer's figure.

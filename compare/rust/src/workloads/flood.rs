@@ -78,7 +78,11 @@ pub fn measure<P: Io>(peer: &P) -> Vec<Figure> {
     ];
     let figures = measured.into_iter().flat_map(|(row, seen)| {
         let tasks = Figure::new(most(row), Unit::Count, seen.most as f64);
-        [tasks, seen.lateness.percentile(row, 50.0), seen.lateness.percentile(row, 99.0)]
+        [
+            tasks,
+            seen.lateness.percentile(row, 50.0),
+            seen.lateness.percentile(row, 99.0),
+        ]
     });
     figures.collect()
 }
