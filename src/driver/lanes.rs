@@ -152,8 +152,8 @@ impl<J: Queueable + 'static> Driver<J> {
         self.set_running(RunningPriority { priority, level });
     }
 
-    /// Returns whether a job that can be split should yield: there is no turn, the innermost one
-    /// has used up its time, or a job of a higher priority than that of the running one is ready.
+    /// Returns whether a job that can be split should yield: the innermost turn has used up its time,
+    /// or a job of a higher priority than that of the running one is ready. True outside of a turn.
     ///
     /// While a higher priority is in use, the call polls if the last poll was at least 25 µs ago.
     /// Otherwise the events of a task with that priority would wait for the end of a split job.
@@ -245,8 +245,8 @@ impl<J: Queueable + 'static> Turn<J> {
         Some(self.hand_out(lane, job))
     }
 
-    /// Collects what is due if the next job has a lower priority than another one that is in use:
-    /// timers whenever the clock was read, and events at most once per [`POLL`].
+    /// Collects due jobs if the next job has not the highest priority in use. Collects timers
+    /// whenever the clock was read, and events at most once per [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
         if self.lanes.checked.replace(now) == Some(now) {

@@ -200,7 +200,7 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Advances a paused clock. Timers that become due run in the turns that follow, each at its
-    /// own time: the clock stops at each deadline on the way until its jobs have run. Returns false
+    /// own time. The clock stops at each deadline on the way until its jobs have run. Returns false
     /// if the clock is not paused.
     #[must_use]
     pub fn advance(&self, by: Duration) -> bool {

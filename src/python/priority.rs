@@ -117,8 +117,8 @@ impl State {
                 self.note_woken(priority);
                 priority
             }
-            // A step of a task that is not in the table is its first one: later ones are scheduled
-            // by the task itself, which then runs with the normal priority.
+            // A step of a task that is not in the table is its first one. The task schedules later
+            // ones itself, and then runs with the normal priority.
             (None, Stepped::Step) if running != Priority::NORMAL => self.add_task(&task, running),
             (None, Stepped::Step) => running,
             (None, Stepped::WakeUp) => {

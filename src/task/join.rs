@@ -59,7 +59,7 @@ impl<T> JoinHandle<T> {
     ///
     /// A task that is ready already moves behind the ready tasks of the new priority. Timers that
     /// the task has set keep their precision. If the task sets its own priority, its next child
-    /// inherits the new one, and tasks of higher priorities run at its next `await` that yields.
+    /// inherits the new one. Tasks of higher priorities run at its next `await` that yields.
     ///
     /// May be called from any thread. From another one than the loop's, the call takes effect when
     /// the loop next polls, in the order of the calls of that thread.

@@ -38,8 +38,8 @@ trials![
     driver_without_jobs_of_other_priorities_has_none,
 ];
 
-/// Makes a driver whose turns do not end in the middle of a batch, however slow the machine is: a
-/// turn that has used up its time runs a job of each lower priority.
+/// Makes a driver whose turns do not end in the middle of a batch, however slow the machine is. A
+/// turn that has used up its time would run a job of each lower priority.
 fn unhurried() -> World {
     let world = World::new();
     world.driver.set_budget(LIMIT);
