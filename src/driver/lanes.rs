@@ -4,8 +4,8 @@
 //!
 //! - An event must not wait for the end of a batch: while a higher priority than that of the next
 //!   job is in use, the turn polls every 25 µs, between two jobs.
-//! - No priority starves: a turn whose budget is spent ends with one job of each lower priority that
-//!   has ready jobs.
+//! - No priority starves: a turn whose budget is spent ends with one job of each lower priority
+//!   that has ready jobs.
 //! - The rest of a batch that the budget has interrupted has no precedence: the next turn collects
 //!   before its first job.
 //! - The last batch of a turn runs as many jobs of each priority as were ready when it was found to
@@ -152,8 +152,9 @@ impl<J: Queueable + 'static> Driver<J> {
         self.set_running(RunningPriority { priority, level });
     }
 
-    /// Returns whether a job that can be split should yield: the innermost turn has used up its time,
-    /// or a job of a higher priority than that of the running one is ready. True outside of a turn.
+    /// Returns whether a job that can be split should yield: the innermost turn has used up its
+    /// time, or a job of a higher priority than that of the running one is ready. True outside of a
+    /// turn.
     ///
     /// While a higher priority is in use, the call polls if the last poll was at least 25 µs ago.
     /// Otherwise the events of a task with that priority would wait for the end of a split job.
@@ -180,8 +181,8 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
-    /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the level
-    /// of the loop around it.
+    /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the
+    /// level of the loop around it.
     pub(super) fn loop_level(&self) -> i32 {
         let nested_waits = i32::try_from(self.nested_waits.get()).unwrap_or(i32::MAX);
         app::level().saturating_add(nested_waits)

@@ -263,9 +263,9 @@ impl<J: Queueable + 'static> Driver<J> {
         self.budget.get()
     }
 
-    /// Sets how long a turn may linger at a time for events of descriptors and other threads. A turn
-    /// lingers only if the last event came within that time after the jobs of the event before it.
-    /// With events that are further apart, each linger would bring nothing and cost a second
+    /// Sets how long a turn may linger at a time for events of descriptors and other threads. A
+    /// turn lingers only if the last event came within that time after the jobs of the event before
+    /// it. With events that are further apart, each linger would bring nothing and cost a second
     /// wake-up. Zero disables lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);

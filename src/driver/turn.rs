@@ -61,8 +61,8 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
-    /// An event came since the turn last lingered. It came so soon after the jobs of the event before
-    /// it that a linger would have been long enough.
+    /// An event came since the turn last lingered. It came so soon after the jobs of the event
+    /// before it that a linger would have been long enough.
     lingers: bool,
     pub(super) lanes: TurnLanes,
     /// The level, the deadline and the priority of the job that this turn is nested in.

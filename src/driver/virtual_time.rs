@@ -1,8 +1,9 @@
 //! Virtual time: a clock that stands still while the loop works, and jumps to the next timer when
 //! nothing else can happen before it.
 //!
-//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. The clock
-//! jumps only before the first batch of a turn, so Qt has processed its events since the last jump.
+//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. The
+//! clock jumps only before the first batch of a turn, so Qt has processed its events since the last
+//! jump.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -361,9 +361,9 @@ pub(super) fn get_priority(task: &Bound<'_, PyAny>) -> PyResult<i8> {
 }
 
 /// Sets the priority of a task of a `QEventLoop`, from -100 to 100. Its step that is queued moves
-/// behind those of that priority. Timers that it has started keep theirs. A watch or connection that
-/// wakes the task rises to a higher priority at that event. No effect if the task is done. Call it
-/// on the loop's thread.
+/// behind those of that priority. Timers that it has started keep theirs. A watch or connection
+/// that wakes the task rises to a higher priority at that event. No effect if the task is done.
+/// Call it on the loop's thread.
 ///
 /// TypeError for other tasks and objects, ValueError for other numbers.
 #[pyfunction]

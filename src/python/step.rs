@@ -1,7 +1,7 @@
 //! Finds the task that a callback steps.
 //!
-//! A Task passes its step and its wake-up to `call_soon`. In asyncio's C code these are an object of
-//! a private type and a built-in function; in its Python code they are methods.
+//! A Task passes its step and its wake-up to `call_soon`. In asyncio's C code these are an object
+//! of a private type and a built-in function; in its Python code they are methods.
 
 use std::ffi::CStr;
 

@@ -76,8 +76,8 @@ mod paused {
         pause_with_idle(Duration::from_millis(50));
     }
 
-    /// Pauses the clock as [`pause`] does, with another time than 50 ms. Use a longer one for a slow
-    /// server thread, and a shorter one for many jumps beside a socket that only listens.
+    /// Pauses the clock as [`pause`] does, with another time than 50 ms. Use a longer one for a
+    /// slow server thread, and a shorter one for many jumps beside a socket that only listens.
     ///
     /// # Panics
     /// As [`pause`].
