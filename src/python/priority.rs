@@ -242,10 +242,11 @@ impl State {
             return Ok(priority);
         }
         // An eager task is not in the table during its first step.
-        let is_running = is_current(task)?;
-        Ok(is_running
-            .then(|| self.running_priority())
-            .unwrap_or_default())
+        Ok(if is_current(task)? {
+            self.running_priority()
+        } else {
+            Priority::NORMAL
+        })
     }
 
     /// Makes a task by `make`, with a priority or, without one, with that of the running job.

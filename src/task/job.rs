@@ -36,10 +36,13 @@ pub(crate) struct Wake {
     waker: Waker,
 }
 
+/// A closure, and the priority of what it schedules.
 pub(crate) struct Call {
     priority: Priority,
-    work: Box<dyn FnOnce(Option<&LoopCore>) + Send>,
+    work: Box<Work>,
 }
+
+type Work = dyn FnOnce(Option<&LoopCore>) + Send;
 
 impl Call {
     pub(super) fn run(self, core: Option<&LoopCore>) {

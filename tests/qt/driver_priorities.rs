@@ -219,17 +219,29 @@ fn work() {
 /// Queues jobs that queue themselves again, until `is_over`. Each calls `on_job` with the number of
 /// jobs so far.
 fn flood(world: &World, on_job: impl Fn(u32) + 'static, is_over: &Rc<Cell<bool>>) -> Rc<Cell<u32>> {
-    fn next(world: &World, flood: &Rc<(impl Fn(u32) + 'static, Rc<Cell<u32>>, Rc<Cell<bool>>)>) {
-        let (on_job, count, is_over) = &**flood;
+    struct Flood<F> {
+        on_job: F,
+        count: Rc<Cell<u32>>,
+        is_over: Rc<Cell<bool>>,
+    }
+
+    fn next(world: &World, flood: &Rc<Flood<impl Fn(u32) + 'static>>) {
         work();
-        on_job(count.replace(count.get() + 1));
-        if !is_over.get() {
+        let number = flood.count.get();
+        flood.count.set(number + 1);
+        (flood.on_job)(number);
+        if !flood.is_over.get() {
             let flood = Rc::clone(flood);
             world.soon(move |world| next(world, &flood));
         }
     }
-    let count = Rc::new(Cell::new(0));
-    let flood = Rc::new((on_job, Rc::clone(&count), Rc::clone(is_over)));
+
+    let count = Rc::default();
+    let flood = Rc::new(Flood {
+        on_job,
+        count: Rc::clone(&count),
+        is_over: Rc::clone(is_over),
+    });
     for _ in 0..10_000 {
         let flood = Rc::clone(&flood);
         world.soon(move |world| next(world, &flood));

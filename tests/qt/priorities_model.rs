@@ -150,7 +150,7 @@ impl Model {
             }
             Operation::Requeue(from, to) => {
                 let moves = |job: &mut Job| {
-                    let moves = job.priority == from && job.number % 2 == 0;
+                    let moves = job.priority == from && job.number.is_multiple_of(2);
                     if moves {
                         job.priority = to;
                     }
