@@ -1,8 +1,9 @@
 //! Virtual time: a clock that stands still while the loop works, and jumps to the next timer when
 //! nothing else can happen before it.
 //!
-//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. A jump
-//! is the first thing in a turn, so Qt has processed its own events since the last one.
+//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. The
+//! clock jumps only before the first batch of a turn, so Qt has processed its events since the last
+//! jump.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -204,7 +205,7 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Advances a paused clock. Timers that become due run in the turns that follow, each at its
-    /// own time: the clock stops at each deadline on the way until its jobs have run. Returns false
+    /// own time. The clock stops at each deadline on the way until its jobs have run. Returns false
     /// if the clock is not paused.
     #[must_use]
     pub fn advance(&self, by: Duration) -> bool {

@@ -159,8 +159,8 @@ impl Host {
     /// parent's poller.
     ///
     /// # Errors
-    /// The error of the operating system; `ResourceBusy` while the [`descriptor`](Host::descriptor) is
-    /// held.
+    /// The error of the operating system; `ResourceBusy` while a clone of the
+    /// [`descriptor`](Host::descriptor) exists.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         // The driver holds it only during a wait, in which its thread cannot fork.
         let parts = self.0.as_mut().expect("taken only by drop");

@@ -47,11 +47,11 @@ mod paused {
     ///
     /// The meaning is that of
     /// [tokio::time::pause](https://docs.rs/tokio/latest/tokio/time/fn.pause.html). The clock jumps
-    /// when no task is ready, Qt has processed its events, no
-    /// [`unblock`](crate::task::unblock) runs, no child process is awaited, and no call from another
-    /// thread has arrived. While a socket or another descriptor is watched, it jumps only after
-    /// 50 ms of real time in which no task was polled, so that a reply can arrive first. Each timer
-    /// fires at its own time: the task that it wakes reads its deadline from `now`.
+    /// when no task is ready, Qt has processed its events, and no call from another thread has
+    /// arrived. It does not jump while an [`unblock`](crate::task::unblock) runs or a child process
+    /// is awaited. While a socket or another descriptor is watched, it jumps only after 50 ms of
+    /// real time in which no task was polled. So a reply can arrive first. Each timer fires at its
+    /// own time: the task that it wakes reads its deadline from `now`.
     ///
     /// Instants of the paused clock and real ones are on one scale. [`Instant::now`] stays real, so
     /// code under test must use `now`. Qt's own timers and animations are not paused.
@@ -77,8 +77,8 @@ mod paused {
         pause_with_idle(Duration::from_millis(50));
     }
 
-    /// Pauses the clock as [`pause`] does, with another time than 50 ms: longer for a slow server
-    /// thread, shorter for a test with many jumps and a socket that only listens.
+    /// Pauses the clock as [`pause`] does, with another time than 50 ms. Use a longer one for a
+    /// slow server thread, and a shorter one for many jumps beside a socket that only listens.
     ///
     /// # Panics
     /// As [`pause`].
@@ -104,8 +104,8 @@ mod paused {
         );
     }
 
-    /// Advances the paused clock, and returns when the timers that are due by then have fired, in
-    /// the order of their deadlines, each at its own time.
+    /// Advances the paused clock, and returns when the timers that are due by then have fired. They
+    /// fire in the order of their deadlines, each at its own time.
     ///
     /// Unlike a sleep it does not wait for `unblock`, child processes and descriptors. If the
     /// future is dropped, the clock is advanced nevertheless.

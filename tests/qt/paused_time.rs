@@ -1,4 +1,5 @@
-//! Tests of `time::{pause, advance, resume}`: timers of a paused clock, and operations that hold it.
+//! Tests of `time::{pause, advance, resume}`: timers of a paused clock, and operations that hold
+//! it.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
