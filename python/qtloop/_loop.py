@@ -72,7 +72,7 @@ class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin):
     ) -> None:
         self._undo = ExitStack()
         super().__init__(SelectorView(self))
-        # asyncio reads signals from the self-pipe: a callback of a signal waits for no other one.
+        # asyncio reads signals from the self-pipe. Signal handlers run with the highest priority.
         read = self._read_from_self
         self._watch(self._ssock.fileno(), False, False, read, (), None, urgent=True)
         _registry.all_loops.add(self)

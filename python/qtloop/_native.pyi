@@ -82,8 +82,7 @@ class WallTimer:
 
 @final
 class VirtualClock:
-    """A clock that stands still while the loop works, and jumps to the next timer when nothing else
-    can happen before it:
+    """A clock that jumps to the next timer when nothing else can happen before it:
 
         clock = qtloop.VirtualClock()
         qtloop.run(main(), clock=clock)  # `await asyncio.sleep(3600)` takes no time
@@ -91,13 +90,14 @@ class VirtualClock:
     Pass it to `run()`, `attach()` or `QEventLoop`. It becomes the clock of all timers of that loop:
     `loop.time()` is `now`. One clock is for one open loop at a time.
 
-    The clock jumps when no callback is ready, Qt has processed its events, and no job of an
-    executor, no child process and no call from another thread is pending. While the loop watches
-    file descriptors, it jumps only after `idle` real seconds without a callback. Each timer runs at
-    its own time: in its callback `loop.time()` is its deadline.
+    The clock stands still while the loop works. It jumps when no callback is ready and Qt has
+    processed its events. It does not jump while a job of an executor runs, a child process runs, or
+    a call from another thread is pending. While the loop watches file descriptors, it jumps only
+    after `idle` real seconds without a callback. Each timer runs at its own time: in its callback
+    `loop.time()` is its deadline.
 
     `start` is the first time, in seconds. Time is kept in whole nanoseconds. ValueError if `start`
-    or `idle` is no finite number, or if `idle` is negative.
+    is not within 292 years of 0, or if `idle` is negative or NaN.
 
     `sleep_until()` and `call_at_datetime()` use this clock, too, as seconds since 1970-01-01 UTC.
     Qt's own timers and animations keep real time.
@@ -114,8 +114,11 @@ class VirtualClock:
         """Lets `seconds` pass, 0 or more, as a function does that takes so long.
 
         No callback runs in this call. Timers that become due run in the loop, each at its own
-        time: `now` stops at the first deadline, and moves on when the loop has run its callbacks,
+        time: `now` stops at the first deadline. It moves on when the loop has run the callbacks,
         until `seconds` have passed. Nothing delays that, not even a job of an executor.
+
+        ValueError if `seconds` is negative or NaN, or would pass the end of the clock, 292 years
+        after 0.
         """
 
 @disjoint_base
@@ -258,7 +261,7 @@ class EventLoop:
     ) -> asyncio.Handle:
         """Queues callback(*args) with a priority from -100 to 100, of which the smaller runs first.
 
-        What the callback schedules has its priority, too. Errors are those of `create_task()`.
+        Jobs that the callback schedules inherit the priority. Errors are those of `create_task()`.
         """
     def call_soon_threadsafe(
         self,
@@ -357,9 +360,10 @@ def get_priority(task: asyncio.Task[Any]) -> int:
 def set_priority(task: asyncio.Task[Any], priority: int) -> None:
     """Sets the priority of a task of a `QEventLoop`, from -100 to 100.
 
-    If its next step is queued, it moves behind those of that priority. Timers and watches that the
-    task has started keep their priority. No effect if the task is done. Call it on the loop's
-    thread. TypeError for other tasks and objects, ValueError for other numbers.
+    If its next step is queued, it moves behind those of that priority. Timers that the task has
+    started keep their priority. A watch or connection that wakes the task rises to a higher
+    priority at that event. No effect if the task is done. Call it on the loop's thread. TypeError
+    for other tasks and objects, ValueError for other numbers.
     """
 
 def check_priority(priority: int) -> None:

@@ -7,15 +7,15 @@ from typing import NoReturn
 
 
 class Priority(enum.IntEnum):
-    """The priority of a task or a callback. Any number from -100 to 100 is one; smaller runs first.
+    """Names for priorities of tasks and callbacks: whole numbers from -100 to 100, smaller first.
 
     glib and systemd count in the same direction.
     """
 
     HIGH = -100
-    """For what a person or a machine waits for."""
+    """For work that a person or a machine waits for."""
     NORMAL = 0
-    """What is given no priority."""
+    """The priority of tasks and callbacks that are given none and inherit none."""
     LOW = 100
     """For work that can wait."""
 

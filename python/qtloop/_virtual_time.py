@@ -1,8 +1,8 @@
 """Virtual time: the operations outside of the loop that hold its `VirtualClock`.
 
 The driver knows its callbacks, timers and file descriptors. It does not know the jobs of executors
-and the child processes: their end is a call from another thread, or the event of a descriptor. So
-each of them holds the clock until it has ended: then the clock does not jump.
+and the child processes. Their end is a call from another thread, or the event of a descriptor. So
+each of them holds the clock until it has ended: until then the clock does not jump.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The loop's other timers use the monotonic clock, which cannot be set and stops d
 one timerfd per loop, on the system's clock, wakes the loop for the earliest deadline and when the
 clock was set. Each wake-up reads the clock, and calls only what is due by it.
 
-In a loop with a virtual clock, the time of that is the wall clock, in seconds since 1970 UTC.
+In a loop with a virtual clock, that clock is the wall clock, in seconds since 1970 UTC.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 //! Turns while a priority other than the normal one is in use.
 //!
-//! A job runs before all jobs of lower priorities. Three rules complete this:
+//! A job runs before all jobs of lower priorities. Four rules complete this:
 //!
 //! - An event must not wait for the end of a batch: while a higher priority than that of the next
 //!   job is in use, the turn polls every 25 µs, between two jobs.
-//! - No priority starves: a turn whose budget is spent ends with one job of each lower priority that
-//!   has ready jobs.
-//! - A batch that is the last runs the jobs of each priority that were ready when it was found to
+//! - No priority starves: a turn whose budget is spent ends with one job of each lower priority
+//!   that has ready jobs.
+//! - The rest of a batch that the budget has interrupted has no precedence: the next turn collects
+//!   before its first job.
+//! - The last batch of a turn runs as many jobs of each priority as were ready when it was found to
 //!   be the last. A job of a high priority that queues itself again does not extend it.
 
 use std::os::fd::RawFd;
@@ -71,7 +73,8 @@ impl<J: Queueable + 'static> Driver<J> {
         self.reactor.borrow_mut().requeue(from, changed);
     }
 
-    /// Changes the job of a watch. See [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
+    /// Changes the job of a watch. See
+    /// [`Reactor::change_watch`](crate::reactor::Reactor::change_watch).
     pub fn change_watch(&self, fd: RawFd, direction: Direction, change: impl FnOnce(&mut J)) {
         self.note_priorities();
         self.reactor
@@ -99,8 +102,8 @@ impl<J: Queueable + 'static> Driver<J> {
         self.may_use_priorities.get()
     }
 
-    /// Notes that a priority may be in use from now on: a turn that is running an ordinary batch
-    /// asks for the next job by its priority.
+    /// Notes that a priority may be in use from now on. A turn that is running a batch without
+    /// priorities then takes its next job by priority.
     #[cold]
     pub(super) fn note_priorities(&self) {
         self.may_use_priorities.set(true);
@@ -149,11 +152,12 @@ impl<J: Queueable + 'static> Driver<J> {
         self.set_running(RunningPriority { priority, level });
     }
 
-    /// Returns whether a job that can be split should yield: there is no turn, the innermost one
-    /// has used up its time, or a job of a higher priority than that of the running one is ready.
+    /// Returns whether a job that can be split should yield: the innermost turn has used up its
+    /// time, or a job of a higher priority than that of the running one is ready. True outside of a
+    /// turn.
     ///
-    /// While a higher priority is in use, it polls if the last poll was 25 µs ago. Otherwise the
-    /// events of a task with that priority would wait for the end of a job that is split.
+    /// While a higher priority is in use, the call polls if the last poll was at least 25 µs ago.
+    /// Otherwise the events of a task with that priority would wait for the end of a split job.
     #[must_use]
     pub fn should_yield(&self) -> bool {
         let Some(deadline) = self.turn_deadline.get() else {
@@ -177,8 +181,8 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Returns the level of the innermost Qt loop of this thread. While Qt quits, a loop of
-    /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the level
-    /// of the loop around it.
+    /// [`in_nested_wait`](Driver::in_nested_wait) processes events without an `exec()`, at the
+    /// level of the loop around it.
     pub(super) fn loop_level(&self) -> i32 {
         let nested_waits = i32::try_from(self.nested_waits.get()).unwrap_or(i32::MAX);
         app::level().saturating_add(nested_waits)
@@ -242,8 +246,8 @@ impl<J: Queueable + 'static> Turn<J> {
         Some(self.hand_out(lane, job))
     }
 
-    /// Collects what is due if the next job has a lower priority than another one that is in use:
-    /// timers whenever the clock was read, and events at most once per [`POLL`].
+    /// Collects due jobs if the next job has not the highest priority in use. Collects timers
+    /// whenever the clock was read, and events at most once per [`POLL`].
     fn poll_between_jobs(&mut self) {
         let now = self.clock.now;
         if self.lanes.checked.replace(now) == Some(now) {

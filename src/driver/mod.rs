@@ -8,15 +8,16 @@
 //!
 //! A turn runs *batches* without returning to Qt, until no job is ready or the time
 //! [budget](Driver::set_budget) is spent. A batch is the jobs that were ready when it began.
-//! Between two batches the reactor collects the jobs that have become due. After a batch in which
-//! descriptors were ready, a front end may [linger](Turn::linger) for the next request before it
-//! returns to Qt.
+//! Between two batches the reactor collects the jobs that have become due. If no job is ready and
+//! events follow each other closely, a front end may [linger](Turn::linger) for the next event
+//! before it returns to Qt. `lanes.rs` changes this order while a priority is in use, and
+//! `virtual_time.rs` can replace the clock of the timers.
 //!
 //! A job may run a nested Qt event loop (a modal dialog). The host is armed before the first job
 //! runs, so Qt calls it again in the nested loop, and a nested turn runs the other jobs. All state
 //! is in cells that are never borrowed while a job runs.
 //!
-//! `Driver` and [`Turn`] form one state machine: read `turn.rs` and `run.rs` together.
+//! `Driver` and [`Turn`] form one state machine: read `turn.rs`, `lanes.rs` and `run.rs` together.
 
 mod jobs;
 mod lanes;
@@ -224,7 +225,11 @@ impl<J: Queueable + 'static> Driver<J> {
         reactor.after_fork()?;
         self.forked_at.set(Some(self.depth.get()));
         if let Some(host) = &mut *self.host.borrow_mut() {
-            host.redirect(reactor.descriptor())?;
+            match host.redirect(reactor.descriptor()) {
+                // Another thread has forked while that of the loop waited, which the child lacks.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && !self.is_here() => {}
+                result => result?,
+            }
         }
         Ok(())
     }
@@ -249,9 +254,9 @@ impl<J: Queueable + 'static> Driver<J> {
         self.depth.get()
     }
 
-    /// Sets the time budget of a turn. When it is spent, the rest of the batch waits for the next
-    /// turn; a running job is never interrupted. With zero, each turn runs one whole batch, however
-    /// long. The default is 2 ms.
+    /// Sets the time budget of a turn. When it is spent, the remaining jobs wait for the next turn,
+    /// except one of each lower priority; a running job is never interrupted. With zero, each turn
+    /// runs one whole batch, however long. The default is 2 ms.
     pub fn set_budget(&self, budget: Duration) {
         self.budget.set(budget);
     }
@@ -262,10 +267,10 @@ impl<J: Queueable + 'static> Driver<J> {
         self.budget.get()
     }
 
-    /// Sets how long a turn may linger at a time for events of descriptors and other threads; each
-    /// event allows it to linger again. A turn lingers only if its first event came within that
-    /// time after the last one: events that are further apart would end no linger, and cost a second
-    /// wake-up each. Zero disables lingering. The default is 0.1 ms.
+    /// Sets how long a turn may linger at a time for events of descriptors and other threads. A
+    /// turn lingers only if the last event came within that time after the jobs of the event before
+    /// it. With events that are further apart, each linger would bring nothing and cost a second
+    /// wake-up. Zero disables lingering. The default is 0.1 ms.
     pub fn set_linger(&self, linger: Duration) {
         self.linger.set(linger);
     }

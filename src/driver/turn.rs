@@ -61,8 +61,8 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) has_polled: bool,
     /// A descriptor or another thread had an event in this turn.
     saw_io: bool,
-    /// The same, since the turn last lingered, and so soon after the event before that a linger
-    /// would have been long enough.
+    /// An event came since the turn last lingered. It came so soon after the jobs of the event
+    /// before it that a linger would have been long enough.
     lingers: bool,
     pub(super) lanes: TurnLanes,
     /// The level, the deadline and the priority of the job that this turn is nested in.
@@ -249,7 +249,8 @@ impl<J: Queueable + 'static> Turn<J> {
             self.driver.plain_end.set(self.end);
             if self.driver.popped.get() < self.end {
                 if self.is_budget_spent() {
-                    // The next turn begins with the rest of the batch, before it polls.
+                    // The next turn begins with the rest of the batch, before it polls, unless a
+                    // priority is in use by then.
                     self.driver.resume_end.set(self.end);
                     return None;
                 }
@@ -324,9 +325,11 @@ impl<J: Queueable + 'static> Turn<J> {
     }
 
     /// Waits when no job is ready; after it, the turn may have jobs again. Returns false, without
-    /// waiting, if the turn should end: no descriptor or other thread had an event since the last
-    /// linger, events do not follow each other so closely, the budget is spent, a timer is due, or a
-    /// stop was requested.
+    /// waiting, if the turn should end:
+    ///
+    /// - no descriptor or other thread had an event since the last linger,
+    /// - events do not follow each other closely enough,
+    /// - the budget is spent, a timer is due, or a stop was requested.
     ///
     /// `wait` calls [`Linger::wait`] and does not use the driver: a front end may have to leave its
     /// scope for it.

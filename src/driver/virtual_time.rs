@@ -1,8 +1,9 @@
 //! Virtual time: a clock that stands still while the loop works, and jumps to the next timer when
 //! nothing else can happen before it.
 //!
-//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. A jump
-//! is the first thing in a turn, so Qt has processed its own events since the last one.
+//! Only timers use this clock. The budget of a turn, lingering and polling keep real time. The
+//! clock jumps only before the first batch of a turn, so Qt has processed its events since the last
+//! jump.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,15 +34,18 @@ struct State {
 #[derive(Clone, Copy, Debug)]
 enum Clock {
     Paused(Time),
-    /// The clock runs with real time, and is this much ahead of it.
-    Running(Duration),
+    /// The clock runs with real time. It was `from` at the real time `since`.
+    Running {
+        from: Time,
+        since: Time,
+    },
 }
 
 impl Clock {
     fn at(self, real: Time) -> Time {
         match self {
             Clock::Paused(now) => now,
-            Clock::Running(lead) => real + lead,
+            Clock::Running { from, since } => from + real.after(since).unwrap_or_default(),
         }
     }
 }
@@ -96,7 +100,7 @@ impl VirtualTime {
     fn pause(&self, idle: Duration) -> bool {
         let now = self.now();
         let mut state = self.state();
-        let was_running = matches!(state.clock, Clock::Running(_));
+        let was_running = matches!(state.clock, Clock::Running { .. });
         if was_running {
             state.clock = Clock::Paused(now);
             state.goal = now;
@@ -109,10 +113,11 @@ impl VirtualTime {
     /// Lets the clock run with real time from its current time on. Returns false if it runs.
     fn resume(&self) -> bool {
         let mut state = self.state();
-        let Clock::Paused(now) = state.clock else {
+        let Clock::Paused(from) = state.clock else {
             return false;
         };
-        state.clock = Clock::Running(now.after(Time::now()).unwrap_or_default());
+        let since = Time::now();
+        state.clock = Clock::Running { from, since };
         true
     }
 
@@ -152,7 +157,7 @@ impl VirtualTime {
             state.silent_since = real;
         }
         match state.clock {
-            Clock::Running(lead) => earliest?.after(real + lead),
+            Clock::Running { .. } => earliest?.after(state.clock.at(real)),
             Clock::Paused(now) if state.goal > now => Some(Duration::ZERO),
             Clock::Paused(now) if earliest? <= now => Some(Duration::ZERO),
             Clock::Paused(_) if is_held => None,
@@ -200,7 +205,7 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Advances a paused clock. Timers that become due run in the turns that follow, each at its
-    /// own time: the clock stops at each deadline on the way until its jobs have run. Returns false
+    /// own time. The clock stops at each deadline on the way until its jobs have run. Returns false
     /// if the clock is not paused.
     #[must_use]
     pub fn advance(&self, by: Duration) -> bool {
@@ -273,6 +278,7 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_millis(50);
+    const HOUR: Duration = Duration::from_secs(3600);
 
     fn at(nanoseconds: i64) -> Time {
         Time::from_nanos(nanoseconds)
@@ -341,14 +347,16 @@ mod tests {
 
     #[test]
     fn resumed_clock_runs_from_its_own_time() {
-        let time = VirtualTime::new(Time::now() + Duration::from_secs(3600), IDLE, 0);
-        let paused = time.now();
-        assert!(time.resume() && !time.resume());
-        assert!(time.now() >= paused);
-        assert!(!time.advance(IDLE, None));
-        assert!(time.pause(IDLE) && !time.pause(IDLE));
-        let now = time.now();
-        assert_eq!(now, time.now());
-        assert!(now >= paused);
+        let real = Time::now();
+        for start in [at(5), real, real + HOUR] {
+            let time = VirtualTime::new(start, IDLE, 0);
+            assert!(time.resume() && !time.resume());
+            assert!(time.now() >= start && time.now() < start + HOUR);
+            assert!(!time.advance(IDLE, None));
+            assert!(time.pause(IDLE) && !time.pause(IDLE));
+            let now = time.now();
+            assert_eq!(now, time.now());
+            assert!(now >= start);
+        }
     }
 }

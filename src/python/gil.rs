@@ -49,7 +49,7 @@ pub(super) fn release<R>(_py: Python<'_>, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// How long the loop may keep the GIL, apart from moments: CPython's default switch interval.
+/// The longest time between two sleeps without the GIL: CPython's default switch interval.
 const SWITCH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long the thread sleeps to pass the GIL on. The system's timer adds some 50 µs.
@@ -58,9 +58,9 @@ const PAUSE: Duration = Duration::from_micros(1);
 /// Passes the GIL to threads that wait for it.
 ///
 /// CPython forces a switch when a thread has waited for the switch interval without being woken.
-/// The end of each turn releases the GIL for a moment, which wakes a waiting thread. If that thread
-/// is too late, its interval begins again, so it could wait for ever beside a busy loop. So once
-/// per interval the loop sleeps without the GIL.
+/// Each poll of the loop releases the GIL and takes it back, which wakes a waiting thread. If the
+/// loop takes it back first, the thread's interval begins again. So the thread could wait for ever
+/// beside a busy loop. Once per interval the loop therefore sleeps without the GIL.
 pub(super) struct GilSharing {
     /// The time of the last sleep of this thread without the GIL.
     slept: Cell<Time>,
@@ -77,7 +77,7 @@ impl GilSharing {
         }
     }
 
-    /// Notes that a turn begins. A long time since the last one was a sleep in Qt.
+    /// Notes that a turn begins. After a long time since the last turn, the thread has slept in Qt.
     pub(super) fn begin_turn(&self, now: Time) {
         if now > self.turn_ended.get() + SWITCH_INTERVAL / 2 {
             self.slept.set(now);
@@ -89,7 +89,7 @@ impl GilSharing {
         self.turn_ended.set(now);
     }
 
-    /// Releases the GIL: for a moment, or for a sleep if the last one is long ago.
+    /// Releases the GIL and takes it back. Sleeps in between if the last sleep was long ago.
     pub(super) fn share(&self, py: Python<'_>, now: Time) {
         if now < self.slept.get() + SWITCH_INTERVAL || !has_other_threads(py) {
             release(py, || {});

@@ -29,8 +29,7 @@ pub(super) struct Job {
     pub(super) object: ManuallyDrop<Py<PyAny>>,
     pub(super) kind: Kind,
     pub(super) priority: Priority,
-    /// The priority of the job that has scheduled it. Only that of a watch can differ from
-    /// `priority`.
+    /// The priority with which it was made. A watch may rise above it, and not fall below it.
     own_priority: Priority,
     /// See [`Queueable::is_urgent`].
     pub(super) is_urgent: bool,
@@ -56,7 +55,7 @@ impl Job {
         self
     }
 
-    /// Gives a watch the priority of a task that it has woken, if it is higher than its own.
+    /// Gives a watch the priority of a task that it has woken, or its own if that is higher.
     pub(super) fn rise_to(&mut self, woken: Priority) {
         self.priority = woken.min(self.own_priority);
     }

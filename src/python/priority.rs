@@ -2,8 +2,8 @@
 //!
 //! asyncio's C Task passes two kinds of callback to `call_soon`, its step and its wake-up, and both
 //! name the task. So a job finds the priority of its task without a context variable and without
-//! a Task class of our own. A table has the tasks whose priority is not the normal one. It is read
-//! only while a priority is in use.
+//! another Task class. A table has the tasks whose priority is not the normal one. It is read only
+//! while a priority is in use.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
@@ -27,7 +27,7 @@ use crate::reactor::{Direction, Priority};
 #[derive(Default)]
 pub(super) struct TaskPriorities {
     tasks: RefCell<Table>,
-    /// Is called with the weak reference of a task that was collected.
+    /// The callback of the weak references: it removes a task that was collected.
     collected: OnceCell<Py<PyAny>>,
     /// The highest priority of the tasks that the running job of a watch has woken.
     pub(super) woken: Cell<Option<Priority>>,
@@ -117,8 +117,8 @@ impl State {
                 self.note_woken(priority);
                 priority
             }
-            // A step of a task that is not in the table is its first one: later ones are scheduled
-            // by the task itself, which then runs with the normal priority.
+            // A step of a task that is not in the table is its first one. The task schedules later
+            // ones itself, and then runs with the normal priority.
             (None, Stepped::Step) if running != Priority::NORMAL => self.add_task(&task, running),
             (None, Stepped::Step) => running,
             (None, Stepped::WakeUp) => {
@@ -134,9 +134,9 @@ impl State {
         self.priorities.woken.set(Some(highest));
     }
 
-    /// Runs the job of a watch. If it wakes a task, the watch has the priority of that task from
-    /// now on, unless its own is higher: the task may wait for a connection that other code has
-    /// made.
+    /// Runs the job of a watch. If it wakes tasks, the watch has the highest priority of these from
+    /// now on, unless its own is higher. So a connection that one task has made serves a task of a
+    /// higher priority from the second event on.
     pub(super) fn run_watch(
         &self,
         fd: RawFd,
@@ -362,8 +362,9 @@ pub(super) fn get_priority(task: &Bound<'_, PyAny>) -> PyResult<i8> {
 }
 
 /// Sets the priority of a task of a `QEventLoop`, from -100 to 100. Its step that is queued moves
-/// behind those of that priority. Timers and watches that it has started keep theirs. No effect if
-/// the task is done. Call it on the loop's thread.
+/// behind those of that priority. Timers that it has started keep theirs. A watch or connection
+/// that wakes the task rises to a higher priority at that event. No effect if the task is done.
+/// Call it on the loop's thread.
 ///
 /// TypeError for other tasks and objects, ValueError for other numbers.
 #[pyfunction]

@@ -1,7 +1,7 @@
-//! Which task a callback steps.
+//! Finds the task that a callback steps.
 //!
-//! A Task passes its step and its wake-up to `call_soon`. In asyncio's C code these are an object of
-//! a private type and a built-in function; in its Python code they are methods.
+//! A Task passes its step and its wake-up to `call_soon`. In asyncio's C code these are an object
+//! of a private type and a built-in function; in its Python code they are methods.
 
 use std::ffi::CStr;
 
@@ -10,7 +10,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-/// What a callback does with its task.
+/// The kind of a callback that steps a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stepped {
     /// The first step, one after a yield, or one that throws an exception.

@@ -97,6 +97,12 @@ impl VirtualClock {
         #[pyo3(from_py_with = seconds)] seconds: f64,
     ) -> PyResult<()> {
         let by = duration(seconds, "advance(): seconds")?;
+        if self.time.goal() + by == Time::NEVER {
+            return Err(PyValueError::new_err(format!(
+                "advance(): the clock ends at {} seconds, before {seconds} more have passed",
+                Time::NEVER.as_secs_f64()
+            )));
+        }
         let _ = match self.driver(py) {
             Some(driver) => driver.advance(by),
             None => self.time.advance(by, None),

@@ -159,10 +159,10 @@ impl Host {
     /// parent's poller.
     ///
     /// # Errors
-    /// The error of the operating system; `ResourceBusy` while the [`descriptor`](Host::descriptor) is
-    /// held.
+    /// The error of the operating system; `ResourceBusy` while a clone of the
+    /// [`descriptor`](Host::descriptor) exists.
     pub fn redirect(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        // The driver holds it only during a wait, in which this thread cannot fork.
+        // The driver holds it only during a wait, in which its thread cannot fork.
         let parts = self.0.as_mut().expect("taken only by drop");
         let own = Arc::get_mut(&mut parts.descriptor).ok_or(io::ErrorKind::ResourceBusy)?;
         Ok(dup3(descriptor, own, DupFlags::CLOEXEC)?)

@@ -1,8 +1,8 @@
 //! The ready jobs and the timers of a reactor, in one *lane* per priority.
 //!
 //! A lane is first in, first out. The normal lane always exists. Another one exists while it is in
-//! use: it has a job, or a task or watch [retains](Lanes::retain) it. In most programs there is
-//! only the normal lane, and all operations are those of one queue.
+//! use: it has a ready job or a timer, or a task or watch [retains](Lanes::retain) it. In most
+//! programs there is only the normal lane, and all operations are those of one queue.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! A wait for events while the reactor is not borrowed, so that other threads may use it.
 //!
-//! mio waits whole milliseconds only. [`Linger::wait`] makes a system call of its own on mio's epoll
-//! set, and also takes the events: waiting and polling are one call.
+//! mio waits whole milliseconds only. [`Linger::wait`] calls `epoll_pwait2()` on mio's epoll set,
+//! which also takes the events: the wait and the poll are one system call.
 
 use std::fmt;
 use std::os::fd::OwnedFd;

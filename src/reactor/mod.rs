@@ -1,7 +1,7 @@
 //! The queue of a loop: ready jobs, jobs with a deadline, and jobs that wait for a file descriptor.
 //!
-//! A [`Reactor`] never blocks and never calls a callback. It has the usual interface of an
-//! embeddable loop:
+//! The ready jobs and the timers are in lanes, one for each [`Priority`] in use. A [`Reactor`]
+//! never blocks and never calls a callback. It has the usual interface of an embeddable loop:
 //!
 //! - a descriptor that becomes readable when there is something to [collect](Reactor::collect),
 //! - a [deadline](Reactor::next_deadline) by which to collect again,
@@ -57,8 +57,7 @@ pub trait Queueable {
         Priority::NORMAL
     }
 
-    /// Returns whether the job runs as early as the jobs of the highest priority in use, whatever
-    /// its own is.
+    /// Returns whether the job is queued with the highest priority in use instead of its own.
     fn is_urgent(&self) -> bool {
         false
     }

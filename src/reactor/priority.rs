@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicI8, Ordering};
 pub struct Priority(i8);
 
 impl Priority {
-    /// Before all others: for what a person or a machine waits for.
+    /// Before all others: for work that a person or a machine waits for.
     pub const HIGH: Priority = Priority(-100);
-    /// The priority of jobs that were given none.
+    /// The priority of tasks that are given none and inherit none.
     pub const NORMAL: Priority = Priority(0);
     /// After all others: for work that can wait.
     pub const LOW: Priority = Priority(100);

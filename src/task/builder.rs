@@ -67,8 +67,8 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Sets the priority. The default is that of the task that starts this one; outside of any
-    /// task, in a slot of Qt, and on another thread than the loop's, it is [`Priority::NORMAL`].
+    /// Sets the priority. The default is that of the task that starts this one. Outside of any
+    /// task, in a slot of Qt, and on another thread than the loop's it is [`Priority::NORMAL`].
     pub const fn priority(mut self, priority: Priority) -> Builder<'a> {
         self.priority = Some(priority);
         self

@@ -59,7 +59,7 @@ impl<T> JoinHandle<T> {
     ///
     /// A task that is ready already moves behind the ready tasks of the new priority. Timers that
     /// the task has set keep their precision. If the task sets its own priority, its next child
-    /// inherits the new one, and its next `await` that yields gives way to higher ones.
+    /// inherits the new one. Tasks of higher priorities run at its next `await` that yields.
     ///
     /// May be called from any thread. From another one than the loop's, the call takes effect when
     /// the loop next polls, in the order of the calls of that thread.
@@ -126,8 +126,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// A handle that aborts a task or sets its priority, from any thread. It does not await the task, and
-/// dropping it has no effect.
+/// A handle that aborts a task or sets its priority, from any thread. It does not await the task,
+/// and dropping it has no effect.
 ///
 /// It keeps the memory of the task, but not its future or result. It follows
 /// [tokio's](https://docs.rs/tokio/latest/tokio/task/struct.AbortHandle.html).

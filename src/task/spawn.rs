@@ -6,7 +6,8 @@ use super::{JoinHandle, expect_current};
 use crate::qt::{Object, app};
 
 /// Runs a future as a task on this thread's loop. The loop's next batch of jobs polls it first,
-/// never this call. The task inherits the [`Priority`](super::Priority) of the task that calls this.
+/// never this call. The task inherits the [`Priority`](super::Priority) of the task that calls
+/// this.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), qtloop::JoinError> {

@@ -34,7 +34,8 @@ pub async fn yield_now() {
 /// [`Priority`](super::Priority) is ready. Otherwise returns at once.
 ///
 /// While a higher priority is in use, the call polls descriptors, timers and other threads every
-/// 25 µs, so it also finds a task that such an event has made ready. In [`block_on`](super::block_on) and on other executors it always yields.
+/// 25 µs. So it also finds a task that such an event has made ready. In
+/// [`block_on`](super::block_on) and on other executors it always yields.
 ///
 /// ```no_run
 /// # async fn example(rows: Vec<u32>) {

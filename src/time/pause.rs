@@ -39,6 +39,7 @@ mod paused {
     use std::time::Duration;
 
     use super::super::Sleep;
+    use crate::reactor::Time;
     use crate::task::{expect_current, yield_now};
 
     /// Pauses the clock of this thread's loop: [`now`](super::now) stands still, and jumps to the
@@ -46,11 +47,11 @@ mod paused {
     ///
     /// The meaning is that of
     /// [tokio::time::pause](https://docs.rs/tokio/latest/tokio/time/fn.pause.html). The clock jumps
-    /// when no task is ready, Qt has processed its events, no
-    /// [`unblock`](crate::task::unblock) runs, no child process is awaited, and no call from another
-    /// thread has arrived. While a socket or another descriptor is watched, it jumps only after
-    /// 50 ms of real time in which no task was polled, so that a reply can arrive first. Each timer
-    /// fires at its own time: the task that it wakes reads its deadline from `now`.
+    /// when no task is ready, Qt has processed its events, and no call from another thread has
+    /// arrived. It does not jump while an [`unblock`](crate::task::unblock) runs or a child process
+    /// is awaited. While a socket or another descriptor is watched, it jumps only after 50 ms of
+    /// real time in which no task was polled. So a reply can arrive first. Each timer fires at its
+    /// own time: the task that it wakes reads its deadline from `now`.
     ///
     /// Instants of the paused clock and real ones are on one scale. [`Instant::now`] stays real, so
     /// code under test must use `now`. Qt's own timers and animations are not paused.
@@ -76,8 +77,8 @@ mod paused {
         pause_with_idle(Duration::from_millis(50));
     }
 
-    /// Pauses the clock as [`pause`] does, with another time than 50 ms: longer for a slow server
-    /// thread, shorter for a test with many jumps and a socket that only listens.
+    /// Pauses the clock as [`pause`] does, with another time than 50 ms. Use a longer one for a
+    /// slow server thread, and a shorter one for many jumps beside a socket that only listens.
     ///
     /// # Panics
     /// As [`pause`].
@@ -89,8 +90,9 @@ mod paused {
         );
     }
 
-    /// Lets the clock run with real time again, from its current time on: it stays ahead of
-    /// [`Instant::now`](std::time::Instant::now). From now on timers are precise to a millisecond.
+    /// Lets the clock run with real time again, from its current time on: its distance from
+    /// [`Instant::now`](std::time::Instant::now) stays. From now on timers are precise to a
+    /// millisecond.
     ///
     /// # Panics
     /// The clock is not paused, or this thread has no [`Loop`](crate::Loop).
@@ -102,8 +104,8 @@ mod paused {
         );
     }
 
-    /// Advances the paused clock, and returns when the timers that are due by then have fired, in
-    /// the order of their deadlines, each at its own time.
+    /// Advances the paused clock, and returns when the timers that are due by then have fired. They
+    /// fire in the order of their deadlines, each at its own time.
     ///
     /// Unlike a sleep it does not wait for `unblock`, child processes and descriptors. If the
     /// future is dropped, the clock is advanced nevertheless.
@@ -126,13 +128,17 @@ mod paused {
     /// ```
     ///
     /// # Panics
-    /// When it is first polled: the clock is not paused, or this thread has no
-    /// [`Loop`](crate::Loop).
+    /// When it is first polled: the clock is not paused, it would pass its end (292 years), or this
+    /// thread has no [`Loop`](crate::Loop).
     pub async fn advance(duration: Duration) {
         let core = expect_current("time::advance()");
         let goal = core.goal_of_advance(duration);
         let goal =
             goal.expect("time::advance(): the clock is not paused; call time::pause() before");
+        assert!(
+            goal != Time::NEVER,
+            "time::advance(): the clock ends before {duration:?} have passed"
+        );
         // Its timer is started first, so that the clock stops at it, after earlier timers.
         let mut sleep = Sleep::until("time::advance()", goal);
         let mut has_advanced = false;

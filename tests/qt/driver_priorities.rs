@@ -38,8 +38,8 @@ trials![
     driver_without_jobs_of_other_priorities_has_none,
 ];
 
-/// Makes a driver whose turns do not end in the middle of a batch, however slow the machine is: a
-/// turn that has used up its time runs a job of each lower priority.
+/// Makes a driver whose turns do not end in the middle of a batch, however slow the machine is. A
+/// turn that has used up its time would run a job of each lower priority.
 fn unhurried() -> World {
     let world = World::new();
     world.driver.set_budget(LIMIT);
@@ -157,17 +157,24 @@ fn changed_priority_ends_with_the_job() {
     assert_eq!(world.read(), ["100", "-100", "100", "0"]);
 }
 
+/// Calls `slot` by a Qt timer, in a nested Qt loop.
+fn call_in_a_nested_loop(world: &World, slot: impl Fn(&World) + 'static) {
+    let nested_loop = Rc::new(NestedLoop::new());
+    let (leave, world) = (Rc::clone(&nested_loop), world.clone());
+    let _timer = qt_timer(Duration::ZERO, move |_| {
+        slot(&world);
+        leave.exit(0);
+    });
+    let _ = nested_loop.exec();
+}
+
 fn priority_changed_by_a_slot_is_that_of_the_job() {
     let world = World::new();
     world.soon_at(HIGH, |world| {
-        let nested_loop = Rc::new(NestedLoop::new());
-        let (leave, in_slot) = (Rc::clone(&nested_loop), world.clone());
-        let _timer = qt_timer(Duration::ZERO, move |_| {
-            in_slot.driver.change_priority(LOW);
-            write_priority(&in_slot);
-            leave.exit(0);
+        call_in_a_nested_loop(world, |world| {
+            world.driver.change_priority(LOW);
+            write_priority(world);
         });
-        let _ = nested_loop.exec();
         write_priority(world);
         world.stop();
     });
@@ -178,13 +185,7 @@ fn priority_changed_by_a_slot_is_that_of_the_job() {
 fn qt_loop_inside_a_job_has_the_normal_priority() {
     let world = World::new();
     world.soon_at(HIGH, |world| {
-        let nested_loop = Rc::new(NestedLoop::new());
-        let (leave, in_slot) = (Rc::clone(&nested_loop), world.clone());
-        let _timer = qt_timer(Duration::ZERO, move |_| {
-            write_priority(&in_slot);
-            leave.exit(0);
-        });
-        let _ = nested_loop.exec();
+        call_in_a_nested_loop(world, write_priority);
         write_priority(world);
         world.stop();
     });

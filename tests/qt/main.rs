@@ -68,6 +68,8 @@ mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
+mod task_priorities_in_use;
+#[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
 mod tasks_on_threads;
@@ -100,6 +102,8 @@ fn main() -> ExitCode {
         task_priorities::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_a_flood::tests(),
+        #[cfg(feature = "tasks")]
+        task_priorities_in_use::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]

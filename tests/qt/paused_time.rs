@@ -1,4 +1,5 @@
-//! Tests of `time::{pause, advance, resume}`: timers of a paused clock, and operations that hold it.
+//! Tests of `time::{pause, advance, resume}`: timers of a paused clock, and operations that hold
+//! it.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,6 +40,7 @@ trials![
     reply_of_a_server_thread_does_not_time_out,
     listening_socket_does_not_stop_time,
     resumed_clock_stays_ahead_and_runs,
+    resumed_clock_does_not_catch_up_with_real_time,
     wrong_calls_panic_with_the_cure,
     next_loop_has_real_time,
 ];
@@ -349,6 +351,22 @@ fn resumed_clock_stays_ahead_and_runs() {
     });
 }
 
+fn resumed_clock_does_not_catch_up_with_real_time() {
+    attached().block_on(async {
+        pause();
+        let paused = time::now();
+        // A task is always ready, so the clock stands while real time passes.
+        let real = Instant::now();
+        while real.elapsed() < Duration::from_millis(20) {
+            yield_now().await;
+        }
+        assert_eq!(time::now(), paused);
+        let before = Instant::now();
+        resume();
+        assert!(time::now() - paused <= before.elapsed());
+    });
+}
+
 fn message(call: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(call)).expect_err("it panics");
     match panic.downcast::<String>() {
@@ -366,6 +384,9 @@ fn wrong_calls_panic_with_the_cure() {
     assert!(early.contains("call pause() before"), "{early}");
     pause();
     assert!(message(pause).contains("paused already"));
+    let late = message(|| event_loop.block_on(advance(Duration::MAX)));
+    assert!(late.contains("the clock ends"), "{late}");
+    event_loop.block_on(sleep(HOUR)); // the clock still moves
     resume();
     assert!(message(resume).contains("not paused"));
 }

@@ -1,10 +1,9 @@
-//! Tests of the priorities of tasks: order, inheritance, changes, names, and the end of their use.
+//! Tests of the priorities of tasks: order, inheritance, changes and names.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use qtloop::task::{Builder, JoinSet, Priority, unblock, yield_now};
 use qtloop::time::sleep;
 use qtloop::{Handle, JoinHandle, spawn_local, spawn_scoped};
 
-use crate::tasks::{Dropped, counter, run, settle};
+use crate::tasks::{run, settle};
 use crate::trials;
 use crate::turns::qt_timer;
 use crate::world::{LIMIT, attached};
@@ -36,14 +35,7 @@ trials![
     task_that_sets_its_own_priority_passes_it_on,
     priority_set_by_a_slot_is_that_of_the_task,
     priority_set_by_an_inner_task_takes_effect_at_the_next_poll,
-    priority_of_a_completed_task_cannot_be_set,
     priority_set_by_another_thread_takes_effect_in_order,
-    priority_is_in_use_until_the_task_completes,
-    priority_is_in_use_until_the_task_is_aborted,
-    priority_is_in_use_until_the_task_panics,
-    task_set_to_normal_uses_no_priority,
-    dropped_loop_drops_high_tasks,
-    task_that_was_never_started_uses_no_priority,
     lower_priorities_progress_beside_a_task_that_never_rests,
     debug_of_handles_shows_name_and_priority,
     priorities_out_of_range_are_refused,
@@ -53,12 +45,15 @@ const HIGH: Priority = Priority::HIGH;
 const NORMAL: Priority = Priority::NORMAL;
 const LOW: Priority = Priority::LOW;
 
-fn at<T: 'static>(priority: Priority, task: impl Future<Output = T> + 'static) -> JoinHandle<T> {
+pub(crate) fn at<T: 'static>(
+    priority: Priority,
+    task: impl Future<Output = T> + 'static,
+) -> JoinHandle<T> {
     Builder::new().priority(priority).spawn_local(task)
 }
 
 /// Returns the priority that a child of this code inherits.
-fn inherited() -> Priority {
+pub(crate) fn inherited() -> Priority {
     spawn_local(async {}).priority()
 }
 
@@ -389,19 +384,6 @@ fn priority_set_by_an_inner_task_takes_effect_at_the_next_poll() {
     assert_eq!(run(&event_loop, inner).expect("a result"), NORMAL);
 }
 
-fn priority_of_a_completed_task_cannot_be_set() {
-    let event_loop = attached();
-    let task = at(LOW, async {});
-    settle(&event_loop);
-    assert!(task.is_finished());
-    task.set_priority(HIGH);
-    assert_eq!(task.priority(), LOW);
-    assert!(!has_priorities(&event_loop));
-    drop(event_loop);
-    task.set_priority(HIGH); // of a closed loop
-    assert_eq!(task.priority(), LOW);
-}
-
 fn priority_set_by_another_thread_takes_effect_in_order() {
     let event_loop = attached();
     let task = spawn_local(pending::<()>());
@@ -424,114 +406,6 @@ fn priority_set_by_another_thread_takes_effect_in_order() {
     task.abort();
     settle(&event_loop);
     assert!(!has_priorities(&event_loop));
-}
-
-fn priority_is_in_use_until_the_task_completes() {
-    let event_loop = attached();
-    assert!(!has_priorities(&event_loop));
-    let (sender, receiver) = async_channel::bounded::<()>(1);
-    let tasks = [HIGH, LOW, HIGH].map(|priority| {
-        let receiver = receiver.clone();
-        at(priority, async move {
-            let _ = receiver.recv().await;
-        })
-    });
-    settle(&event_loop);
-    assert!(has_priorities(&event_loop), "they wait");
-    drop(sender);
-    assert!(has_priorities(&event_loop), "they are ready");
-    for task in tasks {
-        run(&event_loop, task).expect("a result");
-    }
-    assert!(!has_priorities(&event_loop));
-}
-
-fn priority_is_in_use_until_the_task_is_aborted() {
-    let event_loop = attached();
-    let waiting = at(HIGH, pending::<()>());
-    settle(&event_loop);
-    let ready = at(LOW, pending::<()>());
-    waiting.abort();
-    ready.abort();
-    assert!(has_priorities(&event_loop), "the loop drops their futures");
-    settle(&event_loop);
-    assert!(waiting.is_finished() && ready.is_finished());
-    assert!(!has_priorities(&event_loop));
-    // A destructor that sets the priority of its own task.
-    struct SetsPriority(Rc<RefCell<Option<JoinHandle<()>>>>);
-    impl Drop for SetsPriority {
-        fn drop(&mut self) {
-            if let Some(own) = &*self.0.borrow() {
-                own.set_priority(LOW);
-            }
-        }
-    }
-    let own = Rc::new(RefCell::new(None));
-    let sets = SetsPriority(Rc::clone(&own));
-    let task = at(HIGH, async move {
-        let _sets = sets;
-        pending().await
-    });
-    task.abort();
-    own.replace(Some(task));
-    settle(&event_loop);
-    let task = own.take().expect("it was stored");
-    assert!(task.is_finished());
-    assert!(!has_priorities(&event_loop));
-}
-
-fn priority_is_in_use_until_the_task_panics() {
-    let event_loop = attached();
-    let task = at(HIGH, async {
-        yield_now().await;
-        panic!("expected by the test");
-    });
-    let error = run(&event_loop, task).expect_err("a panic");
-    assert!(error.is_panic());
-    assert!(!has_priorities(&event_loop));
-    assert_eq!(inherited(), NORMAL);
-}
-
-fn task_set_to_normal_uses_no_priority() {
-    let event_loop = attached();
-    let task = at(HIGH, pending::<()>());
-    settle(&event_loop);
-    task.set_priority(NORMAL);
-    assert!(!has_priorities(&event_loop));
-    task.set_priority(LOW);
-    assert!(has_priorities(&event_loop));
-    task.set_priority(NORMAL);
-    assert!(!has_priorities(&event_loop));
-    task.abort();
-}
-
-fn dropped_loop_drops_high_tasks() {
-    let event_loop = attached();
-    let (drops, dropped) = counter();
-    let holds = |dropped: Dropped| async move {
-        let _dropped = dropped;
-        sleep(Duration::from_secs(60)).await;
-    };
-    let waiting = at(HIGH, holds(dropped));
-    settle(&event_loop);
-    let ready = at(LOW, holds(Dropped(Rc::clone(&drops))));
-    drop(event_loop);
-    assert_eq!(drops.get(), 2);
-    assert!(waiting.is_finished() && ready.is_finished());
-    let next = attached();
-    assert!(!has_priorities(&next));
-    assert_eq!(inherited(), NORMAL);
-}
-
-fn task_that_was_never_started_uses_no_priority() {
-    let event_loop = attached();
-    let handle = event_loop.handle();
-    drop(event_loop);
-    let task = Builder::new().priority(HIGH).spawn_on(async {}, &handle);
-    assert!(task.is_finished());
-    task.set_priority(LOW);
-    let without_loop = catch_unwind(AssertUnwindSafe(|| at(HIGH, async {})));
-    assert!(without_loop.is_err(), "there is no loop");
 }
 
 fn lower_priorities_progress_beside_a_task_that_never_rests() {

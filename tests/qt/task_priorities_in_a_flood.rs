@@ -33,7 +33,7 @@ trials![
 
 const HIGH: Priority = Priority::HIGH;
 
-/// The number of jobs of which an event may have to wait for the end.
+/// The largest number of polls that may run between an event and the step of the high task.
 const FEW: u32 = 100;
 
 /// Works for at least a microsecond.
@@ -71,6 +71,17 @@ impl Flood {
         Flood { polls, tasks }
     }
 
+    /// One of its tasks sends a message in this poll.
+    fn that_sends(poll: u32) -> (Flood, async_channel::Receiver<()>) {
+        let (sender, receiver) = async_channel::bounded(1);
+        let flood = Flood::new(move |polls| {
+            if polls == poll {
+                sender.try_send(()).expect("room");
+            }
+        });
+        (flood, receiver)
+    }
+
     fn polls(&self) -> u32 {
         self.polls.load(Ordering::Relaxed)
     }
@@ -86,6 +97,11 @@ fn high<T: 'static>(task: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     Builder::new().priority(HIGH).spawn_local(task)
 }
 
+/// Runs a high task until it completes.
+fn run_high(task: impl Future<Output = ()> + 'static) {
+    run(&attached(), high(task)).expect("a result");
+}
+
 #[track_caller]
 fn assert_few(before: u32, after: u32) {
     let between = after.saturating_sub(before);
@@ -93,51 +109,41 @@ fn assert_few(before: u32, after: u32) {
 }
 
 fn byte_on_a_socket_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
     let (writer, reader) = UnixStream::pair().expect("a socket pair");
-    run(
-        &event_loop,
-        high(async {
-            let reader = Async::new(reader).expect("a socket");
-            let writes = [15_000, 16_001, 21_234, 30_000];
-            let flood = Flood::new(move |polls| {
-                if writes.contains(&polls) {
-                    (&writer).write_all(b"x").expect("room");
-                }
-            });
-            for before in writes {
-                let byte = reader.read_with(|mut reader| reader.read(&mut [0])).await;
-                assert_eq!(byte.expect("a byte"), 1);
-                assert_few(before, flood.polls());
+    run_high(async {
+        let reader = Async::new(reader).expect("a socket");
+        let writes = [15_000, 16_001, 21_234, 30_000];
+        let flood = Flood::new(move |polls| {
+            if writes.contains(&polls) {
+                (&writer).write_all(b"x").expect("room");
             }
-        }),
-    )
-    .expect("a result");
+        });
+        for before in writes {
+            let byte = reader.read_with(|mut reader| reader.read(&mut [0])).await;
+            assert_eq!(byte.expect("a byte"), 1);
+            assert_few(before, flood.polls());
+        }
+    });
 }
 
 fn timer_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            for delay in [3, 7, 20] {
-                let deadline = Instant::now() + Duration::from_millis(delay);
-                let elapsed = Rc::new(Cell::new(None));
-                let notes = Rc::clone(&elapsed);
-                let flood = Flood::new(move |polls| {
-                    if notes.get().is_none() && Instant::now() >= deadline {
-                        notes.set(Some(polls));
-                    }
-                });
-                sleep_until(deadline).await;
-                assert!(Instant::now() >= deadline);
-                if let Some(before) = elapsed.get() {
-                    assert_few(before, flood.polls());
+    run_high(async {
+        for delay in [3, 7, 20] {
+            let deadline = Instant::now() + Duration::from_millis(delay);
+            let elapsed = Rc::new(Cell::new(None));
+            let notes = Rc::clone(&elapsed);
+            let flood = Flood::new(move |polls| {
+                if notes.get().is_none() && Instant::now() >= deadline {
+                    notes.set(Some(polls));
                 }
+            });
+            sleep_until(deadline).await;
+            assert!(Instant::now() >= deadline);
+            if let Some(before) = elapsed.get() {
+                assert_few(before, flood.polls());
             }
-        }),
-    )
-    .expect("a result");
+        }
+    });
 }
 
 /// Calls `work` with the flood's polls on another thread, after 20,000 of these. Returns their
@@ -157,105 +163,70 @@ fn on_a_thread(
 }
 
 fn call_of_a_thread_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            let flood = Flood::new(|_| {});
-            let (sender, receiver) = async_channel::bounded(1);
-            let handle = Handle::current();
-            let thread = on_a_thread(&flood.polls, move || {
-                let call = move || sender.try_send(()).expect("room");
-                handle.invoke(call).expect("the loop is open");
-            });
-            receiver.recv().await.expect("a sender");
-            let after = flood.polls();
-            assert_few(thread.join().expect("no panic"), after);
-        }),
-    )
-    .expect("a result");
+    run_high(async {
+        let flood = Flood::new(|_| {});
+        let (sender, receiver) = async_channel::bounded(1);
+        let handle = Handle::current();
+        let thread = on_a_thread(&flood.polls, move || {
+            let call = move || sender.try_send(()).expect("room");
+            handle.invoke(call).expect("the loop is open");
+        });
+        receiver.recv().await.expect("a sender");
+        let after = flood.polls();
+        assert_few(thread.join().expect("no panic"), after);
+    });
 }
 
 fn blocking_work_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            let flood = Flood::new(|_| {});
-            let polls = Arc::clone(&flood.polls);
-            let before = unblock(move || {
-                while polls.load(Ordering::Relaxed) < 20_000 {
-                    thread::yield_now();
-                }
-                Arc::clone(&polls)
-            });
-            let polls = before.await;
-            // The pool's thread has woken the task after its work; the number of then is not known.
-            let after = polls.load(Ordering::Relaxed);
-            assert!(after < 25_000, "{after} polls");
-        }),
-    )
-    .expect("a result");
+    run_high(async {
+        let flood = Flood::new(|_| {});
+        let polls = Arc::clone(&flood.polls);
+        let before = unblock(move || {
+            while polls.load(Ordering::Relaxed) < 20_000 {
+                thread::yield_now();
+            }
+            Arc::clone(&polls)
+        });
+        let polls = before.await;
+        // The pool's thread wakes the task after its work. The number at that time is not known.
+        let after = polls.load(Ordering::Relaxed);
+        assert!(after < 25_000, "{after} polls");
+    });
 }
 
 fn channel_of_a_normal_task_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            let (sender, receiver) = async_channel::bounded(1);
-            let flood = Flood::new(move |polls| {
-                if polls == 17_000 {
-                    sender.try_send(()).expect("room");
-                }
-            });
-            receiver.recv().await.expect("a sender");
-            assert_few(17_000, flood.polls());
-        }),
-    )
-    .expect("a result");
+    run_high(async {
+        let (flood, receiver) = Flood::that_sends(17_000);
+        receiver.recv().await.expect("a sender");
+        assert_few(17_000, flood.polls());
+    });
 }
 
 fn completed_task_reaches_a_high_task_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            let (sender, receiver) = async_channel::bounded(1);
-            let flood = Flood::new(|_| {});
-            let polls = Arc::clone(&flood.polls);
-            let normal = Builder::new()
-                .priority(Priority::NORMAL)
-                .spawn_local(async move {
-                    receiver.recv().await.expect("a sender");
-                    polls.load(Ordering::Relaxed)
-                });
-            yield_now().await;
-            sender.try_send(()).expect("room");
-            assert_few(normal.await.expect("a result"), flood.polls());
-        }),
-    )
-    .expect("a result");
+    run_high(async {
+        let (sender, receiver) = async_channel::bounded(1);
+        let flood = Flood::new(|_| {});
+        let polls = Arc::clone(&flood.polls);
+        let normal = Builder::new()
+            .priority(Priority::NORMAL)
+            .spawn_local(async move {
+                receiver.recv().await.expect("a sender");
+                polls.load(Ordering::Relaxed)
+            });
+        yield_now().await;
+        sender.try_send(()).expect("room");
+        assert_few(normal.await.expect("a result"), flood.polls());
+    });
 }
 
 fn block_on_in_a_high_task_returns_in_a_flood() {
-    let event_loop = attached();
-    run(
-        &event_loop,
-        high(async {
-            let (sender, receiver) = async_channel::bounded(1);
-            let flood = Flood::new(move |polls| {
-                if polls == 17_000 {
-                    sender.try_send(()).expect("room");
-                }
-            });
-            qtloop::block_on(async { receiver.recv().await }).expect("a sender");
-            // Qt's loop returns at the end of the turn: after 2 ms, or 2,000 polls.
-            let between = flood.polls() - 17_000;
-            assert!(between <= 2500, "{between} polls in between");
-        }),
-    )
-    .expect("a result");
+    run_high(async {
+        let (flood, receiver) = Flood::that_sends(17_000);
+        qtloop::block_on(async { receiver.recv().await }).expect("a sender");
+        // Qt's loop returns at the end of the turn: after 2 ms, or 2,000 polls.
+        let between = flood.polls() - 17_000;
+        assert!(between <= 2500, "{between} polls in between");
+    });
 }
 
 fn high_task_interrupts_a_computation_in_slices() {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A job with a priority. An urgent one has none of its own.
+/// A job with a priority, which is not used if the job is urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Job {
     number: usize,

@@ -1,4 +1,4 @@
-"""Priorities and nested Qt loops: what Qt calls in a dialog does not inherit from the job below."""
+"""Priorities and nested Qt loops: a call of Qt in a dialog does not inherit from the job below."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ current_task: Any = asyncio.current_task
 
 @pytest.mark.parametrize("priority", [HIGH, LOW])
 @pytest.mark.parametrize("kind", ["QDialog", "QEventLoop"])
-def test_what_qt_calls_in_the_dialog_of_a_task_is_normal(
+def test_slot_that_qt_calls_in_the_dialog_of_a_task_is_normal(
     loop: qtloop.QEventLoop, priority: int, kind: str
 ) -> None:
     seen: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def test_handle_that_is_deferred_returns_to_its_lane(loop: qtloop.QEventLoop) ->
     assert log == ["high", "later -100", "normal", "later 0", "low", "later 100"]
 
 
-def test_change_of_a_task_whose_handle_is_deferred(loop: qtloop.QEventLoop) -> None:
+def test_change_of_priority_moves_a_deferred_handle(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         modal = Modal()
         context = task_context
@@ -167,7 +167,7 @@ def test_change_of_a_task_whose_handle_is_deferred(loop: qtloop.QEventLoop) -> N
     assert not loop._uses_priorities()
 
 
-def test_watch_does_not_take_the_priority_of_tasks_that_run_in_its_dialog(
+def test_watch_does_not_rise_to_tasks_that_run_in_its_dialog(
     loop: qtloop.QEventLoop,
 ) -> None:
     seen: list[int] = []
@@ -203,7 +203,9 @@ def test_watch_does_not_take_the_priority_of_tasks_that_run_in_its_dialog(
 
 
 @pytest.mark.parametrize("priority", [HIGH, LOW])
-def test_process_events_in_a_callback(loop: qtloop.QEventLoop, priority: int) -> None:
+def test_callbacks_queued_around_process_events_have_the_same_priority(
+    loop: qtloop.QEventLoop, priority: int
+) -> None:
     seen: list[int] = []
 
     def callback() -> None:
@@ -223,7 +225,7 @@ def test_process_events_in_a_callback(loop: qtloop.QEventLoop, priority: int) ->
     assert sorted(seen) == sorted([priority, 7, priority, priority])
 
 
-def test_block_on_in_a_high_slot(loop: qtloop.QEventLoop) -> None:
+def test_block_on_in_a_high_slot_keeps_the_priority(loop: qtloop.QEventLoop) -> None:
     seen: list[Any] = []
 
     @qtloop.asyncSlot(priority=HIGH)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import re
 import shutil
 import signal
@@ -21,21 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import example_windows
+from support.example_windows import ENVIRONMENT, EXAMPLES, complaints
 
 pytest.importorskip("aiohttp", reason="the demo fetches through aiohttp, which is not installed")
 if not any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6")):
     pytest.skip("the demo needs a Qt binding, and none is installed", allow_module_level=True)
-EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 sys.path.insert(0, str(EXAMPLES))
 
-from download_window import server  # noqa: E402
+from download_window import server
 
 
 def command(*arguments: object) -> list[str]:
     return [sys.executable, str(EXAMPLES / "download_window"), *map(str, arguments)]
-
-
-ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EXAMPLES)}
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -47,21 +44,10 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def play(program: str) -> subprocess.CompletedProcess[str]:
     """Runs a program that opens the window and uses it."""
-    return subprocess.run(
-        [sys.executable, "-c", PROLOGUE + program],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
+    return example_windows.play(IMPORTS, program)
 
 
-def complaints(errors: str) -> list[str]:
-    """Returns the lines of stderr without the offscreen platform's warning."""
-    return [line for line in errors.splitlines() if "propagateSizeHints" not in line]
-
-
-PROLOGUE = """
+IMPORTS = """
 import asyncio, os, signal, sys
 import aiohttp
 import qtloop
@@ -69,15 +55,6 @@ from download_window import app as program, server
 from download_window.download import State
 from download_window.qt import QtCore, QtWidgets
 from download_window.window import Window
-
-app = QtWidgets.QApplication([])
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.005)
-
-def button(window, text):
-    return next(b for b in window.findChildren(QtWidgets.QPushButton) if b.text() == text)
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import signal
 import subprocess
@@ -11,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import example_windows
+from support.example_windows import ENVIRONMENT, EXAMPLES, complaints
 
 if not any(importlib.util.find_spec(name) for name in ("PyQt6", "PySide6")):
     pytest.skip("the window needs a Qt binding, and none is installed", allow_module_level=True)
-EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
-ENVIRONMENT = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": str(EXAMPLES)}
 
-PROLOGUE = """
+IMPORTS = """
 import asyncio, os, sys
 import qtloop
 from gauge_window import app as program
@@ -25,16 +24,8 @@ from gauge_window.processes import processes
 from gauge_window.window import Window
 from download_window import theme
 from download_window.qt import QtGui, QtWidgets
-
-app = QtWidgets.QApplication([])
-
-async def until(condition):
-    while not condition():
-        await asyncio.sleep(0.005)
-
-def button(window, text):
-    return next(b for b in window.findChildren(QtWidgets.QPushButton) if b.text() == text)
-
+"""
+TEXTS = """
 def texts(window):
     return [each.text() for each in window.findChildren(QtWidgets.QLabel)]
 """
@@ -42,15 +33,8 @@ def texts(window):
 
 def play(program: str) -> str:
     """Runs a program that opens the window and uses it, and returns its output."""
-    ended = subprocess.run(
-        [sys.executable, "-c", PROLOGUE + program],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    errors = [line for line in ended.stderr.splitlines() if "propagateSizeHints" not in line]
-    assert (ended.returncode, errors) == (0, [])
+    ended = example_windows.play(IMPORTS, TEXTS + program)
+    assert (ended.returncode, complaints(ended.stderr)) == (0, [])
     return ended.stdout
 
 
@@ -154,7 +138,7 @@ async def main():
 qtloop.run(main())
 """
     with subprocess.Popen(
-        [sys.executable, "-c", PROLOGUE + program],
+        example_windows.command(IMPORTS, program),
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -165,3 +165,34 @@ def test_multiprocessing_works_from_a_callback(child: Child, method: str) -> Non
     """
     result = child(program)
     assert result.stdout.splitlines() == ["0", str([number**2 for number in range(10)])]
+
+
+def test_thread_forks_while_the_loops_thread_waits_for_the_next_event(child: Child) -> None:
+    program = """
+        import socket, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # for a fork in a process with threads
+        here, there = socket.socketpair()
+        statuses = []
+        def answer():
+            while data := there.recv(1):
+                there.send(data)
+        def fork():
+            for _ in range(30):
+                if os.fork() == 0:
+                    os._exit(0)
+                statuses.append(os.wait()[1])
+        async def main():
+            threading.Thread(target=answer, daemon=True).start()
+            reader, writer = await asyncio.open_connection(sock=here)
+            forking = threading.Thread(target=fork)
+            forking.start()
+            while forking.is_alive():
+                writer.write(b"x")  # the loop lingers for the answer
+                await reader.readexactly(1)
+            writer.close()
+            print(statuses == [0] * 30)
+        qtloop.run(main())
+    """
+    result = child(program)
+    assert result.stdout.splitlines() == ["True"]
+    assert "_after_fork" not in result.stderr

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
-import signal
-import socket
-import subprocess
 import sys
-import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from support.priorities import own, own_and_running, run_with, running, settle
+from support.priorities import each_priority, own, own_and_running, run_with, running, settle
 
 import qtloop
 from qtloop import Priority, get_priority
 
 HIGH, NORMAL, LOW = Priority.HIGH, Priority.NORMAL, Priority.LOW
 
-each_priority = pytest.mark.parametrize("priority", [HIGH, -1, 1, LOW])
 from_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="TaskGroup came with 3.11")
 from_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")
 
@@ -178,7 +172,7 @@ def test_own_priority_of_a_child_is_kept(loop: qtloop.QEventLoop, priority: int)
     assert set(run_with(loop, main(), LOW)) == {priority}
 
 
-def test_none_means_no_own_priority(loop: qtloop.QEventLoop) -> None:
+def test_task_with_the_priority_none_inherits(loop: qtloop.QEventLoop) -> None:
     async def main() -> Any:
         return await loop.create_task(own_and_running(), priority=None)
 
@@ -203,7 +197,7 @@ def test_asyncio_passes_the_priority_on(loop: qtloop.QEventLoop) -> None:
 
 @from_3_12
 @each_priority
-def test_eager_task_factory(loop: qtloop.QEventLoop, priority: int) -> None:
+def test_eager_tasks_inherit(loop: qtloop.QEventLoop, priority: int) -> None:
     loop.set_task_factory(asyncio.eager_task_factory)
 
     async def main() -> None:
@@ -324,298 +318,6 @@ def test_done_callback_has_the_priority_of_the_job_that_completes_the_future(
     run_with(loop, main())
 
 
-@each_priority
-@pytest.mark.parametrize("debug", [False, True])
-def test_readers_and_writers_inherit(loop: qtloop.QEventLoop, priority: int, debug: bool) -> None:
-    loop.set_debug(debug)
-    one, other = socket.socketpair()
-
-    async def main() -> None:
-        seen: list[int] = []
-
-        def readable() -> None:
-            one.recv(10)
-            seen.append(running())
-
-        def writable() -> None:
-            loop.remove_writer(one)
-            seen.append(running())
-
-        loop.add_reader(one, readable)
-        loop.add_writer(one, writable)
-        other.send(b"1")
-        await asyncio.sleep(0.002)
-        other.send(b"2")
-        await asyncio.sleep(0.002)
-        assert seen == [priority] * 3
-        loop.remove_reader(one)
-
-    with one, other:
-        run_with(loop, main(), priority)
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-def test_reader_keeps_its_lane_after_its_task(loop: qtloop.QEventLoop) -> None:
-    one, other = socket.socketpair()
-    seen: list[int] = []
-
-    def readable() -> None:
-        one.recv(10)
-        seen.append(running())
-
-    async def main() -> None:
-        loop.add_reader(one, readable)
-
-    with one, other:
-        run_with(loop, main())
-        other.send(b"1")
-        loop.run_until_complete(asyncio.sleep(0.005))
-        assert seen == [HIGH]
-        assert loop._uses_priorities()
-        loop.remove_reader(one)
-        loop.run_until_complete(settle())
-        assert not loop._uses_priorities()
-
-
-@each_priority
-def test_sock_methods_keep_the_priority(loop: qtloop.QEventLoop, priority: int) -> None:
-    one, other = socket.socketpair()
-    one.setblocking(False)
-    other.setblocking(False)
-
-    async def main() -> None:
-        loop.call_later(0.001, other.send, b"1")
-        assert await loop.sock_recv(one, 10) == b"1"
-        assert own() == running() == priority
-        await loop.sock_sendall(one, b"2")
-        assert own() == running() == priority
-
-    with one, other:
-        run_with(loop, main(), priority)
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-# Transports
-
-
-class Noting(asyncio.Protocol):
-    """Notes the priority in which each of its methods is called."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, int] = {}
-        self.lost = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-        self.seen["connection_made"] = running()
-
-    def data_received(self, data: bytes) -> None:
-        self.seen["data_received"] = running()
-
-    def eof_received(self) -> None:
-        self.seen["eof_received"] = running()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.seen["connection_lost"] = running()
-        self.lost.set_result(None)
-
-
-@each_priority
-@pytest.mark.parametrize("debug", [False, True])
-def test_server_and_the_connections_that_it_accepts_inherit(
-    loop: qtloop.QEventLoop, priority: int, debug: bool
-) -> None:
-    loop.set_debug(debug)
-    served: list[Noting] = []
-
-    def serve() -> Noting:
-        served.append(Noting())
-        return served[-1]
-
-    async def client(port: int) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"1")
-        await writer.drain()
-        await asyncio.sleep(0.002)
-        writer.close()
-        await writer.wait_closed()
-
-    async def main() -> None:
-        server = await loop.create_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        await loop.create_task(client(port), priority=NORMAL)
-        await served[0].lost
-        server.close()
-        await server.wait_closed()
-
-    run_with(loop, main(), priority)
-    assert set(served[0].seen) == {
-        "connection_made",
-        "data_received",
-        "eof_received",
-        "connection_lost",
-    }
-    assert set(served[0].seen.values()) == {priority}
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-@each_priority
-def test_client_streams_inherit(loop: qtloop.QEventLoop, priority: int) -> None:
-    handled: list[int] = []
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handled.append(own())
-        writer.write(await reader.read(10))
-        await writer.drain()
-        handled.append(own())
-        writer.close()
-
-    async def main() -> None:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-
-        async def client() -> None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"1")
-            assert await reader.read() == b"1"
-            assert own() == running() == 7
-            writer.close()
-            await writer.wait_closed()
-
-        await loop.create_task(client(), priority=7)
-        server.close()
-        await server.wait_closed()
-
-    run_with(loop, main(), priority)
-    assert handled == [priority, priority]
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-@each_priority
-def test_datagram_endpoint_inherits(loop: qtloop.QEventLoop, priority: int) -> None:
-    class Receiver(asyncio.DatagramProtocol):
-        def __init__(self) -> None:
-            self.seen = loop.create_future()
-
-        def datagram_received(self, data: bytes, address: Any) -> None:
-            self.seen.set_result(running())
-
-    async def main() -> None:
-        transport, receiver = await loop.create_datagram_endpoint(
-            Receiver, local_addr=("127.0.0.1", 0)
-        )
-        address = transport.get_extra_info("sockname")
-        with socket.socket(type=socket.SOCK_DGRAM) as sender:
-            sender.sendto(b"1", address)
-            assert await receiver.seen == priority
-        transport.close()
-        await settle()
-
-    run_with(loop, main(), priority)
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-@each_priority
-def test_subprocess_transports_inherit(loop: qtloop.QEventLoop, priority: int) -> None:
-    class Output(asyncio.SubprocessProtocol):
-        def __init__(self) -> None:
-            self.seen: dict[str, int] = {}
-            self.lost = loop.create_future()
-
-        def pipe_data_received(self, fd: int, data: bytes) -> None:
-            self.seen["data"] = running()
-
-        def pipe_connection_lost(self, fd: int, error: Exception | None) -> None:
-            self.seen["pipe lost"] = running()
-
-        def connection_lost(self, error: Exception | None) -> None:
-            self.lost.set_result(None)
-
-    async def main() -> None:
-        transport, protocol = await loop.subprocess_exec(
-            Output, "/bin/echo", "1", stdin=subprocess.DEVNULL, stderr=None
-        )
-        await protocol.lost
-        transport.close()
-        assert protocol.seen == {"data": priority, "pipe lost": priority}
-        process = await asyncio.create_subprocess_exec("/bin/true")
-        await process.wait()
-        assert own() == running() == priority
-
-    run_with(loop, main(), priority)
-    loop.run_until_complete(settle())
-    assert not loop._uses_priorities()
-
-
-# What comes from outside the queue
-
-
-@each_priority
-def test_results_of_an_executor_reach_the_task_in_its_priority(
-    loop: qtloop.QEventLoop, priority: int
-) -> None:
-    async def main() -> None:
-        assert await loop.run_in_executor(None, int, "3") == 3
-        assert own() == running() == priority
-        assert await asyncio.to_thread(int, "4") == 4
-        assert own() == running() == priority
-
-    run_with(loop, main(), priority)
-
-
-@pytest.mark.parametrize("debug", [False, True])
-def test_callbacks_from_outside_schedule_with_the_normal_priority(
-    loop: qtloop.QEventLoop, debug: bool
-) -> None:
-    loop.set_debug(debug)
-    seen: dict[str, int] = {}
-
-    def note(name: str, *_: object) -> None:
-        seen[name] = running()
-
-    async def main() -> None:
-        thread = threading.Thread(target=loop.call_soon_threadsafe, args=(note, "thread"))
-        thread.start()
-        loop.add_signal_handler(signal.SIGUSR1, note, "signal")
-        os.kill(os.getpid(), signal.SIGUSR1)
-        future = loop.run_in_executor(None, int)
-        await future
-        while len(seen) < 2:
-            await asyncio.sleep(0.001)
-        thread.join()
-        loop.remove_signal_handler(signal.SIGUSR1)
-
-    run_with(loop, main())
-    assert seen == {"thread": NORMAL, "signal": NORMAL}
-
-
-def test_thread_does_not_inherit_from_the_job_that_blocks_the_loop(
-    loop: qtloop.QEventLoop,
-) -> None:
-    """Another thread with a loop at the same level calls while a HIGH task runs."""
-    seen: list[int] = []
-
-    def on_a_thread() -> None:
-        async def call() -> None:
-            loop.call_soon_threadsafe(lambda: seen.append(running()))
-
-        asyncio.run(call())
-
-    async def main() -> None:
-        thread = threading.Thread(target=on_a_thread)
-        thread.start()
-        thread.join()
-        await asyncio.sleep(0.002)
-
-    run_with(loop, main())
-    assert seen == [NORMAL]
-
-
 # Coroutines
 
 
@@ -627,7 +329,9 @@ def test_sleep_until_keeps_the_priority(loop: qtloop.QEventLoop) -> None:
     run_with(loop, main())
 
 
-def test_async_generator_and_its_clean_up(loop: qtloop.QEventLoop) -> None:
+def test_async_generator_and_its_clean_up_have_the_priority_of_the_task(
+    loop: qtloop.QEventLoop,
+) -> None:
     seen: list[int] = []
 
     async def numbers() -> AsyncIterator[int]:

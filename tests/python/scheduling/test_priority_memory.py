@@ -132,7 +132,7 @@ def test_many_short_tasks_keep_memory_flat(loop: qtloop.QEventLoop) -> None:
     assert not loop._uses_priorities()
 
 
-def test_all_priorities_in_use_at_once(loop: qtloop.QEventLoop) -> None:
+def test_tasks_of_all_priorities_at_once_keep_their_own(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         tasks = [loop.create_task(own_and_running(), priority=each) for each in range(-100, 101)]
         assert [get_priority(task) for task in tasks] == list(range(-100, 101))
@@ -174,7 +174,7 @@ def test_many_collected_tasks_take_linear_time(loop: qtloop.QEventLoop) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_fork_in_a_high_task(loop: qtloop.QEventLoop) -> None:
+def test_forked_child_can_read_and_set_priorities(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         child = loop.create_task(own_and_running())
         loop.call_soon_priority(LOW, nothing)

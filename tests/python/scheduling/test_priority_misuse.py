@@ -27,7 +27,7 @@ def test_priority_of_a_number_without_a_name_names_the_cure() -> None:
     assert Priority(100) is LOW
 
 
-def test_method_whose_function_runs_code_when_its_name_is_read(loop: qtloop.QEventLoop) -> None:
+def test_name_of_a_callable_that_is_no_function_is_not_read(loop: qtloop.QEventLoop) -> None:
     class Callable:
         read = 0
 
@@ -159,7 +159,7 @@ def test_exceptions_leave_no_priority_behind(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_fatal_exception_of_a_high_task(
+def test_fatal_exception_of_a_high_task_leaves_no_priority(
     loop: qtloop.QEventLoop, error: type[BaseException]
 ) -> None:
     async def fails() -> None:
@@ -174,7 +174,7 @@ def test_fatal_exception_of_a_high_task(
     assert not loop._uses_priorities()
 
 
-def test_priorities_that_change_while_everything_is_queued(loop: qtloop.QEventLoop) -> None:
+def test_queued_tasks_run_with_the_last_of_many_priorities(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         tasks = [asyncio.create_task(own_and_running()) for _ in range(50)]
         for number in range(2000):
@@ -188,7 +188,7 @@ def test_priorities_that_change_while_everything_is_queued(loop: qtloop.QEventLo
     assert not loop._uses_priorities()
 
 
-def test_call_soon_priority_from_another_thread_in_debug_mode(loop: qtloop.QEventLoop) -> None:
+def test_debug_mode_refuses_call_soon_priority_from_another_thread(loop: qtloop.QEventLoop) -> None:
     loop.set_debug(True)
     errors: list[str] = []
 

@@ -84,7 +84,7 @@ def test_tasks_of_one_priority_take_turns(loop: qtloop.QEventLoop) -> None:
     assert log == "a0 b0 a1 b1 a2 b2 c0 c1 c2 low0 low1 low2".split()
 
 
-def test_callback_arguments_and_context(loop: qtloop.QEventLoop) -> None:
+def test_callback_gets_its_arguments_and_context(loop: qtloop.QEventLoop) -> None:
     variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
     context = contextvars.copy_context()
     context.run(variable.set, 3)

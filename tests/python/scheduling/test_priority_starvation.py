@@ -1,4 +1,4 @@
-"""No priority starves: a turn ends with one job of each priority that waits."""
+"""No priority starves: a turn that is over ends with one job of each lower priority."""
 
 from __future__ import annotations
 
@@ -136,7 +136,9 @@ def test_stop_ends_the_run_after_the_jobs_that_are_ready(loop: qtloop.QEventLoop
 
 
 @pytest.mark.parametrize("budget", [0, 0.002])
-def test_stop_in_a_high_task_that_never_rests(loop: qtloop.QEventLoop, budget: float) -> None:
+def test_stop_in_a_high_task_that_never_rests_ends_the_run(
+    loop: qtloop.QEventLoop, budget: float
+) -> None:
     loop.turn_budget = budget
     steps = 0
 

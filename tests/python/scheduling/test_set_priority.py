@@ -125,7 +125,7 @@ def test_error_of_the_index_method_is_passed_on(loop: qtloop.QEventLoop) -> None
 
 
 @pytest.mark.parametrize("other", [None, 3, "task", asyncio.Task, object()])
-def test_what_is_no_task_raises_type_error(other: Any) -> None:
+def test_object_that_is_no_task_raises_type_error(other: Any) -> None:
     with pytest.raises(TypeError, match=r"asyncio\.Task is required"):
         get_priority(other)
     with pytest.raises(TypeError, match=r"asyncio\.Task is required"):
@@ -154,7 +154,7 @@ def test_task_of_a_plain_asyncio_loop_raises_type_error() -> None:
     asyncio.run(main())
 
 
-def test_task_that_was_never_initialised(loop: qtloop.QEventLoop) -> None:
+def test_task_that_was_never_initialised_raises(loop: qtloop.QEventLoop) -> None:
     task: Any = asyncio.Task.__new__(asyncio.Task)
     with pytest.raises((TypeError, RuntimeError)):
         get_priority(task)
@@ -219,7 +219,7 @@ def test_queued_step_moves_behind_the_jobs_of_its_new_priority(loop: qtloop.QEve
     assert log == ["high callback", "d", "b", "second high callback", "c", "low callback", "a"]
 
 
-def test_queued_wake_up_moves(loop: qtloop.QEventLoop) -> None:
+def test_queued_wake_up_moves_behind_the_jobs_of_its_new_priority(loop: qtloop.QEventLoop) -> None:
     log: list[str] = []
 
     futures = [loop.create_future() for _ in "abc"]
@@ -303,7 +303,7 @@ def test_task_that_sets_its_priority_in_its_last_step_leaves_no_trace(
     loop.run_until_complete(main())
 
 
-def test_it_may_be_called_in_callbacks_of_any_kind(loop: qtloop.QEventLoop) -> None:
+def test_callbacks_of_any_kind_may_set_the_priority(loop: qtloop.QEventLoop) -> None:
     async def main() -> None:
         future = loop.create_future()
         task = asyncio.create_task(waits_for(future, [], ""))
@@ -342,7 +342,7 @@ def test_callback_that_changes_a_task_keeps_its_own_priority(loop: qtloop.QEvent
     run_with(loop, main())
 
 
-def test_timers_and_watches_keep_the_priority_with_which_they_were_made(
+def test_timer_keeps_the_priority_with_which_it_was_made(
     loop: qtloop.QEventLoop,
 ) -> None:
     async def main() -> None:

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
+
 import qtloop
 from qtloop import Priority, get_priority
 
+each_priority = pytest.mark.parametrize("priority", [Priority.HIGH, -1, 1, Priority.LOW])
+
 
 def running() -> int:
-    """Returns the priority of what runs now, which all that it schedules inherits."""
+    """Returns the priority of the running job, which the jobs that it schedules inherit."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, qtloop.QEventLoop)
     return loop._running_priority()
@@ -25,7 +29,7 @@ def own() -> int:
 
 
 async def own_and_running() -> list[int]:
-    """Returns both, before and after a wait."""
+    """Returns both, before and after a yield and a wait."""
     seen = [own(), running()]
     await asyncio.sleep(0)
     seen += [own(), running()]

@@ -48,7 +48,7 @@ async def reach(when: float) -> None:
 
 
 def make_idle(loop: qtloop.QEventLoop, times: int = 20) -> None:
-    """Waits on another thread until the loop has had nothing to do, so often."""
+    """Waits, on another thread, until the loop has run `times` coroutines one by one."""
     for _ in range(times):
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(30)
 

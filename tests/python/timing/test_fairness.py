@@ -415,7 +415,7 @@ def test_requests_are_answered_with_any_linger(loop: qtloop.QEventLoop, linger: 
 def test_thread_gets_the_gil_beside_callbacks_that_queue_themselves(
     loop: qtloop.QEventLoop,
 ) -> None:
-    """Each poll wakes a thread that waits for the GIL, which may be too late for it each time."""
+    """Each poll wakes a thread that waits for the GIL, and the thread may be too late each time."""
     waits: list[float] = []
     is_over = False
 

@@ -27,7 +27,7 @@ LIMIT = 100
 
 
 class Flood:
-    """Callbacks that queue themselves again, or tasks that do nothing but yield."""
+    """Callbacks that queue themselves again, or tasks that only yield."""
 
     def __init__(self, loop: qtloop.QEventLoop, kind: str, priority: int) -> None:
         self.count = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import Any
 
@@ -133,3 +134,17 @@ def test_advance_on_another_thread_wakes_the_loop(
     run(virtual, main())
     in_thread(lambda: clock.advance(1)).join()
     assert clock.now == 3
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, 9.3e9, -1, -math.inf, math.nan])
+def test_advance_by_a_time_that_cannot_pass_is_an_error_and_changes_nothing(
+    virtual: qtloop.QEventLoop, clock: qtloop.VirtualClock, seconds: float
+) -> None:
+    with pytest.raises(ValueError, match=r"^advance\(\): "):
+        clock.advance(seconds)
+    assert clock.now == 0
+    run(virtual, asyncio.sleep(1))
+    assert clock.now == 1
+    clock.advance(9.2e9)
+    with pytest.raises(ValueError, match=r"^advance\(\): the clock ends"):
+        clock.advance(9.2e9)

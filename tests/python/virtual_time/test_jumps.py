@@ -308,6 +308,29 @@ def test_wall_clock_is_the_virtual_clock_since_1970(app: Any) -> None:
         run(loop, main())
 
 
+@pytest.mark.parametrize("priority", [qtloop.Priority.HIGH, qtloop.Priority.LOW])
+def test_timer_is_not_early_beside_other_priorities(
+    virtual: qtloop.QEventLoop, clock: qtloop.VirtualClock, priority: int
+) -> None:
+    early: list[float] = []
+
+    async def main() -> None:
+        other = virtual.create_task(asyncio.sleep(DAY), priority=priority)
+        await asyncio.sleep(0)
+        # A flood of callbacks, between which the turn looks for timers and events.
+        for count in range(200):
+            virtual.call_soon(lambda: None)
+            virtual.call_soon_priority(-count % 3, time.sleep, 1e-5)
+        virtual.call_later(1e-9, lambda: early.append(clock.now))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert early == []
+        await other
+        assert early == [1e-9]
+
+    run(virtual, main())
+
+
 # The clock itself
 
 

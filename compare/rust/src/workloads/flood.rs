@@ -49,7 +49,7 @@ impl Flood {
     }
 }
 
-/// What the task that waits has seen.
+/// The results of the task that waits.
 struct Seen {
     most: u64,
     lateness: Lateness,

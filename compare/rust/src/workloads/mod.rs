@@ -35,7 +35,7 @@ pub enum Workload {
     Echo,
     /// A timer of 16 ms beside eight downloads: how late it is
     Frames,
-    /// An event beside 10,000 tasks that never rest: what runs before it
+    /// An event beside 10,000 tasks that never rest: how many of them run before it
     Flood,
 }
 
