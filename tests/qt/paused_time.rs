@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt as _};
 use qtloop::net::{TcpListener, TcpStream};
 use qtloop::process::Command;
-use qtloop::task::{unblock, yield_now};
+use qtloop::task::{Builder, Priority, unblock, yield_now};
 use qtloop::time::{
     self, MissedTickBehavior, StreamExt as _, advance, interval, pause, pause_with_idle, resume,
     sleep, sleep_until, timeout, timeout_at,
@@ -24,6 +24,7 @@ use crate::world::{LIMIT, attached};
 trials![
     paused_sleep_takes_no_real_time,
     each_sleep_ends_at_its_own_deadline,
+    sleep_of_another_priority_ends_at_its_own_deadline,
     sleep_of_a_nanosecond_ends,
     infinite_sleep_does_not_move_the_clock,
     day_with_thousands_of_sleeps_is_in_order,
@@ -79,6 +80,36 @@ fn each_sleep_ends_at_its_own_deadline() {
         }
         let expected = [1, 1, 2, 3].map(|hours| (hours, hours * HOUR));
         assert_eq!(*log.borrow(), expected);
+    });
+}
+
+/// Between two polls the loop also looks for due timers. It must do so by the paused clock.
+fn sleep_of_another_priority_ends_at_its_own_deadline() {
+    attached().block_on(async {
+        pause();
+        let paused = time::now();
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let priorities = [Priority::HIGH, Priority::LOW, Priority::NORMAL];
+        let tasks: Vec<_> = (1..)
+            .zip(priorities)
+            .map(|(hours, priority)| {
+                let log = Rc::clone(&log);
+                Builder::new().priority(priority).spawn_local(async move {
+                    for _ in 0..2 {
+                        sleep(hours * HOUR).await;
+                        log.borrow_mut().push((hours, time::now() - paused));
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+        let at = |hours, passed| (hours, passed * HOUR);
+        let mut ran = log.take();
+        ran.sort();
+        let each = [at(1, 1), at(1, 2), at(2, 2), at(2, 4), at(3, 3), at(3, 6)];
+        assert_eq!(ran, each);
     });
 }
 
