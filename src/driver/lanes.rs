@@ -8,8 +8,8 @@
 //!   that has ready jobs.
 //! - The rest of a batch that the budget has interrupted has no precedence: the next turn collects
 //!   before its first job.
-//! - The last batch of a turn runs as many jobs of each priority as were ready when it was found to
-//!   be the last. A job of a high priority that queues itself again does not extend it.
+//! - The last batch of a turn runs as many jobs of each priority as were ready when it began. Jobs
+//!   that its jobs queue wait for the next turn, as `asyncio.loop.stop()` requires.
 
 use std::os::fd::RawFd;
 use std::time::Duration;
@@ -38,8 +38,9 @@ pub(super) struct TurnLanes {
     checked: Option<Time>,
     /// The budget is spent: the turn hands out one job of each lower priority.
     is_ending: bool,
-    /// The number of jobs that the last batch may still hand out, by priority.
-    last_batch: Option<Vec<(Priority, usize)>>,
+    /// The number of jobs of the batch that were not handed out, by priority. Empty if the batch
+    /// began before another priority than the normal one was in use.
+    pub(super) rest: Vec<(Priority, usize)>,
 }
 
 impl<J: Queueable + 'static> Driver<J> {
@@ -200,6 +201,11 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Returns the next job while a priority other than the normal one is in use.
     #[inline(never)] // so that a turn without priorities stays small
     pub(super) fn next_by_priority(&mut self) -> Option<J> {
+        if self.begun && self.lanes.rest.is_empty() {
+            let left = self.end.saturating_sub(self.driver.popped.get());
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            self.lanes.rest.push((Priority::NORMAL, left));
+        }
         loop {
             if self.lanes.is_ending {
                 return self.next_of_lower_priority();
@@ -223,7 +229,9 @@ impl<J: Queueable + 'static> Turn<J> {
                 self.driver.may_use_priorities.set(false);
                 self.driver.running.take();
             }
-            if !self.begin_batch() {
+            let has_begun = self.begin_batch();
+            self.count_batch();
+            if !has_begun {
                 if self.begun && self.is_budget_spent() {
                     self.lanes.is_ending = true;
                     continue;
@@ -233,10 +241,22 @@ impl<J: Queueable + 'static> Turn<J> {
         }
     }
 
+    /// Counts the jobs of a batch that begins, by priority.
+    pub(super) fn count_batch(&mut self) {
+        self.lanes.rest.clear();
+        if self.driver.may_use_priorities() {
+            let reactor = self.driver.reactor.borrow();
+            self.lanes.rest.extend(reactor.ready_by_priority());
+        }
+    }
+
     /// Accounts for a job of a lane, which runs next.
     fn hand_out(&mut self, lane: Priority, job: J) -> J {
         self.driver.hand_out(&job);
         self.lanes.served = Some(lane);
+        if let Some((_, left)) = self.lanes.rest.iter_mut().find(|rest| rest.0 == lane) {
+            *left = left.saturating_sub(1);
+        }
         self.is_running = true;
         job
     }
@@ -283,22 +303,9 @@ impl<J: Queueable + 'static> Turn<J> {
     }
 
     fn next_of_last_batch(&mut self) -> Option<J> {
-        let mut left = match self.lanes.last_batch.take() {
-            Some(left) => left,
-            None => self.driver.reactor.borrow().ready_by_priority(),
-        };
-        let mut job = None;
-        for (priority, count) in &mut left {
-            if *count > 0 {
-                *count -= 1;
-                job = self.pop_from(*priority);
-                if job.is_some() {
-                    break;
-                }
-                *count = 0;
-            }
-        }
-        self.lanes.last_batch = Some(left);
-        job
+        (0..self.lanes.rest.len()).find_map(|index| {
+            let (lane, left) = self.lanes.rest[index];
+            (left > 0).then(|| self.pop_from(lane)).flatten()
+        })
     }
 }

@@ -118,6 +118,7 @@ impl<J: Queueable + 'static> Turn<J> {
         let mut turn = Turn::new(driver);
         turn.begun = true;
         turn.end = turn.driver.end_of_ready();
+        turn.count_batch();
         turn
     }
 
@@ -246,6 +247,7 @@ impl<J: Queueable + 'static> Turn<J> {
             if self.driver.may_use_priorities() {
                 return self.next_by_priority();
             }
+            self.lanes.rest.clear(); // a nested turn may have ended the use of priorities
             self.driver.plain_end.set(self.end);
             if self.driver.popped.get() < self.end {
                 if self.is_budget_spent() {

@@ -191,11 +191,10 @@ impl<J: Queueable> Lanes<J> {
     }
 
     /// Returns the number of ready jobs of each lane that has some, by priority.
-    pub(super) fn ready_by_lane(&self) -> Vec<(Priority, usize)> {
+    pub(super) fn ready_by_lane(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.in_order()
             .filter(|lane| !lane.ready.is_empty())
             .map(|lane| (lane.priority, lane.ready.len()))
-            .collect()
     }
 
     /// Returns all lanes, by priority.

@@ -196,8 +196,7 @@ impl<J: Queueable> Reactor<J> {
     }
 
     /// Returns the number of ready jobs of each priority that has some.
-    #[must_use]
-    pub fn ready_by_priority(&self) -> Vec<(Priority, usize)> {
+    pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.lanes.ready_by_lane()
     }
 

@@ -34,6 +34,7 @@ trials![
     lower_priorities_and_qt_progress_beside_a_job_that_never_rests,
     budget_of_zero_runs_lower_priorities_and_qt,
     last_batch_runs_the_jobs_that_were_ready_of_each_priority,
+    last_batch_runs_no_job_that_its_jobs_have_queued,
     one_batch_runs_the_jobs_that_were_ready_of_each_priority,
     driver_without_jobs_of_other_priorities_has_none,
 ];
@@ -397,6 +398,25 @@ fn last_batch_runs_the_jobs_that_were_ready_of_each_priority() {
     world.run();
     assert_eq!(world.read(), ["-100", "0", "100"]);
     assert_eq!(world.driver.queued(), 3);
+}
+
+fn last_batch_runs_no_job_that_its_jobs_have_queued() {
+    for kept in [HIGH, NORMAL, LOW] {
+        let world = World::new();
+        world.driver.retain(kept);
+        world.soon(|world| {
+            world.soon(|world| world.write("next turn"));
+            world.soon_at(HIGH, |world| world.write("next turn, first"));
+            world.stop();
+        });
+        world.soon(|world| world.write("same batch"));
+        world.run();
+        assert_eq!(world.read(), ["same batch"]);
+        world.soon(World::stop);
+        world.run();
+        assert_eq!(world.read(), ["next turn, first", "next turn"]);
+        world.driver.release(kept);
+    }
 }
 
 fn one_batch_runs_the_jobs_that_were_ready_of_each_priority() {
