@@ -244,10 +244,8 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Counts the jobs of a batch that begins, by priority.
     pub(super) fn count_batch(&mut self) {
         self.lanes.rest.clear();
-        if self.driver.may_use_priorities() {
-            let reactor = self.driver.reactor.borrow();
-            self.lanes.rest.extend(reactor.ready_by_priority());
-        }
+        let reactor = self.driver.reactor.borrow();
+        self.lanes.rest.extend(reactor.ready_by_priority());
     }
 
     /// Accounts for a job of a lane, which runs next.

@@ -35,6 +35,7 @@ trials![
     budget_of_zero_runs_lower_priorities_and_qt,
     last_batch_runs_the_jobs_that_were_ready_of_each_priority,
     last_batch_runs_no_job_that_its_jobs_have_queued,
+    last_batch_after_the_last_use_of_a_priority_runs_its_jobs,
     one_batch_runs_the_jobs_that_were_ready_of_each_priority,
     driver_without_jobs_of_other_priorities_has_none,
 ];
@@ -417,6 +418,16 @@ fn last_batch_runs_no_job_that_its_jobs_have_queued() {
         assert_eq!(world.read(), ["next turn, first", "next turn"]);
         world.driver.release(kept);
     }
+}
+
+fn last_batch_after_the_last_use_of_a_priority_runs_its_jobs() {
+    let world = World::new();
+    world.soon_at(HIGH, World::stop);
+    world.run();
+    world.soon(|world| world.write("ran"));
+    world.driver.stop_next_run();
+    world.run();
+    assert_eq!(world.read(), ["ran"]);
 }
 
 fn one_batch_runs_the_jobs_that_were_ready_of_each_priority() {
