@@ -53,6 +53,8 @@ async def control(sensor: socket.socket, report: Callable[[float, float, float],
     loop = asyncio.get_running_loop()
     while True:
         data = await loop.sock_recv(sensor, READING.size)
+        if not data:
+            raise ConnectionResetError("the process of the vessels has ended")
         try:
             while data:  # also the readings that have come since
                 sent, pressure = READING.unpack(data)

@@ -18,10 +18,15 @@ async def main(sensor: socket.socket, reports: socket.socket) -> None:
     flood = Flood(loop.call_soon)
 
     def switch() -> None:
-        if reports.recv(1) == b"1":
+        message = b""
+        with contextlib.suppress(ConnectionError):
+            message = reports.recv(1)
+        if message == b"1":
             flood.start()
         else:
             flood.stop()
+        if not message:  # the window has ended, and so will the process of the vessels
+            loop.remove_reader(reports)
 
     def report(sent: float, latency: float, pressure: float) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -54,6 +54,8 @@ class Window(QtWidgets.QWidget):
         loop = asyncio.get_running_loop()
         while True:
             data = await loop.sock_recv(self._sockets.reports, REPORT.size)
+            if not data:
+                raise ConnectionResetError("the process of the other control loop has ended")
             try:
                 while data:
                     *reading, jobs = REPORT.unpack(data)
