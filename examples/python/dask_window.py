@@ -106,7 +106,7 @@ async def main() -> None:
     window.show()
     async with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, asynchronous=True
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", asynchronous=True
         ) as cluster,
         Client(cluster, asynchronous=True) as client,
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 from collections.abc import Callable
@@ -214,9 +215,9 @@ class Program:
 def test_program_without_priorities_runs_as_on_asyncio(loop: qtloop.QEventLoop, seed: int) -> None:
     mine = Program(loop, seed)
     run_long(loop, mine.main())
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        theirs = Program(runner.get_loop(), seed)
-        runner.run(theirs.main())
+    with contextlib.closing(asyncio.SelectorEventLoop()) as other:
+        theirs = Program(other, seed)
+        other.run_until_complete(theirs.main())
     assert mine.log == theirs.log
     assert len(mine.log) > 50
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -99,8 +100,10 @@ def test_slot_gives_its_priority_to_what_it_schedules(loop: qtloop.QEventLoop) -
 
 
 def test_slot_that_raises_at_once_leaves_the_callers_priority(
-    loop: qtloop.QEventLoop, reports: list[Any]
+    loop: qtloop.QEventLoop, reports: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+
     @qtloop.asyncSlot(priority=LOW)
     async def slot() -> None:
         raise ZeroDivisionError
