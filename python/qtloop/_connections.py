@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Errors of `accept()` that are temporary: no file descriptor or memory is left.
 _RESOURCE_ERRORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
+# The key of a priority in the extra information of the transport of a process.
+_PRIORITY = "qtloop_priority"
+
 # The TLS handshake timeout and, from Python 3.11 on, the shutdown timeout.
 _TIMEOUTS = tuple(
     getattr(constants, name)
@@ -143,6 +146,29 @@ class ConnectionsMixin(BaseLoop):
 
     def _make_write_pipe_transport(self, *args: Any, **kwargs: Any) -> WritePipeTransport:
         return WritePipeTransport(self, *args, **kwargs)
+
+    async def _make_subprocess_transport(
+        self, *args: Any, extra: dict[str, Any] | None = None, **kwargs: Any
+    ) -> asyncio.SubprocessTransport:
+        """Starts a child process. Called by `subprocess_exec()` and `subprocess_shell()`."""
+        make: Any = super()._make_subprocess_transport  # type: ignore[misc]
+        if priority := self._running_priority():
+            extra = {**(extra or {}), _PRIORITY: priority}
+        transport: asyncio.SubprocessTransport = await make(*args, extra=extra, **kwargs)
+        return transport
+
+    def _child_watcher_callback(self, pid: int, returncode: int, transport: Any) -> None:
+        """Called when a child process has ended, perhaps on another thread.
+
+        The transport is told so with the priority of the job that has started the process, and so
+        after `connection_made`, which that job has queued.
+        """
+        priority = transport.get_extra_info(_PRIORITY)
+        if priority is None:
+            super()._child_watcher_callback(pid, returncode, transport)  # type: ignore[misc]
+        else:
+            exited = transport._process_exited
+            self.call_soon_threadsafe(self.call_soon_priority, priority, exited, returncode)
 
     def _accept_connection(
         self,

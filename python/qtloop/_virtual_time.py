@@ -62,10 +62,9 @@ class VirtualTimeMixin(ConnectionsMixin, DefaultExecutorMixin):
         self, *args: Any, extra: dict[str, Any] | None = None, **kwargs: Any
     ) -> asyncio.SubprocessTransport:
         """Starts a child process. Called by `subprocess_exec()` and `subprocess_shell()`."""
-        make: Any = super()._make_subprocess_transport  # type: ignore[misc]
+        make = super()._make_subprocess_transport
         if self._clock is None:
-            transport: asyncio.SubprocessTransport = await make(*args, extra=extra, **kwargs)
-            return transport
+            return await make(*args, extra=extra, **kwargs)
         hold = TimeHold(self)
         try:
             transport = await make(*args, extra={**(extra or {}), _HOLD: hold}, **kwargs)
@@ -76,7 +75,7 @@ class VirtualTimeMixin(ConnectionsMixin, DefaultExecutorMixin):
 
     def _child_watcher_callback(self, pid: int, returncode: int, transport: Any) -> None:
         """Called when a child process has ended, perhaps on another thread."""
-        super()._child_watcher_callback(pid, returncode, transport)  # type: ignore[misc]
+        super()._child_watcher_callback(pid, returncode, transport)
         hold = transport.get_extra_info(_HOLD)
         if hold is not None:
             hold.release()

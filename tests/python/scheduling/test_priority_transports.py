@@ -214,7 +214,14 @@ def test_subprocess_transports_inherit(loop: qtloop.QEventLoop, priority: int) -
     class Output(asyncio.SubprocessProtocol):
         def __init__(self) -> None:
             self.seen: dict[str, int] = {}
+            self.calls: list[str] = []
             self.lost = loop.create_future()
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.calls.append("made")
+
+        def process_exited(self) -> None:
+            self.calls.append("exited")
 
         def pipe_data_received(self, fd: int, data: bytes) -> None:
             self.seen["data"] = running()
@@ -232,6 +239,7 @@ def test_subprocess_transports_inherit(loop: qtloop.QEventLoop, priority: int) -
         await protocol.lost
         transport.close()
         assert protocol.seen == {"data": priority, "pipe lost": priority}
+        assert protocol.calls == ["made", "exited"]
         process = await asyncio.create_subprocess_exec("/bin/true")
         await process.wait()
         assert own() == running() == priority
