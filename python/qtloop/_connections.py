@@ -160,8 +160,8 @@ class ConnectionsMixin(BaseLoop):
     def _child_watcher_callback(self, pid: int, returncode: int, transport: Any) -> None:
         """Called when a child process has ended, perhaps on another thread.
 
-        The transport is told so with the priority of the job that has started the process, and so
-        after `connection_made`, which that job has queued.
+        Queues the transport's callback with the priority of the job that has started the process.
+        So it runs after `connection_made`, which that job has queued.
         """
         priority = transport.get_extra_info(_PRIORITY)
         if priority is None:
