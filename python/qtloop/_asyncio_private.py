@@ -171,6 +171,11 @@ def format_callback(handle: asyncio.Handle) -> str:
     return text
 
 
+def process_exited(transport: Any) -> Any:
+    """Returns the method of a subprocess transport that takes the exit code of the process."""
+    return transport._process_exited
+
+
 def source_traceback(handle: asyncio.Handle) -> Any:
     """Returns where a handle was made, in debug mode; else None."""
     value: Any = handle

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ._asyncio_private import take_buffered
+from ._asyncio_private import process_exited, take_buffered
 from ._base import BaseLoop
 from ._pipes import ReadPipeTransport, WritePipeTransport
 from ._tls import TLSProtocol
@@ -167,7 +167,7 @@ class ConnectionsMixin(BaseLoop):
         if priority is None:
             super()._child_watcher_callback(pid, returncode, transport)  # type: ignore[misc]
         else:
-            exited = transport._process_exited
+            exited = process_exited(transport)
             self.call_soon_threadsafe(self.call_soon_priority, priority, exited, returncode)
 
     def _accept_connection(
