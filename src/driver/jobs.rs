@@ -22,9 +22,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Puts a job that could not run yet before the ready jobs of its priority.
     pub fn push_front(&self, job: J) {
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().push_front(job);
         self.arm_now();
     }
@@ -33,9 +31,7 @@ impl<J: Queueable + 'static> Driver<J> {
     pub fn push_at(&self, when: Time, job: J) -> TimerKey {
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         let is_exact = job.priority() < Priority::NORMAL;
         let key = reactor.push_at(when, job);
         let is_earliest = earliest.is_none_or(|earliest| when < earliest);
@@ -62,9 +58,7 @@ impl<J: Queueable + 'static> Driver<J> {
     /// # Errors
     /// As [`Reactor::watch`].
     pub fn watch(&self, fd: RawFd, direction: Direction, job: J) -> io::Result<[Option<J>; 2]> {
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch(fd, direction, job)
     }
 
@@ -78,9 +72,7 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch_edges(fd, direction, job)
     }
 
@@ -94,9 +86,7 @@ impl<J: Queueable + 'static> Driver<J> {
         direction: Direction,
         job: J,
     ) -> io::Result<[Option<J>; 2]> {
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().watch_once(fd, direction, job)
     }
 

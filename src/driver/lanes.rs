@@ -103,10 +103,18 @@ impl<J: Queueable + 'static> Driver<J> {
         self.may_use_priorities.get()
     }
 
+    /// Notes that a priority is in use from now on.
+    #[inline]
+    pub(super) fn note_priority(&self, priority: Priority) {
+        if priority != Priority::NORMAL {
+            self.note_priorities();
+        }
+    }
+
     /// Notes that a priority may be in use from now on. A turn that is running a batch without
     /// priorities then takes its next job by priority.
     #[cold]
-    pub(super) fn note_priorities(&self) {
+    fn note_priorities(&self) {
         self.may_use_priorities.set(true);
         self.plain_end.set(0);
     }
@@ -114,17 +122,13 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job that may not belong to the normal lane.
     #[cold]
     pub(super) fn push_by_priority(&self, job: J) {
-        if job.priority() != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(job.priority());
         self.reactor.borrow_mut().push(job);
     }
 
     /// Sets the priority of the running job.
     pub(super) fn set_running(&self, running: RunningPriority) {
-        if running.priority != Priority::NORMAL {
-            self.note_priorities();
-        }
+        self.note_priority(running.priority);
         self.running.set(running);
     }
 

@@ -3,6 +3,8 @@
 //! The state is exposed under asyncio's own attribute names (`_debug`, `_closed`, `_thread_id`,
 //! `_stopping`). So asyncio's Python code, which the Python half inherits, reads and writes it
 //! unchanged.
+//!
+//! The file is long because PyO3 has one block of methods per class.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;

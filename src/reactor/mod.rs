@@ -57,7 +57,7 @@ pub trait Queueable {
         Priority::NORMAL
     }
 
-    /// Returns whether the job is queued with the highest priority in use instead of its own.
+    /// Returns whether the job is queued with the highest priority in use, not with its own.
     fn is_urgent(&self) -> bool {
         false
     }
