@@ -11,7 +11,7 @@ use qtloop::core::{Direction, NestedLoop, Priority, Time};
 
 use crate::trials;
 use crate::turns::qt_timer;
-use crate::world::{LIMIT, World, job_of};
+use crate::world::{LIMIT, LONG_TURN, World, job_of};
 
 const HIGH: Priority = Priority::HIGH;
 const NORMAL: Priority = Priority::NORMAL;
@@ -369,6 +369,7 @@ fn run_for_20_qt_timers(world: &World) {
 
 fn lower_priorities_and_qt_progress_beside_a_job_that_never_rests() {
     let world = World::new();
+    world.driver.set_budget(LONG_TURN);
     let [high, normal, low] = spins(&world);
     run_for_20_qt_timers(&world);
     // Qt calls the timer at most once between two turns, and each turn runs one job of each.

@@ -18,7 +18,7 @@ use qtloop::{Handle, JoinHandle, spawn_local, spawn_scoped};
 use crate::tasks::{run, settle};
 use crate::trials;
 use crate::turns::qt_timer;
-use crate::world::{LIMIT, attached};
+use crate::world::{LIMIT, LONG_TURN, attached};
 
 trials![
     tasks_run_by_priority_and_then_in_order,
@@ -412,6 +412,7 @@ fn priority_set_by_another_thread_takes_effect_in_order() {
 
 fn lower_priorities_progress_beside_a_task_that_never_rests() {
     let event_loop = attached();
+    event_loop.set_turn_budget(LONG_TURN);
     let chain = |priority| {
         let count = Rc::new(Cell::new(0));
         let counts = Rc::clone(&count);

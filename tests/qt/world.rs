@@ -13,6 +13,9 @@ use qtloop::core::{Priority, Queueable, Time};
 /// Longer than any test takes, even under valgrind on a busy machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// A budget that has room for many jobs of one turn, also under valgrind.
+pub(crate) const LONG_TURN: Duration = Duration::from_millis(20);
+
 #[derive(Clone)]
 pub(crate) struct Job {
     run: Rc<dyn Fn(&World)>,
