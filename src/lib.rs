@@ -127,14 +127,14 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 /// [`Remote`](core::Remote).
 #[doc(hidden)]
 pub mod core {
-    pub use crate::driver::{Driver, Turn, VirtualTime, Wakeup};
+    pub use crate::driver::{Driver, DriverStats, Observer, Turn, VirtualTime, Wakeup};
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;
     pub use crate::qt::nested_loop::NestedLoop;
     pub use crate::reactor::{
-        Direction, Linger, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey, Timers,
-        Wake,
+        Direction, Linger, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey,
+        TimerStats, Timers, Wake,
     };
 
     /// Returns whether a priority other than the normal one is in use on the loop.

@@ -5,13 +5,17 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::stats::count;
 use super::{Driver, Turn};
 use crate::reactor::{Direction, Linger, Poller, Priority, Queueable, Remote, Time, TimerKey};
 
 impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
-    pub fn push(&self, job: J) {
+    pub fn push(&self, mut job: J) {
+        if self.is_observed.get() {
+            self.tell(|observer| observer.queued(&mut job));
+        }
         if job.priority() == Priority::NORMAL && !job.is_urgent() {
             self.reactor.borrow_mut().push_normal(job);
         } else {
@@ -28,7 +32,10 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Queues a job for a deadline. See [`Reactor::push_at`].
-    pub fn push_at(&self, when: Time, job: J) -> TimerKey {
+    pub fn push_at(&self, when: Time, mut job: J) -> TimerKey {
+        if self.is_observed.get() {
+            self.tell(|observer| observer.timer_set(when, &mut job));
+        }
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
         self.note_priority(job.priority());
@@ -119,7 +126,12 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
     pub fn rearm(&self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
-        self.reactor.borrow_mut().rearm(fd, direction, is_mine);
+        let rearm = || self.reactor.borrow_mut().rearm(fd, direction, is_mine);
+        if self.is_observed.get() {
+            self.observe_added(rearm);
+        } else {
+            rearm();
+        }
     }
 
     /// Returns a handle that queues jobs from other threads.
@@ -194,17 +206,64 @@ impl<J: Queueable + 'static> Driver<J> {
         self.reactor.borrow_mut().set_timer_slack(slack);
     }
 
+    /// Polls, and makes the due jobs ready.
     pub(super) fn collect(&self, now: Time) {
         self.polled.set(now);
-        let now = self.timer_time(now);
-        if let Err(error) = self.reactor.borrow_mut().collect(now) {
+        count(&self.counters.polls);
+        let collect = || self.reactor.borrow_mut().collect(self.timer_time(now));
+        let result = if self.is_observed.get() {
+            self.tell(|observer| observer.poll_begins(Duration::ZERO));
+            let result = self.observe_added(collect);
+            self.tell(|observer| observer.poll_ends(Duration::ZERO));
+            result
+        } else {
+            collect()
+        };
+        if let Err(error) = result {
             self.error.replace(Some(error));
         }
     }
 
-    pub(super) fn end_linger(&self, linger: Linger) {
-        if let Err(error) = self.reactor.borrow_mut().end_linger(linger) {
+    /// Makes the due timers ready.
+    pub(super) fn collect_timers(&self, now: Time) {
+        let collect = || {
+            self.reactor
+                .borrow_mut()
+                .collect_timers(self.timer_time(now));
+        };
+        if self.is_observed.get() {
+            self.observe_added(collect);
+        } else {
+            collect();
+        }
+    }
+
+    /// Waits by `wait`, and makes the jobs of the events ready.
+    pub(super) fn linger_by(
+        &self,
+        mut linger: Linger,
+        timeout: Duration,
+        wait: impl FnOnce(&mut Linger),
+    ) {
+        if self.is_observed.get() {
+            self.tell(|observer| observer.poll_begins(timeout));
+        }
+        wait(&mut linger);
+        count(&self.counters.lingers);
+        let before = self.reactor.borrow().ready();
+        let end = || self.reactor.borrow_mut().end_linger(linger);
+        let result = if self.is_observed.get() {
+            let result = self.observe_added(end);
+            self.tell(|observer| observer.poll_ends(timeout));
+            result
+        } else {
+            end()
+        };
+        if let Err(error) = result {
             self.error.replace(Some(error));
+        }
+        if self.reactor.borrow().ready() > before {
+            count(&self.counters.linger_hits);
         }
     }
 

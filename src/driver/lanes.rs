@@ -289,9 +289,13 @@ impl<J: Queueable + 'static> Turn<J> {
             self.driver.collect(now);
             return;
         }
-        let now = self.driver.timer_time(now);
-        if reactor.next_deadline().is_some_and(|when| when <= now) {
-            reactor.collect_timers(now);
+        let timer_now = self.driver.timer_time(now);
+        if reactor
+            .next_deadline()
+            .is_some_and(|when| when <= timer_now)
+        {
+            drop(reactor);
+            self.driver.collect_timers(now);
         }
     }
 

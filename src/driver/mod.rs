@@ -21,7 +21,9 @@
 
 mod jobs;
 mod lanes;
+mod observer;
 mod run;
+mod stats;
 mod turn;
 mod virtual_time;
 
@@ -36,11 +38,14 @@ use std::time::Duration;
 use crate::qt::Host;
 use crate::reactor::{Queueable, Reactor, Time};
 
+pub use observer::Observer;
+pub use stats::DriverStats;
 pub use turn::{Turn, Wakeup};
 pub use virtual_time::VirtualTime;
 
 use lanes::RunningPriority;
 use run::{Phase, Stop};
+use stats::Counters;
 
 /// The default time budget of a turn. A frame at 60 Hz has room for eight such turns. Even a tenth
 /// of this budget would have nearly all of the gain of batching.
@@ -101,7 +106,7 @@ pub struct Driver<J> {
     /// turn of one batch.
     turn_deadline: Cell<Option<Time>>,
     /// The end of the batch of the innermost turn, as a number of `popped`, while no priority is in
-    /// use; otherwise zero.
+    /// use and there is no observer; otherwise zero.
     plain_end: Cell<u64>,
     /// See [`may_use_priorities`](Driver::may_use_priorities).
     may_use_priorities: Cell<bool>,
@@ -136,6 +141,10 @@ pub struct Driver<J> {
     virtual_time: OnceCell<Arc<VirtualTime>>,
     /// The number of operations outside of the loop during which that clock does not jump.
     holds: Cell<usize>,
+    counters: Counters,
+    /// There is an observer. Then `plain_end` stays zero.
+    is_observed: Cell<bool>,
+    observer: RefCell<Option<Rc<dyn Observer<J>>>>,
 }
 
 impl<J: Queueable + 'static> Driver<J> {
@@ -175,6 +184,9 @@ impl<J: Queueable + 'static> Driver<J> {
             thread: Cell::new(None),
             virtual_time: OnceCell::new(),
             holds: Cell::new(0),
+            counters: Counters::default(),
+            is_observed: Cell::new(false),
+            observer: RefCell::new(None),
         }))
     }
 

@@ -4,6 +4,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::lanes::{RunningPriority, TurnLanes};
+use super::stats::count;
 use super::{Driver, Level, Phase};
 use crate::reactor::{Linger, Queueable, Time};
 
@@ -47,6 +48,10 @@ impl<J: Queueable + 'static> Wakeup<'_, J> {
 pub struct Turn<J: Queueable + 'static> {
     pub(super) driver: Rc<Driver<J>>,
     pub(super) begun: bool,
+    /// When the first batch began.
+    began: Time,
+    /// An event or a deadline has begun the turn, and not Qt at once.
+    is_wakeup: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
     pub(super) end: u64,
     /// The time at which the turn ends in the middle of a batch.
@@ -79,6 +84,10 @@ pub struct Turn<J: Queueable + 'static> {
 impl<J: Queueable + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
+        let is_wakeup = !driver.armed.get();
+        if driver.is_observed.get() {
+            driver.tell(|observer| observer.turn_begins(driver.depth.get()));
+        }
         let outer = driver.level.get();
         let outer_deadline = driver.turn_deadline.take();
         let outer_running = driver.running.take();
@@ -90,6 +99,8 @@ impl<J: Queueable + 'static> Turn<J> {
         Turn {
             driver,
             begun: false,
+            began: Time::NEVER,
+            is_wakeup,
             end: 0,
             batch_deadline: Time::NEVER,
             clock: CachedClock {
@@ -222,10 +233,8 @@ impl<J: Queueable + 'static> Turn<J> {
             }
             ready = self.driver.reactor.borrow().ready();
         } else if has_timer {
-            let now = self.driver.timer_time(now);
-            let mut reactor = self.driver.reactor.borrow_mut();
-            reactor.collect_timers(now);
-            ready = reactor.ready();
+            self.driver.collect_timers(now);
+            ready = self.driver.reactor.borrow().ready();
         }
         self.end = self.driver.popped.get() + ready as u64;
         let is_ready = ready > 0;
@@ -239,7 +248,7 @@ impl<J: Queueable + 'static> Turn<J> {
 
     /// Returns the next job if the batch has ended, must end, or has jobs of several priorities.
     #[inline(always)] // a call would cost a tenth of a batch of one task
-    fn next_of_new_batch(&mut self) -> Option<J> {
+    pub(super) fn next_of_new_batch(&mut self) -> Option<J> {
         loop {
             if self.is_detached() {
                 return None;
@@ -248,7 +257,7 @@ impl<J: Queueable + 'static> Turn<J> {
                 return self.next_by_priority();
             }
             self.lanes.rest.clear(); // a nested turn may have ended the use of priorities
-            self.driver.plain_end.set(self.end);
+            self.set_plain_end();
             if self.driver.popped.get() < self.end {
                 if self.is_budget_spent() {
                     // The next turn begins with the rest of the batch, before it polls, unless a
@@ -265,12 +274,22 @@ impl<J: Queueable + 'static> Turn<J> {
             if is_last || !self.begin_batch() {
                 return None;
             }
-            self.driver.plain_end.set(self.end);
+            self.set_plain_end();
             if let Some(job) = self.driver.pop_normal() {
                 self.is_running = true;
                 return Some(job);
             }
         }
+    }
+
+    /// Lets [`next`](Turn::next) hand out the jobs of this batch without further checks.
+    fn set_plain_end(&self) {
+        let end = if self.driver.is_observed.get() {
+            0
+        } else {
+            self.end
+        };
+        self.driver.plain_end.set(end);
     }
 
     /// Returns whether a job has detached the driver. The remaining jobs wait until it is attached
@@ -282,6 +301,12 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Sets the deadlines of the turn, and arms the host if jobs are ready.
     fn begin_first_batch(&mut self, now: Time, is_ready: bool) {
         self.begun = true;
+        self.began = now;
+        let counters = &self.driver.counters;
+        count(&counters.turns);
+        if self.is_wakeup {
+            count(&counters.wakeups);
+        }
         let budget = self.driver.budget();
         self.driver.turn_deadline.set(Some(now + budget));
         if !budget.is_zero() {
@@ -339,24 +364,28 @@ impl<J: Queueable + 'static> Turn<J> {
         if !std::mem::take(&mut self.lingers) || self.driver.stops_now() {
             return false;
         }
-        let Some(mut linger) = self.begin_linger() else {
+        let Some((linger, timeout)) = self.begin_linger() else {
             return false;
         };
         self.has_waited = true;
-        wait(&mut linger);
-        self.driver.end_linger(linger);
+        self.driver.linger_by(linger, timeout, wait);
         true
     }
 
-    fn begin_linger(&self) -> Option<Linger> {
+    /// Returns the wait and its maximum time; `None` if there is no time for one.
+    fn begin_linger(&self) -> Option<(Linger, Duration)> {
         let now = Time::now();
         let deadline = self.driver.reactor.borrow_mut().next_deadline();
         let wait = self.driver.wait_for_timers(now, deadline);
         let rest = self.deadline()?.after(now)?;
         let timeout = rest.min(wait.unwrap_or(rest)).min(self.driver.linger());
+        if timeout.is_zero() {
+            return None;
+        }
         let mut reactor = self.driver.reactor.borrow_mut();
         let host = self.driver.host.borrow();
-        (!timeout.is_zero()).then_some(reactor.linger(host.as_ref()?.descriptor(), timeout))
+        let linger = reactor.linger(host.as_ref()?.descriptor(), timeout);
+        Some((linger, timeout))
     }
 }
 
@@ -365,7 +394,8 @@ impl<J: Queueable + 'static> Iterator for Turn<J> {
 
     #[inline]
     fn next(&mut self) -> Option<J> {
-        if std::mem::take(&mut self.is_running) {
+        let has_ended = std::mem::take(&mut self.is_running);
+        if has_ended {
             self.clock.count_job();
         }
         if self.driver.popped.get() < self.driver.plain_end.get()
@@ -375,13 +405,31 @@ impl<J: Queueable + 'static> Iterator for Turn<J> {
             self.is_running = true;
             return Some(job);
         }
+        if self.driver.is_observed.get() {
+            return self.next_observed(has_ended);
+        }
         self.next_of_new_batch()
     }
 }
 
 impl<J: Queueable + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
-        self.driver.depth.set(self.driver.depth.get() - 1);
+        let depth = self.driver.depth.get();
+        if depth == 1
+            && let Some(took) = self.clock.now.after(self.began)
+        {
+            self.driver.counters.turn(took);
+        }
+        if self.driver.is_observed.get() {
+            let is_running = self.is_running;
+            self.driver.tell(|observer| {
+                if is_running {
+                    observer.ends();
+                }
+                observer.turn_ends(depth);
+            });
+        }
+        self.driver.depth.set(depth - 1);
         self.driver.level.set(self.outer);
         self.driver.turn_deadline.set(self.outer_deadline);
         self.driver.set_running(self.outer_running);

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::timers::{TimerKey, Timers};
+use super::timers::{TimerKey, TimerStats, Timers};
 use super::{Priority, Queueable, Time};
 
 /// The jobs of one priority.
@@ -43,6 +43,8 @@ pub(super) struct Lanes<J> {
     /// The first sequence number of the timers of a new lane. It is greater than those of removed
     /// lanes, so that a lane that is made again does not accept their keys.
     next_timer: u64,
+    /// Those of removed lanes.
+    timer_stats: TimerStats,
 }
 
 impl<J: Queueable> Lanes<J> {
@@ -51,6 +53,7 @@ impl<J: Queueable> Lanes<J> {
             normal: Lane::new(Priority::NORMAL, 0),
             others: Vec::new(),
             next_timer: 0,
+            timer_stats: TimerStats::default(),
         }
     }
 
@@ -136,6 +139,7 @@ impl<J: Queueable> Lanes<J> {
         {
             let lane = self.others.remove(index);
             self.next_timer = self.next_timer.max(lane.timers.next_sequence);
+            self.timer_stats.merge(&lane.timers.stats);
         }
     }
 
@@ -294,6 +298,22 @@ impl<J: Queueable> Lanes<J> {
         count
     }
 
+    /// Calls `visit` for the ready jobs that were queued since the lanes had `before` ready jobs.
+    /// No job may have been removed since.
+    pub(super) fn visit_added(
+        &mut self,
+        before: &[(Priority, usize)],
+        mut visit: impl FnMut(&mut J),
+    ) {
+        for lane in self.all_mut() {
+            let known = before
+                .iter()
+                .find(|lane_before| lane_before.0 == lane.priority);
+            let known = known.map_or(0, |lane_before| lane_before.1);
+            lane.ready.range_mut(known..).for_each(&mut visit);
+        }
+    }
+
     /// Returns the deadline of the earliest timer.
     #[inline]
     pub(super) fn next_due(&mut self) -> Option<Time> {
@@ -325,6 +345,14 @@ impl<J: Queueable> Lanes<J> {
     pub(super) fn timed(&self) -> usize {
         let others: usize = self.others.iter().map(|lane| lane.timers.len()).sum();
         self.normal.timers.len() + others
+    }
+
+    /// Returns how many timers of all lanes have become ready, and how late they were.
+    pub(super) fn timer_stats(&self) -> TimerStats {
+        let mut stats = self.timer_stats;
+        self.in_order()
+            .for_each(|lane| stats.merge(&lane.timers.stats));
+        stats
     }
 
     /// Returns the ready jobs in the order in which they run.

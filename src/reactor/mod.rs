@@ -36,7 +36,7 @@ pub(crate) use priority::AtomicPriority;
 pub use priority::Priority;
 pub use remote::{Remote, Wake};
 pub use source::{Direction, Poller};
-pub use timers::{TimerKey, Timers};
+pub use timers::{TimerKey, TimerStats, Timers};
 
 use lanes::Lanes;
 use source::{Collected, Sources, Trigger, WAKER};
@@ -198,6 +198,13 @@ impl<J: Queueable> Reactor<J> {
     /// Returns the number of ready jobs of each priority that has some.
     pub fn ready_by_priority(&self) -> impl Iterator<Item = (Priority, usize)> {
         self.lanes.ready_by_lane()
+    }
+
+    /// Calls `visit` for the jobs that have become ready since
+    /// [`ready_by_priority`](Reactor::ready_by_priority) returned `before`. No job may have been
+    /// removed since.
+    pub fn visit_added(&mut self, before: &[(Priority, usize)], visit: impl FnMut(&mut J)) {
+        self.lanes.visit_added(before, visit);
     }
 
     /// Removes and returns the job that has been ready longest, of those with the first priority,
@@ -416,6 +423,18 @@ impl<J: Queueable> Reactor<J> {
     /// Returns the deadline of the earliest timer.
     pub fn next_deadline(&mut self) -> Option<Time> {
         self.lanes.next_due()
+    }
+
+    /// Returns how many timers have become ready, and how late they were.
+    #[must_use]
+    pub fn timer_stats(&self) -> TimerStats {
+        self.lanes.timer_stats()
+    }
+
+    /// Returns the number of watched descriptors.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.sources.watched()
     }
 
     /// Sets by how much the timerfd may be late when many timers are due at nearly the same time.

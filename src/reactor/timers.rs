@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use super::{Priority, Time};
 
@@ -45,6 +46,33 @@ pub struct Timers<J> {
     slots: Vec<Slot<J>>,
     free: Vec<u32>,
     pub(super) next_sequence: u64,
+    pub(super) stats: TimerStats,
+}
+
+/// The timers that have become ready, and how late they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimerStats {
+    /// The number of timers.
+    pub count: u64,
+    /// The sum of the times between their deadlines and the polls that have made them ready.
+    pub lateness: Duration,
+    /// The longest of these times.
+    pub max_lateness: Duration,
+}
+
+impl TimerStats {
+    fn add(&mut self, lateness: Duration) {
+        self.count += 1;
+        self.lateness = self.lateness.saturating_add(lateness);
+        self.max_lateness = self.max_lateness.max(lateness);
+    }
+
+    /// Adds the timers of another lane.
+    pub(super) fn merge(&mut self, other: &TimerStats) {
+        self.count += other.count;
+        self.lateness = self.lateness.saturating_add(other.lateness);
+        self.max_lateness = self.max_lateness.max(other.max_lateness);
+    }
 }
 
 impl<J> Timers<J> {
@@ -62,6 +90,7 @@ impl<J> Timers<J> {
             slots: Vec::new(),
             free: Vec::new(),
             next_sequence,
+            stats: TimerStats::default(),
         }
     }
 
@@ -132,6 +161,9 @@ impl<J> Timers<J> {
             return None;
         }
         let Reverse(entry) = self.heap.pop()?;
+        if let Some(lateness) = now.after(entry.when) {
+            self.stats.add(lateness);
+        }
         self.take(entry.slot, entry.sequence)
     }
 
