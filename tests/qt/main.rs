@@ -5,8 +5,10 @@
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_observer;
 mod driver_priorities;
 mod driver_runs;
+mod driver_stats;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
@@ -94,6 +96,8 @@ fn main() -> ExitCode {
         lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
+        driver_observer::tests(),
+        driver_stats::tests(),
         priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
