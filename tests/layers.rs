@@ -65,7 +65,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 55] = [
+const PYTHON_TABLE: [(&str, &[&str]); 56] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -133,6 +133,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
+    ("_stats", &["_native", "_monitors"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -166,7 +167,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_wakeup_fd",
             "_running",
             "_sockets",
-            "_monitors",
+            "_stats",
             "_virtual_time",
         ],
     ),
@@ -249,6 +250,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_async_slot",
             "_pace",
             "_priority",
+            "_stats",
             "_async_close",
             "_block_on",
             "_run",

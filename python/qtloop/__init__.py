@@ -41,6 +41,7 @@ with _binding.explain_missing_qt():
     from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
     from ._spawn import spawn
+    from ._stats import Stats
     from ._wall_clock import sleep_until
 
 __version__ = _native.__version__
@@ -51,6 +52,7 @@ __all__ = [
     "QThreadExecutor",
     "SenderDestroyed",
     "SignalStream",
+    "Stats",
     "VirtualClock",
     "asyncClose",
     "asyncSlot",

@@ -1,5 +1,5 @@
-//! An observer of a driver: it is told when jobs are queued and run, and when the loop polls and
-//! waits.
+//! An observer of a driver: its methods are called when jobs are queued and run, and when the loop
+//! polls and waits.
 //!
 //! While there is no observer, a queued job costs one test, and a job that runs costs nothing. With
 //! one, each job takes the slower path of [`Turn::next`].
@@ -10,11 +10,11 @@ use std::time::Duration;
 use super::{Driver, Turn};
 use crate::reactor::{Priority, Queueable, Time};
 
-/// Is told what a driver does, on the driver's thread. All methods do nothing by default.
+/// Callbacks for the actions of a driver, on the driver's thread. All do nothing by default.
 ///
 /// Each `begins` is followed by its `ends`, each `turn_begins` by its `turn_ends`, and each
-/// `poll_begins` by its `poll_ends`, unless the observer is removed or replaced in between. An
-/// observer that is set inside a job is not told about the end of that job and of its turn.
+/// `poll_begins` by its `poll_ends`, unless the observer is removed or replaced in between. For an
+/// observer that is set inside a job, the first call is not the end of that job or of its turn.
 ///
 /// Except in `collected`, no cell of the driver is borrowed during a call. So an observer may then
 /// use the driver: it may queue jobs, and replace or remove the observer.
@@ -72,8 +72,8 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
-    /// The same, unless the observer was set or removed since the number of changes was `told`. So
-    /// an observer that was not told about a begin is not told about its end.
+    /// Calls `tell` with the observer, unless it was set or removed since the number of changes was
+    /// `told`. So each call for an end has had a call for its begin.
     #[cold]
     pub(super) fn tell_end(&self, told: u64, tell: impl FnOnce(&dyn Observer<J>)) {
         if self.observer_changes.get() == told {

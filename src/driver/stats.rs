@@ -11,7 +11,8 @@ use crate::reactor::{Priority, Queueable, Time, TimerStats};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverStats {
-    /// The number of ready jobs of each priority that has some, from the highest one.
+    /// The number of ready jobs of each priority that has some, from the highest one. A job that
+    /// another thread has sent counts at the highest priority in use.
     pub ready: Vec<(Priority, usize)>,
     /// The number of timers that wait for their deadline.
     pub timers: usize,
@@ -117,8 +118,16 @@ impl<J: Queueable + 'static> Driver<J> {
     pub fn stats(&self) -> DriverStats {
         let reactor = self.reactor.borrow();
         let counters = &self.counters;
+        let mut ready: Vec<_> = reactor.ready_by_priority().collect();
+        let sent = reactor.queued() - reactor.ready();
+        if sent > 0 {
+            match ready.first_mut() {
+                Some((priority, count)) if *priority == reactor.highest() => *count += sent,
+                _ => ready.insert(0, (reactor.highest(), sent)),
+            }
+        }
         DriverStats {
-            ready: reactor.ready_by_priority().collect(),
+            ready,
             timers: reactor.timed(),
             watches: reactor.watches(),
             jobs: self.popped.get(),

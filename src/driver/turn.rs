@@ -76,8 +76,7 @@ pub struct Turn<J: Queueable + 'static> {
     /// When the last batch began, and the number of spinning batches in a row.
     batch_begun: Time,
     spinning: u32,
-    /// [`Driver::observer_changes`] when the observer, if there was one, was told about the turn
-    /// and about its last job.
+    /// [`Driver::observer_changes`] when this turn began, and when its last observed job began.
     pub(super) told_turn: u64,
     pub(super) told_job: u64,
 }

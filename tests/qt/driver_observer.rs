@@ -1,4 +1,4 @@
-//! What an observer of a driver is told, and in which order.
+//! The calls of an observer, and their order.
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};

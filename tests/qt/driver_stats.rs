@@ -49,17 +49,20 @@ fn waiting_jobs_timers_and_descriptors_are_counted() {
 
 fn turns_jobs_and_polls_are_counted() {
     let world = World::new();
+    world.driver.set_budget(LIMIT);
     world.soon(|_| ());
     world.soon(World::stop);
     world.run();
     let stats = world.driver.stats();
-    assert_eq!((stats.turns, stats.jobs, stats.polls), (1, 2, 1));
+    assert_eq!((stats.turns, stats.jobs), (1, 2));
+    assert!(stats.polls >= 1); // a slow turn polls more often
     assert_eq!((stats.wakeups, stats.lingers, stats.linger_hits), (0, 0, 0));
     assert!(stats.in_turns >= stats.longest_turn);
 }
 
 fn turn_that_an_event_begins_is_a_wakeup() {
     let world = World::new();
+    world.driver.set_budget(LIMIT);
     let (near, far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
     let read = job(move |world| {

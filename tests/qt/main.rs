@@ -28,6 +28,8 @@ mod jobs_from_threads;
 mod join_sets;
 mod lingers;
 #[cfg(feature = "tasks")]
+mod loop_stats;
+#[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
 mod nesting;
@@ -108,6 +110,8 @@ fn main() -> ExitCode {
         task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_use::tests(),
+        #[cfg(feature = "tasks")]
+        loop_stats::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]
