@@ -118,7 +118,9 @@ pub mod time;
 pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
 #[doc(inline)]
-pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
+pub use task::{
+    Handle, JoinError, JoinHandle, Loop, Stats, block_on, quit, spawn_local, spawn_scoped,
+};
 
 /// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may
 /// change in any release.

@@ -81,7 +81,7 @@ const TABLE: [(&str, &[&str], &[&str]); 16] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 55] = [
+const PYTHON_TABLE: [(&str, &[&str]); 57] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -149,6 +149,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
+    ("_stats", &["_native", "_monitors"]),
+    ("_recording", &["_native", "_base"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -182,7 +184,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_wakeup_fd",
             "_running",
             "_sockets",
-            "_monitors",
+            "_stats",
+            "_recording",
             "_virtual_time",
         ],
     ),
@@ -265,6 +268,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_async_slot",
             "_pace",
             "_priority",
+            "_stats",
+            "_recording",
             "_async_close",
             "_block_on",
             "_run",

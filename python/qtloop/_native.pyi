@@ -345,6 +345,12 @@ def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
     For a transport it makes a handle.
     """
 
+def stats(event_loop: EventLoop) -> dict[str, Any]:
+    """Returns the fields of `qtloop.Stats` that the native half knows, by name.
+
+    RuntimeError if the loop is closed.
+    """
+
 @final
 class Yield:
     """An awaitable, and its iterator: it yields once or not at all."""

@@ -27,6 +27,7 @@ mod running;
 mod schedule;
 mod slice;
 mod state;
+mod stats;
 mod step;
 mod stop;
 mod stream;
@@ -62,6 +63,8 @@ mod _native {
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
     use super::state::EventLoop;
+    #[pymodule_export]
+    use super::stats::stats;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]
