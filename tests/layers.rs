@@ -65,7 +65,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 55] = [
+const PYTHON_TABLE: [(&str, &[&str]); 59] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -81,6 +81,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
     ("_tls", &["_asyncio_private"]),
     ("_priority", &[]),
     ("_base", &["_native", "_asyncio_private"]),
+    ("_environment", &["_base"]),
     ("_eager_task", &["_asyncio_private", "_base"]),
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
@@ -161,6 +162,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_asyncio_private",
             "_qasync_names",
             "_selector",
+            "_environment",
             "_registry",
             "_attachment",
             "_wakeup_fd",
@@ -272,6 +274,12 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_policy",
         ],
     ),
+    ("_program", &[]),
+    (
+        "_command",
+        &["_native", "_binding", "_environment", "_program"],
+    ),
+    ("__main__", &["_command"]),
 ];
 
 const OUTSIDE: [&str; 17] = [

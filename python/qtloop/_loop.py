@@ -14,7 +14,15 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _attachment, _binding, _native, _qasync_names, _registry, _wakeup_fd
+from . import (
+    _attachment,
+    _binding,
+    _environment,
+    _native,
+    _qasync_names,
+    _registry,
+    _wakeup_fd,
+)
 from ._asyncio_private import (
     cancel_all_tasks,
     format_callback,
@@ -87,6 +95,7 @@ class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin):
             if already_running:
                 _registry.kept_alive.add(self)
                 self._undo.enter_context(_wakeup_fd.woken_by_signals(self))
+            _environment.instrument(self, self._undo)
             if set_running_loop:
                 self._enter_attach()
         except BaseException:
