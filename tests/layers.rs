@@ -65,7 +65,7 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 59] = [
+const PYTHON_TABLE: [(&str, &[&str]); 60] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -131,6 +131,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 59] = [
         ],
     ),
     ("_sockets", &["_asyncio_private", "_base"]),
+    ("_slow_callbacks", &["_asyncio_private", "_base"]),
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
@@ -168,6 +169,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 59] = [
             "_wakeup_fd",
             "_running",
             "_sockets",
+            "_slow_callbacks",
             "_monitors",
             "_virtual_time",
         ],

@@ -26,7 +26,7 @@ has_made_a_loop = False
 
 
 def instrument(loop: BaseLoop, undo: ExitStack) -> None:
-    """Switches on, for a new loop, what the environment asks for. `close()` closes `undo`."""
+    """Starts the instruments of the environment for a new loop. `close()` closes `undo`."""
     global has_made_a_loop
     has_made_a_loop = True
     if (seconds := _watchdog()) is not None:
