@@ -29,6 +29,7 @@ SLOTS = (
     "_given_app",
     "_has_quit",
     "_qt_loop_returned",
+    "_sampler",
     "_serial_number",
     "_tasks_before_quit",
     "_tasks_of_quit",
