@@ -64,6 +64,8 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod task_observer;
+#[cfg(feature = "tasks")]
 mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
@@ -98,6 +100,8 @@ fn main() -> ExitCode {
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_observer::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]
