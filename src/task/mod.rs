@@ -25,6 +25,7 @@ mod readiness;
 mod span;
 mod spawn;
 mod state;
+mod stats;
 mod unblock;
 mod unconstrained;
 mod virtual_time;
@@ -52,6 +53,7 @@ pub use join_error::JoinError;
 pub use join_set::JoinSet;
 pub use observer::{Id, Observer, ScheduledBy, TaskMeta};
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
+pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
