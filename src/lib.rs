@@ -88,6 +88,8 @@ macro_rules! plain_error {
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "record")]
+mod instruments;
 #[cfg(feature = "tasks")]
 pub mod io;
 #[cfg(feature = "tasks")]
@@ -130,6 +132,11 @@ pub use task::{
 #[doc(hidden)]
 pub mod core {
     pub use crate::driver::{Driver, DriverStats, Observer, Turn, VirtualTime, Wakeup};
+    #[cfg(feature = "record")]
+    pub use crate::instruments::recorder::{
+        Clock, JobKind, Order, Place, PlaceId, PlaceTimes, Places, Quantiles, Recorder, Subject,
+        Ticks,
+    };
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules that it may name as `crate::…`, and the external crates that
 /// it may name.
-const TABLE: [(&str, &[&str], &[&str]); 15] = [
+const TABLE: [(&str, &[&str], &[&str]); 16] = [
     ("panic", &[], &[]),
     ("qt", &["panic"], &["cpp", "rustix"]),
     (
@@ -16,8 +16,20 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ),
     ("driver", &["qt", "reactor"], &[]),
     (
+        "instruments",
+        &["reactor"],
+        &[
+            "flate2",
+            "hdrhistogram",
+            "proptest",
+            "quanta",
+            "rustc_hash",
+            "serde_json",
+        ],
+    ),
+    (
         "task",
-        &["driver", "panic", "qt", "reactor"],
+        &["driver", "instruments", "panic", "qt", "reactor"],
         &[
             "blocking",
             "futures_util",
@@ -59,7 +71,11 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["futures_io", "futures_util", "rustix", "tokio"],
     ),
     ("testing", &["qt", "task"], &[]),
-    ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
+    (
+        "python",
+        &["driver", "instruments", "qt", "reactor"],
+        &["pyo3", "rustc_hash", "rustix"],
+    ),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
@@ -276,12 +292,14 @@ const PYTHON_TABLE: [(&str, &[&str]); 56] = [
     ),
 ];
 
-const OUTSIDE: [&str; 17] = [
+const OUTSIDE: [&str; 22] = [
     "blocking",
     "cpp",
+    "flate2",
     "futures_core",
     "futures_io",
     "futures_util",
+    "hdrhistogram",
     "hyper",
     "libc",
     "loom",
@@ -290,7 +308,10 @@ const OUTSIDE: [&str; 17] = [
     "proptest",
     "pyo3",
     "qmetaobject",
+    "quanta",
+    "rustc_hash",
     "rustix",
+    "serde_json",
     "signal_hook",
     "tokio",
     "tracing",

@@ -23,6 +23,7 @@ from ._asyncio_private import (
     run_handle,
     source_traceback,
 )
+from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
@@ -30,7 +31,7 @@ from ._stats import StatsMixin
 from ._virtual_time import VirtualTimeMixin
 
 
-class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin):
+class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors

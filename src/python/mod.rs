@@ -20,6 +20,7 @@ mod handle;
 mod job;
 mod monitors;
 mod nested_loop;
+mod observed;
 mod priority;
 mod run;
 mod running;
@@ -52,6 +53,10 @@ mod _native {
     use super::monitors::{count_handles, handles};
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
+    #[pymodule_export]
+    use super::observed::{
+        Recording, observe_tasks, place_accounts, start_recording, task_accounts,
+    };
     #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
