@@ -81,7 +81,7 @@ const TABLE: [(&str, &[&str], &[&str]); 16] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 56] = [
+const PYTHON_TABLE: [(&str, &[&str]); 57] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -150,6 +150,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 56] = [
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
     ("_stats", &["_native", "_monitors"]),
+    ("_recording", &["_native", "_base"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -184,6 +185,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 56] = [
             "_running",
             "_sockets",
             "_stats",
+            "_recording",
             "_virtual_time",
         ],
     ),
@@ -267,6 +269,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 56] = [
             "_pace",
             "_priority",
             "_stats",
+            "_recording",
             "_async_close",
             "_block_on",
             "_run",

@@ -37,6 +37,7 @@ with _binding.explain_missing_qt():
     from ._pace import debounce, throttle
     from ._priority import Priority
     from ._qml import qmlSlot
+    from ._recording import PlaceTimes, Quantiles, Recording
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
@@ -47,9 +48,12 @@ with _binding.explain_missing_qt():
 __version__ = _native.__version__
 
 __all__ = [
+    "PlaceTimes",
     "Priority",
     "QEventLoop",
     "QThreadExecutor",
+    "Quantiles",
+    "Recording",
     "SenderDestroyed",
     "SignalStream",
     "Stats",
