@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules that it may name as `crate::…`, and the external crates that
 /// it may name.
-const TABLE: [(&str, &[&str], &[&str]); 15] = [
+const TABLE: [(&str, &[&str], &[&str]); 16] = [
     ("panic", &[], &[]),
     ("qt", &["panic"], &["cpp", "rustix"]),
     (
@@ -15,9 +15,10 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["mio", "rustc_hash", "rustix", "loom", "proptest"],
     ),
     ("driver", &["qt", "reactor"], &[]),
+    ("instruments", &["qt"], &["loom"]),
     (
         "task",
-        &["driver", "panic", "qt", "reactor"],
+        &["driver", "instruments", "panic", "qt", "reactor"],
         &[
             "blocking",
             "futures_util",
@@ -59,13 +60,17 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["futures_io", "futures_util", "rustix", "tokio"],
     ),
     ("testing", &["qt", "task"], &[]),
-    ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
+    (
+        "python",
+        &["driver", "instruments", "qt", "reactor"],
+        &["libc", "pyo3", "rustix"],
+    ),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 55] = [
+const PYTHON_TABLE: [(&str, &[&str]); 58] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -84,6 +89,18 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
     ("_eager_task", &["_asyncio_private", "_base"]),
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
+    ("_stack_dump", &["_native"]),
+    ("_await_chain", &["_asyncio_private"]),
+    (
+        "_watchdog",
+        &[
+            "_native",
+            "_base",
+            "_registry",
+            "_stack_dump",
+            "_await_chain",
+        ],
+    ),
     (
         "_shutdown",
         &["_native", "_asyncio_private", "_base", "_registry"],
@@ -168,6 +185,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_sockets",
             "_monitors",
             "_virtual_time",
+            "_watchdog",
         ],
     ),
     ("_thread_loop", &["_asyncio_private", "_base", "_registry"]),
@@ -240,6 +258,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 55] = [
             "_executor",
             "_qasync_names",
             "_wall_clock",
+            "_watchdog",
             "_loop",
             "_signal_connection",
             "_signals",

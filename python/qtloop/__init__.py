@@ -42,6 +42,7 @@ with _binding.explain_missing_qt():
     from ._signals import SignalStream, once, stream
     from ._spawn import spawn
     from ._wall_clock import sleep_until
+    from ._watchdog import Stall
 
 __version__ = _native.__version__
 
@@ -51,6 +52,7 @@ __all__ = [
     "QThreadExecutor",
     "SenderDestroyed",
     "SignalStream",
+    "Stall",
     "VirtualClock",
     "asyncClose",
     "asyncSlot",

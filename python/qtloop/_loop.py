@@ -28,9 +28,10 @@ from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._sockets import SocketsMixin
 from ._virtual_time import VirtualTimeMixin
+from ._watchdog import WatchdogMixin
 
 
-class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin):
+class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin, WatchdogMixin):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors
