@@ -88,6 +88,8 @@ macro_rules! plain_error {
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "record")]
+mod instruments;
 #[cfg(feature = "tasks")]
 pub mod io;
 #[cfg(feature = "tasks")]
@@ -116,7 +118,9 @@ pub mod time;
 pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
 #[doc(inline)]
-pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
+pub use task::{
+    Handle, JoinError, JoinHandle, Loop, Stats, block_on, quit, spawn_local, spawn_scoped,
+};
 
 /// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may
 /// change in any release.
@@ -128,6 +132,11 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 #[doc(hidden)]
 pub mod core {
     pub use crate::driver::{Driver, DriverStats, Observer, Turn, VirtualTime, Wakeup};
+    #[cfg(feature = "record")]
+    pub use crate::instruments::recorder::{
+        Clock, JobKind, Order, Place, PlaceId, PlaceTimes, Places, Quantiles, Recorder, Subject,
+        Ticks,
+    };
     pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;

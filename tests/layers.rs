@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules that it may name as `crate::…`, and the external crates that
 /// it may name.
-const TABLE: [(&str, &[&str], &[&str]); 15] = [
+const TABLE: [(&str, &[&str], &[&str]); 16] = [
     ("panic", &[], &[]),
     ("qt", &["panic"], &["cpp", "rustix"]),
     (
@@ -16,8 +16,20 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
     ),
     ("driver", &["qt", "reactor"], &[]),
     (
+        "instruments",
+        &["reactor"],
+        &[
+            "flate2",
+            "hdrhistogram",
+            "proptest",
+            "quanta",
+            "rustc_hash",
+            "serde_json",
+        ],
+    ),
+    (
         "task",
-        &["driver", "panic", "qt", "reactor"],
+        &["driver", "instruments", "panic", "qt", "reactor"],
         &[
             "blocking",
             "futures_util",
@@ -59,13 +71,17 @@ const TABLE: [(&str, &[&str], &[&str]); 15] = [
         &["futures_io", "futures_util", "rustix", "tokio"],
     ),
     ("testing", &["qt", "task"], &[]),
-    ("python", &["driver", "qt", "reactor"], &["pyo3", "rustix"]),
+    (
+        "python",
+        &["driver", "instruments", "qt", "reactor"],
+        &["pyo3", "rustc_hash", "rustix"],
+    ),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 60] = [
+const PYTHON_TABLE: [(&str, &[&str]); 62] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -135,6 +151,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 60] = [
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
+    ("_stats", &["_native", "_monitors"]),
+    ("_recording", &["_native", "_base"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -170,7 +188,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 60] = [
             "_running",
             "_sockets",
             "_slow_callbacks",
-            "_monitors",
+            "_stats",
+            "_recording",
             "_virtual_time",
         ],
     ),
@@ -253,6 +272,8 @@ const PYTHON_TABLE: [(&str, &[&str]); 60] = [
             "_async_slot",
             "_pace",
             "_priority",
+            "_stats",
+            "_recording",
             "_async_close",
             "_block_on",
             "_run",
@@ -284,12 +305,14 @@ const PYTHON_TABLE: [(&str, &[&str]); 60] = [
     ("__main__", &["_command"]),
 ];
 
-const OUTSIDE: [&str; 17] = [
+const OUTSIDE: [&str; 22] = [
     "blocking",
     "cpp",
+    "flate2",
     "futures_core",
     "futures_io",
     "futures_util",
+    "hdrhistogram",
     "hyper",
     "libc",
     "loom",
@@ -298,7 +321,10 @@ const OUTSIDE: [&str; 17] = [
     "proptest",
     "pyo3",
     "qmetaobject",
+    "quanta",
+    "rustc_hash",
     "rustix",
+    "serde_json",
     "signal_hook",
     "tokio",
     "tracing",

@@ -28,15 +28,18 @@ from ._asyncio_private import (
     get_running_loop,
     source_traceback,
 )
-from ._monitors import MonitorsMixin
+from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
 from ._slow_callbacks import SlowCallbacksMixin
 from ._sockets import SocketsMixin
+from ._stats import StatsMixin
 from ._virtual_time import VirtualTimeMixin
 
 
-class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, MonitorsMixin, SlowCallbacksMixin):
+class QEventLoop(
+    RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin, SlowCallbacksMixin
+):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors

@@ -20,12 +20,14 @@ mod handle;
 mod job;
 mod monitors;
 mod nested_loop;
+mod observed;
 mod priority;
 mod run;
 mod running;
 mod schedule;
 mod slice;
 mod state;
+mod stats;
 mod step;
 mod stop;
 mod stream;
@@ -52,11 +54,17 @@ mod _native {
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
+    use super::observed::{
+        Recording, observe_tasks, place_accounts, start_recording, task_accounts,
+    };
+    #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
     use super::state::EventLoop;
+    #[pymodule_export]
+    use super::stats::stats;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]

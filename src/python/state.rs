@@ -14,6 +14,7 @@ use super::buffer::Buffer;
 use super::error::closed;
 use super::gil::{GilProtected, GilSharing};
 use super::job::Job;
+use super::observed::Observed;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
 use crate::qt::{HostLoop, NestedLoop};
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// tried to run them.
     pub(super) deferred: RefCell<Vec<(usize, Job)>>,
     pub(super) priorities: TaskPriorities,
+    /// `None` while no instrument is on.
+    pub(super) observed: RefCell<Option<Rc<Observed>>>,
     pub(super) gil_sharing: GilSharing,
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].

@@ -564,6 +564,13 @@ impl Tasks {
         }
     }
 
+    /// Returns the number of tasks that have not completed, which it counts.
+    pub(super) fn count(&self) -> usize {
+        // SAFETY: tasks in the list are alive, and this is their thread.
+        let after = |task: &Pointer| unsafe { task.as_ref().after.get() };
+        std::iter::successors(self.0.get(), after).count()
+    }
+
     /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
     /// cancelled when that poll returns.
     pub(super) fn cancel_all(&self, driver: Option<&Driver<Job>>) {

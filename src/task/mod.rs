@@ -23,6 +23,7 @@ mod readiness;
 mod span;
 mod spawn;
 mod state;
+mod stats;
 mod unblock;
 mod unconstrained;
 mod virtual_time;
@@ -49,6 +50,7 @@ pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
+pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};

@@ -5,8 +5,10 @@
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_observer;
 mod driver_priorities;
 mod driver_runs;
+mod driver_stats;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
@@ -25,6 +27,8 @@ mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
 mod lingers;
+#[cfg(feature = "tasks")]
+mod loop_stats;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -94,6 +98,8 @@ fn main() -> ExitCode {
         lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
+        driver_observer::tests(),
+        driver_stats::tests(),
         priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
@@ -104,6 +110,8 @@ fn main() -> ExitCode {
         task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_use::tests(),
+        #[cfg(feature = "tasks")]
+        loop_stats::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]

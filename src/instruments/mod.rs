@@ -1,0 +1,6 @@
+//! Instruments: what shows a developer what a loop does, while it does it.
+//!
+//! They know neither Python nor the tasks of the Rust API. A front end tells them which task and
+//! which code location a job belongs to.
+
+pub(crate) mod recorder;
