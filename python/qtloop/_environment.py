@@ -114,19 +114,19 @@ def _next_file(path: str) -> str:
 def _record(loop: Any, path: str, undo: ExitStack) -> None:
     path, process = _next_file(path), os.getpid()
     recording = loop.record()
-    recording.__enter__()
 
     def save() -> None:
         _unsaved.discard(save)
         if os.getpid() != process:
             return  # a forked child has a copy
+        recording.stop()
         try:
-            recording.__exit__(None, None, None)
             recording.save(path)
         except Exception as error:
-            say(f"cannot save the trace {path}: {error}")
+            say(f"cannot save the recording in {path}: {error}")
         else:
-            say(f"saved the trace {path}")
+            lost = f"; {recording.dropped} older ones were lost" if recording.dropped else ""
+            say(f"recorded {recording.events} events in {path}{lost}")
 
     undo.callback(save)
     if not _unsaved:
