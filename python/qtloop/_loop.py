@@ -38,7 +38,12 @@ from ._virtual_time import VirtualTimeMixin
 
 
 class QEventLoop(
-    RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin, SlowCallbacksMixin
+    RunMixin,
+    VirtualTimeMixin,
+    SocketsMixin,
+    SlowCallbacksMixin,
+    StatsMixin,
+    RecordingMixin,
 ):
     """A complete asyncio event loop that runs inside Qt's.
 

@@ -63,6 +63,13 @@ impl<J: Queueable + 'static> Driver<J> {
         drop(self.observer.replace(observer));
     }
 
+    /// Returns whether there is an observer.
+    #[inline]
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.is_observed.get()
+    }
+
     /// Calls `tell` with the observer, if there is one.
     #[cold]
     pub(super) fn tell(&self, tell: impl FnOnce(&dyn Observer<J>)) {

@@ -19,6 +19,8 @@ mod join;
 mod join_error;
 mod join_set;
 mod nested;
+mod observed;
+mod observer;
 mod readiness;
 mod span;
 mod spawn;
@@ -49,6 +51,7 @@ pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
+pub use observer::{Id, Observer, ScheduledBy, TaskMeta};
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
 pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
@@ -61,6 +64,7 @@ pub(crate) use virtual_time::TimeHold;
 
 use builder::{Attributes, Name};
 use cell::{TaskRef, Tasks};
+use observed::Observed;
 
 thread_local! {
     static CURRENT: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
@@ -121,6 +125,7 @@ pub(crate) struct LoopCore {
     next_wait: Cell<u64>,
     /// An error of the poller was reported.
     has_failed: Cell<bool>,
+    observed: Observed,
 }
 
 const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -167,6 +172,7 @@ impl Loop {
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
+            observed: Observed::default(),
         });
         let turning = Rc::downgrade(&core);
         core.driver.attach(
@@ -355,7 +361,7 @@ impl LoopCore {
         for job in self.driver.drain() {
             catch_panic(|| job.end());
         }
-        self.tasks.cancel_all(Some(&self.driver));
+        self.tasks.cancel_all(Some(self));
         self.exit_nested_loops();
     }
 

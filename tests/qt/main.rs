@@ -68,6 +68,8 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod task_observer;
+#[cfg(feature = "tasks")]
 mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
@@ -104,6 +106,8 @@ fn main() -> ExitCode {
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_observer::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]

@@ -1,4 +1,4 @@
-"""`QTLOOP_RECORD` and `QTLOOP_WATCHDOG` switch instruments on for each loop of a program."""
+"""`QTLOOP_RECORD` records each loop of a program."""
 
 from __future__ import annotations
 
