@@ -1,6 +1,6 @@
-"""Instruments that are on from the start: `QTLOOP_RECORD`, `QTLOOP_WATCHDOG`, and an inspector.
+"""Instruments for the loops of a program that was not changed: `QTLOOP_RECORD`, and an inspector.
 
-They work for each loop of a program, without a change of the program.
+`_watchdog` reads `QTLOOP_WATCHDOG`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ def instrument(loop: BaseLoop, undo: ExitStack) -> None:
     """Starts the instruments of the environment for a new loop. `close()` closes `undo`."""
     global has_made_a_loop
     has_made_a_loop = True
-    if (seconds := _watchdog()) is not None:
-        _watch(loop, seconds)
     if (path := _trace_file()) is not None:
         _record(loop, path, undo)
     if _when_first_run and threading.current_thread() is threading.main_thread():
@@ -41,30 +39,6 @@ def say(text: str) -> None:
     """Prints a line to standard error, if the program has one."""
     if sys.stderr is not None:
         print(f"qtloop: {text}", file=sys.stderr, flush=True)
-
-
-# The watchdog
-
-
-@functools.cache
-def _watchdog() -> float | None:
-    text = os.environ.get("QTLOOP_WATCHDOG")
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        say(f"QTLOOP_WATCHDOG must be a number of seconds, not {text!r}; the watchdog is off")
-        return None
-
-
-def _watch(loop: Any, seconds: float) -> None:
-    try:
-        loop.watchdog = seconds
-    except ValueError as error:
-        _watchdog.cache_clear()
-        os.environ["QTLOOP_WATCHDOG"] = ""
-        say(f"QTLOOP_WATCHDOG={seconds}: {error}; the watchdog is off")
 
 
 # The recorder
@@ -114,19 +88,19 @@ def _next_file(path: str) -> str:
 def _record(loop: Any, path: str, undo: ExitStack) -> None:
     path, process = _next_file(path), os.getpid()
     recording = loop.record()
-    recording.__enter__()
 
     def save() -> None:
         _unsaved.discard(save)
         if os.getpid() != process:
             return  # a forked child has a copy
+        recording.stop()
         try:
-            recording.__exit__(None, None, None)
             recording.save(path)
         except Exception as error:
-            say(f"cannot save the trace {path}: {error}")
+            say(f"cannot save the recording in {path}: {error}")
         else:
-            say(f"saved the trace {path}")
+            lost = f"; {recording.dropped} older ones were lost" if recording.dropped else ""
+            say(f"recorded {recording.events} events in {path}{lost}")
 
     undo.callback(save)
     if not _unsaved:

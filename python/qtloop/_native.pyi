@@ -473,9 +473,7 @@ def observe_tasks(event_loop: EventLoop, on: bool) -> None:
 
 def task_accounts(
     event_loop: EventLoop, tasks: list[asyncio.Task[Any]]
-) -> (
-    list[tuple[asyncio.Task[Any], int, int, int, int, int, int, int, int, int, int]] | None
-):
+) -> list[tuple[asyncio.Task[Any], int, int, int, int, int, int, int, int, int, int]] | None:
     """Returns the accounts of all live tasks. None if the accounts are off.
 
     Each is the task, its number, its steps, the time in them, the longest one, how often a step was

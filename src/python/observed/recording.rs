@@ -59,7 +59,7 @@ impl Observed {
         let mut slot = self.recorder.borrow_mut();
         if slot.is_some() {
             return Err(PyRuntimeError::new_err(
-                "the loop is being recorded already; stop() that recording first",
+                "the loop is being recorded already: stop() that recording first, or unset QTLOOP_RECORD",
             ));
         }
         let recorder = Recorder::new(events, Rc::clone(&self.places.places)).map_err(os_error)?;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import BINDING
 
 import qtloop
 
@@ -203,3 +205,52 @@ if __name__ == "__main__":
         print(pool.map(double, [1, 2]))
 """)
     assert run("spawns.py", cwd=tmp_path).stdout == "[2, 4]\n"
+
+
+# Instruments
+
+LOADS = """
+import asyncio, sys
+import qtloop, qtloop.QtAsyncio, qtloop.qtinter
+
+async def load():
+    await asyncio.sleep(0.001)
+
+async def main():
+    await asyncio.create_task(load(), name="load")
+    if ends_qt:
+        qtloop.QtCore.QCoreApplication.quit()
+
+"""
+WAYS = {
+    "qtloop.run": "qtloop.run(main())",
+    "attach": """
+app = qtloop.QtWidgets.QApplication(sys.argv)
+with qtloop.attach():
+    task = asyncio.get_running_loop().create_task(main())
+    app.exec()
+""",
+    "QtAsyncio": "qtloop.QtAsyncio.run(main(), keep_running=False)",
+    "qtinter": """
+app = qtloop.QtWidgets.QApplication(sys.argv)
+with qtloop.qtinter.using_asyncio_from_qt():
+    asyncio.create_task(main())
+    app.exec()
+""",
+    "asyncio.run": "asyncio.set_event_loop_policy(qtloop.QEventLoopPolicy())\nasyncio.run(main())",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loop_of_each_kind_of_program_is_recorded(tmp_path: Path, way: str) -> None:
+    if BINDING is None and way not in ("qtloop.run", "asyncio.run"):
+        pytest.skip("windows need a binding; this run has none installed")
+    if way == "asyncio.run" and sys.version_info >= (3, 14):
+        pytest.skip("policies are deprecated since 3.14")
+    ends_qt = way in ("attach", "qtinter")
+    (tmp_path / "loads.py").write_text(LOADS.replace("ends_qt", str(ends_qt)) + WAYS[way])
+    done = run("--record", "trace.json", "loads.py", cwd=tmp_path)
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert "load" in {e["args"]["name"] for e in events if e.get("name") == "thread_name"}
+    assert done.stderr.startswith("qtloop: recorded ")
+    assert len(done.stderr.splitlines()) == 1
