@@ -20,18 +20,23 @@ mod handle;
 mod job;
 mod monitors;
 mod nested_loop;
+mod observed;
 mod priority;
 mod run;
 mod running;
 mod schedule;
 mod slice;
+mod stack_dump;
+mod stall;
 mod state;
+mod stats;
 mod step;
 mod stop;
 mod stream;
 mod vectorcall;
 mod virtual_clock;
 mod wall_timer;
+mod watchdog;
 
 use pyo3::prelude::*;
 
@@ -52,17 +57,27 @@ mod _native {
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
+    use super::observed::{
+        Recording, observe_tasks, place_accounts, start_recording, task_accounts,
+    };
+    #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
+    use super::stack_dump::StackDump;
+    #[pymodule_export]
     use super::state::EventLoop;
+    #[pymodule_export]
+    use super::stats::stats;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]
     use super::virtual_clock::{VirtualClock, hold_time, nanoseconds, use_clock};
     #[pymodule_export]
     use super::wall_timer::WallTimer;
+    #[pymodule_export]
+    use super::watchdog::Watchdog;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

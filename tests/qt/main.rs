@@ -5,8 +5,10 @@
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_observer;
 mod driver_priorities;
 mod driver_runs;
+mod driver_stats;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
@@ -25,6 +27,8 @@ mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
 mod lingers;
+#[cfg(feature = "tasks")]
+mod loop_stats;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -64,6 +68,8 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod task_observer;
+#[cfg(feature = "tasks")]
 mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
@@ -80,6 +86,8 @@ mod tokio_io;
 mod turns;
 #[cfg(feature = "tasks")]
 mod unix_signals;
+#[cfg(feature = "tasks")]
+mod watchdog;
 mod world;
 
 use std::process::ExitCode;
@@ -94,16 +102,22 @@ fn main() -> ExitCode {
         lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
+        driver_observer::tests(),
+        driver_stats::tests(),
         priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_observer::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_use::tests(),
+        #[cfg(feature = "tasks")]
+        loop_stats::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]
@@ -154,6 +168,8 @@ fn main() -> ExitCode {
         process_drops::tests(),
         #[cfg(feature = "tasks")]
         unix_signals::tests(),
+        #[cfg(feature = "tasks")]
+        watchdog::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]

@@ -105,7 +105,7 @@ impl Clock {
     }
 
     /// Returns the nanoseconds from one time to a later one, by the rate known at the start.
-    fn nanos(&self, from: Ticks, to: Ticks) -> u64 {
+    pub(crate) fn nanos(&self, from: Ticks, to: Ticks) -> u64 {
         match &self.0 {
             Source::Counter(clock) => clock.delta_as_nanos(from.0, to.0),
             #[cfg(test)]
