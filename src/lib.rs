@@ -103,6 +103,8 @@ mod python;
 pub mod qml;
 pub mod qt;
 mod reactor;
+#[cfg(all(feature = "record", feature = "tasks"))]
+pub mod record;
 #[cfg(feature = "tasks")]
 mod run;
 #[cfg(feature = "tasks")]

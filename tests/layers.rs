@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, the modules that it may name as `crate::…`, and the external crates that
 /// it may name.
-const TABLE: [(&str, &[&str], &[&str]); 16] = [
+const TABLE: [(&str, &[&str], &[&str]); 17] = [
     ("panic", &[], &[]),
     ("qt", &["panic"], &["cpp", "rustix"]),
     (
@@ -34,11 +34,13 @@ const TABLE: [(&str, &[&str], &[&str]); 16] = [
             "blocking",
             "futures_util",
             "loom",
+            "rustc_hash",
             "rustix",
             "tokio",
             "tracing",
         ],
     ),
+    ("record", &["instruments", "task"], &[]),
     (
         "time",
         &["reactor", "task"],
