@@ -88,6 +88,8 @@ mod tokio_io;
 mod turns;
 #[cfg(feature = "tasks")]
 mod unix_signals;
+#[cfg(feature = "tasks")]
+mod watchdog;
 mod world;
 
 use std::process::ExitCode;
@@ -170,6 +172,8 @@ fn main() -> ExitCode {
         process_drops::tests(),
         #[cfg(feature = "tasks")]
         unix_signals::tests(),
+        #[cfg(feature = "tasks")]
+        watchdog::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]

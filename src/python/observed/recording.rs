@@ -59,7 +59,7 @@ impl Observed {
         let mut slot = self.recorder.borrow_mut();
         if slot.is_some() {
             return Err(PyRuntimeError::new_err(
-                "the loop is being recorded already; stop() that recording first",
+                "the loop is being recorded already: stop() that recording first, or unset QTLOOP_RECORD",
             ));
         }
         let recorder = Recorder::new(events, Rc::clone(&self.places.places)).map_err(os_error)?;
@@ -84,7 +84,7 @@ pub(in crate::python) fn start_recording(
     events: usize,
 ) -> PyResult<Recording> {
     let state = event_loop.get().state(py);
-    let observed = state.observe()?;
+    let observed = state.observe(event_loop)?;
     match observed.start(events) {
         Ok(recorder) => Ok(Recording(GilProtected::new(Parts {
             recorder,
