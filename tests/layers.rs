@@ -17,10 +17,11 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("driver", &["qt", "reactor"], &[]),
     (
         "instruments",
-        &["reactor"],
+        &["qt", "reactor"],
         &[
             "flate2",
             "hdrhistogram",
+            "loom",
             "proptest",
             "quanta",
             "rustc_hash",
@@ -74,7 +75,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     (
         "python",
         &["driver", "instruments", "qt", "reactor"],
-        &["pyo3", "rustc_hash", "rustix"],
+        &["libc", "pyo3", "rustc_hash", "rustix"],
     ),
     ("qml", &["qt", "task"], &["cpp", "qmetaobject"]),
 ];
@@ -101,6 +102,18 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_eager_task", &["_asyncio_private", "_base"]),
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
+    ("_stack_dump", &["_native"]),
+    ("_await_chain", &["_asyncio_private"]),
+    (
+        "_watchdog",
+        &[
+            "_native",
+            "_base",
+            "_registry",
+            "_stack_dump",
+            "_await_chain",
+        ],
+    ),
     (
         "_shutdown",
         &["_native", "_asyncio_private", "_base", "_registry"],
@@ -191,6 +204,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_stats",
             "_recording",
             "_virtual_time",
+            "_watchdog",
         ],
     ),
     ("_thread_loop", &["_asyncio_private", "_base", "_registry"]),
@@ -263,6 +277,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_executor",
             "_qasync_names",
             "_wall_clock",
+            "_watchdog",
             "_loop",
             "_signal_connection",
             "_signals",

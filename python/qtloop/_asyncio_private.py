@@ -198,6 +198,28 @@ def future_awaited_by(future: asyncio.Future[Any]) -> Any:
     return getattr(future, "_fut_waiter", None)
 
 
+def tasks_awaiting(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
+    """Returns the tasks that await a task: directly, in `gather()` or in a TaskGroup.
+
+    From Python 3.14 asyncio keeps them: `asyncio.capture_call_graph()` reads the same set.
+    """
+    awaited: Any = task
+    if hasattr(awaited, "_asyncio_awaited_by"):
+        futures = list(awaited._asyncio_awaited_by or ())
+        return [future for future in futures if isinstance(future, asyncio.Task)]
+    found = []
+    for other in asyncio.all_tasks(awaited.get_loop()):
+        waiter = future_awaited_by(other)
+        if waiter is task or task in getattr(waiter, "_children", ()):
+            found.append(other)
+    # The callback of a TaskGroup is its method.
+    for callback, _ in awaited._callbacks or ():
+        parent = getattr(getattr(callback, "__self__", None), "_parent_task", None)
+        if isinstance(parent, asyncio.Task):
+            found.append(parent)
+    return found
+
+
 def has_coroutine_mark(fn: Any) -> bool:
     """Returns whether a compiler such as Cython has marked the function as a coroutine function."""
     mark = getattr(asyncio.coroutines, "_is_coroutine", None)

@@ -35,6 +35,7 @@ from ._slow_callbacks import SlowCallbacksMixin
 from ._sockets import SocketsMixin
 from ._stats import StatsMixin
 from ._virtual_time import VirtualTimeMixin
+from ._watchdog import WatchdogMixin
 
 
 class QEventLoop(
@@ -44,6 +45,7 @@ class QEventLoop(
     SlowCallbacksMixin,
     StatsMixin,
     RecordingMixin,
+    WatchdogMixin,
 ):
     """A complete asyncio event loop that runs inside Qt's.
 

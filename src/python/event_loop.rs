@@ -58,6 +58,7 @@ impl EventLoop {
             gil_sharing: GilSharing::new(),
             is_forked: Cell::new(false),
             virtual_time: OnceCell::new(),
+            running_task: RefCell::default(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }

@@ -30,6 +30,7 @@ mod unblock;
 mod unconstrained;
 mod virtual_time;
 mod waiters;
+mod watchdog;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -39,6 +40,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::driver::{Driver, Turn};
+use crate::instruments::watchdog::Watchdog;
 use crate::panic::catch_panic;
 use crate::qt::{NestedLoop, Object, SignalConnection, app};
 use crate::reactor::{Direction, Linger, Time};
@@ -55,6 +57,7 @@ pub use observer::{Id, Observer, ScheduledBy, TaskMeta};
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
 pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
+pub use watchdog::Stall;
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
 pub(crate) use handle::LoopShared;
@@ -126,6 +129,7 @@ pub(crate) struct LoopCore {
     /// An error of the poller was reported.
     has_failed: Cell<bool>,
     observed: Observed,
+    watchdog: RefCell<Option<Watchdog>>,
 }
 
 const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -173,6 +177,7 @@ impl Loop {
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
             observed: Observed::default(),
+            watchdog: RefCell::default(),
         });
         let turning = Rc::downgrade(&core);
         core.driver.attach(
@@ -301,6 +306,7 @@ impl Drop for Loop {
     fn drop(&mut self) {
         // From now on, destructors find no loop on this thread.
         let _ = CURRENT.try_with(|current| current.replace(Weak::new()));
+        self.remove_watchdog();
         self.0.driver.detach();
         self.0.end();
     }

@@ -86,6 +86,8 @@ mod tokio_io;
 mod turns;
 #[cfg(feature = "tasks")]
 mod unix_signals;
+#[cfg(feature = "tasks")]
+mod watchdog;
 mod world;
 
 use std::process::ExitCode;
@@ -166,6 +168,8 @@ fn main() -> ExitCode {
         process_drops::tests(),
         #[cfg(feature = "tasks")]
         unix_signals::tests(),
+        #[cfg(feature = "tasks")]
+        watchdog::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]

@@ -148,8 +148,8 @@ impl Top {
         found.sort_by_key(|(_, times)| std::cmp::Reverse(key(times)));
         found.truncate(n);
         let time = |ticks| Duration::from_nanos(scale.nanos(ticks));
-        let quantiles = |histogram: &Histogram<u32>| {
-            let at = |quantile| time(histogram.value_at_quantile(quantile).min(histogram.max()));
+        let quantiles = |histogram: &Histogram<u32>, worst: u64| {
+            let at = |quantile| time(histogram.value_at_quantile(quantile).min(worst));
             Quantiles {
                 p50: at(0.5),
                 p90: at(0.9),
@@ -163,12 +163,15 @@ impl Top {
             worst: time(times.worst),
             worst_at: Duration::from_nanos(scale.since_begin(times.worst_at)),
             worst_latency: time(times.worst_latency),
-            run: times.histograms.as_ref().map(|both| quantiles(&both.run)),
+            run: times
+                .histograms
+                .as_ref()
+                .map(|both| quantiles(&both.run, times.worst)),
             latency: times
                 .histograms
                 .as_ref()
                 .filter(|both| !both.latency.is_empty())
-                .map(|both| quantiles(&both.latency)),
+                .map(|both| quantiles(&both.latency, times.worst_latency)),
         });
         entries.collect()
     }

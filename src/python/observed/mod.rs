@@ -13,9 +13,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
+use super::running;
 use super::state::State;
 use super::step::{self, Stepped};
 use crate::driver::Observer;
@@ -40,6 +42,11 @@ pub(super) struct Observed {
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
     recorder: RefCell<Option<Rc<Recorder>>>,
+    /// The depth of the innermost turn.
+    depth: Cell<usize>,
+    /// The depth of the turn whose job was running when this observer was set; zero if that job
+    /// has returned. The driver does not report the end of that job.
+    adopted: Cell<usize>,
 }
 
 /// The time of the jobs of one place.
@@ -91,6 +98,8 @@ impl Observed {
             totals: RefCell::default(),
             running: RefCell::default(),
             recorder: RefCell::default(),
+            depth: Cell::new(0),
+            adopted: Cell::new(0),
         }
     }
 
@@ -167,6 +176,73 @@ impl Observed {
         (number, place)
     }
 
+    /// Adopts the job that is running, which steps `task`, if it steps one.
+    fn adopt(&self, depth: usize, task: Option<Bound<'_, PyAny>>) {
+        let now = self.clock.now();
+        self.depth.set(depth);
+        self.adopted.set(depth);
+        let (number, place) = match &task {
+            Some(task) => self.begin_step(task, now),
+            None => (0, PlaceId::UNKNOWN),
+        };
+        let subject = Subject {
+            task: number,
+            place,
+            ..Subject::default()
+        };
+        self.push(now, task, subject);
+    }
+
+    /// Ends the adopted job if a turn of this depth continues or begins.
+    fn end_adopted(&self, depth: usize) {
+        if depth <= self.adopted.get() {
+            self.adopted.set(0);
+            self.end_job();
+        }
+    }
+
+    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject) {
+        self.running.borrow_mut().push(Running {
+            address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
+            task: task.map(Bound::unbind),
+            subject,
+            began,
+        });
+    }
+
+    /// Ends the innermost job.
+    fn end_job(&self) {
+        let Some(running) = self.running.borrow_mut().pop() else {
+            return;
+        };
+        let now = self.clock.now();
+        self.add(running.subject.place, now.since(running.began));
+        if let Some(recorder) = &*self.recorder.borrow() {
+            recorder.ends();
+        }
+        if let Some(task) = running.task {
+            self.end_step(task.into_bound(token()), now);
+        }
+    }
+
+    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
+    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks) {
+        let address = task.as_ptr().addr();
+        let is_done = step::is_done(&task).unwrap_or(false);
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(entry) = tasks.get_mut(address) {
+            entry.ends(now);
+            if is_done {
+                if let Some(recorder) = &*self.recorder.borrow() {
+                    recorder.task_finished(entry.number);
+                }
+                tasks.remove(address);
+            }
+        }
+        drop(tasks);
+        drop(task); // the last reference may run code
+    }
+
     fn add(&self, place: PlaceId, took: u64) {
         let mut totals = self.totals.borrow_mut();
         let index = place.0 as usize;
@@ -210,6 +286,7 @@ impl Observer<Job> for Observed {
     }
 
     fn begins(&self, job: &mut Job) {
+        self.end_adopted(self.depth.get());
         let py = token();
         let now = self.clock.now();
         let stepped = stepped(py, job);
@@ -226,56 +303,30 @@ impl Observer<Job> for Observed {
         if let Some(recorder) = &*self.recorder.borrow() {
             recorder.begins(job.mark, subject);
         }
-        let task = stepped.map(|(task, _)| task);
-        self.running.borrow_mut().push(Running {
-            address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
-            task: task.map(Bound::unbind),
-            subject,
-            began: now,
-        });
+        self.push(now, stepped.map(|(task, _)| task), subject);
     }
 
     fn ends(&self) {
-        let Some(running) = self.running.borrow_mut().pop() else {
-            return; // the observer was set while the job ran
-        };
-        let py = token();
-        let now = self.clock.now();
-        self.add(running.subject.place, now.since(running.began));
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.ends();
-        }
-        if let Some(task) = running.task {
-            let task = task.into_bound(py);
-            let is_done = step::is_done(&task).unwrap_or(false);
-            let mut tasks = self.tasks.borrow_mut();
-            if let Some(entry) = tasks.get_mut(running.address) {
-                entry.ends(now);
-                if is_done {
-                    if let Some(recorder) = &*self.recorder.borrow() {
-                        recorder.task_finished(entry.number);
-                    }
-                    tasks.remove(running.address);
-                }
-            }
-            drop(tasks);
-            drop(task); // the last reference may run code
-        }
+        self.end_job();
     }
 
     fn turn_begins(&self, depth: usize) {
+        self.end_adopted(depth);
+        self.depth.set(depth);
         if let Some(recorder) = &*self.recorder.borrow() {
             recorder.turn_begins(depth);
         }
     }
 
-    fn turn_ends(&self, _depth: usize) {
+    fn turn_ends(&self, depth: usize) {
+        self.depth.set(depth - 1);
         if let Some(recorder) = &*self.recorder.borrow() {
             recorder.turn_ends();
         }
     }
 
     fn poll_begins(&self, timeout: Duration) {
+        self.end_adopted(self.depth.get());
         if let Some(recorder) = &*self.recorder.borrow() {
             recorder.poll_begins(timeout);
         }
@@ -306,16 +357,29 @@ impl Observed {
 impl State {
     /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
     /// [`State::unobserve`].
-    pub(super) fn observe(&self) -> PyResult<Rc<Observed>> {
+    pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
         let driver = self.driver()?;
-        let mut slot = self.observed.borrow_mut();
-        let observed = slot.get_or_insert_with(|| {
-            let observed = Rc::new(Observed::new());
-            driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
-            observed
-        });
+        if self.is_elsewhere(event_loop.py()) {
+            return Err(PyRuntimeError::new_err(
+                "an instrument is turned on and off on the loop's own thread only: \
+                 use loop.call_soon_threadsafe()",
+            ));
+        }
+        let current = self.observed.borrow().clone();
+        let observed = match current {
+            Some(observed) => observed,
+            None => {
+                let observed = Rc::new(Observed::new());
+                if driver.is_in_job() {
+                    observed.adopt(driver.depth(), running::current_task(event_loop)?);
+                }
+                self.observed.replace(Some(Rc::clone(&observed)));
+                driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
+                observed
+            }
+        };
         observed.users.set(observed.users.get() + 1);
-        Ok(Rc::clone(observed))
+        Ok(observed)
     }
 
     /// Takes back one [`State::observe`]. The last one removes the observer.
