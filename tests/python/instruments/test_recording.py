@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
 import qtloop
 
 Event = dict[str, Any]
