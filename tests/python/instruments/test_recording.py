@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
 import qtloop
 from qtloop._binding import binding
 
