@@ -81,7 +81,7 @@ const TABLE: [(&str, &[&str], &[&str]); 16] = [
 
 /// A module of the Python package, and the modules of the package that it may import. A module may
 /// import only modules above it, so no imports form a circle, not even inside of functions.
-const PYTHON_TABLE: [(&str, &[&str]); 57] = [
+const PYTHON_TABLE: [(&str, &[&str]); 58] = [
     ("_native", &[]),
     ("_binding", &["_native"]),
     ("_asyncio_private", &[]),
@@ -151,6 +151,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 57] = [
     ("_monitors", &["_native", "_wall_clock"]),
     ("_stats", &["_native", "_monitors"]),
     ("_recording", &["_native", "_base"]),
+    ("_instruments", &["_native", "_base"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -186,6 +187,7 @@ const PYTHON_TABLE: [(&str, &[&str]); 57] = [
             "_sockets",
             "_stats",
             "_recording",
+            "_instruments",
             "_virtual_time",
         ],
     ),

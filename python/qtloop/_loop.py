@@ -23,6 +23,7 @@ from ._asyncio_private import (
     run_handle,
     source_traceback,
 )
+from ._instruments import InstrumentsMixin
 from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
@@ -31,7 +32,9 @@ from ._stats import StatsMixin
 from ._virtual_time import VirtualTimeMixin
 
 
-class QEventLoop(RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin):
+class QEventLoop(
+    RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin, InstrumentsMixin
+):
     """A complete asyncio event loop that runs inside Qt's.
 
     Qt serves the loop from its construction until `close()`: callbacks, timers and file descriptors

@@ -4,8 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::instruments::recorder::{PlaceId, Ticks};
-use crate::reactor::Time;
 use crate::python::state::EventLoop;
+use crate::reactor::Time;
 
 /// Turns the accounts of tasks and places on or off. Calls are counted.
 #[pyfunction]

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod places;
+mod python;
 mod recording;
 mod tasks;
 
@@ -13,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
@@ -23,9 +25,11 @@ use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, T
 use crate::reactor::{Queueable, Time};
 
 use self::places::PythonPlaces;
+use self::python::{Event, Instruments};
 use self::tasks::{Named, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
+pub(super) use self::python::{add_instrument, remove_instrument};
 pub(super) use self::recording::{Recording, start_recording};
 
 /// The observer of a loop.
@@ -40,6 +44,7 @@ pub(super) struct Observed {
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
     recorder: RefCell<Option<Rc<Recorder>>>,
+    instruments: Instruments,
 }
 
 /// The time of the jobs of one place.
@@ -55,6 +60,8 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
+    /// The instruments were called before the step.
+    is_step: bool,
     subject: Subject,
     began: Ticks,
 }
@@ -91,6 +98,7 @@ impl Observed {
             totals: RefCell::default(),
             running: RefCell::default(),
             recorder: RefCell::default(),
+            instruments: Instruments::default(),
         }
     }
 
@@ -102,18 +110,22 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place.
-    fn note_ready(&self, job: &Job, now: Ticks, by: (usize, u32)) -> Subject {
+    /// a place. `tell` is called for each event of its task.
+    fn note_ready(
+        &self,
+        job: &Job,
+        now: Ticks,
+        by: (usize, u32),
+        tell: impl Fn(Event, &Bound<'_, PyAny>),
+    ) -> Subject {
         let stepped = stepped(token(), job);
         let task = stepped.as_ref().map_or(0, |(task, stepped)| {
-            let address = task.as_ptr().addr();
-            let is_first = *stepped == Stepped::Step;
-            let mut tasks = self.tasks.borrow_mut();
-            let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-            if is_new && let Some(recorder) = &*self.recorder.borrow() {
-                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+            let (number, is_new) = self.note_scheduled(task, *stepped, now, by);
+            if is_new {
+                tell(Event::TaskSpawned, task);
             }
-            task.number
+            tell(Event::TaskScheduled, task);
+            number
         });
         Subject {
             task,
@@ -121,6 +133,26 @@ impl Observed {
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         }
+    }
+
+    /// Notes that a step of a task was scheduled. Returns its number, and whether it is new.
+    fn note_scheduled(
+        &self,
+        task: &Bound<'_, PyAny>,
+        stepped: Stepped,
+        now: Ticks,
+        by: (usize, u32),
+    ) -> (u32, bool) {
+        let address = task.as_ptr().addr();
+        let mut tasks = self.tasks.borrow_mut();
+        // The step in which the observer was set is not known to be running.
+        let is_unknown = by.0 == 0 && tasks.contains(address);
+        let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
+        let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
+        if is_new && let Some(recorder) = &*self.recorder.borrow() {
+            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+        }
+        (task.number, is_new)
     }
 
     /// Reads the name and the place of a task, which its first step does once.
@@ -183,7 +215,10 @@ impl Observed {
 impl Observer<Job> for Observed {
     fn queued(&self, job: &mut Job) {
         let now = self.clock.now();
-        let subject = self.note_ready(job, now, self.running_task());
+        let by = self.running_task();
+        let subject = self.note_ready(job, now, by, |event, task| {
+            self.instruments.call(event, task);
+        });
         if let Some(recorder) = &*self.recorder.borrow() {
             job.mark = recorder.queued(subject);
         }
@@ -203,14 +238,21 @@ impl Observer<Job> for Observed {
 
     fn collected(&self, job: &mut Job) {
         let now = self.clock.now();
-        let subject = self.note_ready(job, now, (0, 0));
+        let subject = self.note_ready(job, now, (0, 0), |event, task| {
+            self.instruments.keep(event, task);
+        });
         if let Some(recorder) = &*self.recorder.borrow() {
             job.mark = recorder.collected(job.mark, subject);
         }
     }
 
+    fn collection_ends(&self) {
+        self.instruments.deliver(token());
+    }
+
     fn begins(&self, job: &mut Job) {
         let py = token();
+        self.instruments.end_wait(py);
         let now = self.clock.now();
         let stepped = stepped(py, job);
         let (task, place) = match &stepped {
@@ -227,9 +269,15 @@ impl Observer<Job> for Observed {
             recorder.begins(job.mark, subject);
         }
         let task = stepped.map(|(task, _)| task);
+        // If its context is in use, the job is deferred and does not run.
+        let is_step = self.instruments.wants_steps() && task.is_some() && job.can_enter(py);
+        if is_step && let Some(task) = &task {
+            self.instruments.call(Event::BeforeTaskStep, task);
+        }
         self.running.borrow_mut().push(Running {
             address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
             task: task.map(Bound::unbind),
+            is_step,
             subject,
             began: now,
         });
@@ -240,6 +288,7 @@ impl Observer<Job> for Observed {
             return; // the observer was set while the job ran
         };
         let py = token();
+        self.instruments.end_wait(py);
         let now = self.clock.now();
         self.add(running.subject.place, now.since(running.began));
         if let Some(recorder) = &*self.recorder.borrow() {
@@ -259,6 +308,12 @@ impl Observer<Job> for Observed {
                 }
             }
             drop(tasks);
+            if is_done {
+                self.instruments.call(Event::TaskExited, &task);
+            }
+            if running.is_step {
+                self.instruments.call(Event::AfterTaskStep, &task);
+            }
             drop(task); // the last reference may run code
         }
     }
@@ -275,7 +330,12 @@ impl Observer<Job> for Observed {
         }
     }
 
+    fn waits(&self, timeout: Option<Duration>) {
+        self.instruments.begin_wait(token(), timeout);
+    }
+
     fn poll_begins(&self, timeout: Duration) {
+        self.instruments.end_wait(token());
         if let Some(recorder) = &*self.recorder.borrow() {
             recorder.poll_begins(timeout);
         }
@@ -292,18 +352,40 @@ impl Observed {
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
+            self.instruments.call(Event::TaskSpawned, task);
+            self.instruments.call(Event::TaskExited, task);
             return;
         }
         let by = self.running_task().1;
-        let mut tasks = self.tasks.borrow_mut();
-        let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
-        if is_new && let Some(recorder) = &*self.recorder.borrow() {
-            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+        let is_new = {
+            let mut tasks = self.tasks.borrow_mut();
+            let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
+            if is_new && let Some(recorder) = &*self.recorder.borrow() {
+                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+            }
+            is_new
+        };
+        if is_new {
+            self.instruments.call(Event::TaskSpawned, task);
         }
+    }
+
+    /// Visits the objects of the user, for the garbage collector.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.instruments.traverse(visit)
     }
 }
 
 impl State {
+    /// Tells the instruments about a task that was made.
+    #[inline]
+    pub(super) fn note_task(&self, task: &Bound<'_, PyAny>) {
+        let observed = self.observed.borrow().clone(); // an instrument may change it
+        if let Some(observed) = observed {
+            observed.created(task);
+        }
+    }
+
     /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
     /// [`State::unobserve`].
     pub(super) fn observe(&self) -> PyResult<Rc<Observed>> {

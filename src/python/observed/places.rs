@@ -16,7 +16,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use crate::instruments::recorder::{Place, PlaceId, Places};
-use crate::python::step::{method_function, is_method};
+use crate::python::step::{is_method, method_function};
 
 /// The places of one loop, and the objects whose addresses are their keys.
 #[derive(Default)]
@@ -42,7 +42,9 @@ const MAX_WRAPPERS: usize = 4;
 fn partial_type(py: Python<'_>) -> *mut ffi::PyObject {
     static PARTIAL: PyOnceLock<Option<Py<PyAny>>> = PyOnceLock::new();
     let partial = PARTIAL.get_or_init(py, || {
-        let partial = py.import("functools").and_then(|module| module.getattr("partial"));
+        let partial = py
+            .import("functools")
+            .and_then(|module| module.getattr("partial"));
         partial.ok().map(Bound::unbind)
     });
     partial.as_ref().map_or(ptr::null_mut(), Py::as_ptr)

@@ -36,7 +36,11 @@ fn row(times: &PlaceTimes) -> Row {
     let three = |all: Quantiles| (seconds(all.p50), seconds(all.p90), seconds(all.p99));
     let place = &times.place;
     (
-        (place.file.to_string(), place.line, place.function.to_string()),
+        (
+            place.file.to_string(),
+            place.line,
+            place.function.to_string(),
+        ),
         (
             times.count,
             seconds(times.total),
