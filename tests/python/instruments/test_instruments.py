@@ -92,7 +92,7 @@ def test_log_shows_when_a_task_is_created_ready_started_and_finished(
     loop: qtloop.QEventLoop, log: Log
 ) -> None:
     async def main() -> None:
-        await asyncio.create_task(yields(0), name="child")
+        await loop.create_task(yields(0), name="child")
 
     task = loop.create_task(main(), name="main")
     assert log.calls == [("spawned", "main"), ("scheduled", "main")]
@@ -155,7 +155,7 @@ def test_steps_of_a_task_and_of_a_task_inside_it_are_nested(
     loop: qtloop.QEventLoop, log: Log
 ) -> None:
     async def outer() -> None:
-        asyncio.create_task(yields(0), name="inner")  # noqa: RUF006
+        loop.create_task(yields(0), name="inner")  # noqa: RUF006
         asyncio.current_task().set_name("outer")  # type: ignore[union-attr]
         loop._run_batch()  # as a Qt loop inside of this step does
 
@@ -232,9 +232,9 @@ def test_task_of_a_class_in_python_is_reported(loop: qtloop.QEventLoop, log: Log
 @from_3_12
 def test_eager_task_is_spawned_when_it_was_made(loop: qtloop.QEventLoop, log: Log) -> None:
     async def main() -> None:
-        asyncio.create_task(yields(0), name="completes")  # noqa: RUF006
+        loop.create_task(yields(0), name="completes")  # noqa: RUF006
         assert log.of("completes") == ["spawned", "exited"]
-        task = asyncio.create_task(asyncio.sleep(0.001), name="waits")
+        task = loop.create_task(asyncio.sleep(0.001), name="waits")
         assert log.of("waits") == ["spawned"]
         await task
         before = len(log.calls)
@@ -243,7 +243,7 @@ def test_eager_task_is_spawned_when_it_was_made(loop: qtloop.QEventLoop, log: Lo
         assert methods == ["spawned", *LAST_STEP]
 
     main_task = loop.create_task(main(), name="main")
-    loop.set_task_factory(getattr(asyncio, "eager_task_factory"))
+    loop.set_task_factory(asyncio.eager_task_factory)
     loop.run_until_complete(main_task)
     assert log.of("waits") == ["spawned", *LAST_STEP]
 
@@ -305,11 +305,11 @@ def test_tasks_that_exist_are_not_spawned(loop: qtloop.QEventLoop) -> None:
     log = Log()
 
     async def main() -> None:
-        other = asyncio.create_task(yields(2), name="other")
+        other = loop.create_task(yields(2), name="other")
         loop.add_instrument(log)
         await asyncio.sleep(0)
         await other
-        asyncio.create_task(yields(0), name="new")  # noqa: RUF006
+        loop.create_task(yields(0), name="new")  # noqa: RUF006
         await asyncio.sleep(0)
 
     loop.run_until_complete(loop.create_task(main(), name="main"))
@@ -370,11 +370,14 @@ def test_methods_are_looked_up_once(loop: qtloop.QEventLoop) -> None:
 
 
 def test_object_without_a_method_of_instruments_is_refused(loop: qtloop.QEventLoop) -> None:
-    with pytest.raises(TypeError, match="has none of these methods: task_spawned, .*after_io_wait"):
+    with pytest.raises(TypeError) as raised:
         loop.add_instrument(on(task_started=nothing))
-    with pytest.raises(TypeError, match="task_exited of the instrument .* must be a method"):
-        loop.add_instrument(on(task_spawned=nothing) or 0)
-        loop.add_instrument(type("I", (), {"task_exited": 5})())
+    assert str(raised.value).endswith(f"has none of these methods: {', '.join(METHODS)}")
+
+
+def test_attribute_that_is_no_method_is_refused(loop: qtloop.QEventLoop) -> None:
+    with pytest.raises(TypeError, match="task_exited of the instrument"):
+        loop.add_instrument(type("I", (), {"task_exited": 5, "task_spawned": nothing})())
 
 
 def test_method_that_is_none_is_missing(loop: qtloop.QEventLoop) -> None:
@@ -422,7 +425,7 @@ def test_instrument_may_make_and_cancel_tasks(loop: qtloop.QEventLoop, reports: 
 
     def spawned(task: asyncio.Task[Any]) -> None:
         if task.get_name() == "watched":
-            made.append(asyncio.get_running_loop().create_task(yields(9), name="made"))
+            made.append(loop.create_task(yields(9), name="made"))
             task.cancel()
 
     def before(task: asyncio.Task[Any]) -> None:
@@ -430,7 +433,7 @@ def test_instrument_may_make_and_cancel_tasks(loop: qtloop.QEventLoop, reports: 
             task.cancel()
 
     async def main() -> None:
-        watched = asyncio.create_task(yields(9), name="watched")
+        watched = loop.create_task(yields(9), name="watched")
         with contextlib.suppress(asyncio.CancelledError):
             await watched
         await asyncio.wait(made)
