@@ -107,6 +107,8 @@ mod python;
 pub mod qml;
 pub mod qt;
 mod reactor;
+#[cfg(all(feature = "record", feature = "tasks"))]
+pub mod record;
 #[cfg(feature = "tasks")]
 mod run;
 #[cfg(feature = "tasks")]
@@ -122,7 +124,9 @@ pub mod time;
 pub use run::{Quit, run};
 #[cfg(feature = "tasks")]
 #[doc(inline)]
-pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local, spawn_scoped};
+pub use task::{
+    Handle, JoinError, JoinHandle, Loop, Stats, block_on, quit, spawn_local, spawn_scoped,
+};
 
 /// The parts that the two APIs are built of, for tests, benchmarks and further front ends. They may
 /// change in any release.
@@ -134,6 +138,11 @@ pub use task::{Handle, JoinError, JoinHandle, Loop, block_on, quit, spawn_local,
 #[doc(hidden)]
 pub mod core {
     pub use crate::driver::{Driver, DriverStats, Observer, Turn, VirtualTime, Wakeup};
+    #[cfg(feature = "record")]
+    pub use crate::instruments::recorder::{
+        Clock, JobKind, Order, Place, PlaceId, PlaceTimes, Places, Quantiles, Recorder, Subject,
+        Ticks,
+    };
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;
     pub use crate::qt::nested_loop::NestedLoop;

@@ -37,22 +37,28 @@ with _binding.explain_missing_qt():
     from ._pace import debounce, throttle
     from ._priority import Priority
     from ._qml import qmlSlot
+    from ._recording import PlaceTimes, Quantiles, Recording
     from ._run import attach, run
     from ._signal_connection import SenderDestroyed
     from ._signals import SignalStream, once, stream
     from ._spawn import spawn
+    from ._stats import Stats
     from ._wall_clock import sleep_until
     from ._watchdog import Stall
 
 __version__ = _native.__version__
 
 __all__ = [
+    "PlaceTimes",
     "Priority",
     "QEventLoop",
     "QThreadExecutor",
+    "Quantiles",
+    "Recording",
     "SenderDestroyed",
     "SignalStream",
     "Stall",
+    "Stats",
     "VirtualClock",
     "asyncClose",
     "asyncSlot",

@@ -21,6 +21,7 @@ from asyncio import (
 )
 from collections.abc import Callable, Coroutine
 from operator import methodcaller
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,7 +115,11 @@ SendfileMode = constants._SendfileMode
 _base_events: Any = base_events
 _format_helpers: Any = format_helpers
 _futures: Any = futures
+_handle: Any = asyncio.Handle
 _runners: Any = runners
+
+# The code whose frame calls the callback of a handle.
+HANDLE_RUN: CodeType = _handle._run.__code__
 
 cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = _runners._cancel_all_tasks
 check_ssl_socket: Callable[[Any], None] = _base_events._check_ssl_socket
@@ -158,10 +163,10 @@ def get_event_loop_makes_one() -> bool:
     return is_default and policy._local._loop is None
 
 
-def log_slow_callback(handle: asyncio.Handle, seconds: float) -> None:
-    """Logs that a callback took long, as asyncio does in debug mode."""
+def log_slow_callback(handle: asyncio.Handle, seconds: float, where: str) -> None:
+    """Logs that a callback took long, as asyncio does in debug mode, and appends `where`."""
     text: str = _base_events._format_handle(handle)
-    _base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)
+    _base_events.logger.warning("Executing %s took %.3f seconds%s", text, seconds, where)
 
 
 def format_callback(handle: asyncio.Handle) -> str:

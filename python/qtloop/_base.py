@@ -29,6 +29,7 @@ SLOTS = (
     "_given_app",
     "_has_quit",
     "_qt_loop_returned",
+    "_sampler",
     "_running_watchdog",
     "_serial_number",
     "_stall_handler",

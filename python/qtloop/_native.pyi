@@ -17,6 +17,7 @@ __all__ = [
     "EventLoop",
     "Handle",
     "NestedLoop",
+    "Recording",
     "Stream",
     "TimerHandle",
     "VirtualClock",
@@ -37,8 +38,12 @@ __all__ = [
     "is_main_thread",
     "level",
     "nanoseconds",
+    "observe_tasks",
+    "place_accounts",
     "send_posted_events",
     "set_priority",
+    "start_recording",
+    "task_accounts",
     "use_clock",
     "watch_application",
     "yield_if_needed",
@@ -386,6 +391,12 @@ def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
     For a transport it makes a handle.
     """
 
+def stats(event_loop: EventLoop) -> dict[str, Any]:
+    """Returns the fields of `qtloop.Stats` that the native half knows, by name.
+
+    RuntimeError if the loop is closed.
+    """
+
 @final
 class Yield:
     """An awaitable, and its iterator: it yields once or not at all."""
@@ -456,3 +467,56 @@ def nanoseconds(event_loop: EventLoop) -> int:
 
 def hold_time(event_loop: EventLoop, on: bool) -> None:
     """Keeps the virtual clock of a loop from jumping, or with False ends that. On any thread."""
+
+def observe_tasks(event_loop: EventLoop, on: bool) -> None:
+    """Turns the accounts of tasks and places on or off. Calls are counted."""
+
+def task_accounts(
+    event_loop: EventLoop, tasks: list[asyncio.Task[Any]]
+) -> list[tuple[asyncio.Task[Any], int, int, int, int, int, int, int, int, int, int]] | None:
+    """Returns the accounts of all live tasks. None if the accounts are off.
+
+    Each is the task, its number, its steps, the time in them, the longest one, how often a step was
+    scheduled, and how often by the task itself; then the times at which it was first seen, at which
+    its next step was scheduled (0: it is not), at which its step began (0: it does not run), and at
+    which the last one has returned. Times are nanoseconds.
+    """
+
+def place_accounts(event_loop: EventLoop) -> list[tuple[str, int, str, int, int, int]] | None:
+    """Returns the accounts of the code locations. None if the accounts are off.
+
+    Each is the file, line and function, the number of jobs, their time and the longest one, in
+    nanoseconds.
+    """
+
+def start_recording(event_loop: EventLoop, events: int) -> Recording:
+    """Begins to record the jobs of a loop, on its thread.
+
+    RuntimeError if it is being recorded or is closed.
+    """
+
+@final
+class Recording:
+    """A recording of one loop. Use it on the loop's thread."""
+
+    def stop(self) -> None:
+        """Ends the recording. Idempotent."""
+    def events(self) -> int:
+        """Returns the number of events that are kept."""
+    def dropped(self) -> int:
+        """Returns the number of events that newer ones have overwritten."""
+    def duration(self) -> float:
+        """Returns the seconds from the begin of the recording to its end, or until now."""
+    def top(
+        self, n: int, by_worst: bool
+    ) -> list[
+        tuple[
+            tuple[str, int, str],
+            tuple[int, float, float, float, float],
+            tuple[float, float, float] | None,
+            tuple[float, float, float] | None,
+        ]
+    ]:
+        """Returns the times of the first `n` places."""
+    def save(self, path: str) -> None:
+        """Writes the trace."""

@@ -140,6 +140,10 @@ class WallClock:
         """Returns the number of handles that wait."""
         return len(self._waiting)
 
+    def watches(self) -> int:
+        """Returns the number of file descriptors that the clock watches."""
+        return self._alarm.watches
+
     def handles(self) -> list[DatetimeHandle]:
         """Returns the handles that wait, by deadline."""
         entries = sorted(self._heap)
@@ -186,6 +190,7 @@ class WallClock:
 class _TimerfdAlarm:
     """Wakes the loop at a time of the wall clock, and when the clock was set, by a timerfd."""
 
+    watches = 1
     _LATEST = 2**62  # in the year 2116; the clock is read then
 
     def __init__(self, loop: BaseLoop, wake: Callable[[], None]) -> None:
@@ -213,6 +218,8 @@ class _TimerfdAlarm:
 
 class _RecheckingAlarm:
     """Wakes the loop at a time of the wall clock, by a timer of `recheck` seconds at most."""
+
+    watches = 0
 
     def __init__(
         self, loop: BaseLoop, wake: Callable[[], None], now: Callable[[], int], recheck: float

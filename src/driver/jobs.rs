@@ -212,9 +212,10 @@ impl<J: Queueable + 'static> Driver<J> {
         count(&self.counters.polls);
         let collect = || self.reactor.borrow_mut().collect(self.timer_time(now));
         let result = if self.is_observed.get() {
+            let told = self.observer_changes.get();
             self.tell(|observer| observer.poll_begins(Duration::ZERO));
             let result = self.observe_added(collect);
-            self.tell(|observer| observer.poll_ends(Duration::ZERO));
+            self.tell_end(told, |observer| observer.poll_ends(Duration::ZERO));
             result
         } else {
             collect()
@@ -245,6 +246,7 @@ impl<J: Queueable + 'static> Driver<J> {
         timeout: Duration,
         wait: impl FnOnce(&mut Linger),
     ) {
+        let told = self.observer_changes.get();
         if self.is_observed.get() {
             self.tell(|observer| observer.poll_begins(timeout));
         }
@@ -254,7 +256,7 @@ impl<J: Queueable + 'static> Driver<J> {
         let end = || self.reactor.borrow_mut().end_linger(linger);
         let result = if self.is_observed.get() {
             let result = self.observe_added(end);
-            self.tell(|observer| observer.poll_ends(timeout));
+            self.tell_end(told, |observer| observer.poll_ends(timeout));
             result
         } else {
             end()

@@ -144,6 +144,8 @@ pub struct Driver<J> {
     counters: Counters,
     /// There is an observer. Then `plain_end` stays zero.
     is_observed: Cell<bool>,
+    /// How often the observer was set or removed.
+    observer_changes: Cell<u64>,
     observer: RefCell<Option<Rc<dyn Observer<J>>>>,
 }
 
@@ -184,8 +186,9 @@ impl<J: Queueable + 'static> Driver<J> {
             thread: Cell::new(None),
             virtual_time: OnceCell::new(),
             holds: Cell::new(0),
-            counters: Counters::default(),
+            counters: Counters::new(),
             is_observed: Cell::new(false),
+            observer_changes: Cell::new(0),
             observer: RefCell::new(None),
         }))
     }

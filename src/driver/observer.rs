@@ -1,5 +1,5 @@
-//! An observer of a driver: it is told when jobs are queued and run, and when the loop polls and
-//! waits.
+//! An observer of a driver: its methods are called when jobs are queued and run, and when the loop
+//! polls and waits.
 //!
 //! While there is no observer, a queued job costs one test, and a job that runs costs nothing. With
 //! one, each job takes the slower path of [`Turn::next`].
@@ -10,10 +10,14 @@ use std::time::Duration;
 use super::{Driver, Turn};
 use crate::reactor::{Priority, Queueable, Time};
 
-/// Is told what a driver does, on the driver's thread. All methods do nothing by default.
+/// Callbacks for the actions of a driver, on the driver's thread. All do nothing by default.
 ///
-/// No cell of the driver is borrowed during a call, so an observer may read the driver. It must not
-/// queue or run jobs.
+/// Each `begins` is followed by its `ends`, each `turn_begins` by its `turn_ends`, and each
+/// `poll_begins` by its `poll_ends`, unless the observer is removed or replaced in between. For an
+/// observer that is set inside a job, the first call is not the end of that job or of its turn.
+///
+/// Except in `collected`, no cell of the driver is borrowed during a call. So an observer may then
+/// use the driver: it may queue jobs, and replace or remove the observer.
 pub trait Observer<J> {
     /// Running code, or code outside of any job, has queued a job that is ready.
     fn queued(&self, _job: &mut J) {}
@@ -21,8 +25,13 @@ pub trait Observer<J> {
     /// A job was queued for a deadline.
     fn timer_set(&self, _when: Time, _job: &mut J) {}
 
-    /// A poll has made a job ready: that of a descriptor, a timer or another thread.
+    /// A job has become ready: that of a descriptor, a timer or another thread. The driver must not
+    /// be used.
     fn collected(&self, _job: &mut J) {}
+
+    /// `collected` was called for all jobs that have become ready at once. The driver may be used
+    /// again.
+    fn collection_ends(&self) {}
 
     /// A job is about to run.
     fn begins(&self, _job: &mut J) {}
@@ -33,7 +42,8 @@ pub trait Observer<J> {
     /// A turn begins. `depth` is 1 for a call by Qt outside of any job.
     fn turn_begins(&self, _depth: usize) {}
 
-    /// The turn that began last, of those that have not ended, ends.
+    /// The turn that began last, of those that have not ended, ends. If it ends early, such as by a
+    /// panic of its job, `ends` is called first.
     fn turn_ends(&self, _depth: usize) {}
 
     /// The loop asks the operating system for events. It waits for them for up to `timeout`, which
@@ -48,8 +58,16 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Sets the observer, which replaces the one before. `None` removes it.
     pub fn set_observer(&self, observer: Option<Rc<dyn Observer<J>>>) {
         self.is_observed.set(observer.is_some());
+        self.observer_changes.set(self.observer_changes.get() + 1);
         self.plain_end.set(0); // a turn that is running must ask again
         drop(self.observer.replace(observer));
+    }
+
+    /// Returns whether there is an observer.
+    #[inline]
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        self.is_observed.get()
     }
 
     /// Calls `tell` with the observer, if there is one.
@@ -61,6 +79,15 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
+    /// Calls `tell` with the observer, unless it was set or removed since the number of changes was
+    /// `told`. So each call for an end has had a call for its begin.
+    #[cold]
+    pub(super) fn tell_end(&self, told: u64, tell: impl FnOnce(&dyn Observer<J>)) {
+        if self.observer_changes.get() == told {
+            self.tell(tell);
+        }
+    }
+
     /// Runs `collect`, and tells the observer which jobs it has made ready.
     #[cold]
     pub(super) fn observe_added<R>(&self, collect: impl FnOnce() -> R) -> R {
@@ -68,10 +95,14 @@ impl<J: Queueable + 'static> Driver<J> {
         let result = collect();
         let observer = self.observer.borrow().clone();
         if let Some(observer) = observer {
-            // The cell is borrowed during these calls: each may only read and change its job.
-            self.reactor
-                .borrow_mut()
-                .visit_added(&before, |job| observer.collected(job));
+            let mut any = false;
+            self.reactor.borrow_mut().visit_added(&before, |job| {
+                any = true;
+                observer.collected(job);
+            });
+            if any {
+                observer.collection_ends();
+            }
         }
         result
     }
@@ -83,10 +114,23 @@ impl<J: Queueable + 'static> Turn<J> {
     #[cold]
     pub(super) fn next_observed(&mut self, has_ended: bool) -> Option<J> {
         if has_ended {
-            self.driver.tell(|observer| observer.ends());
+            self.driver
+                .tell_end(self.told_job, |observer| observer.ends());
         }
         let mut job = self.next_of_new_batch()?;
+        self.told_job = self.driver.observer_changes.get();
         self.driver.tell(|observer| observer.begins(&mut job));
         Some(job)
+    }
+
+    /// Tells the observer that the turn ends, and its job, if that has not returned.
+    #[cold]
+    pub(super) fn end_observed(&self, depth: usize) {
+        if self.is_running {
+            self.driver
+                .tell_end(self.told_job, |observer| observer.ends());
+        }
+        self.driver
+            .tell_end(self.told_turn, |observer| observer.turn_ends(depth));
     }
 }

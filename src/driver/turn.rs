@@ -4,7 +4,6 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::lanes::{RunningPriority, TurnLanes};
-use super::stats::count;
 use super::{Driver, Level, Phase};
 use crate::reactor::{Linger, Queueable, Time};
 
@@ -48,8 +47,6 @@ impl<J: Queueable + 'static> Wakeup<'_, J> {
 pub struct Turn<J: Queueable + 'static> {
     pub(super) driver: Rc<Driver<J>>,
     pub(super) begun: bool,
-    /// When the first batch began.
-    began: Time,
     /// An event or a deadline has begun the turn, and not Qt at once.
     is_wakeup: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
@@ -79,12 +76,16 @@ pub struct Turn<J: Queueable + 'static> {
     /// When the last batch began, and the number of spinning batches in a row.
     batch_begun: Time,
     spinning: u32,
+    /// [`Driver::observer_changes`] when this turn began, and when its last observed job began.
+    pub(super) told_turn: u64,
+    pub(super) told_job: u64,
 }
 
 impl<J: Queueable + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let is_wakeup = !driver.armed.get();
+        let told_turn = driver.observer_changes.get();
         if driver.is_observed.get() {
             driver.tell(|observer| observer.turn_begins(driver.depth.get()));
         }
@@ -99,7 +100,6 @@ impl<J: Queueable + 'static> Turn<J> {
         Turn {
             driver,
             begun: false,
-            began: Time::NEVER,
             is_wakeup,
             end: 0,
             batch_deadline: Time::NEVER,
@@ -121,6 +121,8 @@ impl<J: Queueable + 'static> Turn<J> {
             may_rest: false,
             batch_begun: Time::NEVER,
             spinning: 0,
+            told_turn,
+            told_job: 0,
         }
     }
 
@@ -128,6 +130,8 @@ impl<J: Queueable + 'static> Turn<J> {
     pub(super) fn of_one_batch(driver: Rc<Driver<J>>) -> Turn<J> {
         let mut turn = Turn::new(driver);
         turn.begun = true;
+        turn.clock.restart();
+        turn.driver.counters.begin_turn(turn.clock.now, false);
         turn.end = turn.driver.end_of_ready();
         turn.count_batch();
         turn
@@ -249,6 +253,10 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Returns the next job if the batch has ended, must end, or has jobs of several priorities.
     #[inline(always)] // a call would cost a tenth of a batch of one task
     pub(super) fn next_of_new_batch(&mut self) -> Option<J> {
+        if self.begun && self.driver.counters.is_interrupted() {
+            self.clock.restart();
+            self.driver.counters.resume_turn(self.clock.now);
+        }
         loop {
             if self.is_detached() {
                 return None;
@@ -301,12 +309,7 @@ impl<J: Queueable + 'static> Turn<J> {
     /// Sets the deadlines of the turn, and arms the host if jobs are ready.
     fn begin_first_batch(&mut self, now: Time, is_ready: bool) {
         self.begun = true;
-        self.began = now;
-        let counters = &self.driver.counters;
-        count(&counters.turns);
-        if self.is_wakeup {
-            count(&counters.wakeups);
-        }
+        self.driver.counters.begin_turn(now, self.is_wakeup);
         let budget = self.driver.budget();
         self.driver.turn_deadline.set(Some(now + budget));
         if !budget.is_zero() {
@@ -415,19 +418,11 @@ impl<J: Queueable + 'static> Iterator for Turn<J> {
 impl<J: Queueable + 'static> Drop for Turn<J> {
     fn drop(&mut self) {
         let depth = self.driver.depth.get();
-        if depth == 1
-            && let Some(took) = self.clock.now.after(self.began)
-        {
-            self.driver.counters.turn(took);
+        if self.begun {
+            self.driver.counters.end_turn(self.clock.now);
         }
         if self.driver.is_observed.get() {
-            let is_running = self.is_running;
-            self.driver.tell(|observer| {
-                if is_running {
-                    observer.ends();
-                }
-                observer.turn_ends(depth);
-            });
+            self.end_observed(depth);
         }
         self.driver.depth.set(depth - 1);
         self.driver.level.set(self.outer);

@@ -265,10 +265,9 @@ impl<J: Queueable + 'static> Driver<J> {
         };
         let earliest = self.reactor.borrow_mut().next_deadline();
         let wait = self.wait_for_timers(real, earliest);
-        let mut reactor = self.reactor.borrow_mut();
-        if reactor.ready() == 0 && wait == Some(Duration::ZERO) {
+        if self.reactor.borrow().ready() == 0 && wait == Some(Duration::ZERO) {
             time.jump(earliest);
-            reactor.collect_timers(time.at(real));
+            self.collect_timers(real);
         }
     }
 }

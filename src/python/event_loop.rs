@@ -54,10 +54,10 @@ impl EventLoop {
             buffer: RefCell::default(),
             deferred: RefCell::new(Vec::new()),
             priorities: TaskPriorities::default(),
+            observed: RefCell::new(None),
             gil_sharing: GilSharing::new(),
             is_forked: Cell::new(false),
             virtual_time: OnceCell::new(),
-            running_task: RefCell::default(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
@@ -99,7 +99,8 @@ impl EventLoop {
         let deferred = state.deferred.take();
         let factory = state.task_factory.take();
         let priorities = state.priorities.take();
-        drop((driver, deferred, factory, priorities));
+        let observed = state.observed.take();
+        drop((driver, deferred, factory, priorities, observed));
     }
 
     /// Returns time.monotonic(), in seconds, or the time of the virtual clock.

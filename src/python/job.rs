@@ -33,7 +33,11 @@ pub(super) struct Job {
     own_priority: Priority,
     /// See [`Queueable::is_urgent`].
     pub(super) is_urgent: bool,
+    /// The number of its record while jobs are recorded, else zero.
+    pub(super) mark: u32,
 }
+
+const _: () = assert!(size_of::<Job>() == 2 * size_of::<usize>());
 
 impl Job {
     /// Makes a job. `kind` must match the object's class, whose memory is read natively.
@@ -45,6 +49,7 @@ impl Job {
             priority,
             own_priority: priority,
             is_urgent: false,
+            mark: 0,
         }
     }
 
@@ -67,6 +72,7 @@ impl Queueable for Job {
         let py = unsafe { Python::assume_attached() };
         Job {
             object: ManuallyDrop::new(self.object.clone_ref(py)),
+            mark: 0,
             ..*self
         }
     }

@@ -20,6 +20,7 @@ mod handle;
 mod job;
 mod monitors;
 mod nested_loop;
+mod observed;
 mod priority;
 mod run;
 mod running;
@@ -28,6 +29,7 @@ mod slice;
 mod stack_dump;
 mod stall;
 mod state;
+mod stats;
 mod step;
 mod stop;
 mod stream;
@@ -55,6 +57,10 @@ mod _native {
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
+    use super::observed::{
+        Recording, observe_tasks, place_accounts, start_recording, task_accounts,
+    };
+    #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
@@ -62,6 +68,8 @@ mod _native {
     use super::stack_dump::StackDump;
     #[pymodule_export]
     use super::state::EventLoop;
+    #[pymodule_export]
+    use super::stats::stats;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]

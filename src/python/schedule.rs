@@ -15,7 +15,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::handle::{self, Call};
 use super::priority;
-use super::state::EventLoop;
+use super::state::{EventLoop, State};
 use super::vectorcall::{self, Arguments};
 use crate::reactor::{Priority, Time};
 
@@ -391,7 +391,7 @@ unsafe extern "C" fn create_task(
             None => None,
         };
         let Some(place) = place else {
-            let make = || make_task(event_loop, args, count, keywords.as_ref());
+            let make = || noted(state, make_task(event_loop, args, count, keywords.as_ref()));
             // Without a task factory, the task does not run yet.
             if state.task_factory.borrow().is_none() && state.inherited_priority()?.is_none() {
                 return make().map(Bound::unbind);
@@ -414,9 +414,18 @@ unsafe extern "C" fn create_task(
             .map(|(_, name)| name)
             .collect();
         let names = PyTuple::new(py, names)?;
-        let make = || make_task(event_loop, &args, count, Some(&names));
+        let make = || noted(state, make_task(event_loop, &args, count, Some(&names)));
         state.with_priority(priority, make).map(Bound::unbind)
     })
+}
+
+/// Tells the instruments about a task that was made.
+#[inline]
+fn noted<'py>(state: &State, made: PyResult<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    if let (Some(observed), Ok(task)) = (&*state.observed.borrow(), &made) {
+        observed.created(task);
+    }
+    made
 }
 
 /// Returns the place of `priority` among the keywords.

@@ -14,9 +14,9 @@ use super::buffer::Buffer;
 use super::error::closed;
 use super::gil::{GilProtected, GilSharing};
 use super::job::Job;
+use super::observed::Observed;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
-use crate::instruments::watchdog::RunningTask;
 use crate::qt::{HostLoop, NestedLoop};
 use crate::reactor::{Priority, TimerKey};
 
@@ -49,14 +49,14 @@ pub(super) struct State {
     /// tried to run them.
     pub(super) deferred: RefCell<Vec<(usize, Job)>>,
     pub(super) priorities: TaskPriorities,
+    /// `None` while no instrument is on.
+    pub(super) observed: RefCell<Option<Rc<Observed>>>,
     pub(super) gil_sharing: GilSharing,
     /// The process is a forked child, on Python 3.14 or newer, and the job that has forked has not
     /// returned: see [`running::leave_forked_task`].
     pub(super) is_forked: Cell<bool>,
     /// The driver's clock, also after the loop was closed.
     pub(super) virtual_time: OnceCell<Arc<VirtualTime>>,
-    /// The note of the running task that the reports of the watchdog need; `None` without one.
-    pub(super) running_task: RefCell<Option<Arc<RunningTask>>>,
 }
 
 /// The native base class of QEventLoop.

@@ -4,6 +4,7 @@
 //! of a private type and a built-in function; in its Python code they are methods.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -23,6 +24,8 @@ pub(super) enum Stepped {
 struct Classes {
     /// `None` if asyncio's C code is missing.
     native: Option<Py<PyAny>>,
+    /// Its method `done`.
+    native_done: Option<Py<PyAny>>,
     python: Py<PyAny>,
 }
 
@@ -31,8 +34,11 @@ static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
 fn classes(py: Python<'_>) -> &Classes {
     CLASSES.get_or_init(py, || {
         let find = |module: &str, name: &str| py.import(module)?.getattr(name);
+        let native = find("_asyncio", "Task").ok();
+        let done = |class: &Bound<'_, PyAny>| class.getattr("done").ok().map(Bound::unbind);
         Classes {
-            native: find("_asyncio", "Task").ok().map(Bound::unbind),
+            native_done: native.as_ref().and_then(done),
+            native: native.map(Bound::unbind),
             python: find("asyncio.tasks", "_PyTask")
                 .or_else(|_| find("asyncio.tasks", "Task"))
                 .map_or_else(|_| py.None(), Bound::unbind),
@@ -51,7 +57,7 @@ fn is_instance(object: *mut ffi::PyObject, class: &Py<PyAny>) -> bool {
 /// Returns asyncio's class that an object is an instance of, or of a subclass.
 fn class_of<'a>(object: &Bound<'a, PyAny>) -> Option<&'a Bound<'a, PyAny>> {
     let py = object.py();
-    let Classes { native, python } = classes(py);
+    let Classes { native, python, .. } = classes(py);
     let mut all = native.iter().chain([python]);
     let class = all.find(|class| is_instance(object.as_ptr(), class))?;
     Some(class.bind(py))
@@ -70,7 +76,30 @@ fn call_method<'py>(task: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py,
 
 /// Returns whether a task is done.
 pub(super) fn is_done(task: &Bound<'_, PyAny>) -> PyResult<bool> {
-    call_method(task, "done")?.is_truthy()
+    let py = task.py();
+    let Classes {
+        native: Some(native),
+        native_done: Some(done),
+        ..
+    } = classes(py)
+    else {
+        return call_method(task, "done")?.is_truthy();
+    };
+    if !is_instance(task.as_ptr(), native) {
+        return call_method(task, "done")?.is_truthy();
+    }
+    done.bind(py).call1((task,))?.is_truthy()
+}
+
+/// Returns the name of a task.
+pub(super) fn name(task: &Bound<'_, PyAny>) -> PyResult<Arc<str>> {
+    let name = call_method(task, "get_name")?;
+    Ok(Arc::from(name.str()?.to_string_lossy()))
+}
+
+/// Returns the coroutine of a task.
+pub(super) fn coroutine<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    call_method(task, "get_coro")
 }
 
 /// Returns the loop of a task.
@@ -82,6 +111,20 @@ unsafe extern "C" {
     static mut PyMethod_Type: ffi::PyTypeObject;
     fn PyMethod_Self(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
     fn PyMethod_Function(method: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// Returns whether an object is a bound method.
+pub(super) fn is_method(object: &Bound<'_, PyAny>) -> bool {
+    object.get_type_ptr() == &raw mut PyMethod_Type
+}
+
+/// Returns the function of a bound method, as a borrowed reference.
+///
+/// # Safety
+/// The object is a bound method.
+pub(super) unsafe fn method_function(method: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe { PyMethod_Function(method) }
 }
 
 /// Returns the task that a callback steps. Runs no Python code, so the caller may have borrowed the

@@ -431,12 +431,6 @@ impl<J: Queueable> Reactor<J> {
         self.lanes.timer_stats()
     }
 
-    /// Returns the number of watched descriptors.
-    #[must_use]
-    pub fn watched(&self) -> usize {
-        self.sources.watched()
-    }
-
     /// Sets by how much the timerfd may be late when many timers are due at nearly the same time.
     /// The default is 250 µs.
     pub fn set_timer_slack(&mut self, slack: Duration) {

@@ -389,12 +389,6 @@ impl<J: Queueable> Sources<J> {
         self.sources.values().filter(watched).count()
     }
 
-    /// Returns the number of descriptors that have a waiter.
-    pub(super) fn watched(&self) -> usize {
-        let is_watched = |source: &&Source<J>| source.waiters.iter().any(Option::is_some);
-        self.sources.values().filter(is_watched).count()
-    }
-
     /// Returns whether one direction of `fd` has a waiter.
     pub(super) fn is_watched(&self, fd: RawFd, direction: Direction) -> bool {
         self.sources

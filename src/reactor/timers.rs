@@ -61,6 +61,13 @@ pub struct TimerStats {
 }
 
 impl TimerStats {
+    /// Returns the mean of these times; zero if no timer has become ready.
+    #[must_use]
+    pub fn mean_lateness(&self) -> Duration {
+        let nanos = self.lateness.as_nanos() / u128::from(self.count.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     fn add(&mut self, lateness: Duration) {
         self.count += 1;
         self.lateness = self.lateness.saturating_add(lateness);

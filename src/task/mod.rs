@@ -19,10 +19,16 @@ mod join;
 mod join_error;
 mod join_set;
 mod nested;
+mod observed;
+mod observer;
 mod readiness;
+#[cfg(feature = "record")]
+mod recording;
 mod span;
 mod spawn;
 mod state;
+mod stats;
+mod translator;
 mod unblock;
 mod unconstrained;
 mod virtual_time;
@@ -50,7 +56,9 @@ pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
+pub use observer::{Id, Observer, ScheduledBy, TaskMeta};
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
+pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
 pub use watchdog::Stall;
 
@@ -58,10 +66,13 @@ pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgete
 pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
 pub(crate) use readiness::{Readiness, Registration};
+#[cfg(feature = "record")]
+pub use recording::Recording;
 pub(crate) use virtual_time::TimeHold;
 
 use builder::{Attributes, Name};
 use cell::{TaskRef, Tasks};
+use observed::Observed;
 
 thread_local! {
     static CURRENT: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
@@ -122,6 +133,7 @@ pub(crate) struct LoopCore {
     next_wait: Cell<u64>,
     /// An error of the poller was reported.
     has_failed: Cell<bool>,
+    observed: Rc<Observed>,
     watchdog: RefCell<Option<Watchdog>>,
 }
 
@@ -169,6 +181,7 @@ impl Loop {
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
+            observed: Rc::default(),
             watchdog: RefCell::default(),
         });
         let turning = Rc::downgrade(&core);
@@ -359,7 +372,7 @@ impl LoopCore {
         for job in self.driver.drain() {
             catch_panic(|| job.end());
         }
-        self.tasks.cancel_all(Some(&self.driver));
+        self.tasks.cancel_all(Some(self));
         self.exit_nested_loops();
     }
 

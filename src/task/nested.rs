@@ -88,6 +88,10 @@ impl LoopCore {
             self.nested_loops.borrow().len() < MAX_NESTED_WAITS,
             "block_on() inside of {MAX_NESTED_WAITS} others: in a task use `.await`, and in a slot `spawn_local()`"
         );
+        assert!(
+            !self.observed.is_telling.get(),
+            "block_on() in a method of an `Observer`, which no task may interrupt: use `spawn_local()` there"
+        );
         let nested_loop = Rc::new(NestedLoop::new());
         self.nested_loops
             .borrow_mut()

@@ -7,8 +7,10 @@ mod activity;
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
+mod driver_observer;
 mod driver_priorities;
 mod driver_runs;
+mod driver_stats;
 #[cfg(feature = "tasks")]
 mod dropped_waiters;
 #[cfg(all(feature = "tasks", target_os = "linux"))]
@@ -27,6 +29,8 @@ mod jobs_from_threads;
 #[cfg(feature = "tasks")]
 mod join_sets;
 mod lingers;
+#[cfg(feature = "tasks")]
+mod loop_stats;
 #[cfg(feature = "tasks")]
 mod misuse;
 #[cfg(feature = "tasks")]
@@ -66,11 +70,15 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod task_observer;
+#[cfg(feature = "tasks")]
 mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_use;
+#[cfg(all(feature = "record", feature = "tasks"))]
+mod task_recording;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
@@ -98,16 +106,24 @@ fn main() -> ExitCode {
         lingers::tests(),
         driver_runs::tests(),
         driver_priorities::tests(),
+        driver_observer::tests(),
+        driver_stats::tests(),
         priorities_model::tests(),
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_observer::tests(),
+        #[cfg(all(feature = "record", feature = "tasks"))]
+        task_recording::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_a_flood::tests(),
         #[cfg(feature = "tasks")]
         task_priorities_in_use::tests(),
+        #[cfg(feature = "tasks")]
+        loop_stats::tests(),
         #[cfg(feature = "tasks")]
         join_sets::tests(),
         #[cfg(feature = "tasks")]

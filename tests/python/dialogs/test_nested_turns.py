@@ -237,3 +237,17 @@ def test_interrupt_of_an_exec_with_a_loop_without_a_run_reaches_the_program(
         loop.close()
     """
     assert child(program).stdout == "interrupted\n"
+
+
+def test_time_in_a_nested_loop_is_not_that_of_the_turn_around_it(loop: QEventLoop) -> None:
+    async def main() -> None:
+        modal = QtCore.QEventLoop()
+        loop.call_later(2, modal.quit)
+        before = loop.stats()
+        modal.exec()
+        after = loop.stats()
+        assert after.turns - before.turns >= 2
+
+    loop.run_until_complete(main())
+    assert loop.stats().longest_turn < 2
+    assert loop.stats().time_in_turns < 2

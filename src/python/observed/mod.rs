@@ -1,0 +1,498 @@
+//! What the instruments of a Python loop are told about its jobs.
+//!
+//! [`Observed`] is the driver's observer while at least one instrument is on. It finds the task
+//! that a job steps and the place of its code, keeps the table of live tasks, and passes all of it
+//! to the instruments.
+
+mod accounts;
+mod places;
+mod qt_track;
+mod recording;
+mod tasks;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use super::job::{Job, Kind};
+use super::running;
+use super::state::State;
+use super::step::{self, Stepped};
+use crate::driver::Observer;
+use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
+use crate::instruments::watchdog::RunningTask;
+use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
+use crate::reactor::{Queueable, Time};
+
+use self::places::PythonPlaces;
+use self::qt_track::QtTrack;
+use self::tasks::{Named, Tasks};
+
+pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
+pub(super) use self::recording::{Recording, start_recording};
+
+/// The observer of a loop.
+pub(super) struct Observed {
+    clock: Clock,
+    /// The number of instruments that are on.
+    users: Cell<usize>,
+    tasks: RefCell<Tasks>,
+    places: PythonPlaces,
+    /// The time of the jobs of each place.
+    totals: RefCell<Vec<Total>>,
+    /// The jobs that run, nested in one another.
+    running: RefCell<Vec<Running>>,
+    recorder: RefCell<Option<ActiveRecorder>>,
+    /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
+    /// and the time that the loop had spent in turns by then.
+    _activity: Observation,
+    in_turns_before: Duration,
+    /// The note of the running task for the watchdog, if that is on.
+    running_task: RefCell<Option<Arc<RunningTask>>>,
+    /// The depth of the innermost turn.
+    depth: Cell<usize>,
+    /// The depth of the turn whose job was running when this observer was set; zero if that job
+    /// has returned. The driver does not report the end of that job.
+    adopted: Cell<usize>,
+}
+
+/// The recorder, and what feeds it.
+struct ActiveRecorder {
+    recorder: Rc<Recorder>,
+    qt_track: Arc<QtTrack>,
+    _qt_events: Observation,
+}
+
+/// Measures how long Qt waits, by being there.
+struct Times;
+
+impl ActivityObserver for Times {
+    fn changed(&self, _activity: Activity, _now: Instant) {}
+}
+
+/// The time of the jobs of one place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    jobs: u64,
+    time: u64,
+    worst: u64,
+}
+
+/// A job that runs.
+struct Running {
+    /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
+    task: Option<Py<PyAny>>,
+    address: usize,
+    subject: Subject,
+    began: Ticks,
+    /// The note for the watchdog that was replaced when the job began.
+    noted_before: Option<Arc<str>>,
+}
+
+/// Returns the token of the GIL.
+fn token<'py>() -> Python<'py> {
+    // SAFETY: jobs are queued and run with the GIL held, see `Job`.
+    unsafe { Python::assume_attached() }
+}
+
+fn kind_of(job: &Job, is_step: bool) -> JobKind {
+    match job.kind {
+        _ if is_step => JobKind::Step,
+        Kind::Plain => JobKind::Callback,
+        Kind::ThreadSafe => JobKind::Remote,
+        Kind::Timer => JobKind::Timer,
+        Kind::Watch => JobKind::Reader,
+        Kind::Transport(_) => JobKind::Transport,
+    }
+}
+
+/// Returns the task that a job steps.
+fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Stepped)> {
+    step::of(&job.callback(py)?)
+}
+
+impl Observed {
+    fn new(in_turns_before: Duration) -> Observed {
+        Observed {
+            clock: Clock::default(),
+            users: Cell::new(0),
+            tasks: RefCell::default(),
+            places: PythonPlaces::default(),
+            totals: RefCell::default(),
+            running: RefCell::default(),
+            recorder: RefCell::default(),
+            _activity: activity::observe(Rc::new(Times), false),
+            in_turns_before,
+            running_task: RefCell::default(),
+            depth: Cell::new(0),
+            adopted: Cell::new(0),
+        }
+    }
+
+    /// Returns the recorder, if the loop is being recorded. It has recorded Qt's events so far.
+    #[inline]
+    fn recorder(&self) -> Option<Rc<Recorder>> {
+        let recording = self.recorder.borrow();
+        let recording = recording.as_ref()?;
+        recording.qt_track.flush(&recording.recorder);
+        Some(Rc::clone(&recording.recorder))
+    }
+
+    /// Keeps the name of the running task in a note, for the watchdog. Returns whether there was
+    /// another note, which is no longer kept.
+    pub(super) fn note_tasks(&self, note: Arc<RunningTask>) -> bool {
+        let before = self.running_task.replace(Some(note));
+        let running = self.running.borrow().last().map(|running| running.address);
+        if let Some(address) = running {
+            self.note_task(address);
+        }
+        before.is_some()
+    }
+
+    /// Takes back [`Observed::note_tasks`]. Returns whether it was in effect.
+    pub(super) fn stop_noting(&self, note: &Arc<RunningTask>) -> bool {
+        let mut current = self.running_task.borrow_mut();
+        let is_current = current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, note));
+        if is_current {
+            current.take();
+        }
+        is_current
+    }
+
+    /// Notes the running task for the watchdog. Returns the note before.
+    fn note_task(&self, address: usize) -> Option<Arc<str>> {
+        let note = self.running_task.borrow();
+        let note = note.as_ref()?;
+        let tasks = self.tasks.borrow();
+        let named = tasks.get(address).and_then(|task| task.named.as_ref());
+        note.replace(named.map(|named| Arc::clone(&named.name)))
+    }
+
+    /// Restores the note of the outer job.
+    fn restore_note(&self, before: Option<Arc<str>>) {
+        if let Some(note) = &*self.running_task.borrow() {
+            note.replace(before);
+        }
+    }
+
+    /// Returns the address and the number of the task whose step runs, or zeros.
+    fn running_task(&self) -> (usize, u32) {
+        let running = self.running.borrow();
+        let last = running.last();
+        last.map_or((0, 0), |running| (running.address, running.subject.task))
+    }
+
+    /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
+    /// a place.
+    fn note_ready(&self, job: &Job, now: Ticks, by: (usize, u32)) -> Subject {
+        let stepped = stepped(token(), job);
+        let task = stepped.as_ref().map_or(0, |(task, stepped)| {
+            let address = task.as_ptr().addr();
+            let is_first = *stepped == Stepped::Step;
+            let mut tasks = self.tasks.borrow_mut();
+            let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
+            if is_new && let Some(recorder) = self.recorder() {
+                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+            }
+            task.number
+        });
+        Subject {
+            task,
+            place: PlaceId::UNKNOWN,
+            priority: job.priority(),
+            kind: kind_of(job, stepped.is_some()),
+        }
+    }
+
+    /// Reads the name and the place of a task, which its first step does once.
+    fn name(&self, task: &Bound<'_, PyAny>) -> Named {
+        let name = step::name(task).unwrap_or_default();
+        let coroutine = step::coroutine(task);
+        let place = coroutine.map_or(PlaceId::UNKNOWN, |coroutine| {
+            self.places.of_coroutine(&coroutine)
+        });
+        Named { name, place }
+    }
+
+    fn place_of(&self, py: Python<'_>, job: &Job) -> PlaceId {
+        match job.callback(py) {
+            Some(callback) => self.places.of_callback(&callback),
+            None if matches!(job.kind, Kind::Transport(_)) => {
+                self.places.of_transport(job.object.bind(py))
+            }
+            None => PlaceId::UNKNOWN,
+        }
+    }
+
+    /// Returns the place of a task's coroutine. If the task is new here, names it first.
+    fn begin_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> (u32, PlaceId) {
+        let address = task.as_ptr().addr();
+        let named = {
+            let mut tasks = self.tasks.borrow_mut();
+            let (entry, _) = tasks.seen(address, now);
+            entry.begins(now);
+            match &entry.named {
+                Some(named) => return (entry.number, named.place),
+                None => entry.number,
+            }
+        };
+        let number = named;
+        let named = self.name(task);
+        let place = named.place;
+        if let Some(recorder) = self.recorder() {
+            recorder.name_task(number, &named.name, place);
+        }
+        if let Some(entry) = self.tasks.borrow_mut().get_mut(address) {
+            entry.named = Some(named);
+        }
+        (number, place)
+    }
+
+    /// Adopts the job that is running, which steps `task`, if it steps one.
+    fn adopt(&self, depth: usize, task: Option<Bound<'_, PyAny>>) {
+        let now = self.clock.now();
+        self.depth.set(depth);
+        self.adopted.set(depth);
+        let (number, place) = match &task {
+            Some(task) => self.begin_step(task, now),
+            None => (0, PlaceId::UNKNOWN),
+        };
+        let subject = Subject {
+            task: number,
+            place,
+            kind: if task.is_some() {
+                JobKind::Step
+            } else {
+                JobKind::Callback
+            },
+            ..Subject::default()
+        };
+        self.push(now, task, subject);
+    }
+
+    /// Ends the adopted job if a turn of this depth continues or begins.
+    fn end_adopted(&self, depth: usize) {
+        if depth <= self.adopted.get() {
+            self.adopted.set(0);
+            self.end_job();
+        }
+    }
+
+    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject) {
+        let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
+        let noted_before = self.note_task(address);
+        self.running.borrow_mut().push(Running {
+            address,
+            task: task.map(Bound::unbind),
+            subject,
+            began,
+            noted_before,
+        });
+    }
+
+    /// Ends the innermost job.
+    fn end_job(&self) {
+        let Some(running) = self.running.borrow_mut().pop() else {
+            return;
+        };
+        let now = self.clock.now();
+        self.restore_note(running.noted_before);
+        self.add(running.subject.place, now.since(running.began));
+        if let Some(recorder) = self.recorder() {
+            recorder.ends();
+        }
+        if let Some(task) = running.task {
+            self.end_step(task.into_bound(token()), now);
+        }
+    }
+
+    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
+    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks) {
+        let address = task.as_ptr().addr();
+        let is_done = step::is_done(&task).unwrap_or(false);
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(entry) = tasks.get_mut(address) {
+            entry.ends(now);
+            if is_done {
+                if let Some(recorder) = self.recorder() {
+                    recorder.task_finished(entry.number);
+                }
+                tasks.remove(address);
+            }
+        }
+        drop(tasks);
+        drop(task); // the last reference may run code
+    }
+
+    fn add(&self, place: PlaceId, took: u64) {
+        let mut totals = self.totals.borrow_mut();
+        let index = place.0 as usize;
+        if totals.len() <= index {
+            totals.resize(index + 1, Total::default());
+        }
+        let total = &mut totals[index];
+        total.jobs += 1;
+        total.time += took;
+        total.worst = total.worst.max(took);
+    }
+}
+
+impl Observer<Job> for Observed {
+    fn queued(&self, job: &mut Job) {
+        let now = self.clock.now();
+        let subject = self.note_ready(job, now, self.running_task());
+        if let Some(recorder) = self.recorder() {
+            job.mark = recorder.queued(subject);
+        }
+    }
+
+    fn timer_set(&self, _when: Time, job: &mut Job) {
+        if let Some(recorder) = self.recorder() {
+            let subject = Subject {
+                task: 0,
+                place: PlaceId::UNKNOWN,
+                priority: job.priority(),
+                kind: JobKind::Timer,
+            };
+            job.mark = recorder.timer_set(subject);
+        }
+    }
+
+    fn collected(&self, job: &mut Job) {
+        let now = self.clock.now();
+        let mut subject = self.note_ready(job, now, (0, 0));
+        if subject.kind == JobKind::Callback {
+            subject.kind = JobKind::Remote;
+        }
+        if let Some(recorder) = self.recorder() {
+            job.mark = recorder.collected(job.mark, subject);
+        }
+    }
+
+    fn begins(&self, job: &mut Job) {
+        self.end_adopted(self.depth.get());
+        let py = token();
+        let now = self.clock.now();
+        let stepped = stepped(py, job);
+        let (task, place) = match &stepped {
+            Some((task, _)) => self.begin_step(task, now),
+            None => (0, self.place_of(py, job)),
+        };
+        let subject = Subject {
+            task,
+            place,
+            priority: job.priority(),
+            kind: kind_of(job, stepped.is_some()),
+        };
+        if let Some(recorder) = self.recorder() {
+            recorder.begins(job.mark, subject);
+        }
+        self.push(now, stepped.map(|(task, _)| task), subject);
+    }
+
+    fn ends(&self) {
+        self.end_job();
+    }
+
+    fn turn_begins(&self, depth: usize) {
+        self.end_adopted(depth);
+        self.depth.set(depth);
+        if let Some(recorder) = self.recorder() {
+            recorder.turn_begins(depth);
+        }
+    }
+
+    fn turn_ends(&self, depth: usize) {
+        self.depth.set(depth - 1);
+        if let Some(recorder) = self.recorder() {
+            recorder.turn_ends();
+        }
+    }
+
+    fn poll_begins(&self, timeout: Duration) {
+        self.end_adopted(self.depth.get());
+        if let Some(recorder) = self.recorder() {
+            recorder.poll_begins(timeout);
+        }
+    }
+
+    fn poll_ends(&self, _timeout: Duration) {
+        if let Some(recorder) = self.recorder() {
+            recorder.poll_ends();
+        }
+    }
+}
+
+impl Observed {
+    /// Returns how long Qt has processed its own events, and how long it has waited, since the
+    /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
+    pub(super) fn times(&self, in_turns: Duration) -> Option<(Duration, Duration)> {
+        let times = activity::times()?;
+        let in_turns = in_turns.saturating_sub(self.in_turns_before);
+        Some((times.busy.saturating_sub(in_turns), times.waiting))
+    }
+
+    /// Notes that a task was made. The first step of an eager task is not scheduled.
+    pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
+        if step::is_done(task).unwrap_or(true) {
+            return;
+        }
+        let by = self.running_task().1;
+        let mut tasks = self.tasks.borrow_mut();
+        let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
+        if is_new && let Some(recorder) = self.recorder() {
+            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+        }
+    }
+}
+
+impl State {
+    /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
+    /// [`State::unobserve`].
+    pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
+        let driver = self.driver()?;
+        if self.is_elsewhere(event_loop.py()) {
+            return Err(PyRuntimeError::new_err(
+                "an instrument is turned on and off on the loop's own thread only: \
+                 use loop.call_soon_threadsafe()",
+            ));
+        }
+        let current = self.observed.borrow().clone();
+        let observed = match current {
+            Some(observed) => observed,
+            None => {
+                let observed = Rc::new(Observed::new(driver.stats().in_turns));
+                if driver.is_in_job() {
+                    observed.adopt(driver.depth(), running::current_task(event_loop)?);
+                }
+                self.observed.replace(Some(Rc::clone(&observed)));
+                driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
+                observed
+            }
+        };
+        observed.users.set(observed.users.get() + 1);
+        Ok(observed)
+    }
+
+    /// Takes back one [`State::observe`]. The last one removes the observer.
+    pub(super) fn unobserve(&self) {
+        let mut slot = self.observed.borrow_mut();
+        let Some(observed) = &*slot else { return };
+        observed.users.set(observed.users.get() - 1);
+        if observed.users.get() > 0 {
+            return;
+        }
+        let observed = slot.take();
+        drop(slot);
+        if let Ok(driver) = self.driver() {
+            driver.set_observer(None);
+        }
+        drop(observed);
+    }
+}

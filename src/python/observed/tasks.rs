@@ -1,0 +1,142 @@
+//! The live tasks of an observed loop, by address.
+//!
+//! A task leaves the table when a step has finished it. A task that was collected before may leave
+//! an entry, which the next task at its address replaces: its first step is the only one that
+//! another job schedules.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustc_hash::FxHashMap;
+
+use crate::instruments::recorder::{PlaceId, Ticks};
+
+/// The number of the task that was seen last in this process.
+static LAST_NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// What is known about a live task.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    pub(super) number: u32,
+    /// `None` until its first step begins, because a program may name it after it was made.
+    pub(super) named: Option<Named>,
+    pub(super) steps: u64,
+    /// The time of its steps, and the longest one.
+    pub(super) busy: u64,
+    pub(super) longest: u64,
+    /// How often a step was scheduled, and how often by the task itself.
+    pub(super) wakeups: u64,
+    pub(super) self_wakeups: u64,
+    pub(super) created: Ticks,
+    /// When its next step was scheduled, if it has not begun.
+    pub(super) ready_since: Option<Ticks>,
+    /// When its step began, if it has not returned.
+    pub(super) running_since: Option<Ticks>,
+    /// When its last step has returned, or when it was first seen.
+    pub(super) idle_since: Ticks,
+}
+
+/// The name of a task and the place of its coroutine.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: Arc<str>,
+    pub(super) place: PlaceId,
+}
+
+impl Task {
+    fn new(now: Ticks) -> Task {
+        Task {
+            number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+            named: None,
+            steps: 0,
+            busy: 0,
+            longest: 0,
+            wakeups: 0,
+            self_wakeups: 0,
+            created: now,
+            ready_since: None,
+            running_since: None,
+            idle_since: now,
+        }
+    }
+
+    /// Notes that its step begins.
+    pub(super) fn begins(&mut self, now: Ticks) {
+        self.steps += 1;
+        self.ready_since = None;
+        self.running_since = Some(now);
+    }
+
+    /// Notes that its step has returned.
+    pub(super) fn ends(&mut self, now: Ticks) {
+        if let Some(began) = self.running_since.take() {
+            let took = now.since(began);
+            self.busy += took;
+            self.longest = self.longest.max(took);
+        }
+        self.idle_since = now;
+    }
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub(super) struct Tasks(FxHashMap<usize, Task>);
+
+impl Tasks {
+    pub(super) fn get(&self, address: usize) -> Option<&Task> {
+        self.0.get(&address)
+    }
+
+    pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Task> {
+        self.0.get_mut(&address)
+    }
+
+    /// Notes that a step of the task was scheduled, by the task with the address `by`. Returns the
+    /// task, and whether it is new.
+    pub(super) fn scheduled(
+        &mut self,
+        address: usize,
+        by: usize,
+        is_first: bool,
+        now: Ticks,
+    ) -> (&mut Task, bool) {
+        let is_new = (is_first && by != address) || !self.0.contains_key(&address);
+        if is_new {
+            self.0.insert(address, Task::new(now));
+        }
+        let task = self.0.get_mut(&address).expect("inserted above");
+        task.wakeups += 1;
+        task.self_wakeups += u64::from(by == address);
+        task.ready_since = Some(now);
+        (task, is_new)
+    }
+
+    /// Returns the task with this address, and whether it is new.
+    pub(super) fn seen(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
+        let mut is_new = false;
+        let task = self.0.entry(address).or_insert_with(|| {
+            is_new = true;
+            Task::new(now)
+        });
+        (task, is_new)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn remove(&mut self, address: usize) -> Option<Task> {
+        self.0.remove(&address)
+    }
+
+    /// Returns the numbers of the tasks that have a name, and the names.
+    pub(super) fn named(&self) -> impl Iterator<Item = (u32, &Named)> {
+        let all = self.0.values();
+        all.filter_map(|task| Some((task.number, task.named.as_ref()?)))
+    }
+
+    /// Removes the tasks that are not among the live ones.
+    pub(super) fn retain(&mut self, is_live: impl Fn(usize) -> bool) {
+        self.0.retain(|&address, _| is_live(address));
+    }
+}
