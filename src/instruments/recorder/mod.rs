@@ -248,8 +248,15 @@ impl Recorder {
     /// Records that Qt delivers an event to an object of a class. The handling ends with the next
     /// event, turn or wait, or with the job that runs the Qt event loop.
     pub fn qt_event(&self, class: &str, event_type: u16) {
+        self.qt_event_at(self.clock.now(), class, event_type);
+    }
+
+    /// Records an event like [`qt_event`](Recorder::qt_event) that began at a time that is not
+    /// before that of the last call.
+    pub fn qt_event_at(&self, at: Ticks, class: &str, event_type: u16) {
         let mut state = self.state.borrow_mut();
-        state.read_after_code(&self.clock);
+        state.now = at;
+        state.is_fresh = false;
         state.end_wait();
         state.end_qt_event();
         let class = state.classes.intern(class);
@@ -262,8 +269,15 @@ impl Recorder {
 
     /// Records that Qt is about to wait for events.
     pub fn qt_blocks(&self) {
+        self.qt_blocks_at(self.clock.now());
+    }
+
+    /// Records that Qt was about to wait for events at a time that is not before that of the last
+    /// call.
+    pub fn qt_blocks_at(&self, at: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.read_after_code(&self.clock);
+        state.now = at;
+        state.is_fresh = false;
         state.end_qt_event();
         let now = state.now;
         state.waiting.get_or_insert(now);
@@ -390,7 +404,9 @@ impl State {
     fn begin_job(&mut self, now: Ticks, mark: u32, subject: Subject) {
         let waiting = self.waiting_job(mark, subject);
         let (number, ready) = if let Some(job) = waiting {
-            job.subject = subject;
+            // The queue knows more of the kind, such as that another thread has queued the job.
+            let kind = job.subject.kind;
+            job.subject = Subject { kind, ..subject };
             let ready = job.ready;
             if let Some(record) = self.ring.get_mut(mark) {
                 record.started = now;
