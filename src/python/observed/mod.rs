@@ -305,7 +305,7 @@ impl Observed {
         self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
         if let Some(recorder) = self.recorder() {
-            recorder.ends();
+            recorder.ends_at(now);
         }
         if let Some(task) = running.task {
             self.end_step(task.into_bound(token()), now);
@@ -348,7 +348,7 @@ impl Observer<Job> for Observed {
         let now = self.clock.now();
         let subject = self.note_ready(job, now, self.running_task());
         if let Some(recorder) = self.recorder() {
-            job.mark = recorder.queued(subject);
+            job.mark = recorder.queued_at(now, subject);
         }
     }
 
@@ -371,7 +371,7 @@ impl Observer<Job> for Observed {
             subject.kind = JobKind::Remote;
         }
         if let Some(recorder) = self.recorder() {
-            job.mark = recorder.collected(job.mark, subject);
+            job.mark = recorder.collected_at(now, job.mark, subject);
         }
     }
 
@@ -391,7 +391,7 @@ impl Observer<Job> for Observed {
             kind: kind_of(job, stepped.is_some()),
         };
         if let Some(recorder) = self.recorder() {
-            recorder.begins(job.mark, subject);
+            recorder.begins_at(now, job.mark, subject);
         }
         self.push(now, stepped.map(|(task, _)| task), subject);
     }
