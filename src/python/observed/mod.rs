@@ -341,7 +341,7 @@ impl Observed {
         self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
         if let Some(recorder) = self.recorder() {
-            recorder.ends();
+            recorder.ends_at(now);
         }
         if let Some(task) = running.task {
             let task = task.into_bound(py);

@@ -17,7 +17,7 @@ impl Observer<Job> for Observed {
             self.instruments.call(event, task);
         });
         if let Some(recorder) = self.recorder() {
-            job.mark = recorder.queued(subject);
+            job.mark = recorder.queued_at(now, subject);
         }
     }
 
@@ -41,7 +41,7 @@ impl Observer<Job> for Observed {
             subject.kind = JobKind::Remote;
         }
         if let Some(recorder) = self.recorder() {
-            job.mark = recorder.collected(job.mark, subject);
+            job.mark = recorder.collected_at(now, job.mark, subject);
         }
     }
 
@@ -66,7 +66,7 @@ impl Observer<Job> for Observed {
             kind: kind_of(job, stepped.is_some()),
         };
         if let Some(recorder) = self.recorder() {
-            recorder.begins(job.mark, subject);
+            recorder.begins_at(now, job.mark, subject);
         }
         let task = stepped.map(|(task, _)| task);
         // If its context is in use, the job is deferred and does not run.
