@@ -107,6 +107,8 @@ mod python;
 pub mod qml;
 pub mod qt;
 mod reactor;
+#[cfg(all(feature = "record", feature = "tasks"))]
+pub mod record;
 #[cfg(feature = "tasks")]
 mod run;
 #[cfg(feature = "tasks")]

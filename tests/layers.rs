@@ -35,11 +35,13 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "blocking",
             "futures_util",
             "loom",
+            "rustc_hash",
             "rustix",
             "tokio",
             "tracing",
         ],
     ),
+    ("record", &["instruments", "task"], &[]),
     (
         "time",
         &["reactor", "task"],

@@ -17,7 +17,6 @@ use super::job::Job;
 use super::observed::Observed;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
-use crate::instruments::watchdog::RunningTask;
 use crate::qt::{HostLoop, NestedLoop};
 use crate::reactor::{Priority, TimerKey};
 
@@ -58,8 +57,6 @@ pub(super) struct State {
     pub(super) is_forked: Cell<bool>,
     /// The driver's clock, also after the loop was closed.
     pub(super) virtual_time: OnceCell<Arc<VirtualTime>>,
-    /// The note of the running task that the reports of the watchdog need; `None` without one.
-    pub(super) running_task: RefCell<Option<Arc<RunningTask>>>,
 }
 
 /// The native base class of QEventLoop.

@@ -357,6 +357,6 @@ pub(crate) fn in_turn<R>(turn: impl FnOnce() -> R) -> R {
 }
 
 /// Notes that a Qt event loop of this thread has returned.
-pub(super) fn loop_returned() {
+pub(crate) fn loop_returned() {
     with_activity(ffi::qtloop_activity_loop_returned);
 }

@@ -627,6 +627,18 @@ impl Tasks {
         std::iter::successors(self.0.get(), after).count()
     }
 
+    /// Calls `visit` for each task that has not completed. It must not start or complete tasks.
+    #[cfg(feature = "record")]
+    pub(super) fn each(&self, mut visit: impl FnMut(&TaskRef)) {
+        let mut next = self.0.get();
+        while let Some(task) = next {
+            add_ref(task);
+            visit(&TaskRef(task));
+            // SAFETY: as above.
+            next = unsafe { task.as_ref().after.get() };
+        }
+    }
+
     /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
     /// cancelled when that poll returns.
     pub(super) fn cancel_all(&self, core: Option<&LoopCore>) {

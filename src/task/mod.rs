@@ -22,10 +22,13 @@ mod nested;
 mod observed;
 mod observer;
 mod readiness;
+#[cfg(feature = "record")]
+mod recording;
 mod span;
 mod spawn;
 mod state;
 mod stats;
+mod translator;
 mod unblock;
 mod unconstrained;
 mod virtual_time;
@@ -63,6 +66,8 @@ pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgete
 pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
 pub(crate) use readiness::{Readiness, Registration};
+#[cfg(feature = "record")]
+pub use recording::Recording;
 pub(crate) use virtual_time::TimeHold;
 
 use builder::{Attributes, Name};
@@ -128,7 +133,7 @@ pub(crate) struct LoopCore {
     next_wait: Cell<u64>,
     /// An error of the poller was reported.
     has_failed: Cell<bool>,
-    observed: Observed,
+    observed: Rc<Observed>,
     watchdog: RefCell<Option<Watchdog>>,
 }
 
@@ -176,7 +181,7 @@ impl Loop {
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
-            observed: Observed::default(),
+            observed: Rc::default(),
             watchdog: RefCell::default(),
         });
         let turning = Rc::downgrade(&core);

@@ -4,11 +4,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
+use super::Priority;
 use super::cell::TaskRef;
-use super::{Loop, Priority};
 
 /// Is told what a loop and its tasks do, on the loop's thread: for a log, or for figures.
-/// [`Loop::set_observer`] sets it. All methods do nothing by default.
+/// [`Loop::set_observer`](super::Loop::set_observer) sets it. All methods do nothing by default.
 ///
 /// While a loop has no observer, its tasks cost nothing more. The methods of tasks and their order
 /// are those of the hooks of tokio's
@@ -79,7 +79,7 @@ pub trait Observer {
     fn on_turn_end(&self, _depth: usize) {}
 
     /// The loop is about to ask the operating system for events. It waits for them for at most
-    /// `timeout`: zero, or the time of [`Loop::set_linger`] and less. Longer waits are Qt's, after
+    /// `timeout`: zero, or that of [`Loop::set_linger`](super::Loop::set_linger) and less. Longer waits are Qt's, after
     /// the end of the turn.
     fn on_before_io_wait(&self, _timeout: Duration) {}
 
@@ -198,39 +198,5 @@ impl fmt::Display for ScheduledBy<'_> {
             ScheduledBy::Call => formatter.write_str("a call"),
             ScheduledBy::Outside => formatter.write_str("code outside of the loop"),
         }
-    }
-}
-
-impl Loop {
-    /// Sets the observer of this loop, which replaces the one before. `None` removes it. See
-    /// [`Observer`].
-    ///
-    /// Tasks that exist already are observed from now on. A poll that is running is not.
-    ///
-    /// ```no_run
-    /// use std::cell::Cell;
-    /// use std::rc::Rc;
-    ///
-    /// use qtloop::task::{Observer, TaskMeta};
-    ///
-    /// #[derive(Default)]
-    /// struct Polls(Cell<u64>);
-    ///
-    /// impl Observer for Polls {
-    ///     fn on_after_task_poll(&self, _task: TaskMeta<'_>) {
-    ///         self.0.set(self.0.get() + 1);
-    ///     }
-    /// }
-    ///
-    /// # let event_loop = qtloop::Loop::attach()?;
-    /// let polls = Rc::new(Polls::default());
-    /// event_loop.set_observer(Some(polls.clone()));
-    /// event_loop.block_on(qtloop::task::unblock(|| ()));
-    /// event_loop.set_observer(None);
-    /// println!("{} polls", polls.0.get());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn set_observer(&self, observer: Option<std::rc::Rc<dyn Observer>>) {
-        self.core().observed.set_observer(self.core(), observer);
     }
 }

@@ -75,6 +75,8 @@ mod task_priorities;
 mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_use;
+#[cfg(all(feature = "record", feature = "tasks"))]
+mod task_recording;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
@@ -110,6 +112,8 @@ fn main() -> ExitCode {
         tasks::tests(),
         #[cfg(feature = "tasks")]
         task_observer::tests(),
+        #[cfg(all(feature = "record", feature = "tasks"))]
+        task_recording::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]

@@ -1,5 +1,6 @@
 //! Run times and latencies per code location, of the whole recording.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -61,6 +62,26 @@ pub struct PlaceTimes {
     pub run: Option<Quantiles>,
     /// The quantiles of the time from ready to begin.
     pub latency: Option<Quantiles>,
+}
+
+/// Writes the place, the sum, the number and the longest time, in seconds.
+impl fmt::Display for PlaceTimes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place {
+            file,
+            line,
+            function,
+        } = &self.place;
+        if !file.is_empty() {
+            write!(formatter, "{file}:{line} ")?;
+        }
+        let (total, worst) = (self.total.as_secs_f64(), self.worst.as_secs_f64());
+        let count = self.count;
+        write!(
+            formatter,
+            "({function}): {total:.6} s in {count}, at most {worst:.6} s"
+        )
+    }
 }
 
 #[derive(Debug, Default)]

@@ -6,12 +6,14 @@
 
 mod accounts;
 mod places;
+mod qt_track;
 mod recording;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -22,9 +24,12 @@ use super::state::State;
 use super::step::{self, Stepped};
 use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
+use crate::instruments::watchdog::RunningTask;
+use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
 use crate::reactor::{Queueable, Time};
 
 use self::places::PythonPlaces;
+use self::qt_track::QtTrack;
 use self::tasks::{Named, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
@@ -41,12 +46,32 @@ pub(super) struct Observed {
     totals: RefCell<Vec<Total>>,
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
-    recorder: RefCell<Option<Rc<Recorder>>>,
+    recorder: RefCell<Option<ActiveRecorder>>,
+    /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
+    /// and the time that the loop had spent in turns by then.
+    _activity: Observation,
+    in_turns_before: Duration,
+    /// The note of the running task for the watchdog, if that is on.
+    running_task: RefCell<Option<Arc<RunningTask>>>,
     /// The depth of the innermost turn.
     depth: Cell<usize>,
     /// The depth of the turn whose job was running when this observer was set; zero if that job
     /// has returned. The driver does not report the end of that job.
     adopted: Cell<usize>,
+}
+
+/// The recorder, and what feeds it.
+struct ActiveRecorder {
+    recorder: Rc<Recorder>,
+    qt_track: Arc<QtTrack>,
+    _qt_events: Observation,
+}
+
+/// Measures how long Qt waits, by being there.
+struct Times;
+
+impl ActivityObserver for Times {
+    fn changed(&self, _activity: Activity, _now: Instant) {}
 }
 
 /// The time of the jobs of one place.
@@ -64,6 +89,8 @@ struct Running {
     address: usize,
     subject: Subject,
     began: Ticks,
+    /// The note for the watchdog that was replaced when the job began.
+    noted_before: Option<Arc<str>>,
 }
 
 /// Returns the token of the GIL.
@@ -89,7 +116,7 @@ fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Steppe
 }
 
 impl Observed {
-    fn new() -> Observed {
+    fn new(in_turns_before: Duration) -> Observed {
         Observed {
             clock: Clock::default(),
             users: Cell::new(0),
@@ -98,8 +125,59 @@ impl Observed {
             totals: RefCell::default(),
             running: RefCell::default(),
             recorder: RefCell::default(),
+            _activity: activity::observe(Rc::new(Times), false),
+            in_turns_before,
+            running_task: RefCell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
+        }
+    }
+
+    /// Returns the recorder, if the loop is being recorded. It has recorded Qt's events so far.
+    #[inline]
+    fn recorder(&self) -> Option<Rc<Recorder>> {
+        let recording = self.recorder.borrow();
+        let recording = recording.as_ref()?;
+        recording.qt_track.flush(&recording.recorder);
+        Some(Rc::clone(&recording.recorder))
+    }
+
+    /// Keeps the name of the running task in a note, for the watchdog. Returns whether there was
+    /// another note, which is no longer kept.
+    pub(super) fn note_tasks(&self, note: Arc<RunningTask>) -> bool {
+        let before = self.running_task.replace(Some(note));
+        let running = self.running.borrow().last().map(|running| running.address);
+        if let Some(address) = running {
+            self.note_task(address);
+        }
+        before.is_some()
+    }
+
+    /// Takes back [`Observed::note_tasks`]. Returns whether it was in effect.
+    pub(super) fn stop_noting(&self, note: &Arc<RunningTask>) -> bool {
+        let mut current = self.running_task.borrow_mut();
+        let is_current = current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, note));
+        if is_current {
+            current.take();
+        }
+        is_current
+    }
+
+    /// Notes the running task for the watchdog. Returns the note before.
+    fn note_task(&self, address: usize) -> Option<Arc<str>> {
+        let note = self.running_task.borrow();
+        let note = note.as_ref()?;
+        let tasks = self.tasks.borrow();
+        let named = tasks.get(address).and_then(|task| task.named.as_ref());
+        note.replace(named.map(|named| Arc::clone(&named.name)))
+    }
+
+    /// Restores the note of the outer job.
+    fn restore_note(&self, before: Option<Arc<str>>) {
+        if let Some(note) = &*self.running_task.borrow() {
+            note.replace(before);
         }
     }
 
@@ -119,7 +197,7 @@ impl Observed {
             let is_first = *stepped == Stepped::Step;
             let mut tasks = self.tasks.borrow_mut();
             let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-            if is_new && let Some(recorder) = &*self.recorder.borrow() {
+            if is_new && let Some(recorder) = self.recorder() {
                 recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
             }
             task.number
@@ -167,7 +245,7 @@ impl Observed {
         let number = named;
         let named = self.name(task);
         let place = named.place;
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.name_task(number, &named.name, place);
         }
         if let Some(entry) = self.tasks.borrow_mut().get_mut(address) {
@@ -188,6 +266,11 @@ impl Observed {
         let subject = Subject {
             task: number,
             place,
+            kind: if task.is_some() {
+                JobKind::Step
+            } else {
+                JobKind::Callback
+            },
             ..Subject::default()
         };
         self.push(now, task, subject);
@@ -202,11 +285,14 @@ impl Observed {
     }
 
     fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject) {
+        let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
+        let noted_before = self.note_task(address);
         self.running.borrow_mut().push(Running {
-            address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
+            address,
             task: task.map(Bound::unbind),
             subject,
             began,
+            noted_before,
         });
     }
 
@@ -216,8 +302,9 @@ impl Observed {
             return;
         };
         let now = self.clock.now();
+        self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.ends();
         }
         if let Some(task) = running.task {
@@ -233,7 +320,7 @@ impl Observed {
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);
             if is_done {
-                if let Some(recorder) = &*self.recorder.borrow() {
+                if let Some(recorder) = self.recorder() {
                     recorder.task_finished(entry.number);
                 }
                 tasks.remove(address);
@@ -260,13 +347,13 @@ impl Observer<Job> for Observed {
     fn queued(&self, job: &mut Job) {
         let now = self.clock.now();
         let subject = self.note_ready(job, now, self.running_task());
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             job.mark = recorder.queued(subject);
         }
     }
 
     fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             let subject = Subject {
                 task: 0,
                 place: PlaceId::UNKNOWN,
@@ -279,8 +366,11 @@ impl Observer<Job> for Observed {
 
     fn collected(&self, job: &mut Job) {
         let now = self.clock.now();
-        let subject = self.note_ready(job, now, (0, 0));
-        if let Some(recorder) = &*self.recorder.borrow() {
+        let mut subject = self.note_ready(job, now, (0, 0));
+        if subject.kind == JobKind::Callback {
+            subject.kind = JobKind::Remote;
+        }
+        if let Some(recorder) = self.recorder() {
             job.mark = recorder.collected(job.mark, subject);
         }
     }
@@ -300,7 +390,7 @@ impl Observer<Job> for Observed {
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         };
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.begins(job.mark, subject);
         }
         self.push(now, stepped.map(|(task, _)| task), subject);
@@ -313,33 +403,41 @@ impl Observer<Job> for Observed {
     fn turn_begins(&self, depth: usize) {
         self.end_adopted(depth);
         self.depth.set(depth);
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.turn_begins(depth);
         }
     }
 
     fn turn_ends(&self, depth: usize) {
         self.depth.set(depth - 1);
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.turn_ends();
         }
     }
 
     fn poll_begins(&self, timeout: Duration) {
         self.end_adopted(self.depth.get());
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.poll_begins(timeout);
         }
     }
 
     fn poll_ends(&self, _timeout: Duration) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.poll_ends();
         }
     }
 }
 
 impl Observed {
+    /// Returns how long Qt has processed its own events, and how long it has waited, since the
+    /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
+    pub(super) fn times(&self, in_turns: Duration) -> Option<(Duration, Duration)> {
+        let times = activity::times()?;
+        let in_turns = in_turns.saturating_sub(self.in_turns_before);
+        Some((times.busy.saturating_sub(in_turns), times.waiting))
+    }
+
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
@@ -348,7 +446,7 @@ impl Observed {
         let by = self.running_task().1;
         let mut tasks = self.tasks.borrow_mut();
         let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
-        if is_new && let Some(recorder) = &*self.recorder.borrow() {
+        if is_new && let Some(recorder) = self.recorder() {
             recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
         }
     }
@@ -369,7 +467,7 @@ impl State {
         let observed = match current {
             Some(observed) => observed,
             None => {
-                let observed = Rc::new(Observed::new());
+                let observed = Rc::new(Observed::new(driver.stats().in_turns));
                 if driver.is_in_job() {
                     observed.adopt(driver.depth(), running::current_task(event_loop)?);
                 }

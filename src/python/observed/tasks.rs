@@ -83,6 +83,10 @@ impl Task {
 pub(super) struct Tasks(FxHashMap<usize, Task>);
 
 impl Tasks {
+    pub(super) fn get(&self, address: usize) -> Option<&Task> {
+        self.0.get(&address)
+    }
+
     pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Task> {
         self.0.get_mut(&address)
     }
