@@ -398,6 +398,8 @@ impl Observed {
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
+            self.instruments.call(Event::TaskSpawned, task);
+            self.instruments.call(Event::TaskExited, task);
             return;
         }
         let by = self.running_task().1;
