@@ -179,4 +179,4 @@ def test_handle_of_another_thread_that_holds_the_gil_is_reported(child: Child) -
     _, errors = run(child, program)
     written = [line for line in errors.splitlines() if line.startswith("qtloop: ")]
     assert written[0].startswith('qtloop: loop of thread "worker" blocked for 0.')
-    assert written[0].endswith(" (load)")
+    assert written[0].endswith(' (load), task "Task-2"')
