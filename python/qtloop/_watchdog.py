@@ -151,7 +151,7 @@ class WatchdogMixin(BaseLoop):
             return
         try:
             handler(stall)
-        except Exception:
+        except BaseException:  # a SystemExit would end the reporter, not the program
             _logger.exception("Exception in the stall handler %r", handler)
 
 
@@ -202,10 +202,11 @@ class _RunningWatchdog:
             if not is_over:
                 last, last_number = _place(loop, self._thread), number
             elif number != last_number:
-                stack = [summary(*row) for row in rows or ()]
-                last = _Place(stack, task)
+                # The loop has held the GIL until now: a signal has brought the stack, if any.
+                last = _Place([summary(*row) for row in rows or ()], task)
+                last_number = number
             loop._report_stall(self._stall(last, seconds, is_over, has_window))
-            del loop
+            del loop  # until the next report, the reporter does not keep it alive
 
     def _stall(self, place: _Place, seconds: float, is_over: bool, has_window: bool) -> Stall:
         index, text = self._native.describe(

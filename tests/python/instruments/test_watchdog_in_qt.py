@@ -100,7 +100,7 @@ def test_synchronous_events_of_a_slot_do_not_hide_that_it_blocks(
 ) -> None:
     label = QtWidgets.QLabel(window)
 
-    async def main() -> Stall:
+    async def block_by_events() -> Stall:
         await asyncio.sleep(0)
         number = 0
         while stalls.queue.empty():
@@ -109,7 +109,7 @@ def test_synchronous_events_of_a_slot_do_not_hide_that_it_blocks(
             label.resize(number % 50, 20)  # sends an event at once
         return stalls.next()
 
-    assert not loop.run_until_complete(main()).is_over
+    assert not loop.run_until_complete(block_by_events()).is_over
 
 
 def test_task_in_a_nested_loop_that_blocks_is_reported(loop: QEventLoop, stalls: Stalls) -> None:
@@ -133,6 +133,13 @@ def after(seconds: float, function: Callable[[], object]) -> None:
 
 
 SPAN = 2 * LONG
+
+
+class AllStalls(Stalls):
+    """Collects the stalls of all functions."""
+
+    def _add(self, stall: Stall) -> None:
+        self.queue.put(stall)
 
 
 def waits_in_a_dialog(window: Window) -> None:
@@ -186,7 +193,7 @@ WAITS = [
 def test_qt_loop_in_a_task_or_slot_is_not_reported(
     loop: QEventLoop, window: Window, wait: Callable[[Window], None], is_slot: bool
 ) -> None:
-    stalls = Stalls(loop, LONG)
+    stalls = AllStalls(loop, LONG)
 
     async def main() -> None:
         await asyncio.sleep(0)
@@ -203,7 +210,7 @@ def test_qt_loop_in_a_task_or_slot_is_not_reported(
 
 
 def test_idle_exec_and_work_after_it_are_not_reported(loop: QEventLoop, app: Any) -> None:
-    stalls = Stalls(loop, LONG)
+    stalls = AllStalls(loop, LONG)
     after(SPAN, app.quit)
     app.exec()
     time.sleep(SPAN)  # no Qt loop runs
@@ -212,7 +219,7 @@ def test_idle_exec_and_work_after_it_are_not_reported(loop: QEventLoop, app: Any
 
 
 def test_stream_of_short_callbacks_is_not_reported(loop: QEventLoop) -> None:
-    stalls = Stalls(loop, LONG)
+    stalls = AllStalls(loop, LONG)
 
     async def main() -> None:
         end = time.monotonic() + SPAN

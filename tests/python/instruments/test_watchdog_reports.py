@@ -26,7 +26,7 @@ def block(stalls: Stalls) -> Stall:
     return stalls.queue.get(timeout=LATE)  # the line that blocks
 
 
-def spin(stalls: Stalls) -> Stall:
+def block_in_python(stalls: Stalls) -> Stall:
     """Blocks in Python code until a report has come."""
     queue = stalls.queue
     while queue.empty():
@@ -43,7 +43,7 @@ def is_here(stall: Stall, function: Callable[..., object]) -> bool:
     )
 
 
-@pytest.mark.parametrize("function", [block, spin])
+@pytest.mark.parametrize("function", [block, block_in_python])
 def test_blocked_task_is_reported_while_it_blocks_and_at_its_end(
     loop: QEventLoop, stalls: Stalls, function: Callable[[Stalls], Stall]
 ) -> None:
@@ -64,7 +64,7 @@ def test_blocked_task_is_reported_while_it_blocks_and_at_its_end(
     assert stalls.rest() == []
 
 
-def wait_in_library(stalls: Stalls) -> None:
+def block_in_library(stalls: Stalls) -> None:
     """Blocks in the standard library's Python code until a report has come."""
     reported = threading.Event()
     waiting = threading.Thread(target=lambda: (stalls.next(), reported.set()))
@@ -73,7 +73,7 @@ def wait_in_library(stalls: Stalls) -> None:
     waiting.join()
 
 
-@pytest.mark.parametrize("function", [block, wait_in_library])
+@pytest.mark.parametrize("function", [block, block_in_library])
 def test_report_names_the_line_of_the_program_that_calls_a_library(
     loop: QEventLoop, stalls: Stalls, function: Callable[[Stalls], object]
 ) -> None:
@@ -203,8 +203,9 @@ def test_stack_is_in_the_order_of_a_traceback(loop: QEventLoop, stalls: Stalls) 
     assert names.index("main") < names.index("block")
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
 def test_handler_is_called_on_the_reporters_thread_and_its_error_is_logged(
-    loop: QEventLoop, caplog: pytest.LogCaptureFixture
+    loop: QEventLoop, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     threads: list[str] = []
     called = threading.Event()
@@ -213,12 +214,13 @@ def test_handler_is_called_on_the_reporters_thread_and_its_error_is_logged(
         threads.append(threading.current_thread().name)
         if len(threads) == 2:
             called.set()
-        raise ValueError("a test")
+        raise error("a test")
 
     async def main() -> None:
         while not threads:
             pass
 
+    loop.run_until_complete(asyncio.sleep(0))
     loop.set_stall_handler(handler)
     loop.watchdog = QUICK
     loop.run_until_complete(main())

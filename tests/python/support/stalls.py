@@ -19,12 +19,20 @@ LATE = 20
 
 
 class Stalls:
-    """Collects the stalls of a loop whose watchdog it sets."""
+    """Collects the stalls of a loop whose watchdog it sets.
+
+    It omits those of other functions than `next()` and the ones whose names begin with "block": on
+    a busy machine, an import or a garbage collection takes longer than a quick threshold.
+    """
 
     def __init__(self, loop: QEventLoop, seconds: float = QUICK) -> None:
         self.queue: queue.SimpleQueue[Stall] = queue.SimpleQueue()
-        loop.set_stall_handler(self.queue.put)
+        loop.set_stall_handler(self._add)
         loop.watchdog = seconds
+
+    def _add(self, stall: Stall) -> None:
+        if any(frame.name == "next" or frame.name.startswith("block") for frame in stall.stack):
+            self.queue.put(stall)
 
     def next(self) -> Stall:
         """Blocks this thread until the next report has come."""
