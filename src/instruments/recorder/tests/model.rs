@@ -261,7 +261,7 @@ impl Both {
 
     fn call(&mut self, call: &Call) {
         self.world.pass(100);
-        let now = self.world.ticks.get();
+        let now = self.world.now();
         self.told(call, now);
     }
 
@@ -414,7 +414,7 @@ proptest! {
         }
         both.world.trace();
         both.world.pass(100);
-        let now = both.world.ticks.get();
+        let now = both.world.now();
         both.world.recorder.stop();
         both.model.wait_ends(now);
         both.model.qt_ends(now);
