@@ -215,7 +215,7 @@ mod recorder {
         Recorder::new(100_000, Rc::new(Places::default())).expect("5 MB")
     }
 
-    /// One of 16 tasks, each in a place of its own.
+    /// Returns a job of one of 16 tasks. Each task has another place.
     fn subject(number: u32) -> Subject {
         let task = number % 16 + 1;
         Subject {

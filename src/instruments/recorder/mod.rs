@@ -53,8 +53,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a recording of at most `events` events, 48 bytes each. The oldest are overwritten. If
-    /// a job is running, tell so by [`begins`](Recorder::begins).
+    /// Begins a recording of at most `events` events, 48 bytes each. The oldest are overwritten.
+    /// Call [`begins`](Recorder::begins) for a job that is running.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A checker of traces: what every trace must fulfil.
+//! A checker of traces: spans nest, and arrows join spans.
 
 use std::collections::BTreeMap;
 

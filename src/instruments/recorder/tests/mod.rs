@@ -7,8 +7,8 @@ mod saving;
 mod times;
 mod traces;
 
-use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::reactor::Priority;
 
 /// A recorder and its clock.
 struct World {
-    ticks: Rc<Cell<u64>>,
+    ticks: Arc<AtomicU64>,
     places: Rc<Places>,
     recorder: Recorder,
 }
@@ -29,7 +29,7 @@ impl World {
 
     /// Returns a recorder after others have made `first` records.
     fn after(events: usize, first: u64) -> World {
-        let (ticks, places) = (Rc::new(Cell::new(1_000)), Rc::new(Places::default()));
+        let (ticks, places) = (Arc::new(AtomicU64::new(1_000)), Rc::new(Places::default()));
         let recorder = Recorder::with_clock(events, places.clone(), Clock::fake(&ticks), first);
         World {
             ticks,
@@ -38,8 +38,12 @@ impl World {
         }
     }
 
+    fn now(&self) -> u64 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
     fn pass(&self, nanos: u64) {
-        self.ticks.set(self.ticks.get() + nanos);
+        self.ticks.fetch_add(nanos, Ordering::Relaxed);
     }
 
     /// Returns a job of a task, 0 for none. The function is called `name`.

@@ -46,7 +46,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// A record of the model: what the ring must have. A waker is an index of the model's list.
+/// A record of the model. A waker is an index of the model's list.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Entry {
     kind: Kind,
@@ -87,7 +87,7 @@ struct Model {
     open: Vec<Open>,
     qt: Option<u64>,
     waiting: Option<u64>,
-    /// The number of jobs that have ended, and the sum of their own times.
+    /// The number of jobs that have ended, and the sum of their run times.
     jobs: u64,
     total: u64,
 }
@@ -261,7 +261,7 @@ impl Both {
 
     fn call(&mut self, call: &Call) {
         self.world.pass(100);
-        let now = self.world.ticks.get();
+        let now = self.world.now();
         self.told(call, now);
     }
 
@@ -414,7 +414,7 @@ proptest! {
         }
         both.world.trace();
         both.world.pass(100);
-        let now = both.world.ticks.get();
+        let now = both.world.now();
         both.world.recorder.stop();
         both.model.wait_ends(now);
         both.model.qt_ends(now);
