@@ -3,7 +3,7 @@
 
 // The source files of the example, of which this test uses a part. The derive macro of `QObject`
 // generates code that these lints refuse.
-#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(dead_code, unused_imports, unreachable_pub, clippy::print_stdout)]
 #![allow(clippy::useless_transmute)]
 // A key is pressed by functions of Qt.
 #![allow(unsafe_code)]
