@@ -173,6 +173,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_monitors", &["_native", "_wall_clock"]),
     ("_stats", &["_native", "_monitors"]),
     ("_recording", &["_native", "_base"]),
+    ("_instruments", &["_native", "_base"]),
     (
         "_transport_base",
         &["_native", "_asyncio_private", "_tls", "_base"],
@@ -210,6 +211,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_slow_callbacks",
             "_stats",
             "_recording",
+            "_instruments",
             "_virtual_time",
             "_watchdog",
         ],
