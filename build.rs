@@ -83,7 +83,7 @@ fn main() {
     };
 
     flags(&mut cc::Build::new(), &qt.headers)
-        .files(["cpp/host.cpp", "cpp/signal.cpp"])
+        .files(["cpp/activity.cpp", "cpp/host.cpp", "cpp/signal.cpp"])
         .warnings(true)
         .extra_warnings(true)
         .compile("qtloop_cpp");

@@ -51,6 +51,10 @@
 #[path = "task/state.rs"]
 #[allow(dead_code, reason = "its tests use less of it than tasks do")]
 mod state;
+#[cfg(all(test, loom))]
+#[path = "instruments/watchdog/watch.rs"]
+#[allow(dead_code, reason = "its tests use less of it than the watchdog does")]
+mod watch;
 
 /// Replaces `cpp::cpp` in a build without Qt.
 #[cfg(no_qt)]
@@ -88,7 +92,7 @@ macro_rules! plain_error {
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
-#[cfg(feature = "record")]
+#[cfg(any(feature = "tasks", feature = "python"))]
 mod instruments;
 #[cfg(feature = "tasks")]
 pub mod io;
@@ -103,6 +107,8 @@ mod python;
 pub mod qml;
 pub mod qt;
 mod reactor;
+#[cfg(all(feature = "record", feature = "tasks"))]
+pub mod record;
 #[cfg(feature = "tasks")]
 mod run;
 #[cfg(feature = "tasks")]
@@ -137,10 +143,10 @@ pub mod core {
         Clock, JobKind, Order, Place, PlaceId, PlaceTimes, Places, Quantiles, Recorder, Subject,
         Ticks,
     };
-    pub use crate::qt::app;
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;
     pub use crate::qt::nested_loop::NestedLoop;
+    pub use crate::qt::{activity, app};
     pub use crate::reactor::{
         Direction, Linger, Poller, Priority, Queueable, Reactor, Remote, Time, TimerKey,
         TimerStats, Timers, Wake,

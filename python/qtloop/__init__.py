@@ -44,6 +44,7 @@ with _binding.explain_missing_qt():
     from ._spawn import spawn
     from ._stats import Stats
     from ._wall_clock import sleep_until
+    from ._watchdog import Stall
 
 __version__ = _native.__version__
 
@@ -56,6 +57,7 @@ __all__ = [
     "Recording",
     "SenderDestroyed",
     "SignalStream",
+    "Stall",
     "Stats",
     "VirtualClock",
     "asyncClose",

@@ -21,6 +21,7 @@ from asyncio import (
 )
 from collections.abc import Callable, Coroutine
 from operator import methodcaller
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,7 +115,11 @@ SendfileMode = constants._SendfileMode
 _base_events: Any = base_events
 _format_helpers: Any = format_helpers
 _futures: Any = futures
+_handle: Any = asyncio.Handle
 _runners: Any = runners
+
+# The code whose frame calls the callback of a handle.
+HANDLE_RUN: CodeType = _handle._run.__code__
 
 cancel_all_tasks: Callable[[asyncio.AbstractEventLoop], None] = _runners._cancel_all_tasks
 check_ssl_socket: Callable[[Any], None] = _base_events._check_ssl_socket
@@ -158,10 +163,10 @@ def get_event_loop_makes_one() -> bool:
     return is_default and policy._local._loop is None
 
 
-def log_slow_callback(handle: asyncio.Handle, seconds: float) -> None:
-    """Logs that a callback took long, as asyncio does in debug mode."""
+def log_slow_callback(handle: asyncio.Handle, seconds: float, where: str) -> None:
+    """Logs that a callback took long, as asyncio does in debug mode, and appends `where`."""
     text: str = _base_events._format_handle(handle)
-    _base_events.logger.warning("Executing %s took %.3f seconds", text, seconds)
+    _base_events.logger.warning("Executing %s took %.3f seconds%s", text, seconds, where)
 
 
 def format_callback(handle: asyncio.Handle) -> str:
@@ -191,6 +196,28 @@ def do_not_log_if_pending(future: asyncio.Future[Any]) -> None:
 def future_awaited_by(future: asyncio.Future[Any]) -> Any:
     """Returns the future that a task awaits; None if the task is about to run, or is no task."""
     return getattr(future, "_fut_waiter", None)
+
+
+def tasks_awaiting(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
+    """Returns the tasks that await a task: directly, in `gather()` or in a TaskGroup.
+
+    From Python 3.14 asyncio keeps them: `asyncio.capture_call_graph()` reads the same set.
+    """
+    awaited: Any = task
+    if hasattr(awaited, "_asyncio_awaited_by"):
+        futures = list(awaited._asyncio_awaited_by or ())
+        return [future for future in futures if isinstance(future, asyncio.Task)]
+    found = []
+    for other in asyncio.all_tasks(awaited.get_loop()):
+        waiter = future_awaited_by(other)
+        if waiter is task or task in getattr(waiter, "_children", ()):
+            found.append(other)
+    # The callback of a TaskGroup is its method.
+    for callback, _ in awaited._callbacks or ():
+        parent = getattr(getattr(callback, "__self__", None), "_parent_task", None)
+        if isinstance(parent, asyncio.Task):
+            found.append(parent)
+    return found
 
 
 def has_coroutine_mark(fn: Any) -> bool:

@@ -27,10 +27,12 @@ def attach(loop: BaseLoop) -> None:
     unattached.pop(loop, None)
     attached[loop] = thread
     _excepthook.install()
+    loop._on_attach()
 
 
 def detach(loop: BaseLoop) -> None:
     """Detaches a loop from Qt."""
+    loop._on_detach()
     loop._detach()
     attached.pop(loop, None)
     if not attached:

@@ -29,13 +29,17 @@ SLOTS = (
     "_given_app",
     "_has_quit",
     "_qt_loop_returned",
+    "_sampler",
+    "_running_watchdog",
     "_serial_number",
+    "_stall_handler",
     "_tasks_before_quit",
     "_tasks_of_quit",
     "_undo",
     "_waits",
     "_wall_clock",
     "_was_attached",
+    "_watchdog_seconds",
     "_watched_files",
 )
 
@@ -63,6 +67,12 @@ class BaseLoop(_native.EventLoop, AsyncioLoop):
         # Set while no run of this loop is inside a Qt loop.
         self._qt_loop_returned = threading.Event()
         super().__init__(*args)
+
+    def _on_attach(self) -> None:
+        """Called when the loop is attached to Qt, or is attached already, on its thread."""
+
+    def _on_detach(self) -> None:
+        """Called when the loop is about to be detached from Qt, on any thread."""
 
     def _on_quit(self) -> None:
         """Called when the application emits `aboutToQuit`, before the program's slots."""

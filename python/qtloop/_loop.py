@@ -6,7 +6,6 @@ connection, process or loop is inherited from `asyncio.SelectorEventLoop`. This 
 
 from __future__ import annotations
 
-import time
 from asyncio import events, tasks
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,26 +13,41 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any
 
-from . import _attachment, _binding, _native, _qasync_names, _registry, _wakeup_fd
+from . import (
+    _attachment,
+    _binding,
+    _environment,
+    _native,
+    _qasync_names,
+    _registry,
+    _wakeup_fd,
+)
 from ._asyncio_private import (
     cancel_all_tasks,
     format_callback,
     get_running_loop,
-    log_slow_callback,
-    run_handle,
     source_traceback,
 )
 from ._instruments import InstrumentsMixin
 from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
+from ._slow_callbacks import SlowCallbacksMixin
 from ._sockets import SocketsMixin
 from ._stats import StatsMixin
 from ._virtual_time import VirtualTimeMixin
+from ._watchdog import WatchdogMixin
 
 
 class QEventLoop(
-    RunMixin, VirtualTimeMixin, SocketsMixin, StatsMixin, RecordingMixin, InstrumentsMixin
+    RunMixin,
+    VirtualTimeMixin,
+    SocketsMixin,
+    SlowCallbacksMixin,
+    StatsMixin,
+    InstrumentsMixin,
+    RecordingMixin,
+    WatchdogMixin,
 ):
     """A complete asyncio event loop that runs inside Qt's.
 
@@ -91,6 +105,7 @@ class QEventLoop(
             if already_running:
                 _registry.kept_alive.add(self)
                 self._undo.enter_context(_wakeup_fd.woken_by_signals(self))
+            _environment.instrument(self, self._undo)
             if set_running_loop:
                 self._enter_attach()
         except BaseException:
@@ -157,22 +172,6 @@ class QEventLoop(
         """Raises RecursionError if the stack has no room for a callback and its error report."""
         if frames:
             self._has_room(frames - 1)
-
-    def _run_handle(self, handle: events.Handle) -> None:
-        """Runs a handle in debug mode."""
-        outer = self._current_handle
-        self._current_handle = handle
-        try:
-            began, turns = time.monotonic(), self._nested_turns()
-            run_handle(handle)
-            took = time.monotonic() - began
-            # With nested turns, for example in a dialog, it did not delay other callbacks.
-            if took >= self.slow_callback_duration and turns == self._nested_turns():
-                log_slow_callback(handle, took)
-        finally:
-            self._current_handle = outer
-            # The traceback of a task's exception keeps this frame; its locals would keep the task.
-            del handle, outer
 
     def _handle_failed(self, handle: events.Handle, error: BaseException) -> None:
         """Reports a callback's exception as asyncio does."""

@@ -126,6 +126,52 @@ class VirtualClock:
         after 0.
         """
 
+@final
+class StackDump:
+    """The reader of the stacks that a signal brings; see _stack_dump."""
+
+    def __new__(cls, signal: int, pipe: int) -> StackDump: ...
+    @staticmethod
+    def free_signal() -> int | None:
+        """Returns a real-time signal that nothing in this process handles, or None."""
+    def is_pending(self) -> bool:
+        """Returns whether a signal was sent that its thread has not received."""
+
+@final
+class Watchdog:
+    """The watchdog of a loop on the thread that has made it; see _watchdog."""
+
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        seconds: float,
+        dump: StackDump | None,
+        error_fd: int | None,
+        thread_name: str | None,
+        hidden: list[str],
+        installed: list[str],
+    ) -> Watchdog: ...
+    def next(
+        self,
+    ) -> tuple[float, bool, bool, str | None, list[tuple[str, int, str]] | None, int] | None:
+        """Waits for the next report, without the GIL; None after stop().
+
+        The seconds, whether it is over, whether there is a window, the name of the task, the stack
+        that a signal has brought, and the number of the stall.
+        """
+    def describe(
+        self,
+        seconds: float,
+        is_over: bool,
+        has_window: bool,
+        task: str | None,
+        stack: list[tuple[str, int, str]],
+        chain: list[tuple[str, int, str]],
+    ) -> tuple[int | None, str]:
+        """Returns the index of the frame that a report names, and its text."""
+    def stop(self, event_loop: EventLoop) -> None:
+        """Ends the watchdog, after its last report was posted. Idempotent; on any thread."""
+
 @disjoint_base
 class Endpoint:
     """The base class of Stream and Datagrams: one file descriptor of a transport."""
@@ -354,11 +400,11 @@ def add_instrument(
 ) -> None:
     """Adds an instrument, with its methods in a fixed order; the tasks are those that exist.
 
-    RuntimeError if the loop is closed.
+    RuntimeError if the loop is closed, or on another thread.
     """
 
 def remove_instrument(event_loop: EventLoop, instrument: object) -> None:
-    """Removes an instrument. KeyError if it was not added."""
+    """Removes an instrument. KeyError if it was not added, RuntimeError on another thread."""
 
 def stats(event_loop: EventLoop) -> dict[str, Any]:
     """Returns the fields of `qtloop.Stats` that the native half knows, by name.

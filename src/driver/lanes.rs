@@ -95,6 +95,13 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
+    /// Returns whether the running code belongs to the job of the innermost turn. False outside of
+    /// any job, and in a call from a Qt loop that the job runs.
+    #[must_use]
+    pub fn is_in_job(&self) -> bool {
+        self.depth.get() > 0 && self.level.get().level == self.loop_level()
+    }
+
     /// Returns whether a job may have another priority than the normal one: one is in use, or the
     /// running job has it. It may also return true for a while after that.
     #[inline]

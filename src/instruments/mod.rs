@@ -3,4 +3,6 @@
 //! They know neither Python nor the tasks of the Rust API. A front end tells them which task and
 //! which code location a job belongs to.
 
+#[cfg(feature = "record")]
 pub(crate) mod recorder;
+pub(crate) mod watchdog;

@@ -26,7 +26,7 @@ use super::job::{Job, Kind, direction};
 use super::priority::{self, TaskPriorities};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
-use crate::qt::HostLoop;
+use crate::qt::{HostLoop, activity};
 use crate::reactor::Priority;
 
 #[pymethods]
@@ -334,6 +334,7 @@ impl EventLoop {
         if let Ok(driver) = state.driver() {
             driver.end_run();
         }
+        activity::loop_returned(); // it may have been the binding's exec()
         let host_loop = state.host_loop.take();
         drop(host_loop);
     }

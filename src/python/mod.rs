@@ -26,6 +26,8 @@ mod run;
 mod running;
 mod schedule;
 mod slice;
+mod stack_dump;
+mod stall;
 mod state;
 mod stats;
 mod step;
@@ -34,6 +36,7 @@ mod stream;
 mod vectorcall;
 mod virtual_clock;
 mod wall_timer;
+mod watchdog;
 
 use pyo3::prelude::*;
 
@@ -63,6 +66,8 @@ mod _native {
     #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
+    use super::stack_dump::StackDump;
+    #[pymodule_export]
     use super::state::EventLoop;
     #[pymodule_export]
     use super::stats::stats;
@@ -72,6 +77,8 @@ mod _native {
     use super::virtual_clock::{VirtualClock, hold_time, nanoseconds, use_clock};
     #[pymodule_export]
     use super::wall_timer::WallTimer;
+    #[pymodule_export]
+    use super::watchdog::Watchdog;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

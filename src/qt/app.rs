@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 #[cfg(not(no_qt))]
 use cpp::cpp;
 
-use super::ffi;
+use super::{activity, ffi};
 use crate::panic::catch_panic;
 
 cpp! {{
@@ -174,7 +174,9 @@ pub fn level() -> i32 {
 #[must_use]
 pub fn exec() -> i32 {
     // SAFETY: Qt checks its own preconditions, with a message and the code -1.
-    unsafe { cpp!([] -> i32 as "int" { return QCoreApplication::exec(); }) }
+    let code = unsafe { cpp!([] -> i32 as "int" { return QCoreApplication::exec(); }) };
+    activity::loop_returned();
+    code
 }
 
 /// Exits all Qt loops of the main thread; `exec()` returns the code.
@@ -251,11 +253,13 @@ pub fn send_posted_events() {
 #[must_use]
 pub fn thread_exec() -> i32 {
     // SAFETY: it is called on the thread that it runs.
-    unsafe {
+    let code = unsafe {
         cpp!([] -> i32 as "int" {
             return (QThread::currentThread()->*QtloopThread::run_events)();
         })
-    }
+    };
+    activity::loop_returned();
+    code
 }
 
 /// Exits all Qt loops of this thread.

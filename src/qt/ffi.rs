@@ -1,4 +1,4 @@
-//! `cpp/host.h` and `cpp/signal.h`, item by item.
+//! `cpp/host.h`, `cpp/signal.h` and `cpp/activity.h`, item by item.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::marker::{PhantomData, PhantomPinned};
@@ -14,6 +14,10 @@ pub(super) struct QtloopNestedLoop(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0
 /// Qt's, behind a pointer; not to be moved or sent.
 #[repr(C)]
 pub(super) struct QtloopConnection(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
+
+/// Qt's, behind a pointer; not to be moved or sent.
+#[repr(C)]
+pub(super) struct QtloopActivity(PhantomData<(*mut u8, PhantomPinned)>, [u8; 0]);
 
 unsafe extern "C" {
     pub(super) fn qtloop_host_new(
@@ -48,4 +52,19 @@ unsafe extern "C" {
     ) -> c_int;
     pub(super) fn qtloop_connection_signal(connection: *const QtloopConnection) -> *const c_char;
     pub(super) fn qtloop_arguments_free(arguments: *mut c_void);
+    pub(super) fn qtloop_activity_new(
+        notify: extern "C" fn(c_int),
+        turns: c_int,
+    ) -> *mut QtloopActivity;
+    pub(super) fn qtloop_activity_free(activity: *mut QtloopActivity);
+    pub(super) fn qtloop_activity_set_event(
+        activity: *mut QtloopActivity,
+        event: Option<extern "C" fn(*const c_char, c_int)>,
+    );
+    pub(super) fn qtloop_activity_is_busy(activity: *const QtloopActivity) -> bool;
+    pub(super) fn qtloop_activity_take_windows(activity: *mut QtloopActivity) -> bool;
+    pub(super) fn qtloop_activity_turn_begins(activity: *mut QtloopActivity);
+    pub(super) fn qtloop_activity_turn_ends(activity: *mut QtloopActivity);
+    pub(super) fn qtloop_activity_loop_returned(activity: *mut QtloopActivity);
+    pub(super) fn qtloop_activity_ping(activity: *mut QtloopActivity);
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::io::{DupFlags, dup3};
 
-use super::ffi;
+use super::{activity, ffi};
 use crate::panic::catch_panic;
 
 type Callback = Rc<dyn Fn()>;
@@ -213,5 +213,5 @@ extern "C" fn trampoline(data: *mut c_void) {
     // drops.
     let turn = unsafe { Rc::clone(&*data.cast::<Callback>()) };
     // Qt's frames below must not be unwound.
-    catch_panic(|| turn());
+    catch_panic(|| activity::in_turn(|| turn()));
 }

@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 
 #[doc(hidden)]
+pub mod activity;
+#[doc(hidden)]
 pub mod app;
 pub(crate) mod argument;
 pub(crate) mod arguments;

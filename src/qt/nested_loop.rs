@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::ffi;
+use super::{activity, ffi};
 
 /// A nested `QEventLoop` for one wait: after `exit`, `exec` returns at once.
 pub struct NestedLoop(NonNull<ffi::QtloopNestedLoop>);
@@ -33,7 +33,9 @@ impl NestedLoop {
 
     fn exec_with(&self, until_exit: bool) -> i32 {
         // SAFETY: alive until drop, and `NestedLoop` is not `Send`, so this is its thread.
-        unsafe { ffi::qtloop_nested_loop_exec(self.0.as_ptr(), until_exit) }
+        let code = unsafe { ffi::qtloop_nested_loop_exec(self.0.as_ptr(), until_exit) };
+        activity::loop_returned();
+        code
     }
 
     /// Exits [`exec`](NestedLoop::exec), which returns after the Qt loops nested inside it have

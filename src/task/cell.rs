@@ -18,19 +18,19 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use super::builder::Name;
 use super::handle::LoopShared;
+use super::observer::Id;
 use super::span::Span;
 use super::state::State;
 use super::{Job, JoinError, LoopCore, free_list, unconstrained};
-use crate::driver::Driver;
 use crate::panic::catch_panic;
 use crate::reactor::{AtomicPriority, Priority};
 
@@ -43,11 +43,18 @@ pub(super) struct Header {
     /// It changes on the loop's thread. From its start to its completion, the task retains it in
     /// the driver.
     priority: AtomicPriority,
+    /// The number of the task; zero until it is needed.
+    id: AtomicU32,
+    spawned_at: &'static Location<'static>,
     /// Used on the loop's thread only: the run state, and the neighbours in the list of tasks.
     run_state: Cell<RunState>,
     before: Cell<Option<Pointer>>,
     after: Cell<Option<Pointer>>,
 }
+
+// Each task has one. The size class of a task must not grow by chance.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Header>() == 80);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RunState {
@@ -93,6 +100,8 @@ struct Vtable {
     free: unsafe fn(Pointer),
     /// Returns the name, which lives as long as the task.
     name: unsafe fn(Pointer) -> Option<NonNull<str>>,
+    /// Returns the name of the future's type.
+    type_name: fn() -> &'static str,
 }
 
 impl<F: Future, N: Name> Task<F, N> {
@@ -102,6 +111,7 @@ impl<F: Future, N: Name> Task<F, N> {
         take: Task::<F, N>::take,
         free: Task::<F, N>::free,
         name: Task::<F, N>::name,
+        type_name: std::any::type_name::<F>,
     };
 
     unsafe fn stage(task: Pointer) -> *mut Stage<F> {
@@ -215,6 +225,35 @@ impl TaskRef {
         unsafe { (self.header().vtable.name)(self.0).map(|name| name.as_ref()) }
     }
 
+    /// Returns the number of the task, and gives it one first if it has none.
+    pub(super) fn id(&self) -> Id {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+
+        let id = &self.header().id;
+        let known = id.load(Ordering::Relaxed);
+        if known != 0 {
+            return Id(known);
+        }
+        let next = loop {
+            let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if next != 0 {
+                break next;
+            }
+        };
+        match id.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Id(next),
+            Err(known) => Id(known), // another thread was faster
+        }
+    }
+
+    pub(super) fn spawned_at(&self) -> &'static Location<'static> {
+        self.header().spawned_at
+    }
+
+    pub(super) fn type_name(&self) -> &'static str {
+        (self.header().vtable.type_name)()
+    }
+
     pub(super) fn priority(&self) -> Priority {
         self.header().priority.get()
     }
@@ -324,6 +363,8 @@ pub(super) fn task<F: Future + 'static, N: Name>(
             state: State::new(),
             shared: Arc::clone(shared),
             priority: AtomicPriority::new(priority),
+            id: AtomicU32::new(0),
+            spawned_at: Location::caller(),
             run_state: Cell::new(RunState::New),
             before: Cell::new(None),
             after: Cell::new(None),
@@ -355,9 +396,14 @@ impl NewTask {
         core.tasks.insert(task);
         // SAFETY: the loop owns the reference now.
         let header = unsafe { task.as_ref() };
+        // Before user code of an observer runs, which may close the loop.
         header.run_state.set(RunState::Queued);
         core.driver.retain(header.priority.get());
-        core.driver.push(Job::Poll(Queued(task)));
+        let job = Queued(task);
+        if core.driver.is_observed() {
+            core.observed.spawned(&job.task());
+        }
+        core.driver.push(Job::Poll(job));
     }
 }
 
@@ -386,9 +432,19 @@ impl Queued {
         self.0 == task.0
     }
 
-    pub(super) fn priority(&self) -> Priority {
+    fn header(&self) -> &Header {
         // SAFETY: the loop's reference exists, in the loop or in this entry.
-        unsafe { self.0.as_ref() }.priority.get()
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn priority(&self) -> Priority {
+        self.header().priority.get()
+    }
+
+    /// Returns a reference to the task.
+    pub(super) fn task(&self) -> TaskRef {
+        add_ref(self.0); // `header` says why the task is alive
+        TaskRef(self.0)
     }
 
     /// Polls the task, or cancels it if it was aborted. Frees it if it has completed while queued.
@@ -571,9 +627,21 @@ impl Tasks {
         std::iter::successors(self.0.get(), after).count()
     }
 
+    /// Calls `visit` for each task that has not completed. It must not start or complete tasks.
+    #[cfg(feature = "record")]
+    pub(super) fn each(&self, mut visit: impl FnMut(&TaskRef)) {
+        let mut next = self.0.get();
+        while let Some(task) = next {
+            add_ref(task);
+            visit(&TaskRef(task));
+            // SAFETY: as above.
+            next = unsafe { task.as_ref().after.get() };
+        }
+    }
+
     /// Cancels all tasks, except tasks whose poll is running further up the stack; those are
     /// cancelled when that poll returns.
-    pub(super) fn cancel_all(&self, driver: Option<&Driver<Job>>) {
+    pub(super) fn cancel_all(&self, core: Option<&LoopCore>) {
         let mut next = self.0.get();
         while let Some(task) = next {
             // SAFETY: tasks in the list are alive, and this is their thread.
@@ -586,19 +654,23 @@ impl Tasks {
             }
             self.remove(task);
             header.run_state.set(RunState::Running);
+            add_ref(task);
+            let reference = TaskRef(task);
             // SAFETY: as above, and the task is not being polled. Its reference is dropped here or
             // by its queue entry.
-            wake_joiner(unsafe {
+            let joiner = unsafe {
                 (header.vtable.cancel)(task);
-                let waker = complete(task);
-                if let Some(driver) = driver {
-                    driver.release(header.priority.get());
-                }
+                let joiner = complete(task);
                 if run_state != RunState::Queued {
                     drop_ref(task);
                 }
-                waker
-            });
+                joiner
+            };
+            if let Some(core) = core {
+                core.driver.release(reference.priority());
+                core.observed.cancelled(&reference);
+            }
+            wake_joiner(joiner);
             // User code has run and may have changed the list: start again.
             next = self.0.get();
         }
@@ -607,7 +679,7 @@ impl Tasks {
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.cancel_all(None); // the driver was dropped, or is about to be
+        self.cancel_all(None); // the loop was closed, or is being dropped
     }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::budget::take_budget_of_cheap;
 use super::cell::{RawJoinHandle, TaskRef};
-use super::{JoinError, Priority};
+use super::{Id, JoinError, Priority};
 
 /// A handle to await or abort a task. Dropping it *detaches* the task: the task continues, and its
 /// result is lost.
@@ -46,6 +46,12 @@ impl<T> JoinHandle<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.task().is_finished()
+    }
+
+    /// Returns the number of the task, by which an [`Observer`](super::Observer) knows it.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.task().id()
     }
 
     /// Returns the priority of the task. May be called from any thread.
@@ -144,6 +150,12 @@ impl AbortHandle {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
+    }
+
+    /// Returns the number of the task, as [`JoinHandle::id`].
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.0.id()
     }
 
     /// Returns the priority of the task, as [`JoinHandle::priority`].

@@ -19,15 +19,21 @@ mod join;
 mod join_error;
 mod join_set;
 mod nested;
+mod observed;
+mod observer;
 mod readiness;
+#[cfg(feature = "record")]
+mod recording;
 mod span;
 mod spawn;
 mod state;
 mod stats;
+mod translator;
 mod unblock;
 mod unconstrained;
 mod virtual_time;
 mod waiters;
+mod watchdog;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -37,6 +43,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use crate::driver::{Driver, Turn};
+use crate::instruments::watchdog::Watchdog;
 use crate::panic::catch_panic;
 use crate::qt::{NestedLoop, Object, SignalConnection, app};
 use crate::reactor::{Direction, Linger, Time};
@@ -49,18 +56,23 @@ pub use handle::{Handle, LoopClosed, TryCurrentError};
 pub use join::{AbortHandle, AbortOnDrop, JoinHandle};
 pub use join_error::JoinError;
 pub use join_set::JoinSet;
+pub use observer::{Id, Observer, ScheduledBy, TaskMeta};
 pub use spawn::{block_on, quit, spawn_local, spawn_scoped};
 pub use stats::Stats;
 pub use unblock::{unblock, yield_if_needed, yield_now};
+pub use watchdog::Stall;
 
 pub(crate) use budget::{has_budget, take_budget, take_budget_of_cheap, unbudgeted};
 pub(crate) use handle::LoopShared;
 pub(crate) use job::Job;
 pub(crate) use readiness::{Readiness, Registration};
+#[cfg(feature = "record")]
+pub use recording::Recording;
 pub(crate) use virtual_time::TimeHold;
 
 use builder::{Attributes, Name};
 use cell::{TaskRef, Tasks};
+use observed::Observed;
 
 thread_local! {
     static CURRENT: RefCell<Weak<LoopCore>> = const { RefCell::new(Weak::new()) };
@@ -121,6 +133,8 @@ pub(crate) struct LoopCore {
     next_wait: Cell<u64>,
     /// An error of the poller was reported.
     has_failed: Cell<bool>,
+    observed: Rc<Observed>,
+    watchdog: RefCell<Option<Watchdog>>,
 }
 
 const COALESCE_SLACK: std::time::Duration = std::time::Duration::from_micros(100);
@@ -167,6 +181,8 @@ impl Loop {
             nested_loops: RefCell::default(),
             next_wait: Cell::new(0),
             has_failed: Cell::new(false),
+            observed: Rc::default(),
+            watchdog: RefCell::default(),
         });
         let turning = Rc::downgrade(&core);
         core.driver.attach(
@@ -295,6 +311,7 @@ impl Drop for Loop {
     fn drop(&mut self) {
         // From now on, destructors find no loop on this thread.
         let _ = CURRENT.try_with(|current| current.replace(Weak::new()));
+        self.remove_watchdog();
         self.0.driver.detach();
         self.0.end();
     }
@@ -355,7 +372,7 @@ impl LoopCore {
         for job in self.driver.drain() {
             catch_panic(|| job.end());
         }
-        self.tasks.cancel_all(Some(&self.driver));
+        self.tasks.cancel_all(Some(self));
         self.exit_nested_loops();
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::{LoopCore, LoopShared, application, budget, unconstrained};
-use crate::qt::{NestedLoop, app};
+use crate::qt::{NestedLoop, activity, app};
 use crate::reactor::{Priority, Time};
 
 /// The maximum number of nested waits. Each has a Qt event loop on the stack; hundreds would
@@ -64,7 +64,8 @@ impl LoopCore {
         loop {
             let mut context = Context::from_waker(&waker);
             let poll = || unconstrained::poll(future.as_mut(), &mut context);
-            if let Poll::Ready(result) = budget::with_deadline(Time::NEVER, poll) {
+            let poll = || budget::with_deadline(Time::NEVER, poll);
+            if let Poll::Ready(result) = activity::in_turn(poll) {
                 return result;
             }
             application::check();
@@ -86,6 +87,10 @@ impl LoopCore {
         assert!(
             self.nested_loops.borrow().len() < MAX_NESTED_WAITS,
             "block_on() inside of {MAX_NESTED_WAITS} others: in a task use `.await`, and in a slot `spawn_local()`"
+        );
+        assert!(
+            !self.observed.is_telling.get(),
+            "block_on() in a method of an `Observer`, which no task may interrupt: use `spawn_local()` there"
         );
         let nested_loop = Rc::new(NestedLoop::new());
         self.nested_loops

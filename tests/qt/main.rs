@@ -68,11 +68,15 @@ mod sockets;
 #[cfg(feature = "tracing")]
 mod spans;
 #[cfg(feature = "tasks")]
+mod task_observer;
+#[cfg(feature = "tasks")]
 mod task_priorities;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_a_flood;
 #[cfg(feature = "tasks")]
 mod task_priorities_in_use;
+#[cfg(all(feature = "record", feature = "tasks"))]
+mod task_recording;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "tasks")]
@@ -84,6 +88,8 @@ mod tokio_io;
 mod turns;
 #[cfg(feature = "tasks")]
 mod unix_signals;
+#[cfg(feature = "tasks")]
+mod watchdog;
 mod world;
 
 use std::process::ExitCode;
@@ -104,6 +110,10 @@ fn main() -> ExitCode {
         jobs_from_threads::tests(),
         #[cfg(feature = "tasks")]
         tasks::tests(),
+        #[cfg(feature = "tasks")]
+        task_observer::tests(),
+        #[cfg(all(feature = "record", feature = "tasks"))]
+        task_recording::tests(),
         #[cfg(feature = "tasks")]
         task_priorities::tests(),
         #[cfg(feature = "tasks")]
@@ -162,6 +172,8 @@ fn main() -> ExitCode {
         process_drops::tests(),
         #[cfg(feature = "tasks")]
         unix_signals::tests(),
+        #[cfg(feature = "tasks")]
+        watchdog::tests(),
         #[cfg(feature = "tasks")]
         await_points::tests(),
         #[cfg(feature = "hyper")]

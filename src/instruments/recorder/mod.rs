@@ -6,6 +6,7 @@
 
 mod clock;
 mod names;
+mod open;
 mod places;
 mod qt_events;
 mod record;
@@ -30,6 +31,7 @@ pub use top::{Order, PlaceTimes, Quantiles};
 
 use clock::{Anchor, Scale};
 use names::{Classes, Tasks};
+use open::{Open, Span};
 use record::{Job, Record, What};
 use ring::Ring;
 use top::Top;
@@ -69,16 +71,6 @@ struct State {
     end: Option<Anchor>,
 }
 
-/// A span that has not ended.
-#[derive(Debug)]
-struct Open {
-    record: Record,
-    /// The number of the record of a job; 0 for other spans, whose record is made when they end.
-    number: u32,
-    /// The ticks of the turns and the waits inside.
-    inside: u64,
-}
-
 impl Recorder {
     /// Begins a recording of at most `events` events, 48 bytes each. The oldest are overwritten. If
     /// a job is running, tell so by [`begins`](Recorder::begins).
@@ -88,12 +80,17 @@ impl Recorder {
     /// `InvalidInput` if `events` is not from 1 to 2³¹, `OutOfMemory` if the system refuses the
     /// memory.
     pub fn new(events: usize, places: Rc<Places>) -> io::Result<Recorder> {
-        Recorder::with_clock(events, places, Clock::default())
+        let first = RECORDED.load(Ordering::Relaxed);
+        Recorder::with_clock(events, places, Clock::default(), first)
     }
 
-    /// Begins a recording with a clock of the caller.
-    fn with_clock(events: usize, places: Rc<Places>, clock: Clock) -> io::Result<Recorder> {
-        let first = RECORDED.load(Ordering::Relaxed);
+    /// Begins a recording whose first record has the number that follows `first`.
+    fn with_clock(
+        events: usize,
+        places: Rc<Places>,
+        clock: Clock,
+        first: u64,
+    ) -> io::Result<Recorder> {
         let number = u32::try_from(first % u64::from(u32::MAX)).expect("it is below u32::MAX") + 1;
         let ring = Ring::new(events, number)?;
         let begin = clock.anchor();
@@ -139,7 +136,7 @@ impl Recorder {
     #[inline]
     pub fn queued(&self, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        let now = state.read_after_code(&self.clock);
         state.push_job(now, now, subject)
     }
 
@@ -147,7 +144,7 @@ impl Recorder {
     #[inline]
     pub fn timer_set(&self, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        let now = state.read_after_code(&self.clock);
         state.push_job(now, Ticks::UNKNOWN, subject)
     }
 
@@ -183,7 +180,7 @@ impl Recorder {
         state.now = self.clock.now();
         state.is_fresh = true;
         state.end_qt_event();
-        state.close(|what| matches!(what, What::Job(_)));
+        state.close(|span| matches!(span, Span::Job { .. }));
     }
 
     /// Records that a turn begins. `depth` is 1 for a turn outside of any job.
@@ -194,24 +191,22 @@ impl Recorder {
         state.is_fresh = true;
         state.end_wait();
         state.end_qt_event();
-        state.open(What::Turn { depth });
+        state.open(Span::Turn { depth });
     }
 
     /// Records that the turn that began last has ended.
     pub fn turn_ends(&self) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
-        state.is_fresh = false;
-        state.close(|what| matches!(what, What::Turn { .. }));
+        state.read_after_code(&self.clock);
+        state.close(|span| matches!(span, Span::Turn { .. }));
     }
 
     /// Records that the loop asks the operating system for events, and waits for up to `timeout`.
     pub fn poll_begins(&self, timeout: Duration) {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
-        state.is_fresh = false;
-        state.open(What::Poll { nanos });
+        state.read_after_code(&self.clock);
+        state.open(Span::Poll { nanos });
     }
 
     /// Records that the poll or the wait has ended.
@@ -219,7 +214,7 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.now = self.clock.now();
         state.is_fresh = true;
-        state.close(|what| matches!(what, What::Poll { .. }));
+        state.close(|span| matches!(span, Span::Poll { .. }));
     }
 
     /// Records that a task was created. Its number is not 0, and is not used again. A trace shows
@@ -253,8 +248,14 @@ impl Recorder {
     /// Records that Qt delivers an event to an object of a class. The handling ends with the next
     /// event, turn or wait, or with the job that runs the Qt event loop.
     pub fn qt_event(&self, class: &str, event_type: u16) {
+        self.qt_event_at(self.clock.now(), class, event_type);
+    }
+
+    /// Records an event like [`qt_event`](Recorder::qt_event) that began at a time that is not
+    /// before that of the last call.
+    pub fn qt_event_at(&self, at: Ticks, class: &str, event_type: u16) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = at;
         state.is_fresh = false;
         state.end_wait();
         state.end_qt_event();
@@ -268,8 +269,14 @@ impl Recorder {
 
     /// Records that Qt is about to wait for events.
     pub fn qt_blocks(&self) {
+        self.qt_blocks_at(self.clock.now());
+    }
+
+    /// Records that Qt was about to wait for events at a time that is not before that of the last
+    /// call.
+    pub fn qt_blocks_at(&self, at: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = at;
         state.is_fresh = false;
         state.end_qt_event();
         let now = state.now;
@@ -355,19 +362,25 @@ impl State {
         self.now
     }
 
+    /// Reads the clock: code of the program is running.
+    #[inline]
+    fn read_after_code(&mut self, clock: &Clock) -> Ticks {
+        self.is_fresh = false;
+        self.read(clock)
+    }
+
     #[inline]
     fn push_job(&mut self, created: Ticks, ready: Ticks, subject: Subject) -> u32 {
-        let jobs = self.open.iter().rev();
-        let waker = jobs.map(|open| open.number).find(|number| *number != 0);
+        let waker = self.open.iter().rev().find_map(Open::number);
         let record = Record::job(created, ready, waker.unwrap_or(0), subject);
         self.ring.push(record)
     }
 
     fn push_instant(&mut self, clock: &Clock, what: What) {
-        let now = self.read(clock);
+        self.now = clock.now();
         self.ring.push(Record {
-            started: now,
-            ended: now,
+            started: self.now,
+            ended: self.now,
             what,
         });
     }
@@ -385,43 +398,43 @@ impl State {
         }
     }
 
+    /// Begins a job. It keeps no copy of the record: a load of what was just stored in parts would
+    /// cost a tenth of the whole recorder.
     #[inline]
     fn begin_job(&mut self, now: Ticks, mark: u32, subject: Subject) {
-        let number = match self.waiting_job(mark, subject) {
-            Some(job) => {
-                job.subject = subject;
-                mark
+        let waiting = self.waiting_job(mark, subject);
+        let (number, ready) = if let Some(job) = waiting {
+            // The queue knows more of the kind, such as that another thread has queued the job.
+            let kind = job.subject.kind;
+            job.subject = Subject { kind, ..subject };
+            let ready = job.ready;
+            if let Some(record) = self.ring.get_mut(mark) {
+                record.started = now;
             }
-            None => {
-                let record = Record::job(Ticks::UNKNOWN, Ticks::UNKNOWN, 0, subject);
-                self.ring.push(record)
-            }
+            (mark, ready)
+        } else {
+            let record = Record::running(now, subject);
+            (self.ring.push(record), Ticks::UNKNOWN)
         };
-        if let Some(record) = self.ring.get_mut(number) {
-            record.started = now;
-            let record = *record;
-            self.open.push(Open {
-                record,
+        self.open.push(Open::new(
+            now,
+            Span::Job {
                 number,
-                inside: 0,
-            });
-        }
+                ready,
+                subject,
+            },
+        ));
     }
 
-    fn open(&mut self, what: What) {
-        let record = Record::span(self.now, what);
-        self.open.push(Open {
-            record,
-            number: 0,
-            inside: 0,
-        });
+    fn open(&mut self, span: Span) {
+        self.open.push(Open::new(self.now, span));
     }
 
     /// Ends the innermost span of a kind, and the spans inside of it. There is none if it began
     /// before the recording.
     #[inline]
-    fn close(&mut self, is_it: impl Fn(&What) -> bool) {
-        let Some(at) = self.open.iter().rposition(|open| is_it(&open.record.what)) else {
+    fn close(&mut self, is_it: impl Fn(&Span) -> bool) {
+        let Some(at) = self.open.iter().rposition(|open| is_it(&open.span)) else {
             return;
         };
         self.end_wait();
@@ -433,34 +446,35 @@ impl State {
     /// Ends the innermost span.
     #[inline]
     fn close_last(&mut self) {
-        let Some(Open {
-            mut record,
-            number,
-            inside,
-        }) = self.open.pop()
-        else {
+        let Some((open, outer)) = self.open.split_last_mut() else {
             return;
         };
-        record.ended = self.now;
-        let took = self.now.since(record.started);
-        if let Some(outer) = self.open.last_mut() {
+        let started = open.started;
+        let took = self.now.since(started);
+        if let Some(outer) = outer.last_mut() {
             outer.inside += took;
         }
-        if let What::Job(job) = &mut record.what {
-            let is_known = job.ready.is_known();
-            let latency = is_known.then(|| record.started.since(job.ready));
-            let run = took.saturating_sub(inside);
-            self.top
-                .add(job.subject.place, record.started, run, latency);
-            if let Some(slot) = self.ring.get_mut(number) {
-                *slot = record;
-                return;
+        match open.span {
+            Span::Job {
+                number,
+                ready,
+                subject,
+            } => {
+                let latency = ready.is_known().then(|| started.since(ready));
+                let run = took.saturating_sub(open.inside);
+                self.top.add(subject.place, started, run, latency);
+                if let Some(record) = self.ring.get_mut(number) {
+                    record.ended = self.now;
+                } else {
+                    // The jobs inside of it have filled the ring.
+                    self.ring.push(open.record(self.now));
+                }
             }
-            if self.ring.index(job.waker).is_none() {
-                job.waker = 0;
+            Span::Turn { .. } | Span::Poll { .. } => {
+                self.ring.push(open.record(self.now));
             }
         }
-        self.ring.push(record);
+        self.open.pop();
     }
 
     fn end_qt_event(&mut self) {
@@ -476,7 +490,7 @@ impl State {
         if let Some(since) = self.waiting.take()
             && let Some(outer) = self.open.last_mut()
         {
-            outer.inside += self.now.since(since.max(outer.record.started));
+            outer.inside += self.now.since(since.max(outer.started));
         }
     }
 }

@@ -125,6 +125,14 @@ impl Record {
         Record::span(Ticks::UNKNOWN, What::Job(job))
     }
 
+    /// Returns the record of a job that has begun, and of which nothing else is known.
+    #[inline]
+    pub(super) const fn running(started: Ticks, subject: Subject) -> Record {
+        let mut record = Record::job(Ticks::UNKNOWN, Ticks::UNKNOWN, 0, subject);
+        record.started = started;
+        record
+    }
+
     /// Returns the record of a span that has begun.
     #[inline]
     pub(super) const fn span(started: Ticks, what: What) -> Record {

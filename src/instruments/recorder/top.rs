@@ -1,5 +1,6 @@
 //! Run times and latencies per code location, of the whole recording.
 
+use std::fmt;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -61,6 +62,26 @@ pub struct PlaceTimes {
     pub run: Option<Quantiles>,
     /// The quantiles of the time from ready to begin.
     pub latency: Option<Quantiles>,
+}
+
+/// Writes the place, the sum, the number and the longest time, in seconds.
+impl fmt::Display for PlaceTimes {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place {
+            file,
+            line,
+            function,
+        } = &self.place;
+        if !file.is_empty() {
+            write!(formatter, "{file}:{line} ")?;
+        }
+        let (total, worst) = (self.total.as_secs_f64(), self.worst.as_secs_f64());
+        let count = self.count;
+        write!(
+            formatter,
+            "({function}): {total:.6} s in {count}, at most {worst:.6} s"
+        )
+    }
 }
 
 #[derive(Debug, Default)]
@@ -148,8 +169,8 @@ impl Top {
         found.sort_by_key(|(_, times)| std::cmp::Reverse(key(times)));
         found.truncate(n);
         let time = |ticks| Duration::from_nanos(scale.nanos(ticks));
-        let quantiles = |histogram: &Histogram<u32>| {
-            let at = |quantile| time(histogram.value_at_quantile(quantile).min(histogram.max()));
+        let quantiles = |histogram: &Histogram<u32>, worst: u64| {
+            let at = |quantile| time(histogram.value_at_quantile(quantile).min(worst));
             Quantiles {
                 p50: at(0.5),
                 p90: at(0.9),
@@ -163,12 +184,15 @@ impl Top {
             worst: time(times.worst),
             worst_at: Duration::from_nanos(scale.since_begin(times.worst_at)),
             worst_latency: time(times.worst_latency),
-            run: times.histograms.as_ref().map(|both| quantiles(&both.run)),
+            run: times
+                .histograms
+                .as_ref()
+                .map(|both| quantiles(&both.run, times.worst)),
             latency: times
                 .histograms
                 .as_ref()
                 .filter(|both| !both.latency.is_empty())
-                .map(|both| quantiles(&both.latency)),
+                .map(|both| quantiles(&both.latency, times.worst_latency)),
         });
         entries.collect()
     }

@@ -16,7 +16,7 @@ pub(in crate::python) fn observe_tasks(
 ) -> PyResult<()> {
     let state = event_loop.get().state(py);
     if on {
-        state.observe()?;
+        state.observe(event_loop)?;
     } else {
         state.unobserve();
     }

@@ -5,27 +5,33 @@
 //! to the instruments.
 
 mod accounts;
+mod note;
 mod places;
 mod python;
+mod qt_track;
 mod recording;
+mod switch;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
-use super::state::State;
 use super::step::{self, Stepped};
 use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
+use crate::instruments::watchdog::RunningTask;
+use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
 use crate::reactor::{Queueable, Time};
 
 use self::places::PythonPlaces;
 use self::python::{Event, Instruments};
+use self::qt_track::QtTrack;
 use self::tasks::{Named, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
@@ -43,8 +49,33 @@ pub(super) struct Observed {
     totals: RefCell<Vec<Total>>,
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
-    recorder: RefCell<Option<Rc<Recorder>>>,
+    recorder: RefCell<Option<ActiveRecorder>>,
     instruments: Instruments,
+    /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
+    /// and the time that the loop had spent in turns by then.
+    _activity: Observation,
+    in_turns_before: Duration,
+    /// The note of the running task for the watchdog, if that is on.
+    running_task: RefCell<Option<Arc<RunningTask>>>,
+    /// The depth of the innermost turn.
+    depth: Cell<usize>,
+    /// The depth of the turn whose job was running when this observer was set; zero if that job
+    /// has returned. The driver does not report the end of that job.
+    adopted: Cell<usize>,
+}
+
+/// The recorder, and what feeds it.
+struct ActiveRecorder {
+    recorder: Rc<Recorder>,
+    qt_track: Arc<QtTrack>,
+    _qt_events: Observation,
+}
+
+/// Measures how long Qt waits, by being there.
+struct Times;
+
+impl ActivityObserver for Times {
+    fn changed(&self, _activity: Activity, _now: Instant) {}
 }
 
 /// The time of the jobs of one place.
@@ -60,10 +91,12 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
-    /// The instruments were called before the step.
+    /// The methods of instruments for the steps of tasks are called.
     is_step: bool,
     subject: Subject,
     began: Ticks,
+    /// The note for the watchdog that was replaced when the job began.
+    noted_before: Option<Arc<str>>,
 }
 
 /// Returns the token of the GIL.
@@ -89,7 +122,7 @@ fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Steppe
 }
 
 impl Observed {
-    fn new() -> Observed {
+    fn new(in_turns_before: Duration) -> Observed {
         Observed {
             clock: Clock::default(),
             users: Cell::new(0),
@@ -99,7 +132,21 @@ impl Observed {
             running: RefCell::default(),
             recorder: RefCell::default(),
             instruments: Instruments::default(),
+            _activity: activity::observe(Rc::new(Times), false),
+            in_turns_before,
+            running_task: RefCell::default(),
+            depth: Cell::new(0),
+            adopted: Cell::new(0),
         }
+    }
+
+    /// Returns the recorder, if the loop is being recorded. It has recorded Qt's events so far.
+    #[inline]
+    fn recorder(&self) -> Option<Rc<Recorder>> {
+        let recording = self.recorder.borrow();
+        let recording = recording.as_ref()?;
+        recording.qt_track.flush(&recording.recorder);
+        Some(Rc::clone(&recording.recorder))
     }
 
     /// Returns the address and the number of the task whose step runs, or zeros.
@@ -110,7 +157,7 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place. `tell` is called for each event of its task.
+    /// a place. Calls `tell` with each event of its task.
     fn note_ready(
         &self,
         job: &Job,
@@ -145,11 +192,12 @@ impl Observed {
     ) -> (u32, bool) {
         let address = task.as_ptr().addr();
         let mut tasks = self.tasks.borrow_mut();
-        // The step in which the observer was set is not known to be running.
+        // A step that the driver does not run, such as the first one of an eager task, is not known
+        // to be running.
         let is_unknown = by.0 == 0 && tasks.contains(address);
         let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
         let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-        if is_new && let Some(recorder) = &*self.recorder.borrow() {
+        if is_new && let Some(recorder) = self.recorder() {
             recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
         }
         (task.number, is_new)
@@ -190,13 +238,96 @@ impl Observed {
         let number = named;
         let named = self.name(task);
         let place = named.place;
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.name_task(number, &named.name, place);
         }
         if let Some(entry) = self.tasks.borrow_mut().get_mut(address) {
             entry.named = Some(named);
         }
         (number, place)
+    }
+
+    /// Adopts the job that is running, which steps `task`, if it steps one.
+    fn adopt(&self, depth: usize, task: Option<Bound<'_, PyAny>>) {
+        let now = self.clock.now();
+        self.depth.set(depth);
+        self.adopted.set(depth);
+        let (number, place) = match &task {
+            Some(task) => self.begin_step(task, now),
+            None => (0, PlaceId::UNKNOWN),
+        };
+        let subject = Subject {
+            task: number,
+            place,
+            kind: if task.is_some() {
+                JobKind::Step
+            } else {
+                JobKind::Callback
+            },
+            ..Subject::default()
+        };
+        self.push(now, task, subject, false);
+    }
+
+    /// Ends the adopted job if a turn of this depth continues or begins.
+    fn end_adopted(&self, depth: usize) {
+        if depth <= self.adopted.get() {
+            self.adopted.set(0);
+            self.end_job();
+        }
+    }
+
+    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject, is_step: bool) {
+        let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
+        let noted_before = self.note_task(address);
+        self.running.borrow_mut().push(Running {
+            address,
+            task: task.map(Bound::unbind),
+            is_step,
+            subject,
+            began,
+            noted_before,
+        });
+    }
+
+    /// Ends the innermost job.
+    fn end_job(&self) {
+        let Some(running) = self.running.borrow_mut().pop() else {
+            return;
+        };
+        let now = self.clock.now();
+        self.restore_note(running.noted_before);
+        self.add(running.subject.place, now.since(running.began));
+        if let Some(recorder) = self.recorder() {
+            recorder.ends();
+        }
+        if let Some(task) = running.task {
+            self.end_step(task.into_bound(token()), now, running.is_step);
+        }
+    }
+
+    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
+    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
+        let address = task.as_ptr().addr();
+        let is_done = step::is_done(&task).unwrap_or(false);
+        let mut tasks = self.tasks.borrow_mut();
+        if let Some(entry) = tasks.get_mut(address) {
+            entry.ends(now);
+            if is_done {
+                if let Some(recorder) = self.recorder() {
+                    recorder.task_finished(entry.number);
+                }
+                tasks.remove(address);
+            }
+        }
+        drop(tasks);
+        if is_done {
+            self.instruments.call(Event::TaskExited, &task);
+        }
+        if is_step {
+            self.instruments.call(Event::AfterTaskStep, &task);
+        }
+        drop(task); // the last reference may run code
     }
 
     fn add(&self, place: PlaceId, took: u64) {
@@ -219,13 +350,13 @@ impl Observer<Job> for Observed {
         let subject = self.note_ready(job, now, by, |event, task| {
             self.instruments.call(event, task);
         });
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             job.mark = recorder.queued(subject);
         }
     }
 
     fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             let subject = Subject {
                 task: 0,
                 place: PlaceId::UNKNOWN,
@@ -238,10 +369,13 @@ impl Observer<Job> for Observed {
 
     fn collected(&self, job: &mut Job) {
         let now = self.clock.now();
-        let subject = self.note_ready(job, now, (0, 0), |event, task| {
+        let mut subject = self.note_ready(job, now, (0, 0), |event, task| {
             self.instruments.keep(event, task);
         });
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if subject.kind == JobKind::Callback {
+            subject.kind = JobKind::Remote;
+        }
+        if let Some(recorder) = self.recorder() {
             job.mark = recorder.collected(job.mark, subject);
         }
     }
@@ -251,6 +385,7 @@ impl Observer<Job> for Observed {
     }
 
     fn begins(&self, job: &mut Job) {
+        self.end_adopted(self.depth.get());
         let py = token();
         self.instruments.end_wait(py);
         let now = self.clock.now();
@@ -265,67 +400,34 @@ impl Observer<Job> for Observed {
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         };
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.begins(job.mark, subject);
         }
         let task = stepped.map(|(task, _)| task);
         // If its context is in use, the job is deferred and does not run.
-        let is_step = self.instruments.wants_steps() && task.is_some() && job.can_enter(py);
+        let is_step = task.is_some() && self.instruments.wants_steps() && job.can_enter(py);
         if is_step && let Some(task) = &task {
             self.instruments.call(Event::BeforeTaskStep, task);
         }
-        self.running.borrow_mut().push(Running {
-            address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
-            task: task.map(Bound::unbind),
-            is_step,
-            subject,
-            began: now,
-        });
+        self.push(now, task, subject, is_step);
     }
 
     fn ends(&self) {
-        let Some(running) = self.running.borrow_mut().pop() else {
-            return; // the observer was set while the job ran
-        };
-        let py = token();
-        self.instruments.end_wait(py);
-        let now = self.clock.now();
-        self.add(running.subject.place, now.since(running.began));
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.ends();
-        }
-        if let Some(task) = running.task {
-            let task = task.into_bound(py);
-            let is_done = step::is_done(&task).unwrap_or(false);
-            let mut tasks = self.tasks.borrow_mut();
-            if let Some(entry) = tasks.get_mut(running.address) {
-                entry.ends(now);
-                if is_done {
-                    if let Some(recorder) = &*self.recorder.borrow() {
-                        recorder.task_finished(entry.number);
-                    }
-                    tasks.remove(running.address);
-                }
-            }
-            drop(tasks);
-            if is_done {
-                self.instruments.call(Event::TaskExited, &task);
-            }
-            if running.is_step {
-                self.instruments.call(Event::AfterTaskStep, &task);
-            }
-            drop(task); // the last reference may run code
-        }
+        self.instruments.end_wait(token());
+        self.end_job();
     }
 
     fn turn_begins(&self, depth: usize) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+        self.end_adopted(depth);
+        self.depth.set(depth);
+        if let Some(recorder) = self.recorder() {
             recorder.turn_begins(depth);
         }
     }
 
-    fn turn_ends(&self, _depth: usize) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+    fn turn_ends(&self, depth: usize) {
+        self.depth.set(depth - 1);
+        if let Some(recorder) = self.recorder() {
             recorder.turn_ends();
         }
     }
@@ -335,20 +437,29 @@ impl Observer<Job> for Observed {
     }
 
     fn poll_begins(&self, timeout: Duration) {
+        self.end_adopted(self.depth.get());
         self.instruments.end_wait(token());
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.poll_begins(timeout);
         }
     }
 
     fn poll_ends(&self, _timeout: Duration) {
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.poll_ends();
         }
     }
 }
 
 impl Observed {
+    /// Returns how long Qt has processed its own events, and how long it has waited, since the
+    /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
+    pub(super) fn times(&self, in_turns: Duration) -> Option<(Duration, Duration)> {
+        let times = activity::times()?;
+        let in_turns = in_turns.saturating_sub(self.in_turns_before);
+        Some((times.busy.saturating_sub(in_turns), times.waiting))
+    }
+
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
@@ -360,7 +471,7 @@ impl Observed {
         let is_new = {
             let mut tasks = self.tasks.borrow_mut();
             let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
-            if is_new && let Some(recorder) = &*self.recorder.borrow() {
+            if is_new && let Some(recorder) = self.recorder() {
                 recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
             }
             is_new
@@ -373,46 +484,5 @@ impl Observed {
     /// Visits the objects of the user, for the garbage collector.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.instruments.traverse(visit)
-    }
-}
-
-impl State {
-    /// Tells the instruments about a task that was made.
-    #[inline]
-    pub(super) fn note_task(&self, task: &Bound<'_, PyAny>) {
-        let observed = self.observed.borrow().clone(); // an instrument may change it
-        if let Some(observed) = observed {
-            observed.created(task);
-        }
-    }
-
-    /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
-    /// [`State::unobserve`].
-    pub(super) fn observe(&self) -> PyResult<Rc<Observed>> {
-        let driver = self.driver()?;
-        let mut slot = self.observed.borrow_mut();
-        let observed = slot.get_or_insert_with(|| {
-            let observed = Rc::new(Observed::new());
-            driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
-            observed
-        });
-        observed.users.set(observed.users.get() + 1);
-        Ok(Rc::clone(observed))
-    }
-
-    /// Takes back one [`State::observe`]. The last one removes the observer.
-    pub(super) fn unobserve(&self) {
-        let mut slot = self.observed.borrow_mut();
-        let Some(observed) = &*slot else { return };
-        observed.users.set(observed.users.get() - 1);
-        if observed.users.get() > 0 {
-            return;
-        }
-        let observed = slot.take();
-        drop(slot);
-        if let Ok(driver) = self.driver() {
-            driver.set_observer(None);
-        }
-        drop(observed);
     }
 }

@@ -87,6 +87,10 @@ impl Tasks {
         self.0.contains_key(&address)
     }
 
+    pub(super) fn get(&self, address: usize) -> Option<&Task> {
+        self.0.get(&address)
+    }
+
     pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Task> {
         self.0.get_mut(&address)
     }

@@ -16,6 +16,8 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != LIST)
 
 # Private names of `threading` and `concurrent.futures`, for `_executor.py`.
 OF_THREADS = {"_register_atexit", "_idle_semaphore", "_max_workers", "_threads", "_threads_queues"}
+# The documented names of `sys` that begin with an underscore.
+OF_SYS = {"_current_frames"}
 
 
 def is_private(name: str) -> bool:
@@ -77,7 +79,9 @@ def private_uses(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
 
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 STUB = ast.parse((PACKAGE / "_native.pyi").read_text())
-OURS = {name for tree in (*TREES.values(), STUB) for name in defined_names(tree)} | OF_THREADS
+OURS = (
+    {name for tree in (*TREES.values(), STUB) for name in defined_names(tree)} | OF_THREADS | OF_SYS
+)
 
 
 def members(tree: ast.AST) -> set[str]:

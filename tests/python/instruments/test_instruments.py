@@ -401,14 +401,16 @@ def test_closed_loop_refuses_an_instrument_and_lets_one_be_removed(app: object) 
     loop.remove_instrument(log)
 
 
-def test_debug_mode_refuses_an_instrument_of_another_thread(loop: qtloop.QEventLoop) -> None:
-    loop.set_debug(True)
-
+def test_other_threads_are_refused(loop: qtloop.QEventLoop, log: Log) -> None:
     async def main() -> list[str]:
-        return refused_elsewhere(lambda: loop.add_instrument(Log()))
+        return refused_elsewhere(
+            lambda: loop.add_instrument(Log()), lambda: loop.remove_instrument(log)
+        )
 
-    (text,) = loop.run_until_complete(main())
-    assert "thread" in text
+    texts = loop.run_until_complete(main())
+    assert len(texts) == 2
+    assert all("use loop.call_soon_threadsafe()" in text for text in texts)
+    loop.remove_instrument(log)
 
 
 def test_steps_in_debug_mode_are_reported(loop: qtloop.QEventLoop, log: Log) -> None:
@@ -417,7 +419,7 @@ def test_steps_in_debug_mode_are_reported(loop: qtloop.QEventLoop, log: Log) -> 
     assert log.of("task") == ["spawned", *LAST_STEP]
 
 
-# What instruments may do
+# Calls of the loop by instruments
 
 
 def test_instrument_may_make_and_cancel_tasks(loop: qtloop.QEventLoop, reports: Errors) -> None:

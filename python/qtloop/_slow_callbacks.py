@@ -1,0 +1,169 @@
+"""Debug mode: runs handles, and logs slow ones with the line where the time went.
+
+asyncio logs only the handle. A thread samples the stack of the running callback, because afterwards
+nothing tells where it was. The thread needs the GIL. If C code holds it, the sample is taken when
+that code returns, which is soon enough for a message about the past.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+import threading
+import time
+from asyncio import events
+from types import FrameType
+from typing import Any
+
+from ._asyncio_private import HANDLE_RUN, log_slow_callback, run_handle
+from ._base import BaseLoop
+
+# A callback is sampled this many times before it counts as slow, within these bounds, in seconds.
+_SAMPLES = 4
+_SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.01, 1.0
+
+# Files below these are not those of the program.
+_LIBRARIES = (
+    sysconfig.get_path("stdlib") + os.sep,
+    os.path.dirname(__file__) + os.sep,
+    "<frozen ",
+)
+_PACKAGES = ("/site-packages/", "/dist-packages/")
+
+
+class Sample:
+    """The lines at which one callback was seen."""
+
+    __slots__ = ("_inner", "_seconds", "last", "outer", "thread")
+
+    def __init__(self, outer: Sample | None) -> None:
+        self.outer = outer  # the callback in which this one runs, in a nested event loop
+        self.thread = threading.get_ident()
+        self.last = time.monotonic()  # of the last sample, or of the begin
+        # By the program's line: the time until a sample was taken there, and the innermost line.
+        self._seconds: dict[str, float] = {}
+        self._inner: dict[str, str] = {}
+
+    def add(self, frame: FrameType | None) -> None:
+        """Adds the time since the last sample to the line of the program that is running."""
+        now = time.monotonic()
+        inner = own = None
+        while frame is not None and frame.f_code is not HANDLE_RUN:
+            inner = inner or frame
+            if own is None and not _is_library(frame.f_code.co_filename):
+                own = frame
+            frame = frame.f_back
+        if inner is not None and frame is not None:
+            line = _line(own or inner)
+            self._seconds[line] = self._seconds.get(line, 0) + now - self.last
+            self._inner[line] = _line(inner)
+        self.last = now
+
+    def __str__(self) -> str:
+        """Returns the line that took most of the time, or nothing without a sample."""
+        if not self._seconds:
+            return ""
+        line = max(self._seconds, key=self._seconds.__getitem__)
+        inner = self._inner[line]
+        called = f", which called {inner}" if inner != line else ""
+        return f", {self._seconds[line]:.3f} of them in {line}{called}"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(_LIBRARIES) or any(part in file for part in _PACKAGES)
+
+
+def _line(frame: FrameType) -> str:
+    return f"{frame.f_code.co_name}() at {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Sampler:
+    """A thread that samples the running callback of one loop. While there is none, it sleeps."""
+
+    def __init__(self) -> None:
+        self.running: Sample | None = None
+        self._interval = _SHORTEST_INTERVAL
+        self._wake = threading.Event()
+        self._is_asleep = False
+        self._is_stopped = False
+        self._thread: threading.Thread | None = None
+
+    def begin(self, slow: float) -> Sample:
+        """Begins to sample the callback that this thread runs, and that is slow after `slow` s."""
+        self._interval = min(max(slow / _SAMPLES, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
+        self.running = sample = Sample(self.running)
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+        elif self._is_asleep:
+            self._wake.set()
+        return sample
+
+    def _start(self) -> None:
+        # In a forked child there is no thread, and the old one may have left the event locked.
+        self._wake = threading.Event()
+        self._is_asleep = False
+        self._thread = threading.Thread(target=self._run, name="qtloop-debug", daemon=True)
+        self._thread.start()
+
+    def end(self, sample: Sample) -> None:
+        """Ends the callback that has begun last."""
+        self.running = sample.outer
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._is_stopped = True
+        if self._thread is not None and self._thread.is_alive():
+            self._wake.set()
+            # The garbage collector may close a loop on any thread.
+            if self._thread is not threading.current_thread():
+                self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_stopped:
+            if self.running is None:
+                self._is_asleep = True
+                if self.running is None:  # a callback that begins from now on wakes this thread
+                    self._wake.wait()
+                self._is_asleep = False
+                self._wake.clear()
+                if self._is_stopped:
+                    return
+            sample = self.running
+            if sample is not None and time.monotonic() - sample.last >= self._interval:
+                sample.add(sys._current_frames().get(sample.thread))
+            del sample
+            self._wake.wait(self._interval)
+
+
+class SlowCallbacksMixin(BaseLoop):
+    """The part of the loop that runs handles in debug mode."""
+
+    __slots__ = ()
+
+    def __init__(self, *args: Any) -> None:
+        self._sampler = Sampler()
+        super().__init__(*args)
+
+    def _run_handle(self, handle: events.Handle) -> None:
+        """Runs a handle in debug mode."""
+        outer = self._current_handle
+        self._current_handle = handle
+        sample = self._sampler.begin(self.slow_callback_duration)
+        try:
+            began, turns = time.monotonic(), self._nested_turns()
+            run_handle(handle)
+            took = time.monotonic() - began
+            # With nested turns, for example in a dialog, it did not delay other callbacks.
+            if took >= self.slow_callback_duration and turns == self._nested_turns():
+                log_slow_callback(handle, took, str(sample))
+        finally:
+            self._sampler.end(sample)
+            self._current_handle = outer
+            # The traceback of a task's exception keeps this frame; its locals would keep the task.
+            del handle, outer
+
+    def close(self) -> None:
+        """Ends the thread of the samples, too."""
+        super().close()
+        self._sampler.stop()

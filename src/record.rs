@@ -1,0 +1,6 @@
+//! Recordings: what a loop has done, as a trace and as times per code location.
+//!
+//! [`Loop::record`](crate::Loop::record) begins one. It needs the feature `record`.
+
+pub use crate::instruments::recorder::{Order, Place, PlaceTimes, Quantiles};
+pub use crate::task::Recording;

@@ -1,0 +1,393 @@
+//! Recordings of a loop: feeds a recorder with its jobs.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::ptr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::cell::TaskRef;
+use super::observed::{Observed, Slot, TaskObserver};
+use super::observer::Id;
+use super::{Job, Loop, LoopCore};
+use crate::driver::Observer;
+use crate::instruments::recorder::{
+    JobKind, Order, Place, PlaceId, PlaceTimes, Places, Recorder, Subject,
+};
+use crate::reactor::{Priority, Queueable};
+
+/// A recording of a loop, which [`Loop::record`] begins. It ends when it is [stopped](Self::stop)
+/// or dropped. After a stop, its data stay.
+pub struct Recording {
+    recorder: Rc<Recorder>,
+    feed: Rc<Feed>,
+    core: Weak<LoopCore>,
+}
+
+impl Loop {
+    /// Begins to record what the loop does. The last `events` events are kept, of 48 bytes each.
+    ///
+    /// An event is a poll of a task, another job, a turn, a poll of the operating system, or the
+    /// begin or the end of a task. The code location of a poll is that of the `spawn` call, and its
+    /// function is that of the future's type name. A poll that is running is not recorded.
+    ///
+    /// ```no_run
+    /// use qtloop::record::Order;
+    ///
+    /// # let event_loop = qtloop::Loop::attach()?;
+    /// let recording = event_loop.record(1_000_000)?;
+    /// let _ = event_loop.run(qtloop::task::yield_now());
+    /// recording.save("trace.json.gz")?; // for Perfetto, chrome://tracing and Qt Creator
+    /// for line in recording.top(10, Order::Total) {
+    ///     println!("{line}");
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `AlreadyExists`: the loop is being recorded. `InvalidInput`: `events` is not from 1 to 2³¹.
+    /// `OutOfMemory`: the system refuses the memory.
+    pub fn record(&self, events: usize) -> io::Result<Recording> {
+        let core = self.core();
+        if core.observed.get(Slot::Recording).is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "the loop is being recorded already: stop or drop that `Recording` first",
+            ));
+        }
+        let places = Rc::<Places>::default();
+        let recorder = Rc::new(Recorder::new(events, Rc::clone(&places))?);
+        let feed = Rc::new(Feed::new(Rc::clone(&recorder), places));
+        core.tasks.each(|task| feed.name(task));
+        let observer = Rc::clone(&feed) as Rc<dyn TaskObserver>;
+        drop(Observed::set(core, Slot::Recording, Some(observer)));
+        Ok(Recording {
+            recorder,
+            feed,
+            core: Rc::downgrade(core),
+        })
+    }
+}
+
+impl Recording {
+    /// Ends the recording. No effect if it has ended.
+    pub fn stop(&self) {
+        self.recorder.stop();
+        if let Some(core) = self.core.upgrade()
+            && let Some(current) = core.observed.get(Slot::Recording)
+            && ptr::addr_eq(Rc::as_ptr(&current), Rc::as_ptr(&self.feed))
+        {
+            drop(Observed::set(&core, Slot::Recording, None));
+        }
+    }
+
+    /// Writes the events to a file, as a Chrome trace: JSON, compressed if the path ends in `.gz`.
+    /// [Perfetto](https://ui.perfetto.dev), `chrome://tracing` and Qt Creator open it. A file that
+    /// exists is replaced when the new one is complete.
+    ///
+    /// # Errors
+    /// Those of the file system, with the path in the message.
+    pub fn save(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        self.recorder.save(path.as_ref())
+    }
+
+    /// Writes the events as a Chrome trace, not compressed.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
+        self.recorder.write(&mut out)
+    }
+
+    /// Returns the first `n` code locations in an order, with the times of all polls that have
+    /// ended, also of those whose events were overwritten.
+    #[must_use]
+    pub fn top(&self, n: usize, order: Order) -> Vec<PlaceTimes> {
+        self.recorder.top(n, order)
+    }
+
+    /// Returns the number of events that are kept.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.recorder.events()
+    }
+
+    /// Returns the number of events that newer ones have overwritten.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.recorder.dropped()
+    }
+
+    /// Returns the time from the begin of the recording to its end, or until now.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.recorder.duration()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Recording")
+            .field("events", &self.events())
+            .field("dropped", &self.dropped())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Passes the jobs of a driver to a recorder.
+struct Feed {
+    recorder: Rc<Recorder>,
+    places: Rc<Places>,
+    /// The places of the jobs that poll no task.
+    timer: PlaceId,
+    descriptor: PlaceId,
+    thread: PlaceId,
+    call: PlaceId,
+    /// The marks of the polls that are queued, by the number of the task.
+    marks: RefCell<FxHashMap<Id, u32>>,
+    /// The jobs that have begun and not ended, nested in one another, with the task of a poll.
+    running: RefCell<Vec<Option<TaskRef>>>,
+}
+
+impl Feed {
+    fn new(recorder: Rc<Recorder>, places: Rc<Places>) -> Feed {
+        let named = |name: &str| {
+            places.by_value(Place {
+                file: "".into(),
+                line: 0,
+                function: name.into(),
+            })
+        };
+        Feed {
+            timer: named("timer"),
+            descriptor: named("descriptor"),
+            thread: named("other thread"),
+            call: named("call"),
+            recorder,
+            places,
+            marks: RefCell::default(),
+            running: RefCell::default(),
+        }
+    }
+
+    /// Returns the place of a task: that of its `spawn` call.
+    fn place(&self, task: &TaskRef) -> PlaceId {
+        let location = task.spawned_at();
+        self.places
+            .intern(ptr::from_ref(location).addr(), || Place {
+                file: location.file().into(),
+                line: location.line(),
+                function: function(task.type_name()).into(),
+            })
+    }
+
+    fn name(&self, task: &TaskRef) {
+        let name = task.name().unwrap_or_default();
+        self.recorder
+            .name_task(task.id().get(), name, self.place(task));
+    }
+
+    fn poll_of(&self, task: &TaskRef, priority: Priority) -> Subject {
+        Subject {
+            task: task.id().get(),
+            place: self.place(task),
+            priority,
+            kind: JobKind::Step,
+        }
+    }
+
+    fn kind(&self, job: &Job) -> (PlaceId, JobKind) {
+        match job {
+            Job::Due(_) | Job::Wake(_) => (self.timer, JobKind::Timer),
+            Job::Readable(_) => (self.descriptor, JobKind::Reader),
+            Job::Writable(_) => (self.descriptor, JobKind::Writer),
+            Job::Sent(_) | Job::Start(_) => (self.thread, JobKind::Remote),
+            Job::Call(_) => (self.call, JobKind::Callback),
+            Job::Poll(_) => (PlaceId::UNKNOWN, JobKind::Step),
+        }
+    }
+}
+
+impl TaskObserver for Feed {
+    fn spawned(&self, task: &TaskRef) {
+        let running = self.running.borrow();
+        let parent = running.iter().rev().flatten().next();
+        self.recorder.task_created(
+            task.id().get(),
+            task.name().unwrap_or_default(),
+            self.place(task),
+            parent.map_or(0, |parent| parent.id().get()),
+        );
+    }
+
+    fn cancelled(&self, task: &TaskRef) {
+        self.recorder.task_finished(task.id().get());
+    }
+}
+
+impl Observer<Job> for Feed {
+    fn queued(&self, job: &mut Job) {
+        if let Job::Poll(queued) = job {
+            let task = queued.task();
+            let mark = self.recorder.queued(self.poll_of(&task, queued.priority()));
+            self.marks.borrow_mut().insert(task.id(), mark);
+        }
+    }
+
+    fn begins(&self, job: &mut Job) {
+        let task = match job {
+            Job::Poll(queued) => Some(queued.task()),
+            _ => None,
+        };
+        match &task {
+            Some(task) => {
+                let mark = self.marks.borrow_mut().remove(&task.id());
+                self.recorder
+                    .begins(mark.unwrap_or(0), self.poll_of(task, job.priority()));
+            }
+            None => {
+                let (place, kind) = self.kind(job);
+                let subject = Subject {
+                    task: 0,
+                    place,
+                    priority: job.priority(),
+                    kind,
+                };
+                self.recorder.begins(0, subject);
+            }
+        }
+        self.running.borrow_mut().push(task);
+    }
+
+    fn ends(&self) {
+        // There is none if the job that ends began before the recording.
+        let Some(task) = self.running.borrow_mut().pop() else {
+            return;
+        };
+        self.recorder.ends();
+        if let Some(task) = task
+            && task.is_finished()
+        {
+            self.recorder.task_finished(task.id().get());
+        }
+    }
+
+    fn turn_begins(&self, depth: usize) {
+        self.recorder.turn_begins(depth);
+    }
+
+    fn turn_ends(&self, _depth: usize) {
+        self.recorder.turn_ends();
+    }
+
+    fn poll_begins(&self, timeout: Duration) {
+        self.recorder.poll_begins(timeout);
+    }
+
+    fn poll_ends(&self, _timeout: Duration) {
+        self.recorder.poll_ends();
+    }
+}
+
+/// Returns the function of a future, from the name of its type: the path without `{{closure}}`, of
+/// the innermost future if this crate or a `Box` has wrapped it.
+fn function(name: &str) -> &str {
+    let mut inner = name;
+    while ["qtloop::", "core::pin::Pin<", "alloc::boxed::Box<"]
+        .iter()
+        .any(|wrapper| inner.starts_with(wrapper))
+        && let Some(argument) = future_argument(inner)
+    {
+        inner = argument;
+    }
+    while let Some(outer) = inner.strip_suffix("::{{closure}}") {
+        inner = outer;
+    }
+    inner
+}
+
+/// Returns the first generic argument of a type that is, or contains, a closure or an async block.
+fn future_argument(name: &str) -> Option<&str> {
+    let (start, _) = name
+        .match_indices('<')
+        .find(|(at, _)| !name[at + 1..].starts_with("impl "))?;
+    let mut depth = 0_u32;
+    let mut begin = start + 1;
+    let mut arguments = Vec::new();
+    for (at, letter) in name[start + 1..].char_indices() {
+        let at = start + 1 + at;
+        match letter {
+            '<' | '(' | '[' => depth += 1,
+            ',' if depth == 0 => {
+                arguments.push(name[begin..at].trim());
+                begin = at + 1;
+            }
+            '>' if depth == 0 => {
+                arguments.push(name[begin..at].trim());
+                break;
+            }
+            '>' if name[..at].ends_with('-') => {} // of `fn() -> T`
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let is_closure = |argument: &&str| argument.contains("{{closure}}");
+    arguments.into_iter().find(is_closure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::function;
+
+    #[test]
+    fn function_of_a_future_is_named_without_what_wraps_it() {
+        let cases = [
+            ("app::load::{{closure}}", "app::load"),
+            ("app::main::{{closure}}::{{closure}}", "app::main"),
+            ("app::Fetch<i32>", "app::Fetch<i32>"),
+            ("app::load<i32>::{{closure}}", "app::load<i32>"),
+            (
+                "core::pin::Pin<alloc::boxed::Box<app::load::{{closure}}>>",
+                "app::load",
+            ),
+            (
+                "core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = u32>>>",
+                "core::pin::Pin<alloc::boxed::Box<dyn core::future::Future<Output = u32>>>",
+            ),
+            (
+                "qtloop::task::LoopCore::spawn_scoped_with<app::load::{{closure}}, ()>::{{closure}}",
+                "app::load",
+            ),
+            (
+                "qtloop::task::LoopCore::spawn_scoped_with<qtloop::qml::spawn<app::Net, \
+                 core::result::Result<(), app::Error>, app::Net::read::{{closure}}>::{{closure}}, \
+                 ()>::{{closure}}",
+                "app::Net::read",
+            ),
+            (
+                "qtloop::task::handle::<impl qtloop::task::Handle>::spawn_from_within<app::load::\
+                 {{closure}}, fn(&str) -> app::Made>::{{closure}}",
+                "app::load",
+            ),
+            (
+                "qtloop::run::run_on<app::main::{{closure}}>::{{closure}}",
+                "app::main",
+            ),
+            ("qtloop::time::sleep::Sleep", "qtloop::time::sleep::Sleep"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(function(name), expected, "{name}");
+        }
+    }
+}
