@@ -155,7 +155,7 @@ def test_steps_of_a_task_and_of_a_task_inside_it_are_nested(
     loop: qtloop.QEventLoop, log: Log
 ) -> None:
     async def outer() -> None:
-        loop.create_task(yields(0), name="inner")  # noqa: RUF006
+        loop.create_task(yields(0), name="inner")
         asyncio.current_task().set_name("outer")  # type: ignore[union-attr]
         loop._run_batch()  # as a Qt loop inside of this step does
 
@@ -232,7 +232,7 @@ def test_task_of_a_class_in_python_is_reported(loop: qtloop.QEventLoop, log: Log
 @from_3_12
 def test_eager_task_is_spawned_when_it_was_made(loop: qtloop.QEventLoop, log: Log) -> None:
     async def main() -> None:
-        loop.create_task(yields(0), name="completes")  # noqa: RUF006
+        loop.create_task(yields(0), name="completes")
         assert log.of("completes") == ["spawned", "exited"]
         task = loop.create_task(asyncio.sleep(0.001), name="waits")
         assert log.of("waits") == ["spawned"]
@@ -309,7 +309,7 @@ def test_tasks_that_exist_are_not_spawned(loop: qtloop.QEventLoop) -> None:
         loop.add_instrument(log)
         await asyncio.sleep(0)
         await other
-        loop.create_task(yields(0), name="new")  # noqa: RUF006
+        loop.create_task(yields(0), name="new")
         await asyncio.sleep(0)
 
     loop.run_until_complete(loop.create_task(main(), name="main"))
