@@ -33,8 +33,9 @@ class InstrumentsMixin(BaseLoop):
 
         Each of these methods is optional. They are looked up once, here:
 
-        - `task_spawned(task)`: a task was made. A task that `asyncio.Task()` starts eagerly is
-          noticed when it is scheduled for the first time.
+        - `task_spawned(task)`: a task was made. Before Python 3.13, `asyncio.create_task()` names
+          the task after this call. A task that `asyncio.Task()` starts eagerly is reported when it
+          is scheduled for the first time.
         - `task_scheduled(task)`: the next step of the task is ready to run.
         - `before_task_step(task)`, `after_task_step(task)`: around each step of a task. The first
           step of an eager task has no such calls.
@@ -53,7 +54,7 @@ class InstrumentsMixin(BaseLoop):
 
         Instruments are called in the order in which they were added. No effect if this one is
         added already. TypeError if the object has none of the methods, RuntimeError if the loop is
-        closed. Call it on the loop's thread.
+        closed, or if this is not the loop's thread.
 
         Source: https://trio.readthedocs.io/en/stable/reference-lowlevel.html#instrument-api
         """
@@ -66,14 +67,12 @@ class InstrumentsMixin(BaseLoop):
                 f"the instrument {instrument!r} has none of these methods: {', '.join(METHODS)}"
             )
         self._check_closed()
-        if self._debug:
-            self._check_thread()
         _native.add_instrument(self, instrument, methods, list(asyncio.all_tasks(self)))
 
     def remove_instrument(self, instrument: object) -> None:
-        """Calls the methods of an instrument no more. KeyError if it is not added.
+        """Calls the methods of an instrument no more.
 
-        Call it on the loop's thread.
+        KeyError if it is not added, RuntimeError if this is not the loop's thread.
         """
         _native.remove_instrument(self, instrument)
 

@@ -400,11 +400,11 @@ def add_instrument(
 ) -> None:
     """Adds an instrument, with its methods in a fixed order; the tasks are those that exist.
 
-    RuntimeError if the loop is closed.
+    RuntimeError if the loop is closed, or on another thread.
     """
 
 def remove_instrument(event_loop: EventLoop, instrument: object) -> None:
-    """Removes an instrument. KeyError if it was not added."""
+    """Removes an instrument. KeyError if it was not added, RuntimeError on another thread."""
 
 def stats(event_loop: EventLoop) -> dict[str, Any]:
     """Returns the fields of `qtloop.Stats` that the native half knows, by name.

@@ -5,11 +5,13 @@
 //! to the instruments.
 
 mod accounts;
+mod note;
 mod observer;
 mod places;
 mod python;
 mod qt_track;
 mod recording;
+mod switch;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -17,15 +19,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
-use super::running;
-use super::state::State;
 use super::step::{self, Stepped};
-use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
 use crate::instruments::watchdog::RunningTask;
 use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
@@ -93,7 +91,7 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
-    /// The instruments were called before the step.
+    /// The methods of instruments for the steps of tasks are called.
     is_step: bool,
     subject: Subject,
     began: Ticks,
@@ -151,45 +149,6 @@ impl Observed {
         Some(Rc::clone(&recording.recorder))
     }
 
-    /// Keeps the name of the running task in a note, for the watchdog. Returns whether there was
-    /// another note, which is no longer kept.
-    pub(super) fn note_tasks(&self, note: Arc<RunningTask>) -> bool {
-        let before = self.running_task.replace(Some(note));
-        let running = self.running.borrow().last().map(|running| running.address);
-        if let Some(address) = running {
-            self.note_task(address);
-        }
-        before.is_some()
-    }
-
-    /// Takes back [`Observed::note_tasks`]. Returns whether it was in effect.
-    pub(super) fn stop_noting(&self, note: &Arc<RunningTask>) -> bool {
-        let mut current = self.running_task.borrow_mut();
-        let is_current = current
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, note));
-        if is_current {
-            current.take();
-        }
-        is_current
-    }
-
-    /// Notes the running task for the watchdog. Returns the note before.
-    fn note_task(&self, address: usize) -> Option<Arc<str>> {
-        let note = self.running_task.borrow();
-        let note = note.as_ref()?;
-        let tasks = self.tasks.borrow();
-        let named = tasks.get(address).and_then(|task| task.named.as_ref());
-        note.replace(named.map(|named| Arc::clone(&named.name)))
-    }
-
-    /// Restores the note of the outer job.
-    fn restore_note(&self, before: Option<Arc<str>>) {
-        if let Some(note) = &*self.running_task.borrow() {
-            note.replace(before);
-        }
-    }
-
     /// Returns the address and the number of the task whose step runs, or zeros.
     fn running_task(&self) -> (usize, u32) {
         let running = self.running.borrow();
@@ -198,7 +157,7 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place. `tell` is called for each event of its task.
+    /// a place. Calls `tell` with each event of its task.
     fn note_ready(
         &self,
         job: &Job,
@@ -233,8 +192,9 @@ impl Observed {
     ) -> (u32, bool) {
         let address = task.as_ptr().addr();
         let mut tasks = self.tasks.borrow_mut();
-        // The step in which the observer was set is not known to be running.
-        let is_unknown = by.0 == 0 && tasks.get(address).is_some();
+        // A step that the driver does not run, such as the first one of an eager task, is not known
+        // to be running.
+        let is_unknown = by.0 == 0 && tasks.contains(address);
         let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
         let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
         if is_new && let Some(recorder) = self.recorder() {
@@ -335,8 +295,6 @@ impl Observed {
         let Some(running) = self.running.borrow_mut().pop() else {
             return;
         };
-        let py = token();
-        self.instruments.end_wait(py);
         let now = self.clock.now();
         self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
@@ -344,22 +302,14 @@ impl Observed {
             recorder.ends_at(now);
         }
         if let Some(task) = running.task {
-            let task = task.into_bound(py);
-            if self.end_step(&task, now) {
-                self.instruments.call(Event::TaskExited, &task);
-            }
-            if running.is_step {
-                self.instruments.call(Event::AfterTaskStep, &task);
-            }
-            drop(task); // the last reference may run code
+            self.end_step(task.into_bound(token()), now, running.is_step);
         }
     }
 
-    /// Notes that the step of a task has returned. Returns whether the task is done. Then it leaves
-    /// the table.
-    fn end_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> bool {
+    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
+    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
         let address = task.as_ptr().addr();
-        let is_done = step::is_done(task).unwrap_or(false);
+        let is_done = step::is_done(&task).unwrap_or(false);
         let mut tasks = self.tasks.borrow_mut();
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);
@@ -370,7 +320,14 @@ impl Observed {
                 tasks.remove(address);
             }
         }
-        is_done
+        drop(tasks);
+        if is_done {
+            self.instruments.call(Event::TaskExited, &task);
+        }
+        if is_step {
+            self.instruments.call(Event::AfterTaskStep, &task);
+        }
+        drop(task); // the last reference may run code
     }
 
     fn add(&self, place: PlaceId, took: u64) {
@@ -419,59 +376,5 @@ impl Observed {
     /// Visits the objects of the user, for the garbage collector.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.instruments.traverse(visit)
-    }
-}
-
-impl State {
-    /// Tells the instruments about a task that was made.
-    #[inline]
-    pub(super) fn note_task(&self, task: &Bound<'_, PyAny>) {
-        let observed = self.observed.borrow().clone(); // an instrument may change it
-        if let Some(observed) = observed {
-            observed.created(task);
-        }
-    }
-
-    /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
-    /// [`State::unobserve`].
-    pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
-        let driver = self.driver()?;
-        if self.is_elsewhere(event_loop.py()) {
-            return Err(PyRuntimeError::new_err(
-                "an instrument is turned on and off on the loop's own thread only: \
-                 use loop.call_soon_threadsafe()",
-            ));
-        }
-        let current = self.observed.borrow().clone();
-        let observed = match current {
-            Some(observed) => observed,
-            None => {
-                let observed = Rc::new(Observed::new(driver.stats().in_turns));
-                if driver.is_in_job() {
-                    observed.adopt(driver.depth(), running::current_task(event_loop)?);
-                }
-                self.observed.replace(Some(Rc::clone(&observed)));
-                driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
-                observed
-            }
-        };
-        observed.users.set(observed.users.get() + 1);
-        Ok(observed)
-    }
-
-    /// Takes back one [`State::observe`]. The last one removes the observer.
-    pub(super) fn unobserve(&self) {
-        let mut slot = self.observed.borrow_mut();
-        let Some(observed) = &*slot else { return };
-        observed.users.set(observed.users.get() - 1);
-        if observed.users.get() > 0 {
-            return;
-        }
-        let observed = slot.take();
-        drop(slot);
-        if let Ok(driver) = self.driver() {
-            driver.set_observer(None);
-        }
-        drop(observed);
     }
 }

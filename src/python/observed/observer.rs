@@ -70,7 +70,7 @@ impl Observer<Job> for Observed {
         }
         let task = stepped.map(|(task, _)| task);
         // If its context is in use, the job is deferred and does not run.
-        let is_step = self.instruments.wants_steps() && task.is_some() && job.can_enter(py);
+        let is_step = task.is_some() && self.instruments.wants_steps() && job.can_enter(py);
         if is_step && let Some(task) = &task {
             self.instruments.call(Event::BeforeTaskStep, task);
         }
@@ -78,6 +78,7 @@ impl Observer<Job> for Observed {
     }
 
     fn ends(&self) {
+        self.instruments.end_wait(token());
         self.end_job();
     }
 

@@ -224,7 +224,8 @@ impl Instruments {
 }
 
 /// Adds an instrument to a loop, with its methods in the order of `METHODS` or None. The tasks are
-/// those that exist. No effect if it is added already. RuntimeError if the loop is closed.
+/// those that exist. No effect if it is added already. RuntimeError if the loop is closed, or on
+/// another thread.
 #[pyfunction]
 pub(in crate::python) fn add_instrument(
     event_loop: &Bound<'_, EventLoop>,
@@ -234,7 +235,7 @@ pub(in crate::python) fn add_instrument(
 ) -> PyResult<()> {
     let py = event_loop.py();
     let state = event_loop.get().state(py);
-    let observed = state.observe(event_loop)?;
+    let observed = state.observe(event_loop.as_any())?;
     let instruments = &observed.instruments;
     let mut all = instruments.all.borrow().to_vec();
     if !all.is_empty() {
@@ -256,12 +257,14 @@ pub(in crate::python) fn add_instrument(
     Ok(())
 }
 
-/// Removes an instrument from a loop. KeyError if it was not added.
+/// Removes an instrument from a loop. KeyError if it was not added, RuntimeError on another thread.
 #[pyfunction]
 pub(in crate::python) fn remove_instrument(
     event_loop: &Bound<'_, EventLoop>,
     instrument: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
+    let py = event_loop.py();
+    event_loop.get().state(py).check_here(py)?;
     if remove(event_loop, instrument) {
         Ok(())
     } else {

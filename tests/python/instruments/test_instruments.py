@@ -155,7 +155,7 @@ def test_steps_of_a_task_and_of_a_task_inside_it_are_nested(
     loop: qtloop.QEventLoop, log: Log
 ) -> None:
     async def outer() -> None:
-        loop.create_task(yields(0), name="inner")  # noqa: RUF006
+        loop.create_task(yields(0), name="inner")
         asyncio.current_task().set_name("outer")  # type: ignore[union-attr]
         loop._run_batch()  # as a Qt loop inside of this step does
 
@@ -232,7 +232,7 @@ def test_task_of_a_class_in_python_is_reported(loop: qtloop.QEventLoop, log: Log
 @from_3_12
 def test_eager_task_is_spawned_when_it_was_made(loop: qtloop.QEventLoop, log: Log) -> None:
     async def main() -> None:
-        loop.create_task(yields(0), name="completes")  # noqa: RUF006
+        loop.create_task(yields(0), name="completes")
         assert log.of("completes") == ["spawned", "exited"]
         task = loop.create_task(asyncio.sleep(0.001), name="waits")
         assert log.of("waits") == ["spawned"]
@@ -309,7 +309,7 @@ def test_tasks_that_exist_are_not_spawned(loop: qtloop.QEventLoop) -> None:
         loop.add_instrument(log)
         await asyncio.sleep(0)
         await other
-        loop.create_task(yields(0), name="new")  # noqa: RUF006
+        loop.create_task(yields(0), name="new")
         await asyncio.sleep(0)
 
     loop.run_until_complete(loop.create_task(main(), name="main"))
@@ -401,14 +401,16 @@ def test_closed_loop_refuses_an_instrument_and_lets_one_be_removed(app: object) 
     loop.remove_instrument(log)
 
 
-def test_debug_mode_refuses_an_instrument_of_another_thread(loop: qtloop.QEventLoop) -> None:
-    loop.set_debug(True)
-
+def test_other_threads_are_refused(loop: qtloop.QEventLoop, log: Log) -> None:
     async def main() -> list[str]:
-        return refused_elsewhere(lambda: loop.add_instrument(Log()))
+        return refused_elsewhere(
+            lambda: loop.add_instrument(Log()), lambda: loop.remove_instrument(log)
+        )
 
-    (text,) = loop.run_until_complete(main())
-    assert "thread" in text
+    texts = loop.run_until_complete(main())
+    assert len(texts) == 2
+    assert all("use loop.call_soon_threadsafe()" in text for text in texts)
+    loop.remove_instrument(log)
 
 
 def test_steps_in_debug_mode_are_reported(loop: qtloop.QEventLoop, log: Log) -> None:
@@ -417,7 +419,7 @@ def test_steps_in_debug_mode_are_reported(loop: qtloop.QEventLoop, log: Log) -> 
     assert log.of("task") == ["spawned", *LAST_STEP]
 
 
-# What instruments may do
+# Calls of the loop by instruments
 
 
 def test_instrument_may_make_and_cancel_tasks(loop: qtloop.QEventLoop, reports: Errors) -> None:
