@@ -40,12 +40,15 @@ __all__ = [
     "nanoseconds",
     "observe_tasks",
     "place_accounts",
+    "recent_figures",
     "send_posted_events",
     "set_priority",
     "start_recording",
     "task_accounts",
+    "task_changes",
     "use_clock",
     "watch_application",
+    "watches",
     "yield_if_needed",
 ]
 
@@ -412,6 +415,17 @@ def stats(event_loop: EventLoop) -> dict[str, Any]:
     RuntimeError if the loop is closed.
     """
 
+def watches(event_loop: EventLoop) -> list[tuple[int, bool, asyncio.Handle]]:
+    """Returns the watched directions of descriptors, in no order, without the loop's own.
+
+    Each is the number, whether it is watched for writing, and the handle, which is made for a
+    transport.
+    """
+
+def recent_figures(event_loop: EventLoop) -> tuple[int, int, int]:
+    """Returns the number of `watches()`, the number of timers that have become ready, and the
+    longest turn since the last call, in nanoseconds."""
+
 @final
 class Yield:
     """An awaitable, and its iterator: it yields once or not at all."""
@@ -486,15 +500,25 @@ def hold_time(event_loop: EventLoop, on: bool) -> None:
 def observe_tasks(event_loop: EventLoop, on: bool) -> None:
     """Turns the accounts of tasks and places on or off. Calls are counted."""
 
-def task_accounts(
-    event_loop: EventLoop, tasks: list[asyncio.Task[Any]]
-) -> list[tuple[asyncio.Task[Any], int, int, int, int, int, int, int, int, int, int]] | None:
-    """Returns the accounts of all live tasks. None if the accounts are off.
+def task_changes(
+    event_loop: EventLoop, live: list[asyncio.Task[Any]] | None = None
+) -> tuple[list[tuple[int, int]], list[int], list[int], list[tuple[int, asyncio.Task[Any]]]] | None:
+    """Returns what has happened to the tasks since the last call, for one reader.
 
-    Each is the task, its number, its steps, the time in them, the longest one, how often a step was
-    scheduled, and how often by the task itself; then the times at which it was first seen, at which
-    its next step was scheduled (0: it is not), at which its step began (0: it does not run), and at
-    which the last one has returned. Times are nanoseconds.
+    These are the addresses and numbers of new tasks, the numbers of those that have stepped, those
+    of tasks that have ended, and the tasks whose exception was not retrieved, with their numbers.
+    `live` are all tasks of the loop, for a comparison. None if the accounts are off.
+    """
+
+def task_accounts(
+    event_loop: EventLoop, keys: list[tuple[int, int]]
+) -> list[tuple[int, int, int, int, int, int, int, int, int] | None]:
+    """Returns the accounts of tasks, by their addresses and numbers; None for one that has ended.
+
+    Each is the number of steps, the time in them, the longest one, how often a step was scheduled,
+    and how often by the task itself; then the times at which it was first seen, at which its next
+    step was scheduled (0: it is not), at which its step began (0: it does not run), and at which
+    the last one has returned. Times are nanoseconds of CLOCK_MONOTONIC.
     """
 
 def place_accounts(event_loop: EventLoop) -> list[tuple[str, int, str, int, int, int]] | None:

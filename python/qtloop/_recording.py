@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from asyncio import tasks
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 from . import _native
 from ._base import BaseLoop
@@ -130,7 +129,7 @@ def _place_times(
 
 
 class RecordingMixin(BaseLoop):
-    """Recordings, and the times of tasks for the inspector."""
+    """The part of the loop that records."""
 
     def record(self, events: int = 1_000_000) -> Recording:
         """Begins to record what the loop does, and returns the recording.
@@ -148,16 +147,3 @@ class RecordingMixin(BaseLoop):
         if not 1 <= events <= 2**31:
             raise ValueError(f"events must be from 1 to 2**31, not {events}")
         return Recording(_native.start_recording(self, events))
-
-    # For the inspector
-
-    def _observe_tasks(self, on: bool) -> None:
-        _native.observe_tasks(self, on)
-
-    def _task_accounts(
-        self,
-    ) -> list[tuple[tasks.Task[Any], int, int, int, int, int, int, int, int, int, int]]:
-        return _native.task_accounts(self, list(tasks.all_tasks(self))) or []
-
-    def _place_accounts(self) -> list[tuple[str, int, str, int, int, int]]:
-        return _native.place_accounts(self) or []

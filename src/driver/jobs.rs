@@ -200,6 +200,15 @@ impl<J: Queueable + 'static> Driver<J> {
         self.reactor.borrow().timed_jobs().for_each(visit);
     }
 
+    /// Calls `visit` for each watched direction of a descriptor and its job. See
+    /// [`Reactor::watch_jobs`]. `visit` must not use the driver.
+    pub fn visit_watches(&self, mut visit: impl FnMut(RawFd, Direction, &J)) {
+        let reactor = self.reactor.borrow();
+        for (fd, direction, job) in reactor.watch_jobs() {
+            visit(fd, direction, job);
+        }
+    }
+
     /// Sets by how much timers may be late when many are due at nearly the same time, so that one
     /// wake-up serves them together. The default is 250 µs.
     pub fn set_timer_slack(&self, slack: Duration) {

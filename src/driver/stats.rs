@@ -53,6 +53,7 @@ pub(super) struct Counters {
     pub(super) linger_hits: Cell<u64>,
     in_turns: Cell<Duration>,
     longest_turn: Cell<Duration>,
+    recent_longest_turn: Cell<Duration>,
     /// The time from which the time of the innermost turn is not counted yet. [`Time::NEVER`]
     /// outside of turns, and when a turn inside the running job has ended.
     uncounted_since: Cell<Time>,
@@ -74,6 +75,7 @@ impl Counters {
             linger_hits: Cell::new(0),
             in_turns: Cell::new(Duration::ZERO),
             longest_turn: Cell::new(Duration::ZERO),
+            recent_longest_turn: Cell::new(Duration::ZERO),
             uncounted_since: Cell::new(Time::NEVER),
         }
     }
@@ -109,10 +111,23 @@ impl Counters {
         let took = now.after(since).unwrap_or_default();
         self.in_turns.set(self.in_turns.get() + took);
         self.longest_turn.set(self.longest_turn.get().max(took));
+        let recent = self.recent_longest_turn.get();
+        self.recent_longest_turn.set(recent.max(took));
     }
 }
 
 impl<J: Queueable + 'static> Driver<J> {
+    /// Returns the longest outermost turn since the last call.
+    pub fn take_longest_turn(&self) -> Duration {
+        self.counters.recent_longest_turn.take()
+    }
+
+    /// Returns the timers that have become ready, and how late they were.
+    #[must_use]
+    pub fn timer_stats(&self) -> TimerStats {
+        self.reactor.borrow().timer_stats()
+    }
+
     /// Returns the counts and times since the driver was made, and the numbers of waiting jobs.
     #[must_use]
     pub fn stats(&self) -> DriverStats {

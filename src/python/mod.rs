@@ -53,13 +53,13 @@ mod _native {
     #[pymodule_export]
     use super::endpoint::Endpoint;
     #[pymodule_export]
-    use super::monitors::{count_handles, handles};
+    use super::monitors::{count_handles, handles, recent_figures, watches};
     #[pymodule_export]
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
     use super::observed::{
         Recording, add_instrument, observe_tasks, place_accounts, remove_instrument,
-        start_recording, task_accounts,
+        start_recording, task_accounts, task_changes,
     };
     #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};

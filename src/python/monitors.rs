@@ -1,4 +1,6 @@
-//! The handles in the queues of a loop, for monitors. See `python/qtloop/_monitors.py`.
+//! The handles in the queues of a loop and its watched descriptors, for monitors. See `python/qtloop/_monitors.py`.
+
+use std::os::fd::RawFd;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,13 +47,56 @@ pub(super) fn handles<'py>(
         driver.visit_queued(|job| jobs.push(job.repeat()));
     }
     drop(driver);
+    jobs.iter().map(|job| handle_of(event_loop, job)).collect()
+}
+
+/// Returns the handle of a job. For a transport it makes one.
+fn handle_of<'py>(event_loop: &Bound<'py, EventLoop>, job: &Job) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    match job.kind {
+        Kind::Transport(direction) => event_loop.call_method1(
+            intern!(py, "_transport_handle"),
+            (&*job.object, direction == Direction::Write),
+        ),
+        _ => Ok(job.object.bind(py).clone()),
+    }
+}
+
+/// Returns the watched directions of descriptors: the number, whether it is watched for writing,
+/// and the handle. For a transport it makes a handle. The urgent watches are the loop's own, and
+/// left out.
+#[pyfunction]
+pub(super) fn watches<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+) -> PyResult<Vec<(RawFd, bool, Bound<'py, PyAny>)>> {
+    let state = event_loop.get().state(event_loop.py());
+    let Ok(driver) = state.driver() else {
+        return Ok(Vec::new());
+    };
+    // As in `handles`, no Python code runs while cells are borrowed.
+    let mut jobs: Vec<(RawFd, bool, Job)> = Vec::new();
+    driver.visit_watches(|fd, direction, job| {
+        if !job.is_urgent {
+            jobs.push((fd, direction == Direction::Write, job.repeat()));
+        }
+    });
+    drop(driver);
     jobs.iter()
-        .map(|job| match job.kind {
-            Kind::Transport(direction) => event_loop.call_method1(
-                intern!(py, "_transport_handle"),
-                (&*job.object, direction == Direction::Write),
-            ),
-            _ => Ok(job.object.bind(py).clone()),
-        })
+        .map(|(fd, writer, job)| Ok((*fd, *writer, handle_of(event_loop, job)?)))
         .collect()
+}
+
+/// Returns the number of those that [`watches`] returns, the number of timers that have become
+/// ready, and the longest turn since the last call, in nanoseconds.
+#[pyfunction]
+pub(super) fn recent_figures(event_loop: &Bound<'_, EventLoop>) -> (usize, u64, u64) {
+    let state = event_loop.get().state(event_loop.py());
+    let Ok(driver) = state.driver() else {
+        return (0, 0, 0);
+    };
+    let mut watches = 0;
+    driver.visit_watches(|_, _, job| watches += usize::from(!job.is_urgent));
+    let longest = driver.take_longest_turn().as_nanos();
+    let longest = u64::try_from(longest).unwrap_or(u64::MAX);
+    (watches, driver.timer_stats().count, longest)
 }

@@ -115,7 +115,7 @@ pub fn has_visible_window() -> bool {
             if (!windows || !QCoreApplication::instance())
                 return false;
             for (QObject* window : windows()) {
-                if (window->property("visible").toBool())
+                if (window->property("visible").toBool() && !window->property("qtloop_inspector").toBool())
                     return true;
             }
             return false;

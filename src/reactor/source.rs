@@ -482,4 +482,13 @@ impl<J: Queueable> Sources<J> {
             .flatten()
             .map(|waiter| &waiter.job)
     }
+
+    /// Returns each watched direction of a descriptor and its job, in no order.
+    pub(super) fn waiters(&self) -> impl Iterator<Item = (RawFd, Direction, &J)> {
+        self.sources.iter().flat_map(|(&fd, source)| {
+            let pairs = DIRECTIONS.into_iter().zip(&source.waiters);
+            pairs
+                .filter_map(move |(direction, waiter)| Some((fd, direction, &waiter.as_ref()?.job)))
+        })
+    }
 }

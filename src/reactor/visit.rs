@@ -1,6 +1,8 @@
 //! Read access to the jobs of a reactor, for a garbage collector and for monitors.
 
-use super::{Queueable, Reactor};
+use std::os::fd::RawFd;
+
+use super::{Direction, Queueable, Reactor};
 
 impl<J: Queueable> Reactor<J> {
     /// Returns all jobs, in no order, except those in the inbox.
@@ -30,6 +32,11 @@ impl<J: Queueable> Reactor<J> {
         self.sources.len()
     }
 
+    /// Returns each watched direction of a descriptor and its job, in no order.
+    pub fn watch_jobs(&self) -> impl Iterator<Item = (RawFd, Direction, &J)> {
+        self.sources.waiters()
+    }
+
     /// Returns the number of timers, including due ones that were not collected.
     #[must_use]
     pub fn timed(&self) -> usize {
@@ -44,6 +51,9 @@ impl<J: Queueable> Reactor<J> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
     use crate::reactor::Time;
 
@@ -73,5 +83,23 @@ mod tests {
             std::iter::from_fn(|| reactor.pop()).collect::<Vec<_>>(),
             ready
         );
+    }
+
+    #[test]
+    fn both_watched_directions_of_a_descriptor_are_visited() {
+        let mut reactor = Reactor::new(false).expect("three descriptors");
+        let (stream, _peer) = UnixStream::pair().expect("two sockets");
+        let fd = stream.as_raw_fd();
+        for (direction, job) in [(Direction::Read, "reader"), (Direction::Write, "writer")] {
+            reactor.watch(fd, direction, job).expect("a socket");
+        }
+        let watches: Vec<_> = reactor
+            .watch_jobs()
+            .map(|(fd, _, job)| (fd, *job))
+            .collect();
+        assert_eq!(watches, [(fd, "reader"), (fd, "writer")]);
+        reactor.unwatch(fd, Direction::Read, |_| true);
+        let watches: Vec<_> = reactor.watch_jobs().collect();
+        assert_eq!(watches, [(fd, Direction::Write, &"writer")]);
     }
 }

@@ -1,11 +1,16 @@
 //! The times of tasks and places, for the inspector.
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyWeakrefMethods, PyWeakrefReference};
 
+use super::Observed;
 use crate::instruments::recorder::{PlaceId, Ticks};
 use crate::python::state::EventLoop;
 use crate::reactor::Time;
+
+/// Failed tasks beyond this number are forgotten until [`task_changes`] takes the others.
+const MAX_FAILED: usize = 100;
 
 /// Turns the accounts of tasks and places on or off. Calls are counted.
 #[pyfunction]
@@ -16,70 +21,115 @@ pub(in crate::python) fn observe_tasks(
 ) -> PyResult<()> {
     let state = event_loop.get().state(py);
     if on {
-        state.observe(event_loop)?;
+        let observed = state.observe(event_loop)?;
+        observed.keeps_failed.set(true);
+        observed.tasks.borrow_mut().forget_reader();
     } else {
+        if let Some(observed) = &*state.observed.borrow() {
+            observed.keeps_failed.set(false);
+            observed.failed.take();
+        }
         state.unobserve();
     }
     Ok(())
 }
 
-/// The account of a task: the task, its number, its steps, the time in them, the longest one, how
-/// often a step was scheduled, and how often by the task itself; then the times at which it was
-/// first seen, at which its next step was scheduled (0: it is not), at which its step began (0: it
-/// does not run), and at which the last one has returned. Times are nanoseconds.
-type Account<'py> = (
-    Bound<'py, PyAny>,
-    u32,
-    u64,
-    u64,
-    u64,
-    u64,
-    u64,
-    i64,
-    i64,
-    i64,
-    i64,
+impl Observed {
+    /// Keeps a weak reference to a done task whose exception was not retrieved.
+    pub(super) fn note_failure(&self, task: &Bound<'_, PyAny>) {
+        if !self.keeps_failed.get() || self.failed.borrow().len() >= MAX_FAILED {
+            return;
+        }
+        let has_failed = task.getattr(intern!(task.py(), "_log_traceback"));
+        if !has_failed.is_ok_and(|value| value.is_truthy().unwrap_or(false)) {
+            return;
+        }
+        let reference = PyWeakrefReference::new(task);
+        let mut tasks = self.tasks.borrow_mut();
+        if let (Ok(reference), Some(entry)) = (reference, tasks.get_mut(task.as_ptr().addr())) {
+            let failed = (entry.number, reference.unbind());
+            self.failed.borrow_mut().push(failed);
+        }
+    }
+}
+
+/// The addresses and numbers of new tasks; the numbers of those that have stepped; the numbers of
+/// those that have ended; the numbers of those whose exception was not retrieved, and the tasks.
+type Changes<'py> = (
+    Vec<(usize, u32)>,
+    Vec<u32>,
+    Vec<u32>,
+    Vec<(u32, Bound<'py, PyAny>)>,
 );
 
-/// Returns the accounts of these tasks, which are all live ones. None if the accounts are off.
+/// Returns what has happened to the tasks since the last call, for one reader. `live` are all tasks
+/// of the loop, if the table is to be compared with them: it may have entries of tasks that were
+/// collected, and lack those that have not stepped. None if the accounts are off.
 #[pyfunction]
-pub(in crate::python) fn task_accounts<'py>(
+#[pyo3(signature = (event_loop, live=None))]
+pub(in crate::python) fn task_changes<'py>(
     event_loop: &Bound<'py, EventLoop>,
-    tasks: &Bound<'py, PyList>,
-) -> Option<Vec<Account<'py>>> {
+    live: Option<&Bound<'py, PyList>>,
+) -> Option<Changes<'py>> {
     let py = event_loop.py();
     let observed = event_loop.get().state(py).observed.borrow().clone()?;
+    let failed = observed.failed.take();
+    let failed = failed
+        .into_iter()
+        .filter_map(|(number, reference)| Some((number, reference.bind(py).upgrade()?)));
+    let failed = failed.collect();
+    let addresses: Option<Vec<usize>> =
+        live.map(|live| live.iter().map(|task| task.as_ptr().addr()).collect());
+    let mut tasks = observed.tasks.borrow_mut();
+    if let Some(addresses) = addresses {
+        let now = observed.clock.now();
+        for &address in &addresses {
+            tasks.seen(address, now);
+        }
+        let live: rustc_hash::FxHashSet<usize> = addresses.into_iter().collect();
+        tasks.retain(|address| live.contains(&address));
+    }
+    let changes = tasks.take_changes();
+    Some((changes.created, changes.stepped, changes.ended, failed))
+}
+
+/// The account of a task: its steps, the time in them, the longest one, how often a step was
+/// scheduled, and how often by the task itself; then the times at which it was first seen, at which
+/// its next step was scheduled (0: it is not), at which its step began (0: it does not run), and at
+/// which the last one has returned. Times are nanoseconds.
+type Account = (u64, u64, u64, u64, u64, i64, i64, i64, i64);
+
+/// Returns the accounts of the tasks with these addresses and numbers; None for one that has ended.
+#[pyfunction]
+#[allow(clippy::needless_pass_by_value)]
+pub(in crate::python) fn task_accounts(
+    event_loop: &Bound<'_, EventLoop>,
+    keys: Vec<(usize, u32)>,
+) -> Vec<Option<Account>> {
+    let py = event_loop.py();
+    let Some(observed) = event_loop.get().state(py).observed.borrow().clone() else {
+        return vec![None; keys.len()];
+    };
     let (clock, now) = (&observed.clock, observed.clock.now());
     let nanos = |ticks| clock.nanos(Ticks(0), Ticks(ticks));
     let monotonic = Time::now().as_nanos();
-    let time = |ticks: Ticks| {
-        let ago = clock.nanos(ticks, now);
-        monotonic.saturating_sub_unsigned(ago)
+    let time = |ticks: Ticks| monotonic.saturating_sub_unsigned(clock.nanos(ticks, now));
+    let tasks = observed.tasks.borrow();
+    let account = |&(address, number): &(usize, u32)| {
+        let task = tasks.get(address).filter(|task| task.number == number)?;
+        Some((
+            task.steps,
+            nanos(task.busy),
+            nanos(task.longest),
+            task.wakeups,
+            task.self_wakeups,
+            time(task.created),
+            task.ready_since.map_or(0, time),
+            task.running_since.map_or(0, time),
+            time(task.idle_since),
+        ))
     };
-    let mut table = observed.tasks.borrow_mut();
-    let accounts = tasks.iter().map(|task| {
-        let (entry, _) = table.seen(task.as_ptr().addr(), now);
-        (
-            task,
-            entry.number,
-            entry.steps,
-            nanos(entry.busy),
-            nanos(entry.longest),
-            entry.wakeups,
-            entry.self_wakeups,
-            time(entry.created),
-            entry.ready_since.map_or(0, time),
-            entry.running_since.map_or(0, time),
-            time(entry.idle_since),
-        )
-    });
-    let accounts: Vec<_> = accounts.collect();
-    if table.len() > accounts.len() {
-        let live = accounts.iter().map(|account| account.0.as_ptr().addr());
-        let live: rustc_hash::FxHashSet<usize> = live.collect();
-        table.retain(|address| live.contains(&address));
-    }
-    Some(accounts)
+    keys.iter().map(account).collect()
 }
 
 /// Returns the file, line and function of each place, the number of its jobs, their time and the

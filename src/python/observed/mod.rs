@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
 
 use super::job::{Job, Kind};
 use super::step::{self, Stepped};
@@ -34,7 +35,7 @@ use self::python::{Event, Instruments};
 use self::qt_track::QtTrack;
 use self::tasks::{Named, Tasks};
 
-pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
+pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts, task_changes};
 pub(super) use self::python::{add_instrument, remove_instrument};
 pub(super) use self::recording::{Recording, start_recording};
 
@@ -62,6 +63,10 @@ pub(super) struct Observed {
     /// The depth of the turn whose job was running when this observer was set; zero if that job
     /// has returned. The driver does not report the end of that job.
     adopted: Cell<usize>,
+    /// The numbers of done tasks whose exception was not retrieved, and weak references to them.
+    failed: RefCell<Vec<(u32, Py<PyWeakrefReference>)>>,
+    /// The inspector is open, and takes the failed tasks.
+    keeps_failed: Cell<bool>,
 }
 
 /// The recorder, and what feeds it.
@@ -137,6 +142,8 @@ impl Observed {
             running_task: RefCell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
+            failed: RefCell::default(),
+            keeps_failed: Cell::default(),
         }
     }
 
@@ -310,6 +317,9 @@ impl Observed {
     fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
         let address = task.as_ptr().addr();
         let is_done = step::is_done(&task).unwrap_or(false);
+        if is_done {
+            self.note_failure(&task);
+        }
         let mut tasks = self.tasks.borrow_mut();
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);

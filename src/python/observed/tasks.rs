@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::instruments::recorder::{PlaceId, Ticks};
 
@@ -34,6 +34,21 @@ pub(super) struct Task {
     pub(super) running_since: Option<Ticks>,
     /// When its last step has returned, or when it was first seen.
     pub(super) idle_since: Ticks,
+    /// A step has begun or returned since the last [`Tasks::take_changes`].
+    has_stepped: bool,
+    /// It was in the result of a [`Tasks::take_changes`].
+    is_known: bool,
+}
+
+/// What has happened to the tasks since the last time.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The addresses and numbers of new tasks.
+    pub(super) created: Vec<(usize, u32)>,
+    /// The numbers of other tasks of which a step has begun or returned.
+    pub(super) stepped: Vec<u32>,
+    /// The numbers of tasks that have left the table.
+    pub(super) ended: Vec<u32>,
 }
 
 /// The name of a task and the place of its coroutine.
@@ -57,6 +72,8 @@ impl Task {
             ready_since: None,
             running_since: None,
             idle_since: now,
+            has_stepped: false,
+            is_known: false,
         }
     }
 
@@ -65,6 +82,7 @@ impl Task {
         self.steps += 1;
         self.ready_since = None;
         self.running_since = Some(now);
+        self.has_stepped = true;
     }
 
     /// Notes that its step has returned.
@@ -75,12 +93,17 @@ impl Task {
             self.longest = self.longest.max(took);
         }
         self.idle_since = now;
+        self.has_stepped = true;
     }
 }
 
 /// The table.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(FxHashMap<usize, Task>);
+pub(super) struct Tasks {
+    table: FxHashMap<usize, Task>,
+    /// The numbers of the tasks that the reader of [`Tasks::take_changes`] knows.
+    known: FxHashSet<u32>,
+}
 
 impl Tasks {
     pub(super) fn contains(&self, address: usize) -> bool {
@@ -88,11 +111,11 @@ impl Tasks {
     }
 
     pub(super) fn get(&self, address: usize) -> Option<&Task> {
-        self.0.get(&address)
+        self.table.get(&address)
     }
 
     pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Task> {
-        self.0.get_mut(&address)
+        self.table.get_mut(&address)
     }
 
     /// Notes that a step of the task was scheduled, by the task with the address `by`. Returns the
@@ -104,11 +127,11 @@ impl Tasks {
         is_first: bool,
         now: Ticks,
     ) -> (&mut Task, bool) {
-        let is_new = (is_first && by != address) || !self.0.contains_key(&address);
+        let is_new = (is_first && by != address) || !self.table.contains_key(&address);
         if is_new {
-            self.0.insert(address, Task::new(now));
+            self.table.insert(address, Task::new(now));
         }
-        let task = self.0.get_mut(&address).expect("inserted above");
+        let task = self.table.get_mut(&address).expect("inserted above");
         task.wakeups += 1;
         task.self_wakeups += u64::from(by == address);
         task.ready_since = Some(now);
@@ -118,29 +141,56 @@ impl Tasks {
     /// Returns the task with this address, and whether it is new.
     pub(super) fn seen(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
         let mut is_new = false;
-        let task = self.0.entry(address).or_insert_with(|| {
+        let task = self.table.entry(address).or_insert_with(|| {
             is_new = true;
             Task::new(now)
         });
         (task, is_new)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Returns what has happened since the last call, to one reader.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        for (&address, task) in &mut self.table {
+            let has_stepped = std::mem::take(&mut task.has_stepped);
+            if !task.is_known {
+                task.is_known = true;
+                changes.created.push((address, task.number));
+            } else if has_stepped {
+                changes.stepped.push(task.number);
+            }
+        }
+        if self.known.len() + changes.created.len() > self.table.len() {
+            let live: FxHashSet<u32> = self.table.values().map(|task| task.number).collect();
+            let ended = self.known.extract_if(|number| !live.contains(number));
+            changes.ended.extend(ended);
+        }
+        self.known
+            .extend(changes.created.iter().map(|&(_, number)| number));
+        changes.created.sort_unstable_by_key(|&(_, number)| number);
+        changes
+    }
+
+    /// Makes all tasks new for the reader of the changes.
+    pub(super) fn forget_reader(&mut self) {
+        self.known.clear();
+        for task in self.table.values_mut() {
+            task.is_known = false;
+        }
     }
 
     pub(super) fn remove(&mut self, address: usize) -> Option<Task> {
-        self.0.remove(&address)
+        self.table.remove(&address)
     }
 
     /// Returns the numbers of the tasks that have a name, and the names.
     pub(super) fn named(&self) -> impl Iterator<Item = (u32, &Named)> {
-        let all = self.0.values();
+        let all = self.table.values();
         all.filter_map(|task| Some((task.number, task.named.as_ref()?)))
     }
 
     /// Removes the tasks that are not among the live ones.
     pub(super) fn retain(&mut self, is_live: impl Fn(usize) -> bool) {
-        self.0.retain(|&address, _| is_live(address));
+        self.table.retain(|&address, _| is_live(address));
     }
 }
