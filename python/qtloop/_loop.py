@@ -28,6 +28,7 @@ from ._asyncio_private import (
     get_running_loop,
     source_traceback,
 )
+from ._instruments import InstrumentsMixin
 from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
@@ -46,6 +47,7 @@ class QEventLoop(
     StatsMixin,
     RecordingMixin,
     WatchdogMixin,
+    InstrumentsMixin,
 ):
     """A complete asyncio event loop that runs inside Qt's.
 

@@ -90,6 +90,11 @@ impl EventLoop {
             }
         }
         state.priorities.traverse(&visit)?;
+        if let Ok(observed) = state.observed.try_borrow()
+            && let Some(observed) = &*observed
+        {
+            observed.traverse(&visit)?;
+        }
         result
     }
 
@@ -528,6 +533,11 @@ impl EventLoop {
         } else {
             self.state(py).push(py, job)
         }
+    }
+
+    /// Tells the instruments about a task that create_task() has not made.
+    fn _note_task(&self, task: &Bound<'_, PyAny>) {
+        self.state(task.py()).note_task(task);
     }
 
     /// Returns the priority of the running callback.

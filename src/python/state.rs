@@ -107,8 +107,15 @@ impl State {
     /// Queues a handle, on the loop's own thread.
     #[inline]
     pub(super) fn push_here(&self, job: Job) -> PyResult<()> {
-        // Queueing runs no foreign code, so the cell can stay borrowed.
-        self.driver.borrow().as_ref().ok_or_else(closed)?.push(job);
+        let driver = self.driver.borrow();
+        let here = driver.as_ref().ok_or_else(closed)?;
+        if here.is_observed() {
+            let here = Rc::clone(here);
+            drop(driver); // an instrument may run any code
+            here.push(job);
+        } else {
+            here.push(job);
+        }
         Ok(())
     }
 

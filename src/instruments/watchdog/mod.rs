@@ -41,7 +41,6 @@ pub(crate) struct Report {
     /// The thread is the application's, and the application shows a window.
     pub(crate) has_window: bool,
     /// The name of the task that was running when the stall was reported first, if it is noted.
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
     pub(crate) task: Option<Arc<str>>,
     /// The same for all reports of one stall, and different from that of each other stall.
     #[cfg_attr(not(feature = "python"), allow(dead_code))]
@@ -172,7 +171,6 @@ impl Watchdog {
     }
 
     /// Returns the note of the task that is running, for the reports.
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
     pub(crate) fn running_task(&self) -> Arc<RunningTask> {
         Arc::clone(&self.shared.running_task)
     }

@@ -5,7 +5,9 @@
 //! to the instruments.
 
 mod accounts;
+mod observer;
 mod places;
+mod python;
 mod qt_track;
 mod recording;
 mod tasks;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
@@ -26,13 +29,15 @@ use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
 use crate::instruments::watchdog::RunningTask;
 use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
-use crate::reactor::{Queueable, Time};
+use crate::reactor::Queueable;
 
 use self::places::PythonPlaces;
+use self::python::{Event, Instruments};
 use self::qt_track::QtTrack;
 use self::tasks::{Named, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
+pub(super) use self::python::{add_instrument, remove_instrument};
 pub(super) use self::recording::{Recording, start_recording};
 
 /// The observer of a loop.
@@ -47,6 +52,7 @@ pub(super) struct Observed {
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
     recorder: RefCell<Option<ActiveRecorder>>,
+    instruments: Instruments,
     /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
     /// and the time that the loop had spent in turns by then.
     _activity: Observation,
@@ -87,6 +93,8 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
+    /// The instruments were called before the step.
+    is_step: bool,
     subject: Subject,
     began: Ticks,
     /// The note for the watchdog that was replaced when the job began.
@@ -125,6 +133,7 @@ impl Observed {
             totals: RefCell::default(),
             running: RefCell::default(),
             recorder: RefCell::default(),
+            instruments: Instruments::default(),
             _activity: activity::observe(Rc::new(Times), false),
             in_turns_before,
             running_task: RefCell::default(),
@@ -189,18 +198,22 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place.
-    fn note_ready(&self, job: &Job, now: Ticks, by: (usize, u32)) -> Subject {
+    /// a place. `tell` is called for each event of its task.
+    fn note_ready(
+        &self,
+        job: &Job,
+        now: Ticks,
+        by: (usize, u32),
+        tell: impl Fn(Event, &Bound<'_, PyAny>),
+    ) -> Subject {
         let stepped = stepped(token(), job);
         let task = stepped.as_ref().map_or(0, |(task, stepped)| {
-            let address = task.as_ptr().addr();
-            let is_first = *stepped == Stepped::Step;
-            let mut tasks = self.tasks.borrow_mut();
-            let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-            if is_new && let Some(recorder) = self.recorder() {
-                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+            let (number, is_new) = self.note_scheduled(task, *stepped, now, by);
+            if is_new {
+                tell(Event::TaskSpawned, task);
             }
-            task.number
+            tell(Event::TaskScheduled, task);
+            number
         });
         Subject {
             task,
@@ -208,6 +221,26 @@ impl Observed {
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         }
+    }
+
+    /// Notes that a step of a task was scheduled. Returns its number, and whether it is new.
+    fn note_scheduled(
+        &self,
+        task: &Bound<'_, PyAny>,
+        stepped: Stepped,
+        now: Ticks,
+        by: (usize, u32),
+    ) -> (u32, bool) {
+        let address = task.as_ptr().addr();
+        let mut tasks = self.tasks.borrow_mut();
+        // The step in which the observer was set is not known to be running.
+        let is_unknown = by.0 == 0 && tasks.get(address).is_some();
+        let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
+        let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
+        if is_new && let Some(recorder) = self.recorder() {
+            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+        }
+        (task.number, is_new)
     }
 
     /// Reads the name and the place of a task, which its first step does once.
@@ -273,7 +306,7 @@ impl Observed {
             },
             ..Subject::default()
         };
-        self.push(now, task, subject);
+        self.push(now, task, subject, false);
     }
 
     /// Ends the adopted job if a turn of this depth continues or begins.
@@ -284,12 +317,13 @@ impl Observed {
         }
     }
 
-    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject) {
+    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject, is_step: bool) {
         let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
         let noted_before = self.note_task(address);
         self.running.borrow_mut().push(Running {
             address,
             task: task.map(Bound::unbind),
+            is_step,
             subject,
             began,
             noted_before,
@@ -301,21 +335,31 @@ impl Observed {
         let Some(running) = self.running.borrow_mut().pop() else {
             return;
         };
+        let py = token();
+        self.instruments.end_wait(py);
         let now = self.clock.now();
         self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
         if let Some(recorder) = self.recorder() {
-            recorder.ends();
+            recorder.ends_at(now);
         }
         if let Some(task) = running.task {
-            self.end_step(task.into_bound(token()), now);
+            let task = task.into_bound(py);
+            if self.end_step(&task, now) {
+                self.instruments.call(Event::TaskExited, &task);
+            }
+            if running.is_step {
+                self.instruments.call(Event::AfterTaskStep, &task);
+            }
+            drop(task); // the last reference may run code
         }
     }
 
-    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
-    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks) {
+    /// Notes that the step of a task has returned. Returns whether the task is done. Then it leaves
+    /// the table.
+    fn end_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> bool {
         let address = task.as_ptr().addr();
-        let is_done = step::is_done(&task).unwrap_or(false);
+        let is_done = step::is_done(task).unwrap_or(false);
         let mut tasks = self.tasks.borrow_mut();
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);
@@ -326,8 +370,7 @@ impl Observed {
                 tasks.remove(address);
             }
         }
-        drop(tasks);
-        drop(task); // the last reference may run code
+        is_done
     }
 
     fn add(&self, place: PlaceId, took: u64) {
@@ -343,92 +386,6 @@ impl Observed {
     }
 }
 
-impl Observer<Job> for Observed {
-    fn queued(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let subject = self.note_ready(job, now, self.running_task());
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.queued(subject);
-        }
-    }
-
-    fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = self.recorder() {
-            let subject = Subject {
-                task: 0,
-                place: PlaceId::UNKNOWN,
-                priority: job.priority(),
-                kind: JobKind::Timer,
-            };
-            job.mark = recorder.timer_set(subject);
-        }
-    }
-
-    fn collected(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let mut subject = self.note_ready(job, now, (0, 0));
-        if subject.kind == JobKind::Callback {
-            subject.kind = JobKind::Remote;
-        }
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.collected(job.mark, subject);
-        }
-    }
-
-    fn begins(&self, job: &mut Job) {
-        self.end_adopted(self.depth.get());
-        let py = token();
-        let now = self.clock.now();
-        let stepped = stepped(py, job);
-        let (task, place) = match &stepped {
-            Some((task, _)) => self.begin_step(task, now),
-            None => (0, self.place_of(py, job)),
-        };
-        let subject = Subject {
-            task,
-            place,
-            priority: job.priority(),
-            kind: kind_of(job, stepped.is_some()),
-        };
-        if let Some(recorder) = self.recorder() {
-            recorder.begins(job.mark, subject);
-        }
-        self.push(now, stepped.map(|(task, _)| task), subject);
-    }
-
-    fn ends(&self) {
-        self.end_job();
-    }
-
-    fn turn_begins(&self, depth: usize) {
-        self.end_adopted(depth);
-        self.depth.set(depth);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_begins(depth);
-        }
-    }
-
-    fn turn_ends(&self, depth: usize) {
-        self.depth.set(depth - 1);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_ends();
-        }
-    }
-
-    fn poll_begins(&self, timeout: Duration) {
-        self.end_adopted(self.depth.get());
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_begins(timeout);
-        }
-    }
-
-    fn poll_ends(&self, _timeout: Duration) {
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_ends();
-        }
-    }
-}
-
 impl Observed {
     /// Returns how long Qt has processed its own events, and how long it has waited, since the
     /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
@@ -441,18 +398,40 @@ impl Observed {
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
+            self.instruments.call(Event::TaskSpawned, task);
+            self.instruments.call(Event::TaskExited, task);
             return;
         }
         let by = self.running_task().1;
-        let mut tasks = self.tasks.borrow_mut();
-        let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
-        if is_new && let Some(recorder) = self.recorder() {
-            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+        let is_new = {
+            let mut tasks = self.tasks.borrow_mut();
+            let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
+            if is_new && let Some(recorder) = self.recorder() {
+                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+            }
+            is_new
+        };
+        if is_new {
+            self.instruments.call(Event::TaskSpawned, task);
         }
+    }
+
+    /// Visits the objects of the user, for the garbage collector.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.instruments.traverse(visit)
     }
 }
 
 impl State {
+    /// Tells the instruments about a task that was made.
+    #[inline]
+    pub(super) fn note_task(&self, task: &Bound<'_, PyAny>) {
+        let observed = self.observed.borrow().clone(); // an instrument may change it
+        if let Some(observed) = observed {
+            observed.created(task);
+        }
+    }
+
     /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
     /// [`State::unobserve`].
     pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
