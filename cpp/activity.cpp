@@ -1,6 +1,6 @@
 // An activity: an event filter on the application and a slot of the dispatcher's aboutToBlock.
 //
-// The signal awake does not tell that a thread is busy: a dispatcher emits it only with the next
+// The signal awake does not show that a thread is busy: a dispatcher emits it only with the next
 // pass, after the event handlers of this one have run.
 #include "activity.h"
 

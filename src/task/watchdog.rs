@@ -49,7 +49,7 @@ impl Stall {
 /// Notes the running task for the reports.
 struct Note {
     note: Arc<RunningTask>,
-    /// What was noted when the jobs began that have not ended, nested in one another.
+    /// The notes that the running jobs have replaced, the outermost job first.
     outer: RefCell<Vec<Option<Arc<str>>>>,
 }
 

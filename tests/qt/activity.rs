@@ -28,7 +28,7 @@ trials![
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Notes what it is told.
+/// Keeps a list of its calls.
 #[derive(Default)]
 struct Log {
     activities: RefCell<Vec<Activity>>,

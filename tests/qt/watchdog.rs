@@ -1,4 +1,4 @@
-//! The watchdog of a Rust loop: what it reports, and what it does not.
+//! The reports of a Rust loop's watchdog.
 
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
@@ -42,7 +42,7 @@ fn watched_loop(threshold: Duration) -> (Loop, Receiver<Stall>) {
     (event_loop, reports)
 }
 
-/// Blocks this thread until a report has come; returns it.
+/// Blocks this thread until there is a report; returns it.
 fn block_until_reported(reports: &Receiver<Stall>) -> Stall {
     reports.recv_timeout(SOON).expect("a report")
 }
@@ -113,7 +113,7 @@ fn nested_loop_and_idle_loop_are_not_reported() {
 fn work_outside_of_a_qt_loop_is_not_reported() {
     let (event_loop, reports) = watched_loop(LONG);
     event_loop.block_on(async { time::sleep(Duration::from_millis(1)).await });
-    // No Qt loop runs on this thread, so nobody waits for it.
+    // No Qt loop runs on this thread, so no event waits.
     thread::sleep(2 * LONG);
     drop(event_loop);
     assert!(reports.recv().is_err());

@@ -78,7 +78,7 @@ impl fmt::Debug for Stall {
     }
 }
 
-/// What the watched thread and the watchdog share.
+/// The state of one watchdog, shared by its thread and the watched thread.
 struct Shared {
     /// A time before the first one of `watch`.
     base: Instant,
@@ -99,7 +99,7 @@ impl Shared {
     }
 }
 
-/// The watched thread's part: it tells the watchdog of progress.
+/// The part of the watched thread: it notes progress, and wakes the watchdog.
 struct Progress {
     shared: Arc<Shared>,
     watchdog: thread::Thread,
