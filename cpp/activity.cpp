@@ -77,7 +77,10 @@ struct QtloopActivity final : QObject
 
     // The last event of a Qt event loop is followed by no aboutToBlock. So an event begins nothing
     // outside of an event loop, or while the application quits.
-    bool may_begin() const { return !quits && thread()->loopLevel() > 0; }
+    bool may_begin() const
+    {
+        return !quits && thread()->loopLevel() > 0;
+    }
 
     bool eventFilter(QObject* receiver, QEvent* event) override
     {
