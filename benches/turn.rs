@@ -204,6 +204,111 @@ mod remote {
     }
 }
 
+/// The recorder alone, without a driver and a front end.
+#[cfg(feature = "record")]
+mod recorder {
+    use qtloop::core::{Clock, Place, PlaceId, Places, Recorder, Subject};
+
+    use super::*;
+
+    fn recorder() -> Recorder {
+        Recorder::new(100_000, Rc::new(Places::default())).expect("5 MB")
+    }
+
+    /// Returns a job of one of 16 tasks. Each task has another place.
+    fn subject(number: u32) -> Subject {
+        let task = number % 16 + 1;
+        Subject {
+            task,
+            place: PlaceId(task + 1),
+            ..Subject::default()
+        }
+    }
+
+    #[divan::bench]
+    fn clock_read(bencher: Bencher) {
+        let clock = Clock::default();
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for _ in 0..JOBS {
+                black_box(clock.now());
+            }
+        });
+    }
+
+    /// Each job queues the next one.
+    #[divan::bench]
+    fn queued_begins_ends(bencher: Bencher) {
+        let recorder = recorder();
+        let mut mark = recorder.queued(subject(0));
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for number in 0..JOBS {
+                recorder.begins(mark, subject(number));
+                mark = recorder.queued(subject(number + 1));
+                recorder.ends();
+            }
+        });
+    }
+
+    /// A job queues `JOBS` others, which then run in a batch.
+    #[divan::bench]
+    fn batch_queued_begins_ends(bencher: Bencher) {
+        let recorder = recorder();
+        let mut marks = vec![0; JOBS as usize];
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            recorder.begins(0, subject(0));
+            for (number, mark) in (0..JOBS).zip(&mut marks) {
+                *mark = recorder.queued(subject(number));
+            }
+            recorder.ends();
+            for (number, mark) in (0..JOBS).zip(&marks) {
+                recorder.begins(*mark, subject(number));
+                recorder.ends();
+            }
+        });
+    }
+
+    /// A job whose record is made when it begins: that of a descriptor.
+    #[divan::bench]
+    fn begins_ends(bencher: Bencher) {
+        let recorder = recorder();
+        bencher.counter(ItemsCount::new(JOBS)).bench_local(|| {
+            for number in 0..JOBS {
+                recorder.begins(0, subject(number));
+                recorder.ends();
+            }
+        });
+    }
+    /// Saves a million jobs of 1,000 tasks, each queued by another one.
+    #[divan::bench(args = ["trace.json", "trace.json.gz"], sample_count = 3)]
+    fn save_million_jobs(bencher: Bencher, name: &str) {
+        let places = Rc::new(Places::default());
+        let place = |number: u32| {
+            let place = Place {
+                file: "/home/user/project/package/module.py".into(),
+                line: number,
+                function: format!("Class.method_{number}").into(),
+            };
+            places.by_value(place)
+        };
+        let places_of_tasks: Vec<PlaceId> = (0..100).map(place).collect();
+        let recorder = Recorder::new(1_000_000, places.clone()).expect("48 MB");
+        let subject = |number: u32| Subject {
+            task: number % 1000 + 1,
+            place: places_of_tasks[number as usize % 100],
+            ..Subject::default()
+        };
+        let mut mark = recorder.queued(subject(0));
+        for number in 0..999_999 {
+            recorder.begins(mark, subject(number));
+            mark = recorder.queued(subject(number + 1));
+            recorder.ends();
+        }
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join(name);
+        bencher.bench_local(|| recorder.save(&path).expect("space for it"));
+    }
+}
+
 fn main() {
     app::ensure(std::env::args_os());
     divan::main();

@@ -93,7 +93,7 @@ macro_rules! plain_error {
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
-#[cfg(any(feature = "tasks", feature = "python"))]
+#[cfg(any(feature = "tasks", feature = "python", feature = "record"))]
 mod instruments;
 #[cfg(feature = "tasks")]
 pub mod io;

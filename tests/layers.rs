@@ -105,6 +105,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
     ("_stack_dump", &["_native"]),
+    ("_library_folders", &[]),
     ("_await_chain", &["_asyncio_private"]),
     (
         "_watchdog",
@@ -114,6 +115,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_registry",
             "_stack_dump",
             "_await_chain",
+            "_library_folders",
         ],
     ),
     (
@@ -162,11 +164,15 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("_sockets", &["_asyncio_private", "_base"]),
-    ("_slow_callbacks", &["_asyncio_private", "_base"]),
+    (
+        "_slow_callbacks",
+        &["_asyncio_private", "_base", "_library_folders"],
+    ),
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),
     ("_stats", &["_native", "_monitors"]),
+    ("_instruments", &["_native", "_base"]),
     ("_recording", &["_native", "_base"]),
     (
         "_transport_base",
@@ -204,6 +210,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_sockets",
             "_slow_callbacks",
             "_stats",
+            "_instruments",
             "_recording",
             "_virtual_time",
             "_watchdog",

@@ -27,6 +27,7 @@ GROUPS = (
     "window",
     "flood",
     "priorities",
+    "instruments",
     "footprint",
 )
 BATCH = 1000  # the minimum number of steps; each number of steps is a multiple of it

@@ -10,7 +10,7 @@ from pathlib import Path
 from measure import load
 from peers import BARE
 from tables import OWN, Row, Table, align, quantity
-from workloads import crowd, flood, priorities, timers, window
+from workloads import crowd, flood, instruments, priorities, timers, window
 
 Rows = dict[str, Row]
 KIB = "1 KiB"
@@ -64,6 +64,16 @@ def growth(row: str, than: str, must: float) -> Target:
         return own / other if own and other else None
 
     return Target(f"{row} / {than}", must, measured)
+
+
+def added(row: str, than: str, must: float) -> Target:
+    """Makes a target for the seconds that one row of qtloop takes longer than another one."""
+
+    def measured(rows: Rows) -> float | None:
+        own, other = median(rows, row), median(rows, than)
+        return None if own is None or other is None else own - other
+
+    return Target(f"{row} - {than}", must, measured, "s")
 
 
 def targets() -> Iterable[Target]:
@@ -125,6 +135,9 @@ def targets() -> Iterable[Target]:
     yield limit(priorities.TIMER, 4e-3, "s")
     yield growth(priorities.IN_USE, priorities.PLAIN, 1.1)
     yield growth(priorities.YIELD, priorities.SLEEP, 0.25)
+    for rows in (instruments.CALL_SOON, instruments.SLEEP_ZERO):
+        yield added(rows[instruments.RECORDED], rows[instruments.OFF], 100e-9)
+    yield limit(instruments.SAVE, 3, "s")
 
 
 def show(groups: dict[str, Table]) -> str:

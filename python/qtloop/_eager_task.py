@@ -52,6 +52,8 @@ def _start(
         if task.done() and not task.cancelled():
             task.exception()  # it is raised here, so asyncio must not report it as well
         raise
+    if isinstance(loop, BaseLoop):
+        loop._note_task(task)
     return task
 
 

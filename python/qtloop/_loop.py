@@ -28,6 +28,7 @@ from ._asyncio_private import (
     get_running_loop,
     source_traceback,
 )
+from ._instruments import InstrumentsMixin
 from ._recording import RecordingMixin
 from ._running import RunMixin
 from ._selector import SelectorView, fileno
@@ -44,6 +45,7 @@ class QEventLoop(
     SocketsMixin,
     SlowCallbacksMixin,
     StatsMixin,
+    InstrumentsMixin,
     RecordingMixin,
     WatchdogMixin,
 ):

@@ -338,6 +338,7 @@ class EventLoop:
     ) -> asyncio.TimerHandle:
         """Calls callback(*args) when time() has reached when; math.inf is legal."""
     def _add_callback(self, handle: asyncio.Handle, priority: int = 0) -> None: ...
+    def _note_task(self, task: asyncio.Task[Any]) -> None: ...
     def _running_priority(self) -> int: ...
     def _uses_priorities(self) -> bool: ...
     def _with_priority(
@@ -390,6 +391,20 @@ def handles(event_loop: EventLoop, timed: bool) -> list[asyncio.Handle]:
 
     For a transport it makes a handle.
     """
+
+def add_instrument(
+    event_loop: EventLoop,
+    instrument: object,
+    methods: list[Callable[..., object] | None],
+    tasks: list[asyncio.Task[Any]],
+) -> None:
+    """Adds an instrument, with its methods in a fixed order; the tasks are those that exist.
+
+    RuntimeError if the loop is closed, or on another thread.
+    """
+
+def remove_instrument(event_loop: EventLoop, instrument: object) -> None:
+    """Removes an instrument. KeyError if it was not added, RuntimeError on another thread."""
 
 def stats(event_loop: EventLoop) -> dict[str, Any]:
     """Returns the fields of `qtloop.Stats` that the native half knows, by name.

@@ -130,6 +130,10 @@ def _after_own_frames(traceback: TracebackType | None) -> TracebackType | None:
         if entry.tb_frame.f_globals is globals():
             shown = entry.tb_next
         entry = entry.tb_next
-    while shown is not None and shown.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+    while shown is not None and _is_import(shown):
         shown = shown.tb_next
     return shown
+
+
+def _is_import(entry: TracebackType) -> bool:
+    return str(entry.tb_frame.f_globals.get("__name__")).partition(".")[0] == "importlib"

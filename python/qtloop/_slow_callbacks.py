@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import threading
 import time
 from asyncio import events
@@ -18,32 +17,27 @@ from typing import Any
 
 from ._asyncio_private import HANDLE_RUN, log_slow_callback, run_handle
 from ._base import BaseLoop
+from ._library_folders import library_folders
 
 # A callback is sampled this many times before it counts as slow, within these bounds, in seconds.
 _SAMPLES = 4
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.01, 1.0
 
-# Files below these are not those of the program.
-_LIBRARIES = (
-    sysconfig.get_path("stdlib") + os.sep,
-    os.path.dirname(__file__) + os.sep,
-    "<frozen ",
-)
-_PACKAGES = ("/site-packages/", "/dist-packages/")
+# The beginnings of the paths of files that do not belong to the program.
+_LIBRARIES = ("<frozen ", *(folder + os.sep for each in library_folders() for folder in each))
 
 
 class Sample:
     """The lines at which one callback was seen."""
 
-    __slots__ = ("_inner", "_seconds", "last", "outer", "thread")
+    __slots__ = ("_places", "last", "outer", "thread")
 
-    def __init__(self, outer: Sample | None) -> None:
+    def __init__(self, outer: Sample | None, now: float) -> None:
         self.outer = outer  # the callback in which this one runs, in a nested event loop
         self.thread = threading.get_ident()
-        self.last = time.monotonic()  # of the last sample, or of the begin
-        # By the program's line: the time until a sample was taken there, and the innermost line.
-        self._seconds: dict[str, float] = {}
-        self._inner: dict[str, str] = {}
+        self.last = now  # the time of the last sample, or of the begin
+        # The time until a sample was taken there and the innermost line, by the program's line.
+        self._places: dict[str, tuple[float, str]] | None = None
 
     def add(self, frame: FrameType | None) -> None:
         """Adds the time since the last sample to the line of the program that is running."""
@@ -51,27 +45,24 @@ class Sample:
         inner = own = None
         while frame is not None and frame.f_code is not HANDLE_RUN:
             inner = inner or frame
-            if own is None and not _is_library(frame.f_code.co_filename):
+            if own is None and not frame.f_code.co_filename.startswith(_LIBRARIES):
                 own = frame
             frame = frame.f_back
         if inner is not None and frame is not None:
+            if self._places is None:
+                self._places = {}
             line = _line(own or inner)
-            self._seconds[line] = self._seconds.get(line, 0) + now - self.last
-            self._inner[line] = _line(inner)
+            seconds, _ = self._places.get(line, (0.0, ""))
+            self._places[line] = seconds + now - self.last, _line(inner)
         self.last = now
 
     def __str__(self) -> str:
         """Returns the line that took most of the time, or nothing without a sample."""
-        if not self._seconds:
+        if self._places is None:
             return ""
-        line = max(self._seconds, key=self._seconds.__getitem__)
-        inner = self._inner[line]
+        line, (seconds, inner) = max(self._places.items(), key=lambda place: place[1])
         called = f", which called {inner}" if inner != line else ""
-        return f", {self._seconds[line]:.3f} of them in {line}{called}"
-
-
-def _is_library(file: str) -> bool:
-    return file.startswith(_LIBRARIES) or any(part in file for part in _PACKAGES)
+        return f", {seconds:.3f} of them in {line}{called}"
 
 
 def _line(frame: FrameType) -> str:
@@ -83,28 +74,25 @@ class Sampler:
 
     def __init__(self) -> None:
         self.running: Sample | None = None
+        self._slow = 0.0
         self._interval = _SHORTEST_INTERVAL
         self._wake = threading.Event()
         self._is_asleep = False
         self._is_stopped = False
         self._thread: threading.Thread | None = None
 
-    def begin(self, slow: float) -> Sample:
+    def begin(self, now: float, slow: float) -> Sample:
         """Begins to sample the callback that this thread runs, and that is slow after `slow` s."""
-        self._interval = min(max(slow / _SAMPLES, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
-        self.running = sample = Sample(self.running)
-        if self._thread is None or not self._thread.is_alive():
-            self._start()
-        elif self._is_asleep:
+        if slow != self._slow:
+            self._slow = slow
+            self._interval = min(max(slow / _SAMPLES, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)
+        self.running = sample = Sample(self.running, now)
+        if self._is_asleep:
             self._wake.set()
+        elif self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="qtloop-debug", daemon=True)
+            self._thread.start()
         return sample
-
-    def _start(self) -> None:
-        # In a forked child there is no thread, and the old one may have left the event locked.
-        self._wake = threading.Event()
-        self._is_asleep = False
-        self._thread = threading.Thread(target=self._run, name="qtloop-debug", daemon=True)
-        self._thread.start()
 
     def end(self, sample: Sample) -> None:
         """Ends the callback that has begun last."""
@@ -113,11 +101,10 @@ class Sampler:
     def stop(self) -> None:
         """Ends the thread."""
         self._is_stopped = True
-        if self._thread is not None and self._thread.is_alive():
-            self._wake.set()
-            # The garbage collector may close a loop on any thread.
-            if self._thread is not threading.current_thread():
-                self._thread.join()
+        self._wake.set()
+        # The garbage collector may close a loop on any thread.
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._is_stopped:
@@ -149,9 +136,9 @@ class SlowCallbacksMixin(BaseLoop):
         """Runs a handle in debug mode."""
         outer = self._current_handle
         self._current_handle = handle
-        sample = self._sampler.begin(self.slow_callback_duration)
+        slow, began, turns = self.slow_callback_duration, time.monotonic(), self._nested_turns()
+        sample = self._sampler.begin(began, slow)
         try:
-            began, turns = time.monotonic(), self._nested_turns()
             run_handle(handle)
             took = time.monotonic() - began
             # With nested turns, for example in a dialog, it did not delay other callbacks.
@@ -167,3 +154,7 @@ class SlowCallbacksMixin(BaseLoop):
         """Ends the thread of the samples, too."""
         super().close()
         self._sampler.stop()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._sampler = Sampler()  # the thread of the old one is that of the parent

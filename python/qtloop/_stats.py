@@ -55,9 +55,11 @@ class Stats:
     max_timer_lateness: float
     """The most of these seconds."""
     time_in_qt: float | None = None
-    """Seconds in which Qt has processed its own events, or None if this is not measured."""
+    """Seconds in which Qt has processed its own events on this thread, or None. Measured while an
+    instrument is on: an added instrument, a recording, the watchdog or the inspector."""
     time_waiting: float | None = None
-    """Seconds in which the thread has waited for events, or None if this is not measured."""
+    """Seconds in which this thread has waited for events in Qt's event loops, or None. Measured like
+    `time_in_qt`."""
 
 
 class StatsMixin(MonitorsMixin):

@@ -46,6 +46,11 @@ pub trait Observer<J> {
     /// panic of its job, `ends` is called first.
     fn turn_ends(&self, _depth: usize) {}
 
+    /// The turn that has ended returns to Qt, and no job is ready. If no event comes first, Qt
+    /// begins the next turn after `timeout`, or `None` if no timer is set. Also called if the
+    /// observer was set inside the turn.
+    fn waits(&self, _timeout: Option<Duration>) {}
+
     /// The loop asks the operating system for events. It waits for them for up to `timeout`, which
     /// is zero unless the turn [lingers](Turn::linger).
     fn poll_begins(&self, _timeout: Duration) {}
@@ -86,6 +91,16 @@ impl<J: Queueable + 'static> Driver<J> {
         if self.observer_changes.get() == told {
             self.tell(tell);
         }
+    }
+
+    /// Returns the time for which Qt waits before it begins the next turn, unless an event comes
+    /// first; zero if a job is ready, and `None` if no timer is set.
+    fn next_wait(&self) -> Option<Duration> {
+        if self.reactor.borrow().ready() > 0 || self.stops_now() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.reactor.borrow_mut().next_deadline();
+        self.wait_for_timers(Time::now(), deadline)
     }
 
     /// Runs `collect`, and tells the observer which jobs it has made ready.
@@ -132,5 +147,9 @@ impl<J: Queueable + 'static> Turn<J> {
         }
         self.driver
             .tell_end(self.told_turn, |observer| observer.turn_ends(depth));
+        let wait = self.driver.next_wait();
+        if wait != Some(Duration::ZERO) {
+            self.driver.tell(|observer| observer.waits(wait));
+        }
     }
 }

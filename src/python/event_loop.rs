@@ -26,7 +26,7 @@ use super::job::{Job, Kind, direction};
 use super::priority::{self, TaskPriorities};
 use super::state::{EventLoop, State, this_thread};
 use crate::driver::{Driver, Wakeup};
-use crate::qt::HostLoop;
+use crate::qt::{HostLoop, activity};
 use crate::reactor::Priority;
 
 #[pymethods]
@@ -58,7 +58,6 @@ impl EventLoop {
             gil_sharing: GilSharing::new(),
             is_forked: Cell::new(false),
             virtual_time: OnceCell::new(),
-            running_task: RefCell::default(),
         };
         Ok(EventLoop(GilProtected::new(Rc::new(state))))
     }
@@ -91,6 +90,11 @@ impl EventLoop {
             }
         }
         state.priorities.traverse(&visit)?;
+        if let Ok(observed) = state.observed.try_borrow()
+            && let Some(observed) = &*observed
+        {
+            observed.traverse(&visit)?;
+        }
         result
     }
 
@@ -330,6 +334,7 @@ impl EventLoop {
         if let Ok(driver) = state.driver() {
             driver.end_run();
         }
+        activity::loop_returned(); // it may have been the binding's exec()
         let host_loop = state.host_loop.take();
         drop(host_loop);
     }
@@ -528,6 +533,11 @@ impl EventLoop {
         } else {
             self.state(py).push(py, job)
         }
+    }
+
+    /// Tells the instruments about a task that create_task() has not made.
+    fn _note_task(&self, task: &Bound<'_, PyAny>) {
+        self.state(task.py()).note_task(task);
     }
 
     /// Returns the priority of the running callback.

@@ -58,7 +58,8 @@ mod _native {
     use super::nested_loop::NestedLoop;
     #[pymodule_export]
     use super::observed::{
-        Recording, observe_tasks, place_accounts, start_recording, task_accounts,
+        Recording, add_instrument, observe_tasks, place_accounts, remove_instrument,
+        start_recording, task_accounts,
     };
     #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};

@@ -422,8 +422,8 @@ unsafe extern "C" fn create_task(
 /// Tells the instruments about a task that was made.
 #[inline]
 fn noted<'py>(state: &State, made: PyResult<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-    if let (Some(observed), Ok(task)) = (&*state.observed.borrow(), &made) {
-        observed.created(task);
+    if let Ok(task) = &made {
+        state.note_task(task);
     }
     made
 }

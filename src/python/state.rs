@@ -17,7 +17,6 @@ use super::job::Job;
 use super::observed::Observed;
 use super::priority::TaskPriorities;
 use crate::driver::{Driver, VirtualTime};
-use crate::instruments::watchdog::RunningTask;
 use crate::qt::{HostLoop, NestedLoop};
 use crate::reactor::{Priority, TimerKey};
 
@@ -58,8 +57,6 @@ pub(super) struct State {
     pub(super) is_forked: Cell<bool>,
     /// The driver's clock, also after the loop was closed.
     pub(super) virtual_time: OnceCell<Arc<VirtualTime>>,
-    /// The note of the running task that the reports of the watchdog need; `None` without one.
-    pub(super) running_task: RefCell<Option<Arc<RunningTask>>>,
 }
 
 /// The native base class of QEventLoop.
@@ -110,8 +107,15 @@ impl State {
     /// Queues a handle, on the loop's own thread.
     #[inline]
     pub(super) fn push_here(&self, job: Job) -> PyResult<()> {
-        // Queueing runs no foreign code, so the cell can stay borrowed.
-        self.driver.borrow().as_ref().ok_or_else(closed)?.push(job);
+        let driver = self.driver.borrow();
+        let here = driver.as_ref().ok_or_else(closed)?;
+        if here.is_observed() {
+            let here = Rc::clone(here);
+            drop(driver); // an instrument may run any code
+            here.push(job);
+        } else {
+            here.push(job);
+        }
         Ok(())
     }
 

@@ -102,6 +102,20 @@ pub(super) fn coroutine<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     call_method(task, "get_coro")
 }
 
+/// Returns whether the coroutine of a task waits in an `await`. False for tasks and coroutines that
+/// are not written in C, such as those of Cython. Runs no Python code.
+pub(super) fn is_suspended(task: &Bound<'_, PyAny>) -> bool {
+    let native = classes(task.py()).native.as_ref();
+    if !native.is_some_and(|native| is_instance(task.as_ptr(), native)) {
+        return false;
+    }
+    let is_coroutine =
+        |coroutine: &Bound<'_, PyAny>| coroutine.get_type_ptr() == &raw mut ffi::PyCoro_Type;
+    let coroutine = coroutine(task).ok().filter(is_coroutine);
+    let awaited = coroutine.and_then(|coroutine| coroutine.getattr("cr_await").ok());
+    awaited.is_some_and(|awaited| !awaited.is_none())
+}
+
 /// Returns the loop of a task.
 pub(super) fn event_loop<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     call_method(task, "get_loop")

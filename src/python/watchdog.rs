@@ -23,7 +23,7 @@ use super::gil;
 use super::stack_dump::{Dumper, StackDump};
 use super::stall::{Frame, Libraries, Sentence};
 use super::state::EventLoop;
-use crate::instruments::watchdog::{self, Report};
+use crate::instruments::watchdog::{self, Report, RunningTask};
 
 /// How long the reporter has time to take the GIL. A loop that runs Python code passes it on after
 /// the switch interval, 5 ms.
@@ -165,6 +165,7 @@ impl Surroundings {
 #[pyclass(frozen, module = "qtloop._native")]
 pub(super) struct Watchdog {
     watchdog: Mutex<Option<watchdog::Watchdog>>,
+    running_task: Arc<RunningTask>,
     mail: Arc<Mail>,
     surroundings: Arc<Surroundings>,
     process: u32,
@@ -208,9 +209,14 @@ impl Watchdog {
         };
         let watchdog = watchdog::Watchdog::new(threshold, report).map_err(os_error)?;
         let state = event_loop.get().state(event_loop.py());
-        state.running_task.replace(Some(watchdog.running_task()));
+        let running_task = watchdog.running_task();
+        let observed = state.observe(event_loop)?;
+        if observed.note_tasks(Arc::clone(&running_task)) {
+            state.unobserve(); // the watchdog before will not do it
+        }
         Ok(Watchdog {
             watchdog: Mutex::new(Some(watchdog)),
+            running_task,
             mail,
             surroundings,
             process: process::id(),
@@ -279,7 +285,11 @@ impl Watchdog {
     /// Ends the watchdog, after its last report was posted. Idempotent; on any thread. In a forked
     /// child it only forgets the threads of the parent.
     fn stop(&self, py: Python<'_>, event_loop: &Bound<'_, EventLoop>) {
-        event_loop.get().state(py).running_task.replace(None);
+        let state = event_loop.get().state(py);
+        let observed = state.observed.borrow().clone();
+        if observed.is_some_and(|observed| observed.stop_noting(&self.running_task)) {
+            state.unobserve();
+        }
         if self.process != process::id() {
             // The locks may be held by threads that this process does not have.
             if let Ok(mut watchdog) = self.watchdog.try_lock() {

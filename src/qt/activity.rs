@@ -185,6 +185,7 @@ impl Observed {
 
     fn changed(&self, change: c_int) {
         let now = Instant::now();
+        let was_busy = matches!(self.since.get(), Some((true, _)));
         let activity = match change {
             0 => {
                 self.count(Some(true), now);
@@ -203,6 +204,9 @@ impl Observed {
                 Activity::Waits
             }
         };
+        if activity == Activity::Waits && !was_busy {
+            return; // from outside of a Qt loop to a wait, or the other way
+        }
         for entry in self.entries.borrow().iter() {
             if entry.is_alive.load(Ordering::Relaxed) {
                 entry.observer.changed(activity, now);
@@ -357,6 +361,6 @@ pub(crate) fn in_turn<R>(turn: impl FnOnce() -> R) -> R {
 }
 
 /// Notes that a Qt event loop of this thread has returned.
-pub(super) fn loop_returned() {
+pub(crate) fn loop_returned() {
     with_activity(ffi::qtloop_activity_loop_returned);
 }

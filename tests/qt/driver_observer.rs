@@ -29,6 +29,8 @@ trials![
     turns_inside_a_job_are_told_inside_it,
     wait_for_the_next_event_is_told_with_its_timeout,
     poll_inside_a_job_is_told_inside_it,
+    return_to_qt_without_a_ready_job_is_told,
+    return_to_qt_is_told_to_an_observer_that_is_set_inside_the_turn,
     turn_of_one_batch_is_told,
     job_and_turn_that_a_panic_ends_are_told,
     turn_that_is_dropped_early_is_told,
@@ -92,7 +94,10 @@ impl Log {
     /// The same without those of polls, whose number depends on the speed of the machine.
     fn read_jobs(&self) -> Vec<String> {
         let mut entries = self.read();
-        entries.retain(|entry| !entry.contains("poll") && entry != "all collected");
+        let is_of_jobs = |entry: &String| {
+            !entry.contains("poll") && !entry.contains("waits") && entry != "all collected"
+        };
+        entries.retain(is_of_jobs);
         entries
     }
 }
@@ -128,6 +133,13 @@ impl Observer<Note> for Log {
 
     fn turn_ends(&self, depth: usize) {
         self.write(format!("end of turn {depth}"));
+    }
+
+    fn waits(&self, timeout: Option<Duration>) {
+        self.write(match timeout {
+            Some(_) => "waits for a timer",
+            None => "waits",
+        });
     }
 
     fn poll_begins(&self, timeout: Duration) {
@@ -504,13 +516,42 @@ fn poll_inside_a_job_is_told_inside_it() {
     assert_eq!(entries[..5], expected);
 }
 
+fn return_to_qt_without_a_ready_job_is_told() {
+    let stage = Stage::new();
+    stage.push("a");
+    stage.push("b");
+    stage.log.read();
+    drop(stage.driver.batch());
+    assert_eq!(stage.log.read(), ["turn 1", "end of turn 1"]);
+    stage.run_batch();
+    assert_eq!(stage.log.read().last().expect("an entry"), "waits");
+    stage.driver.push_at(Time::now() + LIMIT, note("timer"));
+    drop(stage.driver.batch());
+    assert_eq!(
+        stage.log.read()[2..],
+        ["end of turn 1", "waits for a timer"]
+    );
+    stage.driver.stop();
+    drop(stage.driver.batch());
+    assert_eq!(stage.log.read(), ["turn 1", "end of turn 1"]);
+}
+
+fn return_to_qt_is_told_to_an_observer_that_is_set_inside_the_turn() {
+    let stage = Stage::new();
+    stage.driver.set_observer(None);
+    stage.push("a");
+    stage.on("a", Stage::observe);
+    stage.run_batch();
+    assert_eq!(stage.log.read(), ["waits"]);
+}
+
 fn turn_of_one_batch_is_told() {
     let stage = Stage::new();
     stage.push("a");
     stage.log.read();
     stage.run_batch();
     let expected = ["turn 1", "a begins", "ends", "end of turn 1"];
-    assert_eq!(stage.log.read(), expected);
+    assert_eq!(stage.log.read_jobs(), expected);
 }
 
 fn job_and_turn_that_a_panic_ends_are_told() {
@@ -521,10 +562,10 @@ fn job_and_turn_that_a_panic_ends_are_told() {
     stage.on("a", |_| std::panic::resume_unwind(Box::new("a panic")));
     assert!(catch_unwind(AssertUnwindSafe(|| stage.run_batch())).is_err());
     let expected = ["turn 1", "a begins", "ends", "end of turn 1"];
-    assert_eq!(stage.log.read(), expected);
+    assert_eq!(stage.log.read_jobs(), expected);
     stage.run_batch();
     let expected = ["turn 1", "b begins", "ends", "end of turn 1"];
-    assert_eq!(stage.log.read(), expected);
+    assert_eq!(stage.log.read_jobs(), expected);
 }
 
 fn turn_that_is_dropped_early_is_told() {
@@ -536,7 +577,7 @@ fn turn_that_is_dropped_early_is_told() {
     assert_eq!(turn.next(), Some(note("a")));
     drop(turn);
     let expected = ["turn 1", "a begins", "ends", "end of turn 1"];
-    assert_eq!(stage.log.read(), expected);
+    assert_eq!(stage.log.read_jobs(), expected);
     drop(stage.driver.batch());
     assert_eq!(stage.log.read(), ["turn 1", "end of turn 1"]);
 }
@@ -565,11 +606,11 @@ fn observer_that_is_set_inside_a_job_is_told_about_the_next_one() {
     }
     stage.on("b", Stage::observe);
     stage.run_batch();
-    assert_eq!(stage.log.read(), ["c begins", "ends"]);
+    assert_eq!(stage.log.read_jobs(), ["c begins", "ends"]);
     stage.push("d");
     stage.run_batch();
     let expected = ["queued d", "turn 1", "d begins", "ends", "end of turn 1"];
-    assert_eq!(stage.log.read(), expected);
+    assert_eq!(stage.log.read_jobs(), expected);
 }
 
 fn observer_that_is_removed_inside_a_job_is_told_nothing_more() {
@@ -600,7 +641,7 @@ fn observer_that_is_replaced_inside_a_job_is_not_told_about_its_end() {
     });
     stage.run_batch();
     assert_eq!(stage.log.read(), ["turn 1", "a begins"]);
-    assert_eq!(second.read(), ["b begins", "ends"]);
+    assert_eq!(second.read_jobs(), ["b begins", "ends"]);
 }
 
 /// Queues a job in each call in which that is allowed, once per call.
@@ -649,6 +690,10 @@ impl Observer<Note> for Meddler {
         self.meddle("turn_ends");
     }
 
+    fn waits(&self, _timeout: Option<Duration>) {
+        self.meddle("waits");
+    }
+
     fn poll_begins(&self, _timeout: Duration) {
         self.meddle("poll_begins");
     }
@@ -667,6 +712,7 @@ fn observer_may_use_the_driver() {
         "ends",
         "turn_begins",
         "turn_ends",
+        "waits",
         "poll_begins",
         "poll_ends",
     ];

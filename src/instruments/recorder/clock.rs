@@ -1,5 +1,10 @@
 //! The clock of a recording: counts ticks of the processor, and converts them to [`Time`].
 
+#[cfg(test)]
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::reactor::Time;
 
 /// The time of an event, in ticks of a [`Clock`]. Zero means that the time is unknown.
@@ -34,7 +39,7 @@ pub struct Clock(Source);
 enum Source {
     Counter(quanta::Clock),
     #[cfg(test)]
-    Fake(std::rc::Rc<std::cell::Cell<u64>>),
+    Fake(Arc<AtomicU64>),
 }
 
 /// One moment on both clocks.
@@ -66,7 +71,7 @@ impl Default for Clock {
 impl Clock {
     /// Returns a clock that shows the nanoseconds in `ticks`.
     #[cfg(test)]
-    pub(super) fn fake(ticks: &std::rc::Rc<std::cell::Cell<u64>>) -> Clock {
+    pub(super) fn fake(ticks: &Arc<AtomicU64>) -> Clock {
         Clock(Source::Fake(ticks.clone()))
     }
 
@@ -77,7 +82,7 @@ impl Clock {
         match &self.0 {
             Source::Counter(clock) => Ticks(clock.raw()),
             #[cfg(test)]
-            Source::Fake(ticks) => Ticks(ticks.get()),
+            Source::Fake(ticks) => Ticks(ticks.load(Ordering::Relaxed)),
         }
     }
 
@@ -100,7 +105,7 @@ impl Clock {
         match &self.0 {
             Source::Counter(_) => Time::now(),
             #[cfg(test)]
-            Source::Fake(ticks) => Time::from_nanos(ticks.get().cast_signed()),
+            Source::Fake(ticks) => Time::from_nanos(ticks.load(Ordering::Relaxed).cast_signed()),
         }
     }
 

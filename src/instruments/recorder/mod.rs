@@ -6,11 +6,13 @@
 
 mod clock;
 mod names;
+mod open;
 mod places;
 mod qt_events;
 mod record;
 mod ring;
 mod save;
+mod state;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -29,10 +31,10 @@ pub use record::{JobKind, Subject};
 pub use top::{Order, PlaceTimes, Quantiles};
 
 use clock::{Anchor, Scale};
-use names::{Classes, Tasks};
-use record::{Job, Record, What};
+use open::Span;
+use record::{Record, What};
 use ring::Ring;
-use top::Top;
+use state::State;
 
 /// The number of records of all recorders that have stopped. The marks of a recorder begin here, so
 /// that a job that an earlier one has marked is not found in its ring.
@@ -50,50 +52,26 @@ pub struct Recorder {
     state: RefCell<State>,
 }
 
-#[derive(Debug)]
-struct State {
-    ring: Ring,
-    /// The time that was read last. It is the current time while `is_fresh`: no code of the program
-    /// has run since.
-    now: Ticks,
-    is_fresh: bool,
-    /// The jobs, turns and polls that have begun and not ended, innermost last.
-    open: Vec<Open>,
-    /// The Qt event that is being handled.
-    qt_event: Option<Record>,
-    /// Since when Qt has been waiting.
-    waiting: Option<Ticks>,
-    top: Top,
-    tasks: Tasks,
-    classes: Classes,
-    end: Option<Anchor>,
-}
-
-/// A span that has not ended.
-#[derive(Debug)]
-struct Open {
-    record: Record,
-    /// The number of the record of a job; 0 for other spans, whose record is made when they end.
-    number: u32,
-    /// The ticks of the turns and the waits inside.
-    inside: u64,
-}
-
 impl Recorder {
-    /// Begins a recording of at most `events` events, 48 bytes each. The oldest are overwritten. If
-    /// a job is running, tell so by [`begins`](Recorder::begins).
+    /// Begins a recording of at most `events` events, 48 bytes each. The oldest are overwritten.
+    /// Call [`begins`](Recorder::begins) for a job that is running.
     ///
     /// # Errors
     ///
     /// `InvalidInput` if `events` is not from 1 to 2³¹, `OutOfMemory` if the system refuses the
     /// memory.
     pub fn new(events: usize, places: Rc<Places>) -> io::Result<Recorder> {
-        Recorder::with_clock(events, places, Clock::default())
+        let first = RECORDED.load(Ordering::Relaxed);
+        Recorder::with_clock(events, places, Clock::default(), first)
     }
 
-    /// Begins a recording with a clock of the caller.
-    fn with_clock(events: usize, places: Rc<Places>, clock: Clock) -> io::Result<Recorder> {
-        let first = RECORDED.load(Ordering::Relaxed);
+    /// Begins a recording whose first record has the number that follows `first`.
+    fn with_clock(
+        events: usize,
+        places: Rc<Places>,
+        clock: Clock,
+        first: u64,
+    ) -> io::Result<Recorder> {
         let number = u32::try_from(first % u64::from(u32::MAX)).expect("it is below u32::MAX") + 1;
         let ring = Ring::new(events, number)?;
         let begin = clock.anchor();
@@ -102,18 +80,7 @@ impl Recorder {
             places,
             begin,
             first,
-            state: RefCell::new(State {
-                ring,
-                now: Ticks::UNKNOWN,
-                is_fresh: false,
-                open: Vec::new(),
-                qt_event: None,
-                waiting: None,
-                top: Top::default(),
-                tasks: Tasks::default(),
-                classes: Classes::default(),
-                end: None,
-            }),
+            state: RefCell::new(State::new(ring)),
         })
     }
 
@@ -138,8 +105,15 @@ impl Recorder {
     /// Records that running code has queued a job that is ready, and returns its mark.
     #[inline]
     pub fn queued(&self, subject: Subject) -> u32 {
+        self.queued_at(self.clock.now(), subject)
+    }
+
+    /// Records a job like [`queued`](Recorder::queued), at a time that the caller has read.
+    #[inline]
+    pub fn queued_at(&self, now: Ticks, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        state.now = now;
+        state.is_fresh = false;
         state.push_job(now, now, subject)
     }
 
@@ -147,7 +121,7 @@ impl Recorder {
     #[inline]
     pub fn timer_set(&self, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        let now = state.read_after_code(&self.clock);
         state.push_job(now, Ticks::UNKNOWN, subject)
     }
 
@@ -155,8 +129,15 @@ impl Recorder {
     /// [`timer_set`](Recorder::timer_set) has returned, or 0.
     #[inline]
     pub fn collected(&self, mark: u32, subject: Subject) -> u32 {
+        let now = self.state.borrow_mut().read(&self.clock);
+        self.collected_at(now, mark, subject)
+    }
+
+    /// Records a job like [`collected`](Recorder::collected), at a time that the caller has read.
+    #[inline]
+    pub fn collected_at(&self, now: Ticks, mark: u32, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        state.now = now;
         state.is_fresh = true; // the loop itself is running
         if let Some(job) = state.waiting_job(mark, subject) {
             job.ready = now;
@@ -171,19 +152,30 @@ impl Recorder {
     pub fn begins(&self, mark: u32, subject: Subject) {
         let mut state = self.state.borrow_mut();
         let now = state.read(&self.clock);
-        state.is_fresh = false;
         state.begin_job(now, mark, subject);
+    }
+
+    /// Records a job like [`begins`](Recorder::begins), at a time that the caller has read.
+    #[inline]
+    pub fn begins_at(&self, now: Ticks, mark: u32, subject: Subject) {
+        self.state.borrow_mut().begin_job(now, mark, subject);
     }
 
     /// Records that the job that began last has ended. It does nothing if that job began before the
     /// recording.
     #[inline]
     pub fn ends(&self) {
+        self.ends_at(self.clock.now());
+    }
+
+    /// Ends a job like [`ends`](Recorder::ends), at a time that the caller has read.
+    #[inline]
+    pub fn ends_at(&self, now: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = now;
         state.is_fresh = true;
         state.end_qt_event();
-        state.close(|what| matches!(what, What::Job(_)));
+        state.close(|span| matches!(span, Span::Job { .. }));
     }
 
     /// Records that a turn begins. `depth` is 1 for a turn outside of any job.
@@ -194,24 +186,22 @@ impl Recorder {
         state.is_fresh = true;
         state.end_wait();
         state.end_qt_event();
-        state.open(What::Turn { depth });
+        state.open(Span::Turn { depth });
     }
 
     /// Records that the turn that began last has ended.
     pub fn turn_ends(&self) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
-        state.is_fresh = false;
-        state.close(|what| matches!(what, What::Turn { .. }));
+        state.read_after_code(&self.clock);
+        state.close(|span| matches!(span, Span::Turn { .. }));
     }
 
     /// Records that the loop asks the operating system for events, and waits for up to `timeout`.
     pub fn poll_begins(&self, timeout: Duration) {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
-        state.is_fresh = false;
-        state.open(What::Poll { nanos });
+        state.read_after_code(&self.clock);
+        state.open(Span::Poll { nanos });
     }
 
     /// Records that the poll or the wait has ended.
@@ -219,7 +209,7 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.now = self.clock.now();
         state.is_fresh = true;
-        state.close(|what| matches!(what, What::Poll { .. }));
+        state.close(|span| matches!(span, Span::Poll { .. }));
     }
 
     /// Records that a task was created. Its number is not 0, and is not used again. A trace shows
@@ -253,8 +243,14 @@ impl Recorder {
     /// Records that Qt delivers an event to an object of a class. The handling ends with the next
     /// event, turn or wait, or with the job that runs the Qt event loop.
     pub fn qt_event(&self, class: &str, event_type: u16) {
+        self.qt_event_at(self.clock.now(), class, event_type);
+    }
+
+    /// Records an event like [`qt_event`](Recorder::qt_event) that began at a time that is not
+    /// before that of the last call.
+    pub fn qt_event_at(&self, at: Ticks, class: &str, event_type: u16) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = at;
         state.is_fresh = false;
         state.end_wait();
         state.end_qt_event();
@@ -268,8 +264,14 @@ impl Recorder {
 
     /// Records that Qt is about to wait for events.
     pub fn qt_blocks(&self) {
+        self.qt_blocks_at(self.clock.now());
+    }
+
+    /// Records that Qt was about to wait for events at a time that is not before that of the last
+    /// call.
+    pub fn qt_blocks_at(&self, at: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = at;
         state.is_fresh = false;
         state.end_qt_event();
         let now = state.now;
@@ -342,141 +344,5 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl State {
-    /// Returns the current time: the one that was read last, if only the loop has run since.
-    #[inline]
-    fn read(&mut self, clock: &Clock) -> Ticks {
-        if !self.is_fresh {
-            self.now = clock.now();
-        }
-        self.now
-    }
-
-    #[inline]
-    fn push_job(&mut self, created: Ticks, ready: Ticks, subject: Subject) -> u32 {
-        let jobs = self.open.iter().rev();
-        let waker = jobs.map(|open| open.number).find(|number| *number != 0);
-        let record = Record::job(created, ready, waker.unwrap_or(0), subject);
-        self.ring.push(record)
-    }
-
-    fn push_instant(&mut self, clock: &Clock, what: What) {
-        let now = self.read(clock);
-        self.ring.push(Record {
-            started: now,
-            ended: now,
-            what,
-        });
-    }
-
-    /// Returns the job of a mark if it is in the ring, has not begun, and is of the same task.
-    #[inline]
-    fn waiting_job(&mut self, mark: u32, subject: Subject) -> Option<&mut Job> {
-        match self.ring.get_mut(mark)? {
-            Record {
-                started: Ticks::UNKNOWN,
-                what: What::Job(job),
-                ..
-            } if job.subject.task == subject.task => Some(job),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn begin_job(&mut self, now: Ticks, mark: u32, subject: Subject) {
-        let number = match self.waiting_job(mark, subject) {
-            Some(job) => {
-                job.subject = subject;
-                mark
-            }
-            None => {
-                let record = Record::job(Ticks::UNKNOWN, Ticks::UNKNOWN, 0, subject);
-                self.ring.push(record)
-            }
-        };
-        if let Some(record) = self.ring.get_mut(number) {
-            record.started = now;
-            let record = *record;
-            self.open.push(Open {
-                record,
-                number,
-                inside: 0,
-            });
-        }
-    }
-
-    fn open(&mut self, what: What) {
-        let record = Record::span(self.now, what);
-        self.open.push(Open {
-            record,
-            number: 0,
-            inside: 0,
-        });
-    }
-
-    /// Ends the innermost span of a kind, and the spans inside of it. There is none if it began
-    /// before the recording.
-    #[inline]
-    fn close(&mut self, is_it: impl Fn(&What) -> bool) {
-        let Some(at) = self.open.iter().rposition(|open| is_it(&open.record.what)) else {
-            return;
-        };
-        self.end_wait();
-        while self.open.len() > at {
-            self.close_last();
-        }
-    }
-
-    /// Ends the innermost span.
-    #[inline]
-    fn close_last(&mut self) {
-        let Some(Open {
-            mut record,
-            number,
-            inside,
-        }) = self.open.pop()
-        else {
-            return;
-        };
-        record.ended = self.now;
-        let took = self.now.since(record.started);
-        if let Some(outer) = self.open.last_mut() {
-            outer.inside += took;
-        }
-        if let What::Job(job) = &mut record.what {
-            let is_known = job.ready.is_known();
-            let latency = is_known.then(|| record.started.since(job.ready));
-            let run = took.saturating_sub(inside);
-            self.top
-                .add(job.subject.place, record.started, run, latency);
-            if let Some(slot) = self.ring.get_mut(number) {
-                *slot = record;
-                return;
-            }
-            if self.ring.index(job.waker).is_none() {
-                job.waker = 0;
-            }
-        }
-        self.ring.push(record);
-    }
-
-    fn end_qt_event(&mut self) {
-        if let Some(mut event) = self.qt_event.take() {
-            event.ended = self.now;
-            self.ring.push(event);
-        }
-    }
-
-    /// Ends Qt's wait, which does not count as work of the job that runs the Qt event loop.
-    #[inline]
-    fn end_wait(&mut self) {
-        if let Some(since) = self.waiting.take()
-            && let Some(outer) = self.open.last_mut()
-        {
-            outer.inside += self.now.since(since.max(outer.record.started));
-        }
     }
 }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::places::PlaceId;
 
-/// What a trace shows about a task.
+/// The name of a task in a trace, and the place of its code.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) name: Arc<str>,

@@ -4,7 +4,7 @@ use super::clock::Ticks;
 use super::places::PlaceId;
 use crate::reactor::Priority;
 
-/// What kind of job a record is about.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JobKind {
@@ -44,7 +44,7 @@ impl JobKind {
     }
 }
 
-/// What a front end knows about a job.
+/// The task, the code and the kind of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Subject {
     /// The number of the task that the job steps; 0 if there is none.
@@ -53,7 +53,7 @@ pub struct Subject {
     pub place: PlaceId,
     /// The priority of the job.
     pub priority: Priority,
-    /// What kind of job it is.
+    /// The kind of the job.
     pub kind: JobKind,
 }
 
@@ -123,6 +123,14 @@ impl Record {
             subject,
         };
         Record::span(Ticks::UNKNOWN, What::Job(job))
+    }
+
+    /// Returns the record of a job that has begun, and of which nothing else is known.
+    #[inline]
+    pub(super) const fn running(started: Ticks, subject: Subject) -> Record {
+        let mut record = Record::job(Ticks::UNKNOWN, Ticks::UNKNOWN, 0, subject);
+        record.started = started;
+        record
     }
 
     /// Returns the record of a span that has begun.

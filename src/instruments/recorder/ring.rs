@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind, Result};
 
 use super::record::Record;
 
-/// The largest ring. Numbers of records are 32 bits wide, and must tell old records from new ones.
+/// The largest ring. Numbers of records have 32 bits. A larger ring could hold two records of one number.
 const MAX_EVENTS: usize = 1 << 31;
 
 /// The last records. Each has a number from 1 to `u32::MAX`, after which the numbers begin again.

@@ -11,11 +11,11 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
-use super::State;
 use super::clock::{Scale, Ticks};
 use super::places::{PlaceId, Places};
 use super::qt_events;
 use super::record::{Job, Record, What};
+use super::state::State;
 
 /// The process and the tracks of a trace. A task has the track `TASKS` + its number.
 const PROCESS: u32 = 1;
@@ -42,7 +42,11 @@ pub(super) fn write(
     };
     trace.out.write_all(b"{\"traceEvents\":[\n")?;
     trace.names()?;
-    for record in trace.in_order() {
+    // The ring has the jobs that have not ended, and not the other open spans.
+    let open = state.open.iter().filter(|open| open.number().is_none());
+    let mut open: Vec<Record> = open.map(|open| open.record(Ticks::UNKNOWN)).collect();
+    open.extend(&state.qt_event);
+    for record in trace.in_order(&open) {
         trace.record(record)?;
     }
     let other = json!({
@@ -82,14 +86,13 @@ struct Text {
 
 impl<'a, W: Write> Trace<'a, W> {
     /// Returns the spans and instants by their begin, each before the spans inside of it.
-    fn in_order(&self) -> Vec<&'a Record> {
-        let has_begun = |record: &&Record| record.started.is_known();
+    fn in_order<'r>(&self, open: &'r [Record]) -> Vec<&'r Record>
+    where
+        'a: 'r,
+    {
         let in_ring = self.state.ring.iter().map(|(_, record)| record);
-        // The ring has the jobs that have not ended, and not the other open spans.
-        let open = self.state.open.iter().map(|open| &open.record);
-        let open = open.filter(|record| !matches!(record.what, What::Job(_)));
-        let all = in_ring.chain(open).chain(&self.state.qt_event);
-        let mut found: Vec<&Record> = all.filter(has_begun).collect();
+        let has_begun = |record: &&Record| record.started.is_known();
+        let mut found: Vec<&Record> = in_ring.chain(open).filter(has_begun).collect();
         found.sort_by_key(|record| {
             let rank = match record.what {
                 What::Turn { .. } => 0,

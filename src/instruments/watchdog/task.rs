@@ -10,7 +10,6 @@ pub(crate) struct RunningTask(Mutex<Option<Arc<str>>>);
 impl RunningTask {
     /// Sets the name; `None` for a job that belongs to no task. Returns the name before, which is
     /// that of an outer job if there is one.
-    #[allow(dead_code, reason = "for the observers of the front ends")]
     pub(crate) fn replace(&self, name: Option<Arc<str>>) -> Option<Arc<str>> {
         let mut note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *note, name)

@@ -5,29 +5,37 @@
 //! to the instruments.
 
 mod accounts;
+mod note;
+mod observer;
 mod places;
+mod python;
+mod qt_track;
 mod recording;
+mod switch;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
-use super::running;
-use super::state::State;
 use super::step::{self, Stepped};
-use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
-use crate::reactor::{Queueable, Time};
+use crate::instruments::watchdog::RunningTask;
+use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
+use crate::reactor::Queueable;
 
 use self::places::PythonPlaces;
+use self::python::{Event, Instruments};
+use self::qt_track::QtTrack;
 use self::tasks::{Named, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts};
+pub(super) use self::python::{add_instrument, remove_instrument};
 pub(super) use self::recording::{Recording, start_recording};
 
 /// The observer of a loop.
@@ -41,12 +49,33 @@ pub(super) struct Observed {
     totals: RefCell<Vec<Total>>,
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
-    recorder: RefCell<Option<Rc<Recorder>>>,
+    recorder: RefCell<Option<ActiveRecorder>>,
+    instruments: Instruments,
+    /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
+    /// and the time that the loop had spent in turns by then.
+    _activity: Observation,
+    in_turns_before: Duration,
+    /// The note of the running task for the watchdog, if that is on.
+    running_task: RefCell<Option<Arc<RunningTask>>>,
     /// The depth of the innermost turn.
     depth: Cell<usize>,
     /// The depth of the turn whose job was running when this observer was set; zero if that job
     /// has returned. The driver does not report the end of that job.
     adopted: Cell<usize>,
+}
+
+/// The recorder, and what feeds it.
+struct ActiveRecorder {
+    recorder: Rc<Recorder>,
+    qt_track: Arc<QtTrack>,
+    _qt_events: Observation,
+}
+
+/// Measures how long Qt waits, by being there.
+struct Times;
+
+impl ActivityObserver for Times {
+    fn changed(&self, _activity: Activity, _now: Instant) {}
 }
 
 /// The time of the jobs of one place.
@@ -62,8 +91,12 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
+    /// The methods of instruments for the steps of tasks are called.
+    is_step: bool,
     subject: Subject,
     began: Ticks,
+    /// The note for the watchdog that was replaced when the job began.
+    noted_before: Option<Arc<str>>,
 }
 
 /// Returns the token of the GIL.
@@ -89,7 +122,7 @@ fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Steppe
 }
 
 impl Observed {
-    fn new() -> Observed {
+    fn new(in_turns_before: Duration) -> Observed {
         Observed {
             clock: Clock::default(),
             users: Cell::new(0),
@@ -98,9 +131,22 @@ impl Observed {
             totals: RefCell::default(),
             running: RefCell::default(),
             recorder: RefCell::default(),
+            instruments: Instruments::default(),
+            _activity: activity::observe(Rc::new(Times), false),
+            in_turns_before,
+            running_task: RefCell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
         }
+    }
+
+    /// Returns the recorder, if the loop is being recorded. It has recorded Qt's events so far.
+    #[inline]
+    fn recorder(&self) -> Option<Rc<Recorder>> {
+        let recording = self.recorder.borrow();
+        let recording = recording.as_ref()?;
+        recording.qt_track.flush(&recording.recorder);
+        Some(Rc::clone(&recording.recorder))
     }
 
     /// Returns the address and the number of the task whose step runs, or zeros.
@@ -111,18 +157,22 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place.
-    fn note_ready(&self, job: &Job, now: Ticks, by: (usize, u32)) -> Subject {
+    /// a place. Calls `tell` with each event of its task.
+    fn note_ready(
+        &self,
+        job: &Job,
+        now: Ticks,
+        by: (usize, u32),
+        tell: impl Fn(Event, &Bound<'_, PyAny>),
+    ) -> Subject {
         let stepped = stepped(token(), job);
         let task = stepped.as_ref().map_or(0, |(task, stepped)| {
-            let address = task.as_ptr().addr();
-            let is_first = *stepped == Stepped::Step;
-            let mut tasks = self.tasks.borrow_mut();
-            let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-            if is_new && let Some(recorder) = &*self.recorder.borrow() {
-                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+            let (number, is_new) = self.note_scheduled(task, *stepped, now, by);
+            if is_new {
+                tell(Event::TaskSpawned, task);
             }
-            task.number
+            tell(Event::TaskScheduled, task);
+            number
         });
         Subject {
             task,
@@ -130,6 +180,27 @@ impl Observed {
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         }
+    }
+
+    /// Notes that a step of a task was scheduled. Returns its number, and whether it is new.
+    fn note_scheduled(
+        &self,
+        task: &Bound<'_, PyAny>,
+        stepped: Stepped,
+        now: Ticks,
+        by: (usize, u32),
+    ) -> (u32, bool) {
+        let address = task.as_ptr().addr();
+        let mut tasks = self.tasks.borrow_mut();
+        // A step that the driver does not run, such as the first one of an eager task, is not known
+        // to be running.
+        let is_unknown = by.0 == 0 && tasks.contains(address);
+        let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
+        let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
+        if is_new && let Some(recorder) = self.recorder() {
+            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+        }
+        (task.number, is_new)
     }
 
     /// Reads the name and the place of a task, which its first step does once.
@@ -167,7 +238,7 @@ impl Observed {
         let number = named;
         let named = self.name(task);
         let place = named.place;
-        if let Some(recorder) = &*self.recorder.borrow() {
+        if let Some(recorder) = self.recorder() {
             recorder.name_task(number, &named.name, place);
         }
         if let Some(entry) = self.tasks.borrow_mut().get_mut(address) {
@@ -188,9 +259,14 @@ impl Observed {
         let subject = Subject {
             task: number,
             place,
+            kind: if task.is_some() {
+                JobKind::Step
+            } else {
+                JobKind::Callback
+            },
             ..Subject::default()
         };
-        self.push(now, task, subject);
+        self.push(now, task, subject, false);
     }
 
     /// Ends the adopted job if a turn of this depth continues or begins.
@@ -201,12 +277,16 @@ impl Observed {
         }
     }
 
-    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject) {
+    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject, is_step: bool) {
+        let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
+        let noted_before = self.note_task(address);
         self.running.borrow_mut().push(Running {
-            address: task.as_ref().map_or(0, |task| task.as_ptr().addr()),
+            address,
             task: task.map(Bound::unbind),
+            is_step,
             subject,
             began,
+            noted_before,
         });
     }
 
@@ -216,30 +296,37 @@ impl Observed {
             return;
         };
         let now = self.clock.now();
+        self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.ends();
+        if let Some(recorder) = self.recorder() {
+            recorder.ends_at(now);
         }
         if let Some(task) = running.task {
-            self.end_step(task.into_bound(token()), now);
+            self.end_step(task.into_bound(token()), now, running.is_step);
         }
     }
 
     /// Notes that the step of a task has returned. If the task is done, it leaves the table.
-    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks) {
+    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
         let address = task.as_ptr().addr();
         let is_done = step::is_done(&task).unwrap_or(false);
         let mut tasks = self.tasks.borrow_mut();
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);
             if is_done {
-                if let Some(recorder) = &*self.recorder.borrow() {
+                if let Some(recorder) = self.recorder() {
                     recorder.task_finished(entry.number);
                 }
                 tasks.remove(address);
             }
         }
         drop(tasks);
+        if is_done {
+            self.instruments.call(Event::TaskExited, &task);
+        }
+        if is_step {
+            self.instruments.call(Event::AfterTaskStep, &task);
+        }
         drop(task); // the last reference may run code
     }
 
@@ -256,145 +343,38 @@ impl Observed {
     }
 }
 
-impl Observer<Job> for Observed {
-    fn queued(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let subject = self.note_ready(job, now, self.running_task());
-        if let Some(recorder) = &*self.recorder.borrow() {
-            job.mark = recorder.queued(subject);
-        }
-    }
-
-    fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = &*self.recorder.borrow() {
-            let subject = Subject {
-                task: 0,
-                place: PlaceId::UNKNOWN,
-                priority: job.priority(),
-                kind: JobKind::Timer,
-            };
-            job.mark = recorder.timer_set(subject);
-        }
-    }
-
-    fn collected(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let subject = self.note_ready(job, now, (0, 0));
-        if let Some(recorder) = &*self.recorder.borrow() {
-            job.mark = recorder.collected(job.mark, subject);
-        }
-    }
-
-    fn begins(&self, job: &mut Job) {
-        self.end_adopted(self.depth.get());
-        let py = token();
-        let now = self.clock.now();
-        let stepped = stepped(py, job);
-        let (task, place) = match &stepped {
-            Some((task, _)) => self.begin_step(task, now),
-            None => (0, self.place_of(py, job)),
-        };
-        let subject = Subject {
-            task,
-            place,
-            priority: job.priority(),
-            kind: kind_of(job, stepped.is_some()),
-        };
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.begins(job.mark, subject);
-        }
-        self.push(now, stepped.map(|(task, _)| task), subject);
-    }
-
-    fn ends(&self) {
-        self.end_job();
-    }
-
-    fn turn_begins(&self, depth: usize) {
-        self.end_adopted(depth);
-        self.depth.set(depth);
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.turn_begins(depth);
-        }
-    }
-
-    fn turn_ends(&self, depth: usize) {
-        self.depth.set(depth - 1);
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.turn_ends();
-        }
-    }
-
-    fn poll_begins(&self, timeout: Duration) {
-        self.end_adopted(self.depth.get());
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.poll_begins(timeout);
-        }
-    }
-
-    fn poll_ends(&self, _timeout: Duration) {
-        if let Some(recorder) = &*self.recorder.borrow() {
-            recorder.poll_ends();
-        }
-    }
-}
-
 impl Observed {
+    /// Returns how long Qt has processed its own events, and how long it has waited, since the
+    /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
+    pub(super) fn times(&self, in_turns: Duration) -> Option<(Duration, Duration)> {
+        let times = activity::times()?;
+        let in_turns = in_turns.saturating_sub(self.in_turns_before);
+        Some((times.busy.saturating_sub(in_turns), times.waiting))
+    }
+
     /// Notes that a task was made. The first step of an eager task is not scheduled.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
+            self.instruments.call(Event::TaskSpawned, task);
+            self.instruments.call(Event::TaskExited, task);
             return;
         }
         let by = self.running_task().1;
-        let mut tasks = self.tasks.borrow_mut();
-        let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
-        if is_new && let Some(recorder) = &*self.recorder.borrow() {
-            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
-        }
-    }
-}
-
-impl State {
-    /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
-    /// [`State::unobserve`].
-    pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
-        let driver = self.driver()?;
-        if self.is_elsewhere(event_loop.py()) {
-            return Err(PyRuntimeError::new_err(
-                "an instrument is turned on and off on the loop's own thread only: \
-                 use loop.call_soon_threadsafe()",
-            ));
-        }
-        let current = self.observed.borrow().clone();
-        let observed = match current {
-            Some(observed) => observed,
-            None => {
-                let observed = Rc::new(Observed::new());
-                if driver.is_in_job() {
-                    observed.adopt(driver.depth(), running::current_task(event_loop)?);
-                }
-                self.observed.replace(Some(Rc::clone(&observed)));
-                driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
-                observed
+        let is_new = {
+            let mut tasks = self.tasks.borrow_mut();
+            let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
+            if is_new && let Some(recorder) = self.recorder() {
+                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
             }
+            is_new
         };
-        observed.users.set(observed.users.get() + 1);
-        Ok(observed)
+        if is_new {
+            self.instruments.call(Event::TaskSpawned, task);
+        }
     }
 
-    /// Takes back one [`State::observe`]. The last one removes the observer.
-    pub(super) fn unobserve(&self) {
-        let mut slot = self.observed.borrow_mut();
-        let Some(observed) = &*slot else { return };
-        observed.users.set(observed.users.get() - 1);
-        if observed.users.get() > 0 {
-            return;
-        }
-        let observed = slot.take();
-        drop(slot);
-        if let Ok(driver) = self.driver() {
-            driver.set_observer(None);
-        }
-        drop(observed);
+    /// Visits the objects of the user, for the garbage collector.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.instruments.traverse(visit)
     }
 }

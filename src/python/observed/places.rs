@@ -73,7 +73,7 @@ fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Named<'py> {
         if class == &raw mut ffi::PyFunction_Type {
             let code = ffi::PyFunction_GetCode(callable.as_ptr());
             Named::Code(Bound::from_borrowed_ptr(py, code))
-        } else if class == &raw mut ffi::PyCFunction_Type {
+        } else if ffi::PyCFunction_Check(callable.as_ptr()) != 0 {
             let function = callable.as_ptr().cast::<ffi::PyCFunctionObject>();
             Named::Native((*function).m_ml, callable)
         } else {

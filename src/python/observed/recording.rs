@@ -1,17 +1,21 @@
 //! The native half of `qtloop.Recording`.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::Observed;
+use super::qt_track::{QtEvents, QtTrack};
 use crate::instruments::recorder::{Order, PlaceTimes, Quantiles, Recorder};
 use crate::python::error::os_error;
 use crate::python::gil::GilProtected;
 use crate::python::state::{EventLoop, State};
+use crate::qt::activity;
 
 /// A recording of one loop. Use it on the loop's thread.
 #[pyclass(frozen, module = "qtloop._native")]
@@ -56,10 +60,10 @@ fn row(times: &PlaceTimes) -> Row {
 impl Observed {
     /// Begins to record. There is at most one recorder.
     fn start(&self, events: usize) -> PyResult<Rc<Recorder>> {
-        let mut slot = self.recorder.borrow_mut();
-        if slot.is_some() {
+        if self.recorder.borrow().is_some() {
             return Err(PyRuntimeError::new_err(
-                "the loop is being recorded already: stop() that recording first, or unset QTLOOP_RECORD",
+                "the loop is being recorded already: stop() that recording first, or unset \
+                 QTLOOP_RECORD",
             ));
         }
         let recorder = Recorder::new(events, Rc::clone(&self.places.places)).map_err(os_error)?;
@@ -70,8 +74,28 @@ impl Observed {
         for running in self.running.borrow().iter() {
             recorder.begins(0, running.subject);
         }
-        *slot = Some(Rc::clone(&recorder));
+        let qt_track = QtTrack::new(self.clock.clone());
+        let qt_events = QtEvents {
+            track: Arc::clone(&qt_track),
+            waits: Cell::new(false),
+        };
+        self.recorder.replace(Some(super::ActiveRecorder {
+            recorder: Rc::clone(&recorder),
+            qt_track,
+            _qt_events: activity::observe(Rc::new(qt_events), true),
+        }));
         Ok(recorder)
+    }
+
+    /// Ends the recording by this recorder, and returns whether it was the current one.
+    fn stop(&self, recorder: &Rc<Recorder>) -> bool {
+        let is_current = self
+            .recorder()
+            .is_some_and(|current| Rc::ptr_eq(&current, recorder));
+        if is_current {
+            drop(self.recorder.take());
+        }
+        is_current
     }
 }
 
@@ -135,17 +159,14 @@ impl Recording {
 
 impl Parts {
     fn stop(&self) {
-        self.recorder.stop();
-        let Some(state) = self.state.upgrade() else {
-            return;
-        };
-        let observed = state.observed.borrow().clone();
-        let Some(observed) = observed else { return };
-        let is_mine = |recorder: &Rc<Recorder>| Rc::ptr_eq(recorder, &self.recorder);
-        if observed.recorder.borrow().as_ref().is_some_and(is_mine) {
-            observed.recorder.take();
-            state.unobserve();
+        let state = self.state.upgrade();
+        if let Some(state) = &state {
+            let observed = state.observed.borrow().clone();
+            if observed.is_some_and(|observed| observed.stop(&self.recorder)) {
+                state.unobserve();
+            }
         }
+        self.recorder.stop();
     }
 }
 

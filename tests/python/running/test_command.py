@@ -254,3 +254,21 @@ def test_loop_of_each_kind_of_program_is_recorded(tmp_path: Path, way: str) -> N
     assert "load" in {e["args"]["name"] for e in events if e.get("name") == "thread_name"}
     assert done.stderr.startswith("qtloop: recorded ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_watchdog_reports_what_blocks(tmp_path: Path) -> None:
+    (tmp_path / "blocks.py").write_text("""
+import asyncio, time
+import qtloop
+
+def load():
+    time.sleep(0.3)  # line 6
+
+async def main():
+    load()
+
+qtloop.run(main())
+""")
+    lines = run("--watchdog", "0.1", "blocks.py", cwd=tmp_path).stderr.splitlines()
+    assert len(lines) == 2
+    assert all("blocks.py:6 (load)" in line for line in lines)
