@@ -78,8 +78,10 @@ impl Observed {
             let observer = slot.borrow().clone();
             if let Some(observer) = observer {
                 call(&*observer);
-                // It may have been removed: then its destructor runs here.
-                catch_panic(|| drop(observer));
+                if Rc::strong_count(&observer) == 1 {
+                    // It was removed meanwhile.
+                    catch_panic(|| drop(observer));
+                }
             }
         }
     }
