@@ -36,6 +36,7 @@
 //! | `hyper` | the runtime traits of hyper, for HTTP clients and servers |
 //! | `test-util` | a clock that tests can pause: [`time`] |
 //! | `tokio-io` | tokio's `AsyncRead` and `AsyncWrite` for the streams |
+//! | `record` | recordings of a loop, as traces: [`Loop`]`::record` |
 //! | `tracing` | a span per task |
 //! | `python` | the native half of the Python module `qtloop`; not for Rust programs |
 //!
@@ -92,7 +93,7 @@ macro_rules! plain_error {
 mod driver;
 #[cfg(feature = "hyper")]
 pub mod hyper;
-#[cfg(any(feature = "tasks", feature = "python"))]
+#[cfg(any(feature = "tasks", feature = "python", feature = "record"))]
 mod instruments;
 #[cfg(feature = "tasks")]
 pub mod io;
@@ -183,6 +184,8 @@ mod pages {
         #[cfg(feature = "qml")] qml: "../docs/guides/rust/qml.md";
         #[cfg(feature = "hyper")] http_and_tls: "../docs/guides/rust/http-and-tls.md";
         #[cfg(feature = "tasks")] beside_tokio: "../docs/guides/rust/beside-tokio.md";
+        #[cfg(all(feature = "record", feature = "tasks"))]
+        instruments: "../docs/guides/rust/instruments.md";
         #[cfg(feature = "tasks")] fairness: "../docs/concepts/fairness.md";
     }
 }

@@ -1,4 +1,4 @@
-//! Recordings: what a loop has done, as a trace and as times per code location.
+//! Recordings of a loop, as traces and as times per code location.
 //!
 //! [`Loop::record`](crate::Loop::record) begins one. It needs the feature `record`.
 

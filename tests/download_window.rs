@@ -118,6 +118,29 @@ fn files_are_saved_at_the_chosen_path_and_not_overwritten() {
     assert!(!left.any(|file| file.expect("a file").path().extension() == Some("part".as_ref())));
 }
 
+#[test]
+fn unattended_window_with_its_panel_saves_a_trace() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = folder.path().join("trace.json");
+    let path = trace.to_str().expect("a plain name");
+    let (code, report) = run_unattended(
+        folder.path(),
+        &[
+            "--instruments",
+            "--trace",
+            path,
+            "--files",
+            "1",
+            "--size",
+            "0.2",
+        ],
+    );
+    assert_eq!(code, Some(0), "{report}");
+    assert!(report.contains(&format!("Saved in {path}.")), "{report}");
+    let trace = fs::read_to_string(trace).expect("it is there");
+    assert!(trace.contains("download_window::download::Download::start"));
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

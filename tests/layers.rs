@@ -105,6 +105,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_registry", &["_asyncio_private", "_base"]),
     ("_excepthook", &["_native", "_base", "_registry"]),
     ("_stack_dump", &["_native"]),
+    ("_library_folders", &[]),
     ("_await_chain", &["_asyncio_private"]),
     (
         "_watchdog",
@@ -114,6 +115,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_registry",
             "_stack_dump",
             "_await_chain",
+            "_library_folders",
         ],
     ),
     (
@@ -162,7 +164,10 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("_sockets", &["_asyncio_private", "_base"]),
-    ("_slow_callbacks", &["_asyncio_private", "_base"]),
+    (
+        "_slow_callbacks",
+        &["_asyncio_private", "_base", "_library_folders"],
+    ),
     ("_default_executor", &["_executor", "_base"]),
     ("_wall_clock", &["_native", "_asyncio_private", "_base"]),
     ("_monitors", &["_native", "_wall_clock"]),

@@ -17,7 +17,7 @@ from typing import Any
 
 WIDTH, LEFT, ROW, GAP = 960, 110, 22, 12
 COLORS = {
-    "qt": "#8e6bbf",
+    "qt": "#b39ddb",
     "turn": "#cfd8dc",
     "poll": "#78909c",
     "step": "#26a69a",

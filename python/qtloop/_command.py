@@ -71,7 +71,7 @@ def main() -> None:
 
 def _seconds(text: str) -> float:
     seconds = float(text)
-    if not 0 <= seconds < math.inf:
+    if seconds != 0 and not 0.001 <= seconds < math.inf:  # as for `QEventLoop.watchdog`
         raise ValueError(text)
     return seconds
 

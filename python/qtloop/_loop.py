@@ -45,9 +45,9 @@ class QEventLoop(
     SocketsMixin,
     SlowCallbacksMixin,
     StatsMixin,
-    InstrumentsMixin,
     RecordingMixin,
     WatchdogMixin,
+    InstrumentsMixin,
 ):
     """A complete asyncio event loop that runs inside Qt's.
 

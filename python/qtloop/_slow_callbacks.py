@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import threading
 import time
 from asyncio import events
@@ -18,18 +17,14 @@ from typing import Any
 
 from ._asyncio_private import HANDLE_RUN, log_slow_callback, run_handle
 from ._base import BaseLoop
+from ._library_folders import library_folders
 
 # A callback is sampled this many times before it counts as slow, within these bounds, in seconds.
 _SAMPLES = 4
 _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.01, 1.0
 
-# Files below these are not those of the program.
-_LIBRARIES = (
-    sysconfig.get_path("stdlib") + os.sep,
-    os.path.dirname(__file__) + os.sep,
-    "<frozen ",
-)
-_PACKAGES = ("/site-packages/", "/dist-packages/")
+# The beginnings of the paths of files that do not belong to the program.
+_LIBRARIES = ("<frozen ", *(folder + os.sep for each in library_folders() for folder in each))
 
 
 class Sample:
@@ -51,7 +46,7 @@ class Sample:
         inner = own = None
         while frame is not None and frame.f_code is not HANDLE_RUN:
             inner = inner or frame
-            if own is None and not _is_library(frame.f_code.co_filename):
+            if own is None and not frame.f_code.co_filename.startswith(_LIBRARIES):
                 own = frame
             frame = frame.f_back
         if inner is not None and frame is not None:
@@ -68,10 +63,6 @@ class Sample:
         inner = self._inner[line]
         called = f", which called {inner}" if inner != line else ""
         return f", {self._seconds[line]:.3f} of them in {line}{called}"
-
-
-def _is_library(file: str) -> bool:
-    return file.startswith(_LIBRARIES) or any(part in file for part in _PACKAGES)
 
 
 def _line(frame: FrameType) -> str:

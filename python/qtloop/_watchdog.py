@@ -12,7 +12,6 @@ import logging
 import math
 import os
 import sys
-import sysconfig
 import threading
 import traceback
 import weakref
@@ -24,6 +23,7 @@ from typing import Any
 from . import _native, _stack_dump
 from ._await_chain import await_chain, stack_of, summary
 from ._base import BaseLoop
+from ._library_folders import library_folders
 from ._registry import attached, this_thread
 
 _logger = logging.getLogger("qtloop")
@@ -167,7 +167,7 @@ class _RunningWatchdog:
         self._has_dump = dump is not None
         try:
             self._native = _native.Watchdog(
-                loop, seconds, dump, _error_fd(), self._thread_name, *_libraries()
+                loop, seconds, dump, _error_fd(), self._thread_name, *library_folders()
             )
             self._reporter = threading.Thread(
                 target=self._run, args=(weakref.ref(loop),), name="qtloop-reporter", daemon=True
@@ -268,16 +268,6 @@ def _error_fd() -> int | None:
         return sys.stderr.fileno()
     except (AttributeError, OSError, ValueError):
         return None
-
-
-def _libraries() -> tuple[list[str], list[str]]:
-    """Returns the folders of the standard library and, last, of qtloop; those of packages."""
-    names = sysconfig.get_paths()
-    own = str(Path(__file__).parent)
-    hidden = {names["stdlib"], names["platstdlib"], str(Path(os.__file__).parent)}
-    installed = {names["purelib"], names["platlib"]}
-    installed.update(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
-    return [*sorted(hidden), own], sorted(installed)
 
 
 def _checked(seconds: float) -> float:

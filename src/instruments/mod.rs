@@ -5,4 +5,5 @@
 
 #[cfg(feature = "record")]
 pub(crate) mod recorder;
+#[cfg(any(feature = "tasks", feature = "python"))]
 pub(crate) mod watchdog;

@@ -24,7 +24,7 @@ use super::stall::Frame;
 const ANSWER: Duration = Duration::from_millis(200);
 
 /// The handler writes the stack in pieces. After this time without one, it is complete.
-const QUIET: Duration = Duration::from_millis(10);
+const QUIET: Duration = Duration::from_millis(4);
 
 /// The most bytes of a stack that are read. The handler writes at most 100 frames.
 const MAX_BYTES: usize = 64 * 1024;

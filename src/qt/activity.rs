@@ -185,6 +185,7 @@ impl Observed {
 
     fn changed(&self, change: c_int) {
         let now = Instant::now();
+        let was_busy = matches!(self.since.get(), Some((true, _)));
         let activity = match change {
             0 => {
                 self.count(Some(true), now);
@@ -203,6 +204,9 @@ impl Observed {
                 Activity::Waits
             }
         };
+        if activity == Activity::Waits && !was_busy {
+            return; // from outside of a Qt loop to a wait, or the other way
+        }
         for entry in self.entries.borrow().iter() {
             if entry.is_alive.load(Ordering::Relaxed) {
                 entry.observer.changed(activity, now);

@@ -89,7 +89,7 @@ impl LoopCore {
             "block_on() inside of {MAX_NESTED_WAITS} others: in a task use `.await`, and in a slot `spawn_local()`"
         );
         assert!(
-            !self.observed.is_telling.get(),
+            !self.observed.is_in_observer.get(),
             "block_on() in a method of an `Observer`, which no task may interrupt: use `spawn_local()` there"
         );
         let nested_loop = Rc::new(NestedLoop::new());

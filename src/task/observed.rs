@@ -9,7 +9,7 @@ use super::{Job, LoopCore};
 use crate::driver::Observer;
 use crate::panic::catch_panic;
 
-/// An observer of a driver that is also told of tasks that begin and end outside of jobs.
+/// An observer of a driver that also has methods for tasks that begin and end outside of jobs.
 ///
 /// It may be set inside a job. Then its first `ends` and `turn_ends` can be those of a job and a
 /// turn that began before.
@@ -26,12 +26,12 @@ pub(super) trait TaskObserver: Observer<Job> {
 pub(super) struct Observed {
     slots: [RefCell<Option<Rc<dyn TaskObserver>>>; 2],
     /// A method of the program's observer is running.
-    pub(super) is_telling: Cell<bool>,
+    pub(super) is_in_observer: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Slot {
-    /// First, so that it is also told of a job that the other one ends or begins.
+    /// Called first: the other one is user code, which may begin or end a recording.
     #[cfg(feature = "record")]
     Recording = 0,
     Observer = 1,
@@ -60,22 +60,22 @@ impl Observed {
         self.slots[slot as usize].borrow().clone()
     }
 
-    /// Tells the observers that a task was given to the loop.
+    /// Calls the observers for a task that was given to the loop.
     #[cold]
     pub(super) fn spawned(&self, task: &TaskRef) {
         self.each(|observer| observer.spawned(task));
     }
 
-    /// Tells the observers that a task was cancelled with its loop.
+    /// Calls the observers for a task that was cancelled with its loop.
     pub(super) fn cancelled(&self, task: &TaskRef) {
         self.each(|observer| observer.cancelled(task));
     }
 
-    fn each(&self, mut tell: impl FnMut(&dyn TaskObserver)) {
+    fn each(&self, mut call: impl FnMut(&dyn TaskObserver)) {
         for slot in &self.slots {
             let observer = slot.borrow().clone();
             if let Some(observer) = observer {
-                tell(&*observer);
+                call(&*observer);
                 // It may have been removed: then its destructor runs here.
                 catch_panic(|| drop(observer));
             }

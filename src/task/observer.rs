@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Priority;
 use super::cell::TaskRef;
 
-/// Is told what a loop and its tasks do, on the loop's thread: for a log, or for figures.
+/// Methods that a loop calls for its tasks, on its thread: for a log, or for figures.
 /// [`Loop::set_observer`](super::Loop::set_observer) sets it. All methods do nothing by default.
 ///
 /// While a loop has no observer, its tasks cost nothing more. The methods of tasks and their order

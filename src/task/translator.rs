@@ -18,17 +18,17 @@ struct Translator {
     observer: Rc<dyn Observer>,
     /// The jobs that have begun and have not ended, nested in one another.
     jobs: RefCell<Vec<RunningJob>>,
-    /// The number of turns of which the observer was told, and which have not ended.
+    /// The number of turns that have not ended, of those for which the observer was called.
     turns: Cell<usize>,
 }
 
 struct RunningJob {
     kind: Kind,
-    /// The observer was told that it begins.
-    is_told: bool,
+    /// The observer was called for its begin.
+    was_called: bool,
 }
 
-/// What a job is, as the origin of wake-ups.
+/// The origin of a wake-up.
 #[derive(Clone)]
 enum Kind {
     Poll(TaskRef),
@@ -95,7 +95,7 @@ impl Loop {
 impl Translator {
     /// Calls a method of the observer. Returns false if it was not called: another one is running,
     /// or the observer was removed.
-    fn tell(&self, tell: impl FnOnce(&dyn Observer)) -> bool {
+    fn call(&self, method: impl FnOnce(&dyn Observer)) -> bool {
         let Some(core) = self.core.upgrade() else {
             return false;
         };
@@ -103,11 +103,11 @@ impl Translator {
             let current = core.observed.get(Slot::Observer);
             current.is_some_and(|current| ptr::addr_eq(Rc::as_ptr(&current), self))
         };
-        if !is_set() || core.observed.is_telling.replace(true) {
+        if !is_set() || core.observed.is_in_observer.replace(true) {
             return false;
         }
-        let result = catch_panic(|| tell(&*self.observer));
-        core.observed.is_telling.set(false);
+        let result = catch_panic(|| method(&*self.observer));
+        core.observed.is_in_observer.set(false);
         if result.is_none() && is_set() {
             // Not the last reference: the caller has one.
             drop(Observed::set(&core, Slot::Observer, None));
@@ -128,11 +128,11 @@ impl Translator {
 
 impl TaskObserver for Translator {
     fn spawned(&self, task: &TaskRef) {
-        self.tell(|observer| observer.on_task_spawn(TaskMeta(task)));
+        self.call(|observer| observer.on_task_spawn(TaskMeta(task)));
     }
 
     fn cancelled(&self, task: &TaskRef) {
-        self.tell(|observer| observer.on_task_terminate(TaskMeta(task)));
+        self.call(|observer| observer.on_task_terminate(TaskMeta(task)));
     }
 }
 
@@ -151,19 +151,19 @@ impl driver::Observer<Job> for Translator {
             Some(Kind::Call) => ScheduledBy::Call,
             None => ScheduledBy::Outside,
         };
-        self.tell(|observer| observer.on_task_schedule(TaskMeta(&task), by));
+        self.call(|observer| observer.on_task_schedule(TaskMeta(&task), by));
     }
 
     fn begins(&self, job: &mut Job) {
         let kind = Kind::of(job);
-        let is_told = match &kind {
+        let was_called = match &kind {
             // A task that has completed while it was queued is not polled again.
             Kind::Poll(task) if !task.is_finished() => {
-                self.tell(|observer| observer.on_before_task_poll(TaskMeta(task)))
+                self.call(|observer| observer.on_before_task_poll(TaskMeta(task)))
             }
             _ => false,
         };
-        self.jobs.borrow_mut().push(RunningJob { kind, is_told });
+        self.jobs.borrow_mut().push(RunningJob { kind, was_called });
     }
 
     fn ends(&self) {
@@ -171,35 +171,35 @@ impl driver::Observer<Job> for Translator {
         let job = self.jobs.borrow_mut().pop();
         if let Some(RunningJob {
             kind: Kind::Poll(task),
-            is_told: true,
+            was_called: true,
         }) = job
         {
             let meta = TaskMeta(&task);
-            self.tell(|observer| observer.on_after_task_poll(meta));
+            self.call(|observer| observer.on_after_task_poll(meta));
             if task.is_finished() {
-                self.tell(|observer| observer.on_task_terminate(meta));
+                self.call(|observer| observer.on_task_terminate(meta));
             }
         }
     }
 
     fn turn_begins(&self, depth: usize) {
-        if self.tell(|observer| observer.on_turn_begin(depth)) {
+        if self.call(|observer| observer.on_turn_begin(depth)) {
             self.turns.set(self.turns.get() + 1);
         }
     }
 
     fn turn_ends(&self, depth: usize) {
         // Zero if a job of the turn that ends has set this observer.
-        if self.turns.get() > 0 && self.tell(|observer| observer.on_turn_end(depth)) {
+        if self.turns.get() > 0 && self.call(|observer| observer.on_turn_end(depth)) {
             self.turns.set(self.turns.get() - 1);
         }
     }
 
     fn poll_begins(&self, timeout: Duration) {
-        self.tell(|observer| observer.on_before_io_wait(timeout));
+        self.call(|observer| observer.on_before_io_wait(timeout));
     }
 
     fn poll_ends(&self, timeout: Duration) {
-        self.tell(|observer| observer.on_after_io_wait(timeout));
+        self.call(|observer| observer.on_after_io_wait(timeout));
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn build_as(name: &str, arguments: &[&str]) -> PathBuf {
     let features = [
         ("qml", cfg!(feature = "qml")),
         ("hyper", cfg!(feature = "hyper")),
+        ("record", cfg!(feature = "record")),
         ("tokio-io", cfg!(feature = "tokio-io")),
         ("tracing", cfg!(feature = "tracing")),
         ("python", cfg!(feature = "python")),

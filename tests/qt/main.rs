@@ -2,6 +2,8 @@
 //! has its own harness: it runs one test after the other, each with a time limit.
 
 #[cfg(feature = "tasks")]
+mod activity;
+#[cfg(feature = "tasks")]
 mod await_points;
 #[cfg(feature = "tasks")]
 mod budgets;
@@ -172,6 +174,8 @@ fn main() -> ExitCode {
         process_drops::tests(),
         #[cfg(feature = "tasks")]
         unix_signals::tests(),
+        #[cfg(feature = "tasks")]
+        activity::tests(),
         #[cfg(feature = "tasks")]
         watchdog::tests(),
         #[cfg(feature = "tasks")]

@@ -1,4 +1,4 @@
-//! Tests of `Loop::set_observer`: what an observer is told of tasks, turns and waits.
+//! Tests of `Loop::set_observer`: the calls for tasks, turns and waits.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;

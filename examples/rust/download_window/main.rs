@@ -1,9 +1,11 @@
 //! A download window on one loop: Qt Quick paints, hyper fetches over qtloop's sockets, and an open
 //! question stops neither.
 //!
-//!     cargo run --release --features qml,hyper --example download_window                      files from a small server in the same loop
-//!     cargo run --release --features qml,hyper --example download_window https://host/file    files of your own
+//!     cargo run --release --features qml,hyper,record --example download_window                      files from a small server in the same loop
+//!     cargo run --release --features qml,hyper,record --example download_window https://host/file    files of your own
 //!     ... --example download_window -- --screenshot a.png                                     fetch, take a picture, report, end
+//!
+//! F12 opens a panel with figures of the event loop.
 //!
 //! Without a GPU, set QT_QUICK_BACKEND=software; without a display, also QT_QPA_PLATFORM=offscreen.
 
@@ -17,13 +19,16 @@ mod disk;
 mod download;
 mod downloads;
 mod frames;
+mod instruments;
 mod request;
 mod server;
 mod text;
 mod unattended;
+mod window;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -35,6 +40,7 @@ use qtloop::{Loop, signal, spawn_local};
 
 use downloads::Downloads;
 use frames::Frames;
+use instruments::Instruments;
 use unattended::Camera;
 
 /// Fetch files in a window that stays smooth, on one loop for Qt and async Rust.
@@ -49,6 +55,12 @@ struct Options {
     /// Run by itself, then report
     #[arg(long, value_name = "FILE")]
     screenshot: Option<PathBuf>,
+    /// Open the panel with figures of the event loop, as F12 does, and record a trace
+    #[arg(long)]
+    instruments: bool,
+    /// Save traces in this file
+    #[arg(long, value_name = "FILE", default_value = "trace.json.gz")]
+    trace: PathBuf,
     /// Seconds of silence after which a server is given up
     #[arg(long, value_name = "S", default_value = "15", value_parser = positive)]
     timeout: f64,
@@ -72,11 +84,6 @@ fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| format!("{text} is not a number above zero"))
 }
 
-qmetaobject::qrc!(window, "examples/rust/download_window/qml" as "download_window" {
-    "qmldir", "Bar.qml", "Button.qml", "Card.qml", "DownloadRow.qml", "Field.qml", "Icon.qml", "Label.qml", "Main.qml",
-    "Plot.qml", "Question.qml", "Surface.qml", "Theme.qml", "Tile.qml",
-});
-
 fn main() -> ExitCode {
     let options = Options::parse();
     install_message_handler(Some(print_message));
@@ -86,26 +93,34 @@ fn main() -> ExitCode {
     let downloads = QObjectBox::new(Downloads::new(options.save.clone(), silence));
     let frames = QObjectBox::new(Frames::default());
     let camera = QObjectBox::new(Camera::default());
+    let instruments = QObjectBox::new(Instruments::new(options.trace.clone()));
     let mut engine = QmlEngine::new();
     engine.set_object_property("downloads".into(), downloads.pinned());
     engine.set_object_property("frames".into(), frames.pinned());
     engine.set_object_property("camera".into(), camera.pinned());
+    engine.set_object_property("instruments".into(), instruments.pinned());
     let event_loop = match Loop::attach() {
-        Ok(event_loop) => event_loop,
+        Ok(event_loop) => Rc::new(event_loop),
         Err(error) => return fail(&error),
     };
 
-    window();
-    engine.load_url(QString::from("qrc:/download_window/Main.qml").into());
+    window::load(&mut engine);
+    let instruments = instruments.pinned();
+    instruments.borrow_mut().observe(Rc::downgrade(&event_loop));
+    if options.instruments {
+        instruments.borrow_mut().toggle();
+        instruments.borrow_mut().record();
+    }
     if !camera.pinned().borrow().is_there {
         return fail(&"The window could not be loaded.");
     }
 
     let downloads = This::of(downloads.pinned().borrow());
     let frames = This::of(frames.pinned().borrow());
+    let instruments = This::of(instruments.borrow());
     let camera = This::of(camera.pinned().borrow());
     spawn_local(async move {
-        let work = run_window(options, downloads, frames, camera);
+        let work = run_window(options, downloads, frames, instruments, camera);
         let code = future::or(work, stop_signal()).await;
         qtloop::quit(code.unwrap_or_else(|error| {
             fail(&error);
@@ -121,6 +136,7 @@ async fn run_window(
     options: Options,
     downloads: This<Downloads>,
     frames: This<Frames>,
+    instruments: This<Instruments>,
     camera: This<Camera>,
 ) -> std::io::Result<i32> {
     if let Some(folder) = &options.save {
@@ -138,6 +154,10 @@ async fn run_window(
     match options.screenshot {
         Some(picture) => {
             let is_whole = unattended::run(&downloads, &frames, &camera, &picture).await?;
+            if instruments.with(|panel| panel.is_recording())? {
+                instruments.with(Instruments::save)?;
+                println!("{}.", instruments.with(|panel| panel.message())?);
+            }
             Ok(if is_whole { 0 } else { 1 })
         }
         // From now on, the user decides; closing the window quits.

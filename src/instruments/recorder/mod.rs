@@ -12,6 +12,7 @@ mod qt_events;
 mod record;
 mod ring;
 mod save;
+mod state;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -30,11 +31,10 @@ pub use record::{JobKind, Subject};
 pub use top::{Order, PlaceTimes, Quantiles};
 
 use clock::{Anchor, Scale};
-use names::{Classes, Tasks};
-use open::{Open, Span};
-use record::{Job, Record, What};
+use open::Span;
+use record::{Record, What};
 use ring::Ring;
-use top::Top;
+use state::State;
 
 /// The number of records of all recorders that have stopped. The marks of a recorder begin here, so
 /// that a job that an earlier one has marked is not found in its ring.
@@ -50,25 +50,6 @@ pub struct Recorder {
     begin: Anchor,
     first: u64,
     state: RefCell<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    ring: Ring,
-    /// The time that was read last. It is the current time while `is_fresh`: no code of the program
-    /// has run since.
-    now: Ticks,
-    is_fresh: bool,
-    /// The jobs, turns and polls that have begun and not ended, innermost last.
-    open: Vec<Open>,
-    /// The Qt event that is being handled.
-    qt_event: Option<Record>,
-    /// Since when Qt has been waiting.
-    waiting: Option<Ticks>,
-    top: Top,
-    tasks: Tasks,
-    classes: Classes,
-    end: Option<Anchor>,
 }
 
 impl Recorder {
@@ -99,18 +80,7 @@ impl Recorder {
             places,
             begin,
             first,
-            state: RefCell::new(State {
-                ring,
-                now: Ticks::UNKNOWN,
-                is_fresh: false,
-                open: Vec::new(),
-                qt_event: None,
-                waiting: None,
-                top: Top::default(),
-                tasks: Tasks::default(),
-                classes: Classes::default(),
-                end: None,
-            }),
+            state: RefCell::new(State::new(ring)),
         })
     }
 
@@ -135,8 +105,15 @@ impl Recorder {
     /// Records that running code has queued a job that is ready, and returns its mark.
     #[inline]
     pub fn queued(&self, subject: Subject) -> u32 {
+        self.queued_at(self.clock.now(), subject)
+    }
+
+    /// Records a job like [`queued`](Recorder::queued), at a time that the caller has read.
+    #[inline]
+    pub fn queued_at(&self, now: Ticks, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read_after_code(&self.clock);
+        state.now = now;
+        state.is_fresh = false;
         state.push_job(now, now, subject)
     }
 
@@ -152,8 +129,15 @@ impl Recorder {
     /// [`timer_set`](Recorder::timer_set) has returned, or 0.
     #[inline]
     pub fn collected(&self, mark: u32, subject: Subject) -> u32 {
+        let now = self.state.borrow_mut().read(&self.clock);
+        self.collected_at(now, mark, subject)
+    }
+
+    /// Records a job like [`collected`](Recorder::collected), at a time that the caller has read.
+    #[inline]
+    pub fn collected_at(&self, now: Ticks, mark: u32, subject: Subject) -> u32 {
         let mut state = self.state.borrow_mut();
-        let now = state.read(&self.clock);
+        state.now = now;
         state.is_fresh = true; // the loop itself is running
         if let Some(job) = state.waiting_job(mark, subject) {
             job.ready = now;
@@ -168,16 +152,27 @@ impl Recorder {
     pub fn begins(&self, mark: u32, subject: Subject) {
         let mut state = self.state.borrow_mut();
         let now = state.read(&self.clock);
-        state.is_fresh = false;
         state.begin_job(now, mark, subject);
+    }
+
+    /// Records a job like [`begins`](Recorder::begins), at a time that the caller has read.
+    #[inline]
+    pub fn begins_at(&self, now: Ticks, mark: u32, subject: Subject) {
+        self.state.borrow_mut().begin_job(now, mark, subject);
     }
 
     /// Records that the job that began last has ended. It does nothing if that job began before the
     /// recording.
     #[inline]
     pub fn ends(&self) {
+        self.ends_at(self.clock.now());
+    }
+
+    /// Ends a job like [`ends`](Recorder::ends), at a time that the caller has read.
+    #[inline]
+    pub fn ends_at(&self, now: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = now;
         state.is_fresh = true;
         state.end_qt_event();
         state.close(|span| matches!(span, Span::Job { .. }));
@@ -349,148 +344,5 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-impl State {
-    /// Returns the current time: the one that was read last, if only the loop has run since.
-    #[inline]
-    fn read(&mut self, clock: &Clock) -> Ticks {
-        if !self.is_fresh {
-            self.now = clock.now();
-        }
-        self.now
-    }
-
-    /// Reads the clock: code of the program is running.
-    #[inline]
-    fn read_after_code(&mut self, clock: &Clock) -> Ticks {
-        self.is_fresh = false;
-        self.read(clock)
-    }
-
-    #[inline]
-    fn push_job(&mut self, created: Ticks, ready: Ticks, subject: Subject) -> u32 {
-        let waker = self.open.iter().rev().find_map(Open::number);
-        let record = Record::job(created, ready, waker.unwrap_or(0), subject);
-        self.ring.push(record)
-    }
-
-    fn push_instant(&mut self, clock: &Clock, what: What) {
-        self.now = clock.now();
-        self.ring.push(Record {
-            started: self.now,
-            ended: self.now,
-            what,
-        });
-    }
-
-    /// Returns the job of a mark if it is in the ring, has not begun, and is of the same task.
-    #[inline]
-    fn waiting_job(&mut self, mark: u32, subject: Subject) -> Option<&mut Job> {
-        match self.ring.get_mut(mark)? {
-            Record {
-                started: Ticks::UNKNOWN,
-                what: What::Job(job),
-                ..
-            } if job.subject.task == subject.task => Some(job),
-            _ => None,
-        }
-    }
-
-    /// Begins a job. It keeps no copy of the record: a load of what was just stored in parts would
-    /// cost a tenth of the whole recorder.
-    #[inline]
-    fn begin_job(&mut self, now: Ticks, mark: u32, subject: Subject) {
-        let waiting = self.waiting_job(mark, subject);
-        let (number, ready) = if let Some(job) = waiting {
-            // The queue knows more of the kind, such as that another thread has queued the job.
-            let kind = job.subject.kind;
-            job.subject = Subject { kind, ..subject };
-            let ready = job.ready;
-            if let Some(record) = self.ring.get_mut(mark) {
-                record.started = now;
-            }
-            (mark, ready)
-        } else {
-            let record = Record::running(now, subject);
-            (self.ring.push(record), Ticks::UNKNOWN)
-        };
-        self.open.push(Open::new(
-            now,
-            Span::Job {
-                number,
-                ready,
-                subject,
-            },
-        ));
-    }
-
-    fn open(&mut self, span: Span) {
-        self.open.push(Open::new(self.now, span));
-    }
-
-    /// Ends the innermost span of a kind, and the spans inside of it. There is none if it began
-    /// before the recording.
-    #[inline]
-    fn close(&mut self, is_it: impl Fn(&Span) -> bool) {
-        let Some(at) = self.open.iter().rposition(|open| is_it(&open.span)) else {
-            return;
-        };
-        self.end_wait();
-        while self.open.len() > at {
-            self.close_last();
-        }
-    }
-
-    /// Ends the innermost span.
-    #[inline]
-    fn close_last(&mut self) {
-        let Some((open, outer)) = self.open.split_last_mut() else {
-            return;
-        };
-        let started = open.started;
-        let took = self.now.since(started);
-        if let Some(outer) = outer.last_mut() {
-            outer.inside += took;
-        }
-        match open.span {
-            Span::Job {
-                number,
-                ready,
-                subject,
-            } => {
-                let latency = ready.is_known().then(|| started.since(ready));
-                let run = took.saturating_sub(open.inside);
-                self.top.add(subject.place, started, run, latency);
-                if let Some(record) = self.ring.get_mut(number) {
-                    record.ended = self.now;
-                } else {
-                    // The jobs inside of it have filled the ring.
-                    self.ring.push(open.record(self.now));
-                }
-            }
-            Span::Turn { .. } | Span::Poll { .. } => {
-                self.ring.push(open.record(self.now));
-            }
-        }
-        self.open.pop();
-    }
-
-    fn end_qt_event(&mut self) {
-        if let Some(mut event) = self.qt_event.take() {
-            event.ended = self.now;
-            self.ring.push(event);
-        }
-    }
-
-    /// Ends Qt's wait, which does not count as work of the job that runs the Qt event loop.
-    #[inline]
-    fn end_wait(&mut self) {
-        if let Some(since) = self.waiting.take()
-            && let Some(outer) = self.open.last_mut()
-        {
-            outer.inside += self.now.since(since.max(outer.started));
-        }
     }
 }

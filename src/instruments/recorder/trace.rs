@@ -11,11 +11,11 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::json;
 
-use super::State;
 use super::clock::{Scale, Ticks};
 use super::places::{PlaceId, Places};
 use super::qt_events;
 use super::record::{Job, Record, What};
+use super::state::State;
 
 /// The process and the tracks of a trace. A task has the track `TASKS` + its number.
 const PROCESS: u32 = 1;

@@ -1,8 +1,9 @@
 //! The state that a watched thread and its watchdog share: atomics, checked by loom.
 //!
-//! Each side stores its own flag before it reads that of the other side, all sequentially
-//! consistent. So either the watched thread sees that the watchdog is parked, or the watchdog sees
-//! the progress.
+//! The watched thread swaps `since` and then reads the flags of the watchdog. The watchdog stores a
+//! flag and then reads `since`, by an operation that also writes it. Such operations have one order.
+//! If the watchdog's is first, the watched thread sees the flag; otherwise the watchdog sees the
+//! progress.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,27 +27,32 @@ impl Watch {
     /// Notes progress at `now`, or with 0 for `since` that the thread waits. Called by the watched
     /// thread. Returns whether the watchdog must be woken.
     pub(super) fn progress(&self, since: u64, now: u64) -> bool {
-        let before = self.since.swap(since, Ordering::SeqCst);
-        if before != 0 && self.reported.load(Ordering::SeqCst) == before {
-            self.ended.store(now, Ordering::SeqCst);
+        let before = self.since.swap(since, Ordering::AcqRel);
+        if before != 0 && self.reported.load(Ordering::Relaxed) == before {
+            self.ended.store(now, Ordering::Release);
             return true;
         }
         since != 0
-            && self.is_parked.load(Ordering::SeqCst)
-            && self.is_parked.swap(false, Ordering::SeqCst)
+            && self.is_parked.load(Ordering::Relaxed)
+            && self.is_parked.swap(false, Ordering::Relaxed)
     }
 
     /// Returns the time of the last progress; 0 while the thread waits.
     pub(super) fn since(&self) -> u64 {
-        self.since.load(Ordering::SeqCst)
+        self.since.load(Ordering::Acquire)
+    }
+
+    /// Returns the same, after the watchdog has stored a flag.
+    fn since_after_flag(&self) -> u64 {
+        self.since.fetch_or(0, Ordering::AcqRel)
     }
 
     /// Begins a report about the stall after `since`. Returns false if it is over already.
     /// Otherwise the watched thread notes its end.
     pub(super) fn claim(&self, since: u64) -> bool {
-        self.ended.store(0, Ordering::SeqCst);
-        self.reported.store(since, Ordering::SeqCst);
-        let is_current = self.since() == since;
+        self.ended.store(0, Ordering::Relaxed);
+        self.reported.store(since, Ordering::Relaxed);
+        let is_current = self.since_after_flag() == since;
         if !is_current {
             self.release();
         }
@@ -56,7 +62,7 @@ impl Watch {
     /// Returns the time at which the reported stall has ended; `None` if the thread has not stored
     /// it yet.
     pub(super) fn ended(&self) -> Option<u64> {
-        match self.ended.load(Ordering::SeqCst) {
+        match self.ended.load(Ordering::Acquire) {
             0 => None,
             time => Some(time),
         }
@@ -64,18 +70,18 @@ impl Watch {
 
     /// Ends the report.
     pub(super) fn release(&self) {
-        self.reported.store(0, Ordering::SeqCst);
+        self.reported.store(0, Ordering::Relaxed);
     }
 
     /// Returns whether the watchdog may sleep until it is woken; `since` is what it has seen last.
     pub(super) fn may_park(&self, since: u64) -> bool {
-        self.is_parked.store(true, Ordering::SeqCst);
-        self.since() == since
+        self.is_parked.store(true, Ordering::Relaxed);
+        self.since_after_flag() == since
     }
 
     /// Notes that the watchdog is awake.
     pub(super) fn unparked(&self) {
-        self.is_parked.store(false, Ordering::SeqCst);
+        self.is_parked.store(false, Ordering::Relaxed);
     }
 }
 

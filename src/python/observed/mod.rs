@@ -5,12 +5,11 @@
 //! to the instruments.
 
 mod accounts;
-mod note;
+mod observer;
 mod places;
 mod python;
 mod qt_track;
 mod recording;
-mod switch;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -18,16 +17,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::job::{Job, Kind};
+use super::running;
+use super::state::State;
 use super::step::{self, Stepped};
 use crate::driver::Observer;
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
 use crate::instruments::watchdog::RunningTask;
 use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
-use crate::reactor::{Queueable, Time};
+use crate::reactor::Queueable;
 
 use self::places::PythonPlaces;
 use self::python::{Event, Instruments};
@@ -91,7 +93,7 @@ struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<Py<PyAny>>,
     address: usize,
-    /// The methods of instruments for the steps of tasks are called.
+    /// The instruments were called before the step.
     is_step: bool,
     subject: Subject,
     began: Ticks,
@@ -149,6 +151,45 @@ impl Observed {
         Some(Rc::clone(&recording.recorder))
     }
 
+    /// Keeps the name of the running task in a note, for the watchdog. Returns whether there was
+    /// another note, which is no longer kept.
+    pub(super) fn note_tasks(&self, note: Arc<RunningTask>) -> bool {
+        let before = self.running_task.replace(Some(note));
+        let running = self.running.borrow().last().map(|running| running.address);
+        if let Some(address) = running {
+            self.note_task(address);
+        }
+        before.is_some()
+    }
+
+    /// Takes back [`Observed::note_tasks`]. Returns whether it was in effect.
+    pub(super) fn stop_noting(&self, note: &Arc<RunningTask>) -> bool {
+        let mut current = self.running_task.borrow_mut();
+        let is_current = current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, note));
+        if is_current {
+            current.take();
+        }
+        is_current
+    }
+
+    /// Notes the running task for the watchdog. Returns the note before.
+    fn note_task(&self, address: usize) -> Option<Arc<str>> {
+        let note = self.running_task.borrow();
+        let note = note.as_ref()?;
+        let tasks = self.tasks.borrow();
+        let named = tasks.get(address).and_then(|task| task.named.as_ref());
+        note.replace(named.map(|named| Arc::clone(&named.name)))
+    }
+
+    /// Restores the note of the outer job.
+    fn restore_note(&self, before: Option<Arc<str>>) {
+        if let Some(note) = &*self.running_task.borrow() {
+            note.replace(before);
+        }
+    }
+
     /// Returns the address and the number of the task whose step runs, or zeros.
     fn running_task(&self) -> (usize, u32) {
         let running = self.running.borrow();
@@ -192,9 +233,8 @@ impl Observed {
     ) -> (u32, bool) {
         let address = task.as_ptr().addr();
         let mut tasks = self.tasks.borrow_mut();
-        // A step that the driver does not run, such as the first one of an eager task, is not known
-        // to be running.
-        let is_unknown = by.0 == 0 && tasks.contains(address);
+        // The step in which the observer was set is not known to be running.
+        let is_unknown = by.0 == 0 && tasks.get(address).is_some();
         let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
         let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
         if is_new && let Some(recorder) = self.recorder() {
@@ -295,21 +335,31 @@ impl Observed {
         let Some(running) = self.running.borrow_mut().pop() else {
             return;
         };
+        let py = token();
+        self.instruments.end_wait(py);
         let now = self.clock.now();
         self.restore_note(running.noted_before);
         self.add(running.subject.place, now.since(running.began));
         if let Some(recorder) = self.recorder() {
-            recorder.ends();
+            recorder.ends_at(now);
         }
         if let Some(task) = running.task {
-            self.end_step(task.into_bound(token()), now, running.is_step);
+            let task = task.into_bound(py);
+            if self.end_step(&task, now) {
+                self.instruments.call(Event::TaskExited, &task);
+            }
+            if running.is_step {
+                self.instruments.call(Event::AfterTaskStep, &task);
+            }
+            drop(task); // the last reference may run code
         }
     }
 
-    /// Notes that the step of a task has returned. If the task is done, it leaves the table.
-    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
+    /// Notes that the step of a task has returned. Returns whether the task is done. Then it leaves
+    /// the table.
+    fn end_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> bool {
         let address = task.as_ptr().addr();
-        let is_done = step::is_done(&task).unwrap_or(false);
+        let is_done = step::is_done(task).unwrap_or(false);
         let mut tasks = self.tasks.borrow_mut();
         if let Some(entry) = tasks.get_mut(address) {
             entry.ends(now);
@@ -320,14 +370,7 @@ impl Observed {
                 tasks.remove(address);
             }
         }
-        drop(tasks);
-        if is_done {
-            self.instruments.call(Event::TaskExited, &task);
-        }
-        if is_step {
-            self.instruments.call(Event::AfterTaskStep, &task);
-        }
-        drop(task); // the last reference may run code
+        is_done
     }
 
     fn add(&self, place: PlaceId, took: u64) {
@@ -340,114 +383,6 @@ impl Observed {
         total.jobs += 1;
         total.time += took;
         total.worst = total.worst.max(took);
-    }
-}
-
-impl Observer<Job> for Observed {
-    fn queued(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let by = self.running_task();
-        let subject = self.note_ready(job, now, by, |event, task| {
-            self.instruments.call(event, task);
-        });
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.queued(subject);
-        }
-    }
-
-    fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = self.recorder() {
-            let subject = Subject {
-                task: 0,
-                place: PlaceId::UNKNOWN,
-                priority: job.priority(),
-                kind: JobKind::Timer,
-            };
-            job.mark = recorder.timer_set(subject);
-        }
-    }
-
-    fn collected(&self, job: &mut Job) {
-        let now = self.clock.now();
-        let mut subject = self.note_ready(job, now, (0, 0), |event, task| {
-            self.instruments.keep(event, task);
-        });
-        if subject.kind == JobKind::Callback {
-            subject.kind = JobKind::Remote;
-        }
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.collected(job.mark, subject);
-        }
-    }
-
-    fn collection_ends(&self) {
-        self.instruments.deliver(token());
-    }
-
-    fn begins(&self, job: &mut Job) {
-        self.end_adopted(self.depth.get());
-        let py = token();
-        self.instruments.end_wait(py);
-        let now = self.clock.now();
-        let stepped = stepped(py, job);
-        let (task, place) = match &stepped {
-            Some((task, _)) => self.begin_step(task, now),
-            None => (0, self.place_of(py, job)),
-        };
-        let subject = Subject {
-            task,
-            place,
-            priority: job.priority(),
-            kind: kind_of(job, stepped.is_some()),
-        };
-        if let Some(recorder) = self.recorder() {
-            recorder.begins(job.mark, subject);
-        }
-        let task = stepped.map(|(task, _)| task);
-        // If its context is in use, the job is deferred and does not run.
-        let is_step = task.is_some() && self.instruments.wants_steps() && job.can_enter(py);
-        if is_step && let Some(task) = &task {
-            self.instruments.call(Event::BeforeTaskStep, task);
-        }
-        self.push(now, task, subject, is_step);
-    }
-
-    fn ends(&self) {
-        self.instruments.end_wait(token());
-        self.end_job();
-    }
-
-    fn turn_begins(&self, depth: usize) {
-        self.end_adopted(depth);
-        self.depth.set(depth);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_begins(depth);
-        }
-    }
-
-    fn turn_ends(&self, depth: usize) {
-        self.depth.set(depth - 1);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_ends();
-        }
-    }
-
-    fn waits(&self, timeout: Option<Duration>) {
-        self.instruments.begin_wait(token(), timeout);
-    }
-
-    fn poll_begins(&self, timeout: Duration) {
-        self.end_adopted(self.depth.get());
-        self.instruments.end_wait(token());
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_begins(timeout);
-        }
-    }
-
-    fn poll_ends(&self, _timeout: Duration) {
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_ends();
-        }
     }
 }
 
@@ -484,5 +419,65 @@ impl Observed {
     /// Visits the objects of the user, for the garbage collector.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.instruments.traverse(visit)
+    }
+}
+
+impl State {
+    /// Tells the instruments about a task that was made.
+    #[inline]
+    pub(super) fn note_task(&self, task: &Bound<'_, PyAny>) {
+        let observed = self.observed.borrow().clone(); // an instrument may change it
+        if let Some(observed) = observed {
+            observed.created(task);
+        }
+    }
+
+    /// Returns the observer of the loop, for an instrument that is turned on. Pair it with
+    /// [`State::unobserve`].
+    pub(super) fn observe(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<Rc<Observed>> {
+        let driver = self.driver()?;
+        self.check_here(event_loop.py())?;
+        let current = self.observed.borrow().clone();
+        let observed = match current {
+            Some(observed) => observed,
+            None => {
+                let observed = Rc::new(Observed::new(driver.stats().in_turns));
+                if driver.is_in_job() {
+                    observed.adopt(driver.depth(), running::current_task(event_loop)?);
+                }
+                self.observed.replace(Some(Rc::clone(&observed)));
+                driver.set_observer(Some(Rc::clone(&observed) as Rc<dyn Observer<Job>>));
+                observed
+            }
+        };
+        observed.users.set(observed.users.get() + 1);
+        Ok(observed)
+    }
+
+    /// Refuses a call on another thread than that of the loop.
+    fn check_here(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_elsewhere(py) {
+            return Err(PyRuntimeError::new_err(
+                "an instrument is turned on and off on the loop's own thread only: \
+                 use loop.call_soon_threadsafe()",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes back one [`State::observe`]. The last one removes the observer.
+    pub(super) fn unobserve(&self) {
+        let mut slot = self.observed.borrow_mut();
+        let Some(observed) = &*slot else { return };
+        observed.users.set(observed.users.get() - 1);
+        if observed.users.get() > 0 {
+            return;
+        }
+        let observed = slot.take();
+        drop(slot);
+        if let Ok(driver) = self.driver() {
+            driver.set_observer(None);
+        }
+        drop(observed);
     }
 }

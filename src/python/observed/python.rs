@@ -235,7 +235,7 @@ pub(in crate::python) fn add_instrument(
 ) -> PyResult<()> {
     let py = event_loop.py();
     let state = event_loop.get().state(py);
-    let observed = state.observe(event_loop.as_any())?;
+    let observed = state.observe(event_loop)?;
     let instruments = &observed.instruments;
     let mut all = instruments.all.borrow().to_vec();
     if !all.is_empty() {

@@ -62,7 +62,7 @@ impl Observed {
     fn start(&self, events: usize) -> PyResult<Rc<Recorder>> {
         if self.recorder.borrow().is_some() {
             return Err(PyRuntimeError::new_err(
-                "the loop is being recorded already; stop() that recording first",
+                "the loop is being recorded already: stop() that recording, or unset QTLOOP_RECORD",
             ));
         }
         let recorder = Recorder::new(events, Rc::clone(&self.places.places)).map_err(os_error)?;

@@ -83,10 +83,6 @@ impl Task {
 pub(super) struct Tasks(FxHashMap<usize, Task>);
 
 impl Tasks {
-    pub(super) fn contains(&self, address: usize) -> bool {
-        self.0.contains_key(&address)
-    }
-
     pub(super) fn get(&self, address: usize) -> Option<&Task> {
         self.0.get(&address)
     }

@@ -132,7 +132,7 @@ def after(seconds: float, function: Callable[[], object]) -> None:
     QtCore.QTimer.singleShot(round(seconds * 1000), function)
 
 
-SPAN = 2.5 * LONG
+SPAN = 2 * LONG
 
 
 def waits_in_a_dialog(window: Window) -> None:

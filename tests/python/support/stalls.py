@@ -12,7 +12,7 @@ from qtloop import QEventLoop, Stall
 
 # Seconds: a threshold that a test reaches quickly, and one that nothing reaches by accident.
 QUICK = 0.05
-LONG = 0.4
+LONG = 0.3
 
 # Seconds within which a report must come; it takes some milliseconds.
 LATE = 20

@@ -1,4 +1,5 @@
-// The window: a list of downloads, a total, a plot of its own frame times, and a question over it.
+// The window: a list of downloads, a total, a plot of its own frame times, a question over it, and
+// at F12 a panel beside it.
 import QtQuick
 import QtQuick.Window
 
@@ -18,8 +19,22 @@ Window {
         running: true
         onTriggered: {
             const time = frames.tick()
-            if (time > 0)
+            if (time > 0) {
                 plot.add(time)
+                panel.frame(time)
+            }
+        }
+    }
+    Shortcut {
+        sequence: "F12"
+        context: Qt.ApplicationShortcut
+        onActivated: instruments.toggle()
+    }
+    Connections {
+        target: instruments
+        // The panel takes no room from the list.
+        function onToggled() {
+            window.width += (instruments.is_open ? 1 : -1) * (panel.width + 16)
         }
     }
     Connections {
@@ -51,7 +66,7 @@ Window {
         }
         Row {
             id: buttons
-            anchors { right: parent.right; rightMargin: 24; top: parent.top; topMargin: 20 }
+            anchors { right: panel.visible ? panel.left : parent.right; rightMargin: panel.visible ? 16 : 24; top: parent.top; topMargin: 20 }
             spacing: 12
             Button {
                 text: "Cancel all"
@@ -152,6 +167,11 @@ Window {
             text: "qtloop · hyper · Qt Quick" + (GraphicsInfo.api === GraphicsInfo.Software ? ", drawn by software" : "")
             font.pixelSize: 12
             color: Theme.muted
+        }
+        Panel {
+            id: panel
+            visible: instruments.is_open
+            anchors { right: parent.right; rightMargin: 24; top: buttons.top; bottom: figures.bottom }
         }
         Question {
             anchors.fill: parent
