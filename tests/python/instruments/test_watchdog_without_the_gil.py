@@ -52,7 +52,7 @@ def test_c_code_that_holds_the_gil_is_reported_while_it_blocks(
     begin, end = lines.index("begin"), lines.index("end")
     assert any(
         text.startswith("qtloop: loop blocked for 0.")
-        and f" in foo.py:{line} (load), task \"" in text
+        and f' in foo.py:{line} (load), task "' in text
         for text in lines[begin:end]
     ), lines
     # The logger has no handler here, so logging prints the message itself.
