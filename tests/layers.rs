@@ -278,6 +278,16 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ),
     ("_policy", &["_loop"]),
     (
+        "inspector",
+        &[
+            "_native",
+            "_binding",
+            "_asyncio_private",
+            "_recording",
+            "_loop",
+        ],
+    ),
+    (
         "__init__",
         &[
             "_native",
@@ -302,6 +312,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
             "_block_on",
             "_run",
             "_policy",
+            "inspector",
         ],
     ),
     ("QtAsyncio", &["_loop", "_policy", "__init__"]),

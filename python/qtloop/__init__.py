@@ -13,7 +13,8 @@ a dialog, `sleep_until()` a time of the wall clock; `spawn()` binds a task to an
 `block_on()` waits in a plain function; `throttle()` and `debounce()` make slots run less often;
 `yield_if_needed()` splits a computation; `Priority` names the priorities of tasks, which
 `get_priority()` and `set_priority()` read and change; `VirtualClock` makes time jump, for tests and
-simulations; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs blocking code in threads.
+simulations; `qmlSlot` returns a promise to QML; `QThreadExecutor` runs blocking code in threads;
+`inspector.show()` opens a window that shows what a loop does.
 The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libraries.
 """
 
@@ -25,7 +26,7 @@ from . import _binding
 _binding.preload(_binding.binding)
 with _binding.explain_missing_qt():
     from . import _native as _native
-    from . import _qasync_names
+    from . import _qasync_names, inspector
     from ._async_close import asyncClose
     from ._async_slot import asyncSlot
     from ._async_wrap import asyncWrap
@@ -68,6 +69,7 @@ __all__ = [
     "debounce",
     "exec_dialog",
     "get_priority",
+    "inspector",
     "new_event_loop",
     "once",
     "qmlSlot",

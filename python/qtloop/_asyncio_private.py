@@ -19,9 +19,9 @@ from asyncio import (
     tasks,
     transports,
 )
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from operator import methodcaller
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -130,6 +130,16 @@ set_result_unless_cancelled: Callable[[asyncio.Future[Any], Any], None]
 set_result_unless_cancelled = _futures._set_result_unless_cancelled
 stop_loop_of: Callable[[asyncio.Future[Any]], None] = _base_events._run_until_complete_cb
 
+# The local variable that names the futures, in the functions of asyncio that wait for several.
+_WAITS: dict[CodeType, str] = {tasks._wait.__code__: "fs"}  # type: ignore[attr-defined]
+_GROUP_EXITS: set[CodeType] = set()
+if sys.version_info >= (3, 11):
+    for _name in ("__aexit__", "_aexit"):
+        if _method := vars(asyncio.TaskGroup).get(_name):
+            _GROUP_EXITS.add(_method.__code__)
+if sys.version_info < (3, 12):
+    _WAITS[tasks.wait_for.__code__] = "fut"
+
 
 # The functions below look their names up at each call: CPython's own tests replace some of them.
 
@@ -218,6 +228,62 @@ def tasks_awaiting(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
         if isinstance(parent, asyncio.Task):
             found.append(parent)
     return found
+
+
+def children_of_gather(future: asyncio.Future[Any]) -> Any:
+    """Returns the futures that a future of `gather()` waits for; None for other futures."""
+    return getattr(future, "_children", None)
+
+
+def awaited_by_frame(frame: FrameType, future: asyncio.Future[Any]) -> tuple[Iterable[Any], bool]:
+    """Returns the futures that asyncio's code in a suspended frame waits for.
+
+    `future` is the one that it awaits for them. The second value says whether further tasks can
+    join them: those of a TaskGroup.
+    """
+    if (name := _WAITS.get(frame.f_code)) is not None:
+        found = frame.f_locals.get(name, ())
+        return (found if isinstance(found, Iterable) and name == "fs" else (found,)), False
+    if frame.f_code in _GROUP_EXITS:
+        return tuple(getattr(frame.f_locals.get("self"), "_tasks", ())), True
+    for callback in _callbacks(future):
+        if getattr(callback, "__qualname__", "") == "shield.<locals>._outer_done_callback":
+            cells = (cell.cell_contents for cell in callback.__closure__)
+            return tuple(each for each in cells if each is not future), False
+    return (), False
+
+
+def _callbacks(future: asyncio.Future[Any]) -> list[Any]:
+    """Returns the callbacks of a future, without their contexts."""
+    value: Any = future
+    return [callback for callback, _ in getattr(value, "_callbacks", None) or ()]
+
+
+def tasks_woken_by(future: asyncio.Future[Any]) -> list[asyncio.Task[Any]]:
+    """Returns the tasks that the future wakes when it is done."""
+    woken = (getattr(callback, "__self__", None) for callback in _callbacks(future))
+    return [task for task in woken if isinstance(task, asyncio.Task)]
+
+
+def task_of_timeout(timeout: object) -> asyncio.Task[Any] | None:
+    """Returns the task that an `asyncio.Timeout` would interrupt; None for other objects."""
+    task = getattr(timeout, "_task", None)
+    return task if isinstance(task, asyncio.Task) else None
+
+
+def callback_of(handle: asyncio.Handle) -> tuple[Any, tuple[Any, ...]]:
+    """Returns the callback of a handle and its arguments; (None, ()) if it was cancelled."""
+    value: Any = handle
+    return value._callback, value._args or ()
+
+
+def unretrieved_exception(future: asyncio.Future[Any]) -> BaseException | None:
+    """Returns the exception that asyncio will report if it is not retrieved, without doing so."""
+    value: Any = future
+    if not (future.done() and getattr(value, "_log_traceback", False)):
+        return None
+    error: BaseException | None = value._exception
+    return error
 
 
 def has_coroutine_mark(fn: Any) -> bool:

@@ -60,7 +60,8 @@ class BaseLoop(_native.EventLoop, AsyncioLoop):
         self._watched_files: dict[tuple[int, bool], Any] = {}
         # Strong references to tasks of slots and of `spawn()`, until they are done.
         self._background_tasks: set[asyncio.Task[Any]] = set()
-        # Functions that `close()` calls first; each drops the pending call of a paced function.
+        # Functions that `close()` calls first: each drops the pending call of a paced function, or
+        # closes the inspector.
         self._close_callbacks: set[Callable[[], None]] = set()
         # Restores the state of the thread that `attach()` has changed.
         self._attach_state: ExitStack | None = None
