@@ -4,6 +4,8 @@
     python examples/python/download_window https://host/file    files of your own
     python examples/python/download_window --screenshot a.png   fetch, save a picture, report, end
 
+F12 opens a window that shows the tasks, timers and connections of the loop.
+
 In `examples/python`, `python -m download_window` does the same. The program needs qtloop, aiohttp
 and one of PySide6 or PyQt6. Without a display it runs under Xvfb.
 """

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import aiohttp
 
+import qtloop
+
 from . import theme
 from .download import Download, State, file_name
 from .frames import FrameClock, FramePlot
@@ -36,6 +38,7 @@ class Window(QtWidgets.QWidget):
         self._frames = 0
         self._theme = theme.current()
         self._build()
+        QtGui.QShortcut(QtGui.QKeySequence("F12"), self).activated.connect(self._inspect)
 
     # -- the downloads ---------------------------------------------------------------------------
 
@@ -125,6 +128,12 @@ class Window(QtWidgets.QWidget):
             box.deleteLater()
         await asyncio.sleep(0)  # raises here, if the task was cancelled during the question
         return answer
+
+    def _inspect(self) -> None:
+        """Opens a window that shows the tasks and connections of the loop: F12."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, qtloop.QEventLoop)
+        qtloop.inspector.show(loop)
 
     # -- what it looks like ----------------------------------------------------------------------
 

@@ -268,6 +268,39 @@ print(qtloop.run(main()))
     assert (ended.returncode, ended.stdout) == (0, "closed\nNone\n")
 
 
+def test_f12_opens_the_inspector_which_does_not_keep_the_program_alive() -> None:
+    ended = play("""
+import importlib
+from download_window.qt import NAME
+QTest = importlib.import_module(f"{NAME}.QtTest").QTest
+
+async def person():
+    await until(QtWidgets.QApplication.topLevelWidgets)
+    window = next(w for w in app.topLevelWidgets() if isinstance(w, Window))
+    await until(window.isVisible)
+    QTest.keyClick(window, QtCore.Qt.Key.Key_F12)
+    inspector = next(w for w in app.topLevelWidgets() if w.objectName() == "inspector")
+    button(window, "Start all").click()
+    await until(lambda: window.downloads[0].received)
+    inspector.refresh()
+    tasks = inspector.tasks.view
+    names = [tasks.model().index(row, 1).data() for row in range(tasks.model().rowCount())]
+    print(len(names) > 2, inspector.isVisible())
+    window.close()
+
+async def main():
+    task = asyncio.create_task(person())
+    try:
+        await program.main(program.parse(["--size", "50", "--rate", "0.5"]))
+    finally:
+        await task
+
+print(qtloop.run(main()))
+""")
+    assert complaints(ended.stderr) == []
+    assert (ended.returncode, ended.stdout) == (0, "True True\nNone\n")
+
+
 def test_window_follows_the_desktop_to_dark_colours_and_back() -> None:
     ended = play("""
 from download_window import theme
