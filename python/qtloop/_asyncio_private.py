@@ -7,6 +7,7 @@ asyncio's own classes: they declare the private names that our subclasses use, f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from asyncio import (
     base_events,
@@ -209,25 +210,33 @@ def future_awaited_by(future: asyncio.Future[Any]) -> Any:
 
 
 def tasks_awaiting(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
-    """Returns the tasks that await a task: directly, in `gather()` or in a TaskGroup.
+    """Returns the tasks that await a task: directly, in `gather()`, `wait()` or a TaskGroup.
 
     From Python 3.14 asyncio keeps them: `asyncio.capture_call_graph()` reads the same set.
     """
     awaited: Any = task
     if hasattr(awaited, "_asyncio_awaited_by"):
-        futures = list(awaited._asyncio_awaited_by or ())
-        return [future for future in futures if isinstance(future, asyncio.Task)]
-    found = []
-    for other in asyncio.all_tasks(awaited.get_loop()):
-        waiter = future_awaited_by(other)
-        if waiter is task or task in getattr(waiter, "_children", ()):
-            found.append(other)
-    # The callback of a TaskGroup is its method.
+        waiting = list(awaited._asyncio_awaited_by or ())
+        return [future for future in waiting if isinstance(future, asyncio.Task)]
+    futures, parents = [awaited], []
     for callback, _ in awaited._callbacks or ():
+        # The callback of a TaskGroup is its method.
         parent = getattr(getattr(callback, "__self__", None), "_parent_task", None)
         if isinstance(parent, asyncio.Task):
-            found.append(parent)
-    return found
+            parents.append(parent)
+        futures += _futures_of(callback)
+    others = asyncio.all_tasks(awaited.get_loop())
+    waits = (each for each in others if any(future_awaited_by(each) is one for one in futures))
+    return [*waits, *parents]
+
+
+def _futures_of(callback: Any) -> list[Any]:
+    """Returns the futures that a callback of `gather()`, `wait()` or `wait_for()` completes."""
+    values = [*getattr(callback, "args", ())]
+    for cell in getattr(callback, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # the cell is empty
+            values.append(cell.cell_contents)
+    return [value for value in values if asyncio.isfuture(value)]
 
 
 def children_of_gather(future: asyncio.Future[Any]) -> Any:

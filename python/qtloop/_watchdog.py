@@ -42,7 +42,8 @@ class Stall:
     standard library, qtloop and installed packages. It is None if no Python frame is known.
 
     `stack` is the Python stack of the thread, the innermost frame last, as in a traceback. In the
-    report of the end it is the stack of the last report before.
+    report of the end it is the stack of the last report before. If C code has held the GIL, it is
+    the stack of that time.
 
     `task` is the name of the running task, or None. `await_chain` has the frames of its coroutines,
     the innermost first, and behind them those of the tasks that await it.
@@ -202,9 +203,10 @@ class _RunningWatchdog:
             if not is_over:
                 last, last_number = _place(loop, self._thread), number
             elif number != last_number:
-                # The loop has held the GIL until now: a signal has brought the stack, if any.
-                last = _Place([summary(*row) for row in rows or ()], task)
-                last_number = number
+                last, last_number = _Place(task=task), number
+            if rows:
+                # C code has held the GIL. A signal has brought the stack of that time.
+                last.stack = [summary(*row) for row in rows]
             loop._report_stall(self._stall(last, seconds, is_over, has_window))
             del loop  # until the next report, the reporter does not keep it alive
 

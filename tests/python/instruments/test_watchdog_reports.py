@@ -157,6 +157,11 @@ async def waits_by_timeout(task: asyncio.Task[Stall]) -> Stall:
     return await asyncio.wait_for(task, 60)
 
 
+async def waits_for_the_first(task: asyncio.Task[Stall]) -> Stall:
+    await asyncio.wait([task])
+    return task.result()
+
+
 async def waits_in_a_group(task: asyncio.Task[Stall]) -> Stall:
     async def inner() -> Stall:
         return await task
@@ -172,7 +177,9 @@ in_group = pytest.param(
 )
 
 
-@pytest.mark.parametrize("wait", [waits_directly, waits_by_gather, waits_by_timeout, in_group])
+@pytest.mark.parametrize(
+    "wait", [waits_directly, waits_by_gather, waits_by_timeout, waits_for_the_first, in_group]
+)
 def test_await_chain_has_the_coroutines_of_the_task_and_the_tasks_that_await_it(
     loop: QEventLoop, stalls: Stalls, wait: Callable[[asyncio.Task[Stall]], Any]
 ) -> None:
