@@ -74,7 +74,8 @@ class Window(QtWidgets.QWidget):
         """Starts or resumes a download, in a task."""
         task = self._tasks.get(download)
         if task is None or task.done():
-            self._tasks[download] = asyncio.create_task(download.run(self._session, self._ask))
+            fetch = download.run(self._session, self._ask)
+            self._tasks[download] = asyncio.create_task(fetch, name=download.name)
 
     def cancel(self, download: Download) -> None:
         """Cancels the task of a download, and closes its question if one is open."""

@@ -1,4 +1,4 @@
-"""What a suspended task awaits: the frames of its coroutines, and other tasks."""
+"""The frames of a task's coroutines, and the tasks that it awaits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Waiting(NamedTuple):
 def frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
     """Yields the frames of the task's coroutines, the outermost one first.
 
-    Of a task that runs, these are all frames below its coroutine, such as that of `dialog.exec()`.
+    If the task runs, yields all frames below its coroutine, also that of a `dialog.exec()`.
     """
     awaited: Any = task.get_coro()
     if getattr(awaited, "cr_running", False):

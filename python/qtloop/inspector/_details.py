@@ -1,4 +1,4 @@
-"""The strip below a table: what is known about the selected row, and what can be done with it."""
+"""The strip below a table: two lines about the selected row, and its buttons."""
 
 from __future__ import annotations
 

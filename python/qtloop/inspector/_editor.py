@@ -10,7 +10,7 @@ from pathlib import Path
 from ._qt import QtCore, QtGui
 from ._text import Place
 
-# How editors are told the line. An editor in a terminal is none of them: it would have no terminal.
+# The arguments of editors that have a window. One that needs a terminal is not among them.
 EDITORS = {
     "code": "--goto {file}:{line}",
     "codium": "--goto {file}:{line}",

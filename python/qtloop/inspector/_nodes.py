@@ -13,7 +13,7 @@ from ._text import Place
 
 
 class Node:
-    """What is known about a task: its figures, and what does not change."""
+    """A task: its figures, warnings, name and place."""
 
     __slots__ = (
         "account",

@@ -1,4 +1,4 @@
-"""A small plot of the last samples, and the clock that measures the time between two frames."""
+"""The plots of the last samples, and the clock that measures the time between two frames."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Callable
 
 from . import _theme
 from ._qt import QtCore, QtGui, QtWidgets
+from ._text import duration, number
 
 SAMPLES = 600  # the most that are kept; as many are shown as there is room for
 FRAME = 16  # milliseconds, for a screen of 60 Hz
 STEP = 3  # pixels for a sample
 HEIGHT = 64  # pixels, from zero to the top
+LATE = 50e6  # nanoseconds; a person sees a longer gap between two frames
 LABEL = 52  # pixels for the labels at the right
+
+_Align = QtCore.Qt.AlignmentFlag
 
 
 class FrameClock:
@@ -34,6 +38,7 @@ class FrameClock:
     def stop(self) -> None:
         """Stops measuring."""
         self._timer.stop()
+        self._last = self._longest = 0
 
     def take_longest(self) -> int:
         """Returns the longest time since the last call, in nanoseconds."""
@@ -43,7 +48,7 @@ class FrameClock:
         return longest
 
     def forget_last(self) -> None:
-        """Begins anew: the work of the inspector itself is no gap."""
+        """Measures from now on: the work of the inspector itself is no gap."""
         self._last = time.monotonic_ns() if self._last else 0
 
     def _on_frame(self) -> None:
@@ -154,4 +159,46 @@ class Plot(QtWidgets.QWidget):
         return 27 + HEIGHT * (1 - value / top)
 
 
-_Align = QtCore.Qt.AlignmentFlag
+class Plots(QtWidgets.QFrame):
+    """The plots of the window, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.ready = Plot(
+            "Ready jobs",
+            "The jobs that wait for their turn, at each update",
+            lambda value: number(round(value)),
+            10,
+        )
+        self.turns = Plot(
+            "Turn time",
+            "The longest turn of the loop between two updates",
+            lambda value: duration(round(value)),
+            2e6,
+        )
+        self.frames = Plot(
+            "Frame gap",
+            "The longest time between two frames of 60 Hz; above 50 ms it is red",
+            lambda value: duration(round(value)),
+            50e6,
+            LATE,
+        )
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(16, 12, 12, 4)
+        row.setSpacing(24)
+        for plot in self._all():
+            row.addWidget(plot, 1)
+
+    def add(self, ready: int, turn: int, gap: int) -> None:
+        """Adds the figures of an update: a number of jobs, and two times in nanoseconds."""
+        for plot, value in zip(self._all(), (ready, turn, gap), strict=True):
+            plot.add(value)
+
+    def update_theme(self) -> None:
+        """Takes the fonts and the colours of the palette."""
+        for plot in self._all():
+            plot.update_theme()
+
+    def _all(self) -> tuple[Plot, ...]:
+        return self.ready, self.turns, self.frames

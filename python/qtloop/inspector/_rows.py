@@ -55,7 +55,7 @@ class RowsModel(QtCore.QAbstractTableModel):
         # The column that sorts the rows, and whether they are reversed.
         self.order: tuple[int, bool] | None = None
 
-    # What a subclass implements
+    # Methods of a subclass
 
     def make_cells(self, key: Any) -> tuple[Cell, ...]:
         """Returns the cells of a row."""
@@ -77,7 +77,7 @@ class RowsModel(QtCore.QAbstractTableModel):
         """Returns the source line of a row."""
         return None
 
-    # What views read
+    # Methods that views call
 
     def rowCount(self, parent: ModelIndex | None = None) -> int:
         """Returns the number of rows."""
@@ -177,7 +177,7 @@ class RowsModel(QtCore.QAbstractTableModel):
         self.layoutChanged.emit()
 
     def refresh(self, visible: Iterable[int]) -> None:
-        """Makes the cells of the visible rows again, and tells the views about changed ones."""
+        """Makes the cells of the visible rows again, and emits signals for changed ones."""
         old, self._cells = self._cells, {}
         last = len(self.columns) - 1
         for row in visible:

@@ -1,4 +1,4 @@
-"""What the inspector reads from a loop: numbers, tasks, callbacks, timers and descriptors."""
+"""The source of the inspector: reads numbers, tasks, callbacks, timers and descriptors."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ CANCELLED = ("", "NoneType")
 # The most timers that are listed, those that are due next.
 MAX_TIMERS = 1000
 
-# At every so many updates the table of tasks is compared with all tasks: it may have some that were
-# collected while they waited.
+# The number of updates after which the table of tasks is compared with all tasks. It may have tasks
+# that were collected while they waited.
 COMPARE = 40
 
 # The figures of a task: steps, busy, longest, wake-ups, self wake-ups, created, ready since or 0,
@@ -34,7 +34,7 @@ Key = tuple[int, int]
 
 
 class Changes(NamedTuple):
-    """What has happened to the tasks since the last time. Drop it soon: it keeps tasks alive."""
+    """Changes of the tasks since the last time. Drop it soon: it keeps tasks alive."""
 
     created: list[tuple[int, asyncio.Task[Any]]]
     stepped: list[int]

@@ -19,8 +19,8 @@ class Tree:
 def build(awaits: Mapping[int, Sequence[int]]) -> Tree:
     """Returns the tree for "this task awaits these tasks".
 
-    The first waiter of a task is its parent. Of tasks that await each other in a circle, the one
-    with the smallest number has no parent.
+    The first waiter of a task is its parent. If tasks await each other in a circle, the one with
+    the smallest number has no parent.
     """
     tree = Tree()
     parents, others = tree.parents, tree.others

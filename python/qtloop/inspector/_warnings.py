@@ -1,4 +1,4 @@
-"""What is suspicious about a task, as a sentence; the first three are those of tokio-console."""
+"""Warnings about a task or the loop, as sentences. tokio-console has some of them, too."""
 
 from __future__ import annotations
 

@@ -9,16 +9,15 @@ from .. import _binding, _native
 from .._loop import QEventLoop
 from . import _theme, _warnings
 from ._pages import CallbacksPage, Page, TasksPage, TimersPage, WatchesPage
-from ._plot import FrameClock, Plot
+from ._plot import FrameClock, Plots
 from ._qt import QtCore, QtGui, QtWidgets
 from ._source import Figures, Source
-from ._text import counted, duration, number
+from ._text import counted
 from ._trace import TraceButton
 
 # A window with this property is none that keeps the application alive: see `has_visible_window()`.
 NOT_COUNTED = "qtloop_inspector"
 PERIOD = 250  # milliseconds between two updates
-LATE = 50e6  # nanoseconds; a person sees a longer gap between two frames
 
 
 class Window(QtWidgets.QWidget):
@@ -67,7 +66,7 @@ class Window(QtWidgets.QWidget):
             self._update_theme()
         gap = self._clock.take_longest()
         figures = self._source.figures()
-        # Of two nested event loops of Qt, the inner one is that of a dialog in a running step.
+        # The inner one of two Qt event loops is that of a dialog, which a running step has opened.
         is_nested = _native.level() > 1
         self.tasks.tasks.update(self._source.changes(), figures.now, gap, is_nested)
         self._show_figures(figures, gap)
@@ -87,11 +86,9 @@ class Window(QtWidgets.QWidget):
             counted(figures.watches, "descriptor"),
         ]
         warnings = [counted(warned, "task") + " with a warning"] if warned else []
-        if (last := self._last) is not None and figures.now > last.now:
+        if (last := self._last) is not None and not self.is_paused and figures.now > last.now:
             seconds = (figures.now - last.now) / 1e9
-            self._ready.add(figures.ready)
-            self._turns.add(figures.longest_turn)
-            self._frames.add(gap)
+            self.plots.add(figures.ready, figures.longest_turn, gap)
             storm = _warnings.timer_storm((figures.fired - last.fired) / seconds)
             warnings += [storm] if storm else []
         self._summary.setText("   ·   ".join(parts))
@@ -178,6 +175,7 @@ class Window(QtWidgets.QWidget):
         self.pause_button.setCheckable(True)
         self.pause_button.setToolTip("Stops the updates (Space)")
         self.pause_button.clicked.connect(lambda: self.toggle_pause())
+        self.plots = Plots()
         self.trace_button = TraceButton(lambda: self._source.loop, self.say)
 
         head = QtWidgets.QHBoxLayout()
@@ -201,7 +199,7 @@ class Window(QtWidgets.QWidget):
         page.setSpacing(10)
         page.addLayout(head)
         page.addLayout(line)
-        page.addWidget(self._build_plots())
+        page.addWidget(self.plots)
         page.addWidget(self._build_tables(), 1)
         page.addLayout(foot)
         for keys, slot in (
@@ -216,34 +214,6 @@ class Window(QtWidgets.QWidget):
         self.pause_button.setFixedWidth(self.pause_button.sizeHint().width() + 24)
         self.trace_button.setFixedWidth(self.trace_button.sizeHint().width() + 16)
         self.tasks.view.setFocus()
-
-    def _build_plots(self) -> QtWidgets.QWidget:
-        self._ready = Plot(
-            "Ready jobs",
-            "The jobs that wait for their turn, at each update",
-            lambda value: number(round(value)),
-            10,
-        )
-        self._turns = Plot(
-            "Turn time",
-            "The longest turn of the loop between two updates",
-            lambda value: duration(round(value)),
-            2e6,
-        )
-        self._frames = Plot(
-            "Frame gap",
-            "The longest time between two frames of 60 Hz; above 50 ms it is red",
-            lambda value: duration(round(value)),
-            50e6,
-            LATE,
-        )
-        card = _card()
-        row = QtWidgets.QHBoxLayout(card)
-        row.setContentsMargins(16, 12, 12, 4)
-        row.setSpacing(24)
-        for plot in (self._ready, self._turns, self._frames):
-            row.addWidget(plot, 1)
-        return card
 
     def _build_tables(self) -> QtWidgets.QWidget:
         self.tasks = TasksPage(self._source.accounts, self.say)
@@ -276,8 +246,7 @@ class Window(QtWidgets.QWidget):
     def _update_theme(self) -> None:
         self._theme = _theme.current()
         self.setStyleSheet(_theme.sheet())
-        for plot in (self._ready, self._turns, self._frames):
-            plot.update_theme()
+        self.plots.update_theme()
         for at in range(self._stack.count()):
             page = self._stack.widget(at)
             assert isinstance(page, Page)

@@ -1,4 +1,4 @@
-"""What a suspended task awaits: its frames, its place in the program, and other tasks."""
+"""Frames of a suspended task, its place in the program, and the tasks that it awaits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the inspector reads from a loop: changes of the tasks, figures, timers and descriptors."""
+"""The source of the inspector: changes of tasks, figures, timers and descriptors."""
 
 from __future__ import annotations
 

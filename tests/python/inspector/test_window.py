@@ -130,12 +130,14 @@ def test_pause_stops_the_updates_and_f5_makes_one(user: User) -> None:
     user.update()
     user.click(user.button("Pause"))
     make(user, "two")
-    samples = len(user.window._frames.samples)
+    samples = len(user.window.plots.frames.samples)
     user.loop.run_until_complete(asyncio.sleep(0.3))
     assert user.texts("name") == ["one"]
-    assert len(user.window._frames.samples) == samples
+    assert len(user.window.plots.frames.samples) == samples
     user.key("F5")
     assert user.texts("name") == ["one", "two"]
+    assert user.texts("warnings") == ["", ""]
+    assert len(user.window.plots.frames.samples) == samples
     user.click(user.button("Continue"))
     make(user, "three")
     user.until(lambda: "three" in user.texts("name"))
@@ -438,6 +440,7 @@ def test_trace_that_cannot_be_saved_is_said(user: User, tmp_path: Path) -> None:
     user.click(user.button("Record trace"))
     user.update()
     recording = user.window.trace_button.stop()
+    assert recording is not None
     user.window.trace_button.save(recording, str(tmp_path / "missing" / "trace.json"))
     assert user.window._note.text().startswith("The trace could not be saved: ")
 
