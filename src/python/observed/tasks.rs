@@ -107,7 +107,7 @@ pub(super) struct Tasks {
 
 impl Tasks {
     pub(super) fn contains(&self, address: usize) -> bool {
-        self.0.contains_key(&address)
+        self.table.contains_key(&address)
     }
 
     pub(super) fn get(&self, address: usize) -> Option<&Task> {
