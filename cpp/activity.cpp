@@ -1,6 +1,6 @@
 // An activity: an event filter on the application and a slot of the dispatcher's aboutToBlock.
 //
-// The signal awake does not tell that a thread is busy: a dispatcher emits it only with the next
+// The signal awake does not show that a thread is busy: a dispatcher emits it only with the next
 // pass, after the event handlers of this one have run.
 #include "activity.h"
 
@@ -77,7 +77,10 @@ struct QtloopActivity final : QObject
 
     // The last event of a Qt event loop is followed by no aboutToBlock. So an event begins nothing
     // outside of an event loop, or while the application quits.
-    bool may_begin() const { return !quits && thread()->loopLevel() > 0; }
+    bool may_begin() const
+    {
+        return !quits && thread()->loopLevel() > 0;
+    }
 
     bool eventFilter(QObject* receiver, QEvent* event) override
     {

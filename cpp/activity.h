@@ -1,4 +1,4 @@
-// The C ABI of an activity, which tells whether a thread processes Qt's events or waits for them.
+// The C ABI of an activity: whether a thread processes Qt's events or waits for them.
 // Mirrored by src/qt/ffi.rs. No function throws. Only qtloop_activity_ping() may be called on any
 // thread; the other functions belong to the thread that made the activity.
 #pragma once
@@ -7,7 +7,7 @@ extern "C" {
 
 struct QtloopActivity;
 
-// What `notify` is called with, on the thread of the activity.
+// The argument of `notify`, which is called on the thread of the activity.
 enum QtloopActivityChange {
     // The thread has begun to process events, or runs a turn.
     QtloopActivityBegins = 0,

@@ -58,8 +58,8 @@ class Stats:
     """Seconds in which Qt has processed its own events on this thread, or None. Measured while an
     instrument is on: an added instrument, a recording, the watchdog or the inspector."""
     time_waiting: float | None = None
-    """Seconds in which this thread has waited for events in Qt's event loops, or None. Measured like
-    `time_in_qt`."""
+    """Seconds in which this thread has waited for events in Qt's event loops, or None. Measured as
+    `time_in_qt` is."""
 
 
 class StatsMixin(MonitorsMixin):

@@ -12,10 +12,12 @@ use crate::reactor::{Direction, Linger, Poller, Priority, Queueable, Remote, Tim
 impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
-    pub fn push(&self, mut job: J) {
-        if self.is_observed.get() {
-            self.tell(|observer| observer.queued(&mut job));
-        }
+    pub fn push(&self, job: J) {
+        let job = if self.is_observed.get() {
+            self.observe_queued(job)
+        } else {
+            job
+        };
         if job.priority() == Priority::NORMAL && !job.is_urgent() {
             self.reactor.borrow_mut().push_normal(job);
         } else {
@@ -32,10 +34,12 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Queues a job for a deadline. See [`Reactor::push_at`].
-    pub fn push_at(&self, when: Time, mut job: J) -> TimerKey {
-        if self.is_observed.get() {
-            self.tell(|observer| observer.timer_set(when, &mut job));
-        }
+    pub fn push_at(&self, when: Time, job: J) -> TimerKey {
+        let job = if self.is_observed.get() {
+            self.observe_timer(when, job)
+        } else {
+            job
+        };
         let mut reactor = self.reactor.borrow_mut();
         let earliest = reactor.next_deadline();
         self.note_priority(job.priority());

@@ -75,6 +75,23 @@ impl<J: Queueable + 'static> Driver<J> {
         self.is_observed.get()
     }
 
+    /// Tells the observer about a job that is queued. The job is moved here and back, because a
+    /// reference to it would keep it in memory in all calls of [`push`](Driver::push).
+    #[cold]
+    #[inline(never)]
+    pub(super) fn observe_queued(&self, mut job: J) -> J {
+        self.tell(|observer| observer.queued(&mut job));
+        job
+    }
+
+    /// Tells the observer about a job that is queued for a deadline.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn observe_timer(&self, when: Time, mut job: J) -> J {
+        self.tell(|observer| observer.timer_set(when, &mut job));
+        job
+    }
+
     /// Calls `tell` with the observer, if there is one.
     #[cold]
     pub(super) fn tell(&self, tell: impl FnOnce(&dyn Observer<J>)) {

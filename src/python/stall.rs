@@ -1,4 +1,4 @@
-//! What a report of the watchdog says: the line that blocks, and the sentence about it.
+//! The text of a report of the watchdog: the line that blocks, and the sentence about it.
 
 use std::fmt::Write;
 use std::path::Path;

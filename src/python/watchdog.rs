@@ -107,7 +107,7 @@ impl Mail {
         let mut taken = None;
         while let Some(report) = state.reports.pop_front() {
             state.taken += 1;
-            // A stall that has ended meanwhile is reported by the report of its end.
+            // If the stall has ended, the report of its end follows.
             if report.is_over || report.stall.is_current() && state.reports.is_empty() {
                 taken = Some(report);
                 break;
@@ -121,7 +121,7 @@ impl Mail {
     }
 }
 
-/// What a report needs besides its stall.
+/// The data of a report besides its stall.
 struct Surroundings {
     /// The loop's thread.
     thread: Pid,

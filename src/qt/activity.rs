@@ -1,4 +1,4 @@
-//! Tells whether a thread processes Qt's events or waits for them: see `cpp/activity.h`.
+//! Whether a thread processes Qt's events or waits for them: see `cpp/activity.h`.
 //!
 //! A thread has one C++ object for all observers. It exists while there are some. Without
 //! observers in the process, a turn costs one test.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::{app, ffi};
 use crate::panic::catch_panic;
 
-/// What a thread does now.
+/// The activity of a thread: busy, or waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// It has begun to process events.
@@ -30,8 +30,8 @@ pub enum Activity {
     Waits,
 }
 
-/// Is told what a thread does, on that thread. An observer must not run event loops, and must not
-/// add or remove observers.
+/// An observer of a thread's activity, called on that thread. It must not run event loops, and must
+/// not add or remove observers.
 pub trait ActivityObserver {
     /// The activity has changed.
     fn changed(&self, activity: Activity, now: Instant);
@@ -271,8 +271,8 @@ impl Observation {
     }
 }
 
-/// Observes this thread. If it is busy, the observer is told at once. With `wants_events` it is
-/// also told each event, which is possible on the application's thread only.
+/// Observes this thread. If it is busy, the observer is called at once. With `wants_events` it
+/// is also called for each event, which is possible on the application's thread only.
 pub fn observe(observer: Rc<dyn ActivityObserver>, wants_events: bool) -> Observation {
     OBSERVED.with(|observed| {
         observed
@@ -330,15 +330,15 @@ pub fn times() -> Option<ActivityTimes> {
     })
 }
 
-/// Calls `tell` with the activity of this thread, if it is observed.
-fn with_activity(tell: unsafe extern "C" fn(*mut ffi::QtloopActivity)) {
+/// Calls a function with the activity of this thread, if it is observed.
+fn with_activity(call: unsafe extern "C" fn(*mut ffi::QtloopActivity)) {
     if THREADS.load(Ordering::Relaxed) == 0 {
         return;
     }
     let activity = OBSERVED.try_with(|observed| observed.activity.get());
     if let Ok(Some(activity)) = activity {
         // SAFETY: the activity of this thread is alive until it is taken.
-        unsafe { tell(activity.as_ptr()) };
+        unsafe { call(activity.as_ptr()) };
     }
 }
 

@@ -441,10 +441,15 @@ impl Queued {
         self.header().priority.get()
     }
 
+    /// Calls `work` with the task.
+    pub(super) fn with_task<R>(&self, work: impl FnOnce(&TaskRef) -> R) -> R {
+        // Without a reference of its own: `header` says why the task is alive.
+        work(&ManuallyDrop::new(TaskRef(self.0)))
+    }
+
     /// Returns a reference to the task.
     pub(super) fn task(&self) -> TaskRef {
-        add_ref(self.0); // `header` says why the task is alive
-        TaskRef(self.0)
+        self.with_task(TaskRef::clone)
     }
 
     /// Polls the task, or cancels it if it was aborted. Frees it if it has completed while queued.

@@ -1,4 +1,5 @@
-//! The observers of a loop's tasks: the program's [`Observer`](super::Observer), and a recording.
+//! The observers of a loop's tasks: the program's [`Observer`](super::Observer), a recording, and
+//! the watchdog.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,17 +25,18 @@ pub(super) trait TaskObserver: Observer<Job> {
 /// The observers of a loop. It is its driver's observer while it has at least one.
 #[derive(Default)]
 pub(super) struct Observed {
-    slots: [RefCell<Option<Rc<dyn TaskObserver>>>; 2],
+    slots: [RefCell<Option<Rc<dyn TaskObserver>>>; 3],
     /// A method of the program's observer is running.
     pub(super) is_in_observer: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Slot {
-    /// Called first: the other one is user code, which may begin or end a recording.
+    /// Called before the last one, which is user code and may begin or end a recording.
     #[cfg(feature = "record")]
     Recording = 0,
-    Observer = 1,
+    Watchdog = 1,
+    Observer = 2,
 }
 
 impl Observed {
@@ -76,8 +78,10 @@ impl Observed {
             let observer = slot.borrow().clone();
             if let Some(observer) = observer {
                 call(&*observer);
-                // It may have been removed: then its destructor runs here.
-                catch_panic(|| drop(observer));
+                if Rc::strong_count(&observer) == 1 {
+                    // It was removed meanwhile.
+                    catch_panic(|| drop(observer));
+                }
             }
         }
     }

@@ -154,10 +154,17 @@ struct Feed {
     descriptor: PlaceId,
     thread: PlaceId,
     call: PlaceId,
-    /// The marks of the polls that are queued, by the number of the task.
-    marks: RefCell<FxHashMap<Id, u32>>,
+    /// The tasks that have not completed, since they were first seen.
+    tasks: RefCell<FxHashMap<Id, Known>>,
     /// The jobs that have begun and not ended, nested in one another, with the task of a poll.
     running: RefCell<Vec<Option<TaskRef>>>,
+}
+
+/// What is known about a task.
+struct Known {
+    place: PlaceId,
+    /// The mark of its poll that is queued; 0 if there is none.
+    mark: u32,
 }
 
 impl Feed {
@@ -176,35 +183,35 @@ impl Feed {
             call: named("call"),
             recorder,
             places,
-            marks: RefCell::default(),
+            tasks: RefCell::default(),
             running: RefCell::default(),
         }
     }
 
-    /// Returns the place of a task: that of its `spawn` call.
-    fn place(&self, task: &TaskRef) -> PlaceId {
+    /// Adds a task. Returns its place: that of its `spawn` call.
+    fn add(&self, task: &TaskRef) -> PlaceId {
         let location = task.spawned_at();
-        self.places
-            .intern(ptr::from_ref(location).addr(), || Place {
-                file: location.file().into(),
-                line: location.line(),
-                function: function(task.type_name()).into(),
-            })
+        let key = ptr::from_ref(location).addr();
+        let place = self.places.intern(key, || Place {
+            file: location.file().into(),
+            line: location.line(),
+            function: function(task.type_name()).into(),
+        });
+        let known = Known { place, mark: 0 };
+        self.tasks.borrow_mut().insert(task.id(), known);
+        place
     }
 
+    /// Adds a task from before the recording.
     fn name(&self, task: &TaskRef) {
         let name = task.name().unwrap_or_default();
-        self.recorder
-            .name_task(task.id().get(), name, self.place(task));
+        let place = self.add(task);
+        self.recorder.name_task(task.id().get(), name, place);
     }
 
-    fn poll_of(&self, task: &TaskRef, priority: Priority) -> Subject {
-        Subject {
-            task: task.id().get(),
-            place: self.place(task),
-            priority,
-            kind: JobKind::Step,
-        }
+    fn finished(&self, task: &TaskRef) {
+        self.tasks.borrow_mut().remove(&task.id());
+        self.recorder.task_finished(task.id().get());
     }
 
     fn kind(&self, job: &Job) -> (PlaceId, JobKind) {
@@ -221,27 +228,40 @@ impl Feed {
 
 impl TaskObserver for Feed {
     fn spawned(&self, task: &TaskRef) {
+        let place = self.add(task);
         let running = self.running.borrow();
         let parent = running.iter().rev().flatten().next();
         self.recorder.task_created(
             task.id().get(),
             task.name().unwrap_or_default(),
-            self.place(task),
+            place,
             parent.map_or(0, |parent| parent.id().get()),
         );
     }
 
     fn cancelled(&self, task: &TaskRef) {
-        self.recorder.task_finished(task.id().get());
+        self.finished(task);
+    }
+}
+
+/// Returns the subject of a poll.
+fn poll_of(id: Id, known: &Known, priority: Priority) -> Subject {
+    Subject {
+        task: id.get(),
+        place: known.place,
+        priority,
+        kind: JobKind::Step,
     }
 }
 
 impl Observer<Job> for Feed {
     fn queued(&self, job: &mut Job) {
         if let Job::Poll(queued) = job {
-            let task = queued.task();
-            let mark = self.recorder.queued(self.poll_of(&task, queued.priority()));
-            self.marks.borrow_mut().insert(task.id(), mark);
+            let id = queued.with_task(TaskRef::id);
+            if let Some(known) = self.tasks.borrow_mut().get_mut(&id) {
+                let subject = poll_of(id, known, queued.priority());
+                known.mark = self.recorder.queued(subject);
+            }
         }
     }
 
@@ -250,11 +270,18 @@ impl Observer<Job> for Feed {
             Job::Poll(queued) => Some(queued.task()),
             _ => None,
         };
-        match &task {
+        let (mark, subject) = match &task {
             Some(task) => {
-                let mark = self.marks.borrow_mut().remove(&task.id());
-                self.recorder
-                    .begins(mark.unwrap_or(0), self.poll_of(task, job.priority()));
+                let id = task.id();
+                let mut tasks = self.tasks.borrow_mut();
+                match tasks.get_mut(&id) {
+                    Some(known) => (
+                        std::mem::take(&mut known.mark),
+                        poll_of(id, known, job.priority()),
+                    ),
+                    // It has completed while it was queued.
+                    None => (0, Subject::default()),
+                }
             }
             None => {
                 let (place, kind) = self.kind(job);
@@ -264,9 +291,10 @@ impl Observer<Job> for Feed {
                     priority: job.priority(),
                     kind,
                 };
-                self.recorder.begins(0, subject);
+                (0, subject)
             }
-        }
+        };
+        self.recorder.begins(mark, subject);
         self.running.borrow_mut().push(task);
     }
 
@@ -279,7 +307,7 @@ impl Observer<Job> for Feed {
         if let Some(task) = task
             && task.is_finished()
         {
-            self.recorder.task_finished(task.id().get());
+            self.finished(&task);
         }
     }
 

@@ -141,7 +141,6 @@ impl driver::Observer<Job> for Translator {
         let Job::Poll(queued) = job else {
             return;
         };
-        let task = queued.task();
         let running = self.running();
         let by = match &running {
             Some(Kind::Poll(task)) => ScheduledBy::Task(TaskMeta(task)),
@@ -151,7 +150,9 @@ impl driver::Observer<Job> for Translator {
             Some(Kind::Call) => ScheduledBy::Call,
             None => ScheduledBy::Outside,
         };
-        self.call(|observer| observer.on_task_schedule(TaskMeta(&task), by));
+        queued.with_task(|task| {
+            self.call(|observer| observer.on_task_schedule(TaskMeta(task), by));
+        });
     }
 
     fn begins(&self, job: &mut Job) {

@@ -1,10 +1,16 @@
 //! The watchdog of a loop: `Loop::set_watchdog`.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Loop;
-use crate::instruments::watchdog::{Report, Watchdog};
+use super::cell::TaskRef;
+use super::observed::{Observed, Slot, TaskObserver};
+use super::{Job, Loop};
+use crate::driver::Observer;
+use crate::instruments::watchdog::{Report, RunningTask, Watchdog};
 use crate::panic::catch_panic;
 
 /// A report of the watchdog: the thread of a loop is or was blocked. See [`Loop::set_watchdog`].
@@ -30,6 +36,49 @@ impl Stall {
     pub fn has_window(&self) -> bool {
         self.0.has_window
     }
+
+    /// Returns the name of the task that blocks the thread or, without a
+    /// [name](super::Builder::name), where it was spawned: file, line and column. `None` if a slot
+    /// or an event handler blocks it, or the future of [`block_on`](super::block_on).
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        self.0.task.as_deref()
+    }
+}
+
+/// Notes the running task for the reports.
+struct Note {
+    note: Arc<RunningTask>,
+    /// The notes that the running jobs have replaced, the outermost job first.
+    outer: RefCell<Vec<Option<Arc<str>>>>,
+}
+
+impl Observer<Job> for Note {
+    fn begins(&self, job: &mut Job) {
+        let name = if let Job::Poll(task) = job {
+            let task = task.task();
+            Some(match task.name() {
+                Some(name) => name.into(),
+                None => task.spawned_at().to_string().into(),
+            })
+        } else {
+            None
+        };
+        let outer = self.note.replace(name);
+        self.outer.borrow_mut().push(outer);
+    }
+
+    fn ends(&self) {
+        // Without an entry, the job began before the watchdog was set.
+        let outer = self.outer.borrow_mut().pop().flatten();
+        self.note.replace(outer);
+    }
+}
+
+impl TaskObserver for Note {
+    fn spawned(&self, _: &TaskRef) {}
+
+    fn cancelled(&self, _: &TaskRef) {}
 }
 
 impl Loop {
@@ -68,12 +117,18 @@ impl Loop {
         let watchdog = Watchdog::new(threshold, move |report| {
             catch_panic(|| handler(&Stall(report)));
         })?;
+        let note = Note {
+            note: watchdog.running_task(),
+            outer: RefCell::default(),
+        };
+        Observed::set(self.core(), Slot::Watchdog, Some(Rc::new(note)));
         self.core().watchdog.replace(Some(watchdog));
         Ok(())
     }
 
     /// Ends the watchdog, after its last report. A stall that is not over is reported as over now.
     pub fn remove_watchdog(&self) {
+        Observed::set(self.core(), Slot::Watchdog, None);
         drop(self.core().watchdog.take());
     }
 }

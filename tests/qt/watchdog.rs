@@ -1,4 +1,4 @@
-//! The watchdog of a Rust loop: what it reports, and what it does not.
+//! The reports of a Rust loop's watchdog.
 
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, channel};
@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use qtloop::core::{NestedLoop, app};
-use qtloop::task::Stall;
+use qtloop::task::{Builder, Stall};
 use qtloop::{Loop, spawn_local, time};
 
 use crate::trials;
@@ -14,6 +14,7 @@ use crate::world::attached;
 
 trials![
     blocked_task_is_reported_while_it_blocks_and_at_its_end,
+    blocked_task_is_reported_with_its_name_or_where_it_was_spawned,
     blocked_task_of_another_thread_is_reported,
     nested_loop_and_idle_loop_are_not_reported,
     work_outside_of_a_qt_loop_is_not_reported,
@@ -41,7 +42,7 @@ fn watched_loop(threshold: Duration) -> (Loop, Receiver<Stall>) {
     (event_loop, reports)
 }
 
-/// Blocks this thread until a report has come; returns it.
+/// Blocks this thread until there is a report; returns it.
 fn block_until_reported(reports: &Receiver<Stall>) -> Stall {
     reports.recv_timeout(SOON).expect("a report")
 }
@@ -61,6 +62,25 @@ fn blocked_task_is_reported_while_it_blocks_and_at_its_end() {
     });
     drop(event_loop);
     assert!(reports.recv().is_err());
+}
+
+fn blocked_task_is_reported_with_its_name_or_where_it_was_spawned() {
+    let (event_loop, reports) = watched_loop(THRESHOLD);
+    let reports = Rc::new(reports);
+    event_loop.block_on(async {
+        let blocking = Rc::clone(&reports);
+        let block = async move { block_until_reported(&blocking) };
+        let named = Builder::new().name("refresh").spawn_local(block);
+        assert_eq!(named.await.expect("no panic").task(), Some("refresh"));
+        assert_eq!(block_until_reported(&reports).task(), Some("refresh"));
+
+        let blocking = Rc::clone(&reports);
+        let unnamed = spawn_local(async move { block_until_reported(&blocking) });
+        let line = line!() - 1;
+        let stall = unnamed.await.expect("no panic");
+        let place = format!("{}:{line}:", file!());
+        assert!(stall.task().expect("a place").starts_with(&place));
+    });
 }
 
 fn blocked_task_of_another_thread_is_reported() {
@@ -93,7 +113,7 @@ fn nested_loop_and_idle_loop_are_not_reported() {
 fn work_outside_of_a_qt_loop_is_not_reported() {
     let (event_loop, reports) = watched_loop(LONG);
     event_loop.block_on(async { time::sleep(Duration::from_millis(1)).await });
-    // No Qt loop runs on this thread, so nobody waits for it.
+    // No Qt loop runs on this thread, so no event waits.
     thread::sleep(2 * LONG);
     drop(event_loop);
     assert!(reports.recv().is_err());

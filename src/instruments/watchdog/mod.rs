@@ -41,7 +41,6 @@ pub(crate) struct Report {
     /// The thread is the application's, and the application shows a window.
     pub(crate) has_window: bool,
     /// The name of the task that was running when the stall was reported first, if it is noted.
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
     pub(crate) task: Option<Arc<str>>,
     /// The same for all reports of one stall, and different from that of each other stall.
     #[cfg_attr(not(feature = "python"), allow(dead_code))]
@@ -79,7 +78,7 @@ impl fmt::Debug for Stall {
     }
 }
 
-/// What the watched thread and the watchdog share.
+/// The state of one watchdog, shared by its thread and the watched thread.
 struct Shared {
     /// A time before the first one of `watch`.
     base: Instant,
@@ -100,7 +99,7 @@ impl Shared {
     }
 }
 
-/// The watched thread's part: it tells the watchdog of progress.
+/// The part of the watched thread: it notes progress, and wakes the watchdog.
 struct Progress {
     shared: Arc<Shared>,
     watchdog: thread::Thread,
@@ -172,7 +171,6 @@ impl Watchdog {
     }
 
     /// Returns the note of the task that is running, for the reports.
-    #[cfg_attr(not(feature = "python"), allow(dead_code))]
     pub(crate) fn running_task(&self) -> Arc<RunningTask> {
         Arc::clone(&self.shared.running_task)
     }

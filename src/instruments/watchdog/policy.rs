@@ -8,7 +8,7 @@ const REPEATS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
 /// Nanoseconds of a clock that begins above zero.
 pub(super) type Nanos = u64;
 
-/// What the watchdog does next.
+/// The next action of the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Wait until the thread begins to process events or, after a report, until it has progress.

@@ -251,3 +251,28 @@ def test_time_in_a_nested_loop_is_not_that_of_the_turn_around_it(loop: QEventLoo
     loop.run_until_complete(main())
     assert loop.stats().longest_turn < 2
     assert loop.stats().time_in_turns < 2
+
+
+def test_wait_that_the_end_of_a_nested_loop_ends_is_reported(loop: QEventLoop) -> None:
+    calls: list[str] = []
+
+    class Instrument:
+        def before_io_wait(self, timeout: float | None) -> None:
+            calls.append("wait")
+
+        def after_io_wait(self, timeout: float | None) -> None:
+            calls.append("end of wait")
+
+        def after_task_step(self, task: object) -> None:
+            calls.append("end of step")
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+        modal = QtCore.QEventLoop()
+        QtCore.QTimer.singleShot(20, modal.quit)  # no turn of the loop comes after the wait
+        calls.clear()
+        modal.exec()
+
+    loop.add_instrument(Instrument())
+    loop.run_until_complete(main())
+    assert calls == ["wait", "end of wait", "end of step"]

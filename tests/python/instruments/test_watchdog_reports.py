@@ -22,12 +22,12 @@ pytestmark = pytest.mark.timeout(60, method="thread")
 
 
 def block(stalls: Stalls) -> Stall:
-    """Blocks in C code without the GIL, as `time.sleep()` does, until a report has come."""
+    """Blocks in C code without the GIL, as `time.sleep()` does, until there is a report."""
     return stalls.queue.get(timeout=LATE)  # the line that blocks
 
 
 def block_in_python(stalls: Stalls) -> Stall:
-    """Blocks in Python code until a report has come."""
+    """Blocks in Python code until there is a report."""
     queue = stalls.queue
     while queue.empty():
         pass
@@ -65,7 +65,7 @@ def test_blocked_task_is_reported_while_it_blocks_and_at_its_end(
 
 
 def block_in_library(stalls: Stalls) -> None:
-    """Blocks in the standard library's Python code until a report has come."""
+    """Blocks in the standard library's Python code until there is a report."""
     reported = threading.Event()
     waiting = threading.Thread(target=lambda: (stalls.next(), reported.set()))
     waiting.start()

@@ -35,11 +35,11 @@ class Stalls:
             self.queue.put(stall)
 
     def next(self) -> Stall:
-        """Blocks this thread until the next report has come."""
+        """Blocks this thread until there is a report."""
         return self.queue.get(timeout=LATE)
 
     def rest(self) -> list[Stall]:
-        """Returns the reports that have come."""
+        """Returns the reports so far."""
         return [self.next() for _ in range(self.queue.qsize())]
 
 

@@ -24,7 +24,7 @@ PROGRAM = """
 
 
 def sleeps(process: int) -> dict[str, int]:
-    """Returns how often each thread of the process has gone to sleep."""
+    """Returns the number of sleeps of each thread of the process."""
     found = {}
     for task in Path(f"/proc/{process}/task").iterdir():
         name = (task / "comm").read_text().strip()
