@@ -438,6 +438,7 @@ def test_trace_that_cannot_be_saved_is_said(user: User, tmp_path: Path) -> None:
     user.click(user.button("Record trace"))
     user.update()
     recording = user.window.trace_button.stop()
+    assert recording is not None
     user.window.trace_button.save(recording, str(tmp_path / "missing" / "trace.json"))
     assert user.window._note.text().startswith("The trace could not be saved: ")
 
