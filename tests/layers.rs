@@ -335,7 +335,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_program", &[]),
     (
         "_command",
-        &["_native", "_binding", "_environment", "_program"],
+        &["_native", "_environment", "_loop", "_program", "inspector"],
     ),
     ("__main__", &["_command"]),
 ];

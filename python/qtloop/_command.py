@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import importlib
 import math
 import os
-from typing import Any
 
-from . import _binding, _environment, _native, _program
+from . import _environment, _native, _program, inspector
+from ._loop import QEventLoop
 
 _DESCRIPTION = """
 Runs a Python program as `python FILE` and `python -m MODULE` do, and shows what its qtloop loops
@@ -98,19 +97,9 @@ def _warn_without_a_loop() -> None:
         _environment.say("the program has made no QEventLoop, so there was nothing to show")
 
 
-def _show_inspector(loop: Any) -> None:
-    """Opens the inspector of a loop, if the program has a QApplication."""
-    if _binding.binding is None:
-        _environment.say("--inspect needs PySide6 or PyQt6, and neither is installed")
-        return
+def _show_inspector(loop: QEventLoop) -> None:
+    """Opens the inspector of a loop, or says why it cannot."""
     try:
-        QApplication = _binding.binding.module("QtWidgets").QApplication
-    except ImportError as error:
-        _environment.say(f"--inspect needs QtWidgets: {error}")
-        return
-    app = QApplication.instance()
-    if isinstance(app, QApplication):
-        importlib.import_module("qtloop.inspector").show(loop)
-    else:
-        made = f"a {type(app).__name__}" if app else "no application"
-        _environment.say(f"--inspect needs a QApplication, and this program has {made}")
+        inspector.show(loop)
+    except RuntimeError as error:
+        _environment.say(f"--inspect: {error}")

@@ -124,8 +124,9 @@ def _place_times(
     run: tuple[float, float, float] | None,
     latency: tuple[float, float, float] | None,
 ) -> PlaceTimes:
+    file, line, function = place
     quantiles = [None if three is None else Quantiles(*three) for three in (run, latency)]
-    return PlaceTimes(*place, *times, *quantiles)
+    return PlaceTimes(file, line, function, *times, *quantiles)
 
 
 class RecordingMixin(BaseLoop):

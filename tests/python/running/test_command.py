@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import BINDING
+from conftest import BINDING, needs_binding
 
 import qtloop
 
@@ -272,3 +272,70 @@ qtloop.run(main())
     lines = run("--watchdog", "0.1", "blocks.py", cwd=tmp_path).stderr.splitlines()
     assert len(lines) == 2
     assert all("blocks.py:6 (load)" in line for line in lines)
+
+
+WINDOW = """
+import asyncio
+import qtloop
+
+async def main():
+    await asyncio.sleep(0)  # the inspector opens when the loop runs
+    await asyncio.sleep(0)
+    windows = qtloop.QtWidgets.QApplication.topLevelWidgets()
+    print([type(window).__module__ for window in windows if window.isVisible()])
+
+"""
+
+
+@needs_binding
+def test_inspector_of_the_first_loop_that_runs_is_open(tmp_path: Path) -> None:
+    (tmp_path / "window.py").write_text(f"""{WINDOW}
+import threading
+app = qtloop.QtWidgets.QApplication([])
+thread = threading.Thread(target=lambda: qtloop.run(asyncio.sleep(0)))
+thread.start()
+thread.join()
+qtloop.QEventLoop().close()  # it never runs
+qtloop.run(main())
+qtloop.run(main())
+""")
+    lines = run("--inspect", "window.py", cwd=tmp_path).stdout.splitlines()
+    # It closes with its loop, and the second run has none.
+    assert lines == ["['qtloop.inspector._window']", "[]"]
+
+
+@needs_binding
+def test_inspector_opens_in_the_exec_of_a_program(tmp_path: Path) -> None:
+    (tmp_path / "window.py").write_text(f"""{WINDOW}
+app = qtloop.QtWidgets.QApplication([])
+window = qtloop.QtWidgets.QLabel("of the program")
+window.show()
+
+async def close():
+    await main()
+    window.close()  # the inspector does not keep the program alive
+
+with qtloop.attach():
+    task = asyncio.get_running_loop().create_task(close())
+    app.exec()
+""")
+    printed = run("--inspect", "window.py", cwd=tmp_path).stdout
+    assert "qtloop.inspector._window" in printed
+
+
+def test_inspector_without_windows_is_a_message(tmp_path: Path) -> None:
+    (tmp_path / "core.py").write_text("""
+import asyncio
+import qtloop
+from qtloop._binding import binding
+
+if binding:
+    app = binding.QtCore.QCoreApplication([])
+qtloop.run(asyncio.sleep(0.001))
+print("ran")
+""")
+    done = run("--inspect", "core.py", cwd=tmp_path)
+    assert done.stdout == "ran\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("qtloop: --inspect: the inspector ")
+    assert "QApplication" in line or "QtWidgets" in line
