@@ -124,9 +124,12 @@ def _place_times(
     run: tuple[float, float, float] | None,
     latency: tuple[float, float, float] | None,
 ) -> PlaceTimes:
-    file, line, function = place
-    quantiles = [None if three is None else Quantiles(*three) for three in (run, latency)]
-    return PlaceTimes(file, line, function, *times, *quantiles)
+    return PlaceTimes(
+        *place,
+        *times,
+        run=None if run is None else Quantiles(*run),
+        latency=None if latency is None else Quantiles(*latency),
+    )
 
 
 class RecordingMixin(BaseLoop):
