@@ -124,9 +124,17 @@ def _place_times(
     run: tuple[float, float, float] | None,
     latency: tuple[float, float, float] | None,
 ) -> PlaceTimes:
+    file, line, function = place
+    count, total, worst, worst_at, worst_latency = times
     return PlaceTimes(
-        *place,
-        *times,
+        file=file,
+        line=line,
+        function=function,
+        count=count,
+        total=total,
+        worst=worst,
+        worst_at=worst_at,
+        worst_latency=worst_latency,
         run=None if run is None else Quantiles(*run),
         latency=None if latency is None else Quantiles(*latency),
     )
