@@ -14,7 +14,7 @@ use qtloop::{Loop, spawn_local};
 
 use crate::tasks::run;
 use crate::trials;
-use crate::world::attached;
+use crate::world::{LONG_TURN, attached};
 
 trials![
     observer_is_told_of_each_step_of_a_task,
@@ -204,7 +204,7 @@ fn wake_ups_by_timers_descriptors_threads_and_calls_are_told_apart() {
     let task = named("a").spawn_local({
         let handle = handle.clone();
         async move {
-            sleep(Duration::from_millis(1)).await;
+            sleep(LONG_TURN).await; // is not over at its first poll
             let send = sender.clone();
             // Begins after this task has begun to wait.
             let thread = async move { drop(std::thread::spawn(move || send.try_send(()))) };
@@ -244,19 +244,16 @@ fn wake_ups_by_timers_descriptors_threads_and_calls_are_told_apart() {
 fn slot_in_a_nested_loop_of_a_task_is_outside_of_it() {
     let (event_loop, diary) = observed();
     let (sender, receiver) = async_channel::bounded(2);
+    let nested_loop = Rc::new(NestedLoop::new());
+    let leave = Rc::clone(&nested_loop);
     let reader = named("reader").spawn_local(async move {
         receiver.recv().await.expect("the first");
+        leave.exit(0);
         receiver.recv().await.expect("the second");
     });
     let dialog = named("dialog").spawn_local(async move {
         let first = sender.clone();
-        let nested_loop = Rc::new(NestedLoop::new());
-        let leave = Rc::clone(&nested_loop);
         app::post(move || first.try_send(()).expect("room"));
-        spawn_local(async move {
-            sleep(Duration::from_millis(1)).await;
-            leave.exit(0);
-        });
         let _ = nested_loop.exec();
         sender.try_send(()).expect("room");
     });
@@ -547,7 +544,7 @@ fn observer_may_drop_the_loop_at_any_event() {
 
     impl Drops {
         fn count(&self) {
-            self.left.set(self.left.get() - 1);
+            self.left.set(self.left.get().saturating_sub(1));
             if self.left.get() == 0 {
                 let event_loop = self.event_loop.take();
                 drop(event_loop);

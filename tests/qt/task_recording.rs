@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::tasks::run;
 use crate::trials;
-use crate::world::attached;
+use crate::world::{LONG_TURN, attached};
 
 trials![
     polls_are_spans_on_the_track_of_their_task,
@@ -221,7 +221,7 @@ fn arrow_leads_from_the_waking_poll_to_the_woken_one() {
     let (sender, receiver) = async_channel::bounded(1);
     let reader = named("reader").spawn_local(async move { receiver.recv().await });
     named("writer").spawn_local(async move {
-        sleep(Duration::from_millis(1)).await;
+        sleep(LONG_TURN).await; // is not over at its first poll
         sender.send(7).await.expect("a reader");
     });
     assert_eq!(run(&event_loop, reader).expect("a result"), Ok(7));
@@ -237,7 +237,7 @@ fn other_jobs_are_spans_of_the_loop_by_kind() {
     let recording = event_loop.record(1000).expect("memory");
     let handle = event_loop.handle();
     let task = spawn_local(async move {
-        sleep(Duration::from_millis(1)).await;
+        sleep(LONG_TURN).await; // is not over at its first poll
         let (sender, receiver) = async_channel::bounded(1);
         // Begins after this task has begun to wait.
         spawn_local(async move {
@@ -300,16 +300,22 @@ fn task_has_its_creator_and_its_end() {
     }
 }
 
+async fn receives(receiver: async_channel::Receiver<()>) {
+    receiver.recv().await.expect("a message");
+}
+
 fn tasks_from_before_the_recording_have_their_names() {
     let event_loop = attached();
-    let old = named("old").spawn_local(sleep(Duration::from_millis(1)));
+    let (sender, receiver) = async_channel::bounded(1);
+    let old = named("old").spawn_local(receives(receiver));
     let completed = named("completed").spawn_local(async {});
     run(&event_loop, completed).expect("a result");
     let recording = event_loop.record(1000).expect("memory");
+    sender.try_send(()).expect("room");
     run(&event_loop, old).expect("a result");
     let trace = Trace::of(&recording);
     assert_eq!(trace.on("old").len(), 1);
-    assert_eq!(trace.on("old")[0].name, "qtloop::time::sleep::Sleep");
+    assert_eq!(trace.on("old")[0].name, "qt::task_recording::receives");
     assert!(trace.on("completed").is_empty());
 }
 
