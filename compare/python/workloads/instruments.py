@@ -47,9 +47,9 @@ def turned_on(loop: Any, instrument: str) -> Iterator[None]:
         yield
         loop.watchdog = 0
     elif instrument == ACCOUNTS:
-        loop._observe_tasks(True)
+        qtloop._native.observe_tasks(loop, True)
         yield
-        loop._observe_tasks(False)
+        qtloop._native.observe_tasks(loop, False)
     elif instrument == INSTRUMENT:
         steps = Steps()
         loop.add_instrument(steps)

@@ -170,17 +170,23 @@ impl<'a, W: Write> Trace<'a, W> {
     fn record(&mut self, record: &Record) -> io::Result<()> {
         match record.what {
             What::Job(job) => self.job(record, &job),
-            What::Turn { depth } => {
-                let args = format_args!("{{\"depth\":{depth}}}");
-                self.span(record, LOOP, "turn", "\"turn\"", args)
-            }
+            What::Turn { depth } => self.span(
+                record,
+                LOOP,
+                "turn",
+                "\"turn\"",
+                format_args!("{{\"depth\":{depth}}}"),
+            ),
             What::Poll { nanos: 0 } => {
                 self.span(record, LOOP, "poll", "\"poll\"", format_args!("{{}}"))
             }
-            What::Poll { nanos } => {
-                let args = format_args!("{{\"timeout_us\":{}}}", Micros(nanos));
-                self.span(record, LOOP, "poll", "\"linger\"", args)
-            }
+            What::Poll { nanos } => self.span(
+                record,
+                LOOP,
+                "poll",
+                "\"linger\"",
+                format_args!("{{\"timeout_us\":{}}}", Micros(nanos)),
+            ),
             What::TaskCreated {
                 task,
                 place,
@@ -192,8 +198,12 @@ impl<'a, W: Write> Trace<'a, W> {
                     0 => json!(null),
                     parent => json!(self.task_name(parent)),
                 };
-                let args = format_args!("{{\"at\":{at},\"parent\":{parent}}}");
-                self.instant(record, task, "created", args)
+                self.instant(
+                    record,
+                    task,
+                    "created",
+                    format_args!("{{\"at\":{at},\"parent\":{parent}}}"),
+                )
             }
             What::TaskFinished { task } => {
                 self.instant(record, task, "finished", format_args!("{{}}"))
@@ -214,12 +224,21 @@ impl<'a, W: Write> Trace<'a, W> {
         if job.ready.is_known() {
             let latency = self.scale.since_begin(record.started) - self.ready(record, job);
             let latency = Micros(latency);
-            let args =
-                format_args!("{{\"at\":{at},\"priority\":{priority},\"latency_us\":{latency}}}");
-            self.span(record, track, kind, &text.function, args)?;
+            self.span(
+                record,
+                track,
+                kind,
+                &text.function,
+                format_args!("{{\"at\":{at},\"priority\":{priority},\"latency_us\":{latency}}}"),
+            )?;
         } else {
-            let args = format_args!("{{\"at\":{at},\"priority\":{priority}}}");
-            self.span(record, track, kind, &text.function, args)?;
+            self.span(
+                record,
+                track,
+                kind,
+                &text.function,
+                format_args!("{{\"at\":{at},\"priority\":{priority}}}"),
+            )?;
         }
         self.arrow(record, job)
     }
