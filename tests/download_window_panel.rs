@@ -155,7 +155,7 @@ fn f12_opens_and_closes_the_panel() {
     world.until("toggled", |panel| !panel.is_open);
 }
 
-fn figures_are_those_of_the_loop_and_rest_when_the_panel_is_closed() {
+fn figures_are_those_of_the_loop_and_stop_when_the_panel_is_closed() {
     let world = World::new();
     world.press_f12();
     world.until("changed", |panel| panel.jobs > 0.0 && panel.turns > 0.0);
@@ -193,7 +193,7 @@ fn trace_of_the_panel_has_its_tasks() {
     assert!(events.iter().any(is_poll));
 }
 
-fn trace_that_cannot_be_written_is_a_sentence() {
+fn trace_that_cannot_be_written_shows_a_message() {
     let world = World::new();
     let panel = world.instruments.pinned();
     let folder = world.folder.path().to_owned();
@@ -219,9 +219,9 @@ fn main() -> ExitCode {
     };
     let trials = trials![
         f12_opens_and_closes_the_panel,
-        figures_are_those_of_the_loop_and_rest_when_the_panel_is_closed,
+        figures_are_those_of_the_loop_and_stop_when_the_panel_is_closed,
         trace_of_the_panel_has_its_tasks,
-        trace_that_cannot_be_written_is_a_sentence,
+        trace_that_cannot_be_written_shows_a_message,
     ];
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -98,7 +98,7 @@ def _warn_without_a_loop() -> None:
 
 
 def _show_inspector(loop: QEventLoop) -> None:
-    """Opens the inspector of a loop, or says why it cannot."""
+    """Opens the inspector of a loop, or prints why it cannot."""
     try:
         inspector.show(loop)
     except RuntimeError as error:

@@ -70,7 +70,7 @@ class InstrumentsMixin(BaseLoop):
         _native.add_instrument(self, instrument, methods, list(asyncio.all_tasks(self)))
 
     def remove_instrument(self, instrument: object) -> None:
-        """Calls the methods of an instrument no more.
+        """Removes an instrument: its methods are not called any more.
 
         KeyError if it is not added, RuntimeError if this is not the loop's thread.
         """

@@ -59,8 +59,8 @@ class PlaceTimes:
 class Recording:
     """A recording of a loop, made by `loop.record()`. Use it on the loop's thread.
 
-    It ends at `stop()`, at the end of its `with` block, or when the program drops it. Its data stay
-    until then and after that.
+    It ends at `stop()`, at the end of its `with` block, or when the program drops it. Its data can
+    be read during the recording and after its end.
     """
 
     def __init__(self, recording: _native.Recording) -> None:

@@ -1,8 +1,8 @@
 """Debug mode: runs handles, and logs slow ones with the line where the time went.
 
-asyncio logs only the handle. A thread samples the stack of the running callback, because afterwards
-nothing tells where it was. The thread needs the GIL. If C code holds it, the sample is taken when
-that code returns, which is soon enough for a message about the past.
+asyncio logs only the handle. A thread samples the stack of the callback while it runs, to find the
+line. The thread needs the GIL. If C code holds it, the sample is taken when that code returns, which
+is soon enough for a message about the past.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Sampler:
         self._thread: threading.Thread | None = None
 
     def begin(self, now: float, slow: float) -> Sample:
-        """Begins to sample the callback that this thread runs, and that is slow after `slow` s."""
+        """Begins to sample the callback that this thread runs; it is slow after `slow` seconds."""
         if slow != self._slow:
             self._slow = slow
             self._interval = min(max(slow / _SAMPLES, _SHORTEST_INTERVAL), _LONGEST_INTERVAL)

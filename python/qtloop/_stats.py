@@ -1,4 +1,4 @@
-"""`loop.stats()`: what a loop has counted, and what waits in it."""
+"""`loop.stats()`: counts and times of a loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._monitors import MonitorsMixin
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    """What waits in a `QEventLoop` now, and what it has counted since it was made.
+    """A snapshot of a `QEventLoop`: what waits in it, and its counts and times since it was made.
 
     A *job* is a callback: also a step of a task, a timer, and an event of a file descriptor. A
     *turn* is one call from Qt: the loop runs jobs until none is ready, or `turn_budget` is spent.

@@ -225,10 +225,10 @@ impl<J: Queueable + 'static> Driver<J> {
         count(&self.counters.polls);
         let collect = || self.reactor.borrow_mut().collect(self.timer_time(now));
         let result = if self.is_observed.get() {
-            let told = self.observer_changes.get();
-            self.tell(|observer| observer.poll_begins(Duration::ZERO));
+            let changes = self.observer_changes.get();
+            self.notify(|observer| observer.poll_begins(Duration::ZERO));
             let result = self.observe_added(collect);
-            self.tell_end(told, |observer| observer.poll_ends(Duration::ZERO));
+            self.notify_end(changes, |observer| observer.poll_ends(Duration::ZERO));
             result
         } else {
             collect()
@@ -259,9 +259,9 @@ impl<J: Queueable + 'static> Driver<J> {
         timeout: Duration,
         wait: impl FnOnce(&mut Linger),
     ) {
-        let told = self.observer_changes.get();
+        let changes = self.observer_changes.get();
         if self.is_observed.get() {
-            self.tell(|observer| observer.poll_begins(timeout));
+            self.notify(|observer| observer.poll_begins(timeout));
         }
         wait(&mut linger);
         count(&self.counters.lingers);
@@ -269,7 +269,7 @@ impl<J: Queueable + 'static> Driver<J> {
         let end = || self.reactor.borrow_mut().end_linger(linger);
         let result = if self.is_observed.get() {
             let result = self.observe_added(end);
-            self.tell_end(told, |observer| observer.poll_ends(timeout));
+            self.notify_end(changes, |observer| observer.poll_ends(timeout));
             result
         } else {
             end()

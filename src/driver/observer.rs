@@ -75,38 +75,38 @@ impl<J: Queueable + 'static> Driver<J> {
         self.is_observed.get()
     }
 
-    /// Tells the observer about a job that is queued. The job is moved here and back, because a
+    /// Calls the observer for a job that is queued. The job is moved here and back, because a
     /// reference to it would keep it in memory in all calls of [`push`](Driver::push).
     #[cold]
     #[inline(never)]
     pub(super) fn observe_queued(&self, mut job: J) -> J {
-        self.tell(|observer| observer.queued(&mut job));
+        self.notify(|observer| observer.queued(&mut job));
         job
     }
 
-    /// Tells the observer about a job that is queued for a deadline.
+    /// Calls the observer for a job that is queued for a deadline.
     #[cold]
     #[inline(never)]
     pub(super) fn observe_timer(&self, when: Time, mut job: J) -> J {
-        self.tell(|observer| observer.timer_set(when, &mut job));
+        self.notify(|observer| observer.timer_set(when, &mut job));
         job
     }
 
-    /// Calls `tell` with the observer, if there is one.
+    /// Passes the observer to `call`, if there is one.
     #[cold]
-    pub(super) fn tell(&self, tell: impl FnOnce(&dyn Observer<J>)) {
+    pub(super) fn notify(&self, call: impl FnOnce(&dyn Observer<J>)) {
         let observer = self.observer.borrow().clone();
         if let Some(observer) = observer {
-            tell(&*observer);
+            call(&*observer);
         }
     }
 
-    /// Calls `tell` with the observer, unless it was set or removed since the number of changes was
-    /// `told`. So each call for an end has had a call for its begin.
+    /// Passes the observer to `call`, unless it was set or removed since there were `changes` such
+    /// changes. So each call for an end has had a call for its begin.
     #[cold]
-    pub(super) fn tell_end(&self, told: u64, tell: impl FnOnce(&dyn Observer<J>)) {
-        if self.observer_changes.get() == told {
-            self.tell(tell);
+    pub(super) fn notify_end(&self, changes: u64, call: impl FnOnce(&dyn Observer<J>)) {
+        if self.observer_changes.get() == changes {
+            self.notify(call);
         }
     }
 
@@ -120,7 +120,7 @@ impl<J: Queueable + 'static> Driver<J> {
         self.wait_for_timers(Time::now(), deadline)
     }
 
-    /// Runs `collect`, and tells the observer which jobs it has made ready.
+    /// Runs `collect`, and calls the observer for the jobs that it has made ready.
     #[cold]
     pub(super) fn observe_added<R>(&self, collect: impl FnOnce() -> R) -> R {
         let before: Vec<(Priority, usize)> = self.reactor.borrow().ready_by_priority().collect();
@@ -141,32 +141,33 @@ impl<J: Queueable + 'static> Driver<J> {
 }
 
 impl<J: Queueable + 'static> Turn<J> {
-    /// Returns the next job, and tells the observer about it. `has_ended` says whether a job of
-    /// this turn has returned.
+    /// Returns the next job, after the calls of the observer for the end of the job before, if
+    /// `has_ended`, and for the begin of this one.
     #[cold]
     pub(super) fn next_observed(&mut self, has_ended: bool) -> Option<J> {
         if has_ended {
             self.driver
-                .tell_end(self.told_job, |observer| observer.ends());
+                .notify_end(self.changes_at_job, |observer| observer.ends());
         }
         let mut job = self.next_of_new_batch()?;
-        self.told_job = self.driver.observer_changes.get();
-        self.driver.tell(|observer| observer.begins(&mut job));
+        self.changes_at_job = self.driver.observer_changes.get();
+        self.driver.notify(|observer| observer.begins(&mut job));
         Some(job)
     }
 
-    /// Tells the observer that the turn ends, and its job, if that has not returned.
+    /// Calls the observer for the end of the turn, and before that for the end of its job, if that
+    /// has not returned.
     #[cold]
     pub(super) fn end_observed(&self, depth: usize) {
         if self.is_running {
             self.driver
-                .tell_end(self.told_job, |observer| observer.ends());
+                .notify_end(self.changes_at_job, |observer| observer.ends());
         }
         self.driver
-            .tell_end(self.told_turn, |observer| observer.turn_ends(depth));
+            .notify_end(self.changes_at_turn, |observer| observer.turn_ends(depth));
         let wait = self.driver.next_wait();
         if wait != Some(Duration::ZERO) {
-            self.driver.tell(|observer| observer.waits(wait));
+            self.driver.notify(|observer| observer.waits(wait));
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Driver;
 use crate::reactor::{Priority, Queueable, Time, TimerStats};
 
-/// What a driver has counted since it was made, and what waits in it now. Times are those of the
-/// monotonic clock.
+/// The counts and times of a driver since it was made, and the numbers of jobs that wait in it now.
+/// Times are those of the monotonic clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DriverStats {
@@ -117,7 +117,7 @@ impl Counters {
 }
 
 impl<J: Queueable + 'static> Driver<J> {
-    /// Returns the longest outermost turn since the last call.
+    /// Returns the longest time of a turn since the last call, see [`DriverStats::longest_turn`].
     pub fn take_longest_turn(&self) -> Duration {
         self.counters.recent_longest_turn.take()
     }

@@ -47,7 +47,7 @@ impl<J: Queueable + 'static> Wakeup<'_, J> {
 pub struct Turn<J: Queueable + 'static> {
     pub(super) driver: Rc<Driver<J>>,
     pub(super) begun: bool,
-    /// An event or a deadline has begun the turn, and not Qt at once.
+    /// An event or a deadline has begun the turn. False if Qt was to call at once, for ready jobs.
     is_wakeup: bool,
     /// The end of this batch, as a number of [`Driver::popped`].
     pub(super) end: u64,
@@ -77,17 +77,17 @@ pub struct Turn<J: Queueable + 'static> {
     batch_begun: Time,
     spinning: u32,
     /// [`Driver::observer_changes`] when this turn began, and when its last observed job began.
-    pub(super) told_turn: u64,
-    pub(super) told_job: u64,
+    pub(super) changes_at_turn: u64,
+    pub(super) changes_at_job: u64,
 }
 
 impl<J: Queueable + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
         let is_wakeup = !driver.armed.get();
-        let told_turn = driver.observer_changes.get();
+        let changes_at_turn = driver.observer_changes.get();
         if driver.is_observed.get() {
-            driver.tell(|observer| observer.turn_begins(driver.depth.get()));
+            driver.notify(|observer| observer.turn_begins(driver.depth.get()));
         }
         let outer = driver.level.get();
         let outer_deadline = driver.turn_deadline.take();
@@ -121,8 +121,8 @@ impl<J: Queueable + 'static> Turn<J> {
             may_rest: false,
             batch_begun: Time::NEVER,
             spinning: 0,
-            told_turn,
-            told_job: 0,
+            changes_at_turn,
+            changes_at_job: 0,
         }
     }
 

@@ -1,7 +1,7 @@
-//! Instruments: what shows a developer what a loop does, while it does it.
+//! Instruments: the recorder and the watchdog, which both front ends use.
 //!
-//! They know neither Python nor the tasks of the Rust API. A front end tells them which task and
-//! which code location a job belongs to.
+//! They know neither Python nor the tasks of the Rust API. A front end passes them the task number
+//! and the code location of each job.
 
 #[cfg(feature = "record")]
 pub(crate) mod recorder;

@@ -43,7 +43,7 @@ pub(super) struct Lanes<J> {
     /// The first sequence number of the timers of a new lane. It is greater than those of removed
     /// lanes, so that a lane that is made again does not accept their keys.
     next_timer: u64,
-    /// Those of removed lanes.
+    /// The counts of removed lanes.
     timer_stats: TimerStats,
 }
 

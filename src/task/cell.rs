@@ -443,7 +443,7 @@ impl Queued {
 
     /// Calls `work` with the task.
     pub(super) fn with_task<R>(&self, work: impl FnOnce(&TaskRef) -> R) -> R {
-        // Without a reference of its own: `header` says why the task is alive.
+        // It takes no reference: `header` says why the task is alive.
         work(&ManuallyDrop::new(TaskRef(self.0)))
     }
 

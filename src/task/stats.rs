@@ -1,10 +1,11 @@
-//! `Stats`: what a loop has counted, and what waits in it.
+//! `Stats`: counts and times of a loop.
 
 use std::time::Duration;
 
 use super::{Loop, Priority};
 
-/// A snapshot of a loop: what waits in it now, and what it has counted since it was attached.
+/// A snapshot of a loop: the numbers of jobs and tasks that wait in it, and its counts and times
+/// since it was attached.
 ///
 /// A *job* is a poll of a task, a timer, a readiness event of a descriptor, or a call of another
 /// thread. A *turn* is one call from Qt: the loop runs jobs until none is ready, or its time budget

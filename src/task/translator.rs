@@ -115,8 +115,8 @@ impl Translator {
         true
     }
 
-    /// Returns what the running code belongs to. `None` outside of any job, also for a slot in a Qt
-    /// event loop that a job runs.
+    /// Returns the kind of the running job, with its task. `None` outside of any job, also for a
+    /// slot in a Qt event loop that a job runs.
     fn running(&self) -> Option<Kind> {
         let core = self.core.upgrade()?;
         if !core.driver.is_in_job() {

@@ -15,11 +15,11 @@ use crate::world::attached;
 
 trials![
     task_makes_the_thread_busy_and_a_timer_lets_it_wait,
-    events_are_told_with_the_class_of_the_receiver,
-    observer_without_events_is_told_none,
+    events_are_reported_with_the_class_of_the_receiver,
+    observer_without_events_gets_none,
     observation_dropped_inside_an_event_leaves_the_other_one,
     observation_dropped_on_another_thread_ends,
-    thread_is_busy_for_an_observer_that_comes_inside_a_task,
+    thread_is_busy_for_an_observer_that_is_added_inside_a_task,
     nested_loop_waits_and_begins_again,
     other_thread_has_activities_of_its_own,
     busy_and_waiting_times_are_measured,
@@ -85,7 +85,7 @@ fn task_makes_the_thread_busy_and_a_timer_lets_it_wait() {
     assert_eq!(log.take(), [Activity::Waits]);
 }
 
-fn events_are_told_with_the_class_of_the_receiver() {
+fn events_are_reported_with_the_class_of_the_receiver() {
     const META_CALL: i32 = 43;
     let event_loop = attached();
     let (log, _observation) = log(true);
@@ -94,7 +94,7 @@ fn events_are_told_with_the_class_of_the_receiver() {
     event_loop.block_on(until(|| log.events.borrow().contains(&posted)));
 }
 
-fn observer_without_events_is_told_none() {
+fn observer_without_events_gets_none() {
     let event_loop = attached();
     let (with, _observation) = log(true);
     let (without, _other) = log(false);
@@ -136,7 +136,7 @@ fn observation_dropped_on_another_thread_ends() {
     assert!(log.events.take().is_empty());
 }
 
-fn thread_is_busy_for_an_observer_that_comes_inside_a_task() {
+fn thread_is_busy_for_an_observer_that_is_added_inside_a_task() {
     let event_loop = attached();
     event_loop.block_on(async {
         let (log, _observation) = log(false);

@@ -18,26 +18,26 @@ use crate::trials;
 use crate::world::LIMIT;
 
 trials![
-    queued_job_is_told_before_it_begins_and_when_it_ends,
-    polls_and_turns_are_told_around_the_jobs,
-    timer_is_told_when_it_is_set_and_when_it_becomes_ready,
-    job_of_a_descriptor_is_told_when_it_becomes_ready,
-    rearmed_job_of_a_missed_edge_is_told,
-    job_of_another_thread_is_told_when_it_is_collected,
-    timer_of_a_jump_of_virtual_time_is_told,
-    jobs_are_told_in_the_order_of_their_priorities,
-    turns_inside_a_job_are_told_inside_it,
-    wait_for_the_next_event_is_told_with_its_timeout,
-    poll_inside_a_job_is_told_inside_it,
-    return_to_qt_without_a_ready_job_is_told,
-    return_to_qt_is_told_to_an_observer_that_is_set_inside_the_turn,
-    turn_of_one_batch_is_told,
-    job_and_turn_that_a_panic_ends_are_told,
-    turn_that_is_dropped_early_is_told,
+    queued_job_is_reported_before_it_begins_and_when_it_ends,
+    polls_and_turns_are_reported_around_the_jobs,
+    timer_is_reported_when_it_is_set_and_when_it_becomes_ready,
+    job_of_a_descriptor_is_reported_when_it_becomes_ready,
+    rearmed_job_of_a_missed_edge_is_reported,
+    job_of_another_thread_is_reported_when_it_is_collected,
+    timer_of_a_jump_of_virtual_time_is_reported,
+    jobs_are_reported_in_the_order_of_their_priorities,
+    turns_inside_a_job_are_reported_inside_it,
+    wait_for_the_next_event_is_reported_with_its_timeout,
+    poll_inside_a_job_is_reported_inside_it,
+    return_to_qt_without_a_ready_job_is_reported,
+    return_to_qt_is_reported_to_an_observer_that_is_set_inside_the_turn,
+    turn_of_one_batch_is_reported,
+    job_and_turn_that_a_panic_ends_are_reported,
+    turn_that_is_dropped_early_is_reported,
     observer_changes_a_job_before_it_is_queued,
-    observer_that_is_set_inside_a_job_is_told_about_the_next_one,
-    observer_that_is_removed_inside_a_job_is_told_nothing_more,
-    observer_that_is_replaced_inside_a_job_is_not_told_about_its_end,
+    observer_that_is_set_inside_a_job_is_called_for_the_next_one,
+    observer_that_is_removed_inside_a_job_is_not_called_any_more,
+    observer_that_is_replaced_inside_a_job_is_not_called_for_its_end,
     observer_may_use_the_driver,
 ];
 
@@ -232,7 +232,7 @@ impl Stage {
     }
 }
 
-fn queued_job_is_told_before_it_begins_and_when_it_ends() {
+fn queued_job_is_reported_before_it_begins_and_when_it_ends() {
     let stage = Stage::new();
     stage.push("a");
     assert_eq!(stage.log.read(), ["queued a"]);
@@ -256,7 +256,7 @@ fn queued_job_is_told_before_it_begins_and_when_it_ends() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn polls_and_turns_are_told_around_the_jobs() {
+fn polls_and_turns_are_reported_around_the_jobs() {
     let stage = Stage::new();
     stage.push("stop");
     stage.run();
@@ -271,7 +271,7 @@ fn polls_and_turns_are_told_around_the_jobs() {
     assert_eq!(stage.log.read(), expected);
 }
 
-fn timer_is_told_when_it_is_set_and_when_it_becomes_ready() {
+fn timer_is_reported_when_it_is_set_and_when_it_becomes_ready() {
     let stage = Stage::new();
     stage.driver.push_at(Time::now(), note("stop"));
     assert_eq!(stage.log.read(), ["timer stop"]);
@@ -286,7 +286,7 @@ fn timer_is_told_when_it_is_set_and_when_it_becomes_ready() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn job_of_a_descriptor_is_told_when_it_becomes_ready() {
+fn job_of_a_descriptor_is_reported_when_it_becomes_ready() {
     let stage = Stage::new();
     let (near, mut far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
@@ -313,7 +313,7 @@ fn job_of_a_descriptor_is_told_when_it_becomes_ready() {
     stage.driver.drain();
 }
 
-fn rearmed_job_of_a_missed_edge_is_told() {
+fn rearmed_job_of_a_missed_edge_is_reported() {
     let stage = Stage::new();
     let (near, far) = UnixStream::pair().expect("a socket pair");
     let fd = near.as_raw_fd();
@@ -355,7 +355,7 @@ fn rearmed_job_of_a_missed_edge_is_told() {
     stage.driver.drain();
 }
 
-fn job_of_another_thread_is_told_when_it_is_collected() {
+fn job_of_another_thread_is_reported_when_it_is_collected() {
     let stage = Stage::new();
     let remote = stage.driver.remote();
     let sender = thread::spawn(move || remote.send(note("stop")).is_ok());
@@ -372,7 +372,7 @@ fn job_of_another_thread_is_told_when_it_is_collected() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn timer_of_a_jump_of_virtual_time_is_told() {
+fn timer_of_a_jump_of_virtual_time_is_reported() {
     let stage = Stage::new();
     let clock = VirtualTime::new(Time::now(), Duration::ZERO, 0);
     stage.driver.set_virtual_time(clock);
@@ -386,7 +386,7 @@ fn timer_of_a_jump_of_virtual_time_is_told() {
     assert_eq!(stage.driver.stats().fired.max_lateness, Duration::ZERO);
 }
 
-fn jobs_are_told_in_the_order_of_their_priorities() {
+fn jobs_are_reported_in_the_order_of_their_priorities() {
     let stage = Stage::new();
     stage.driver.push(note_of(Priority::LOW, "stop"));
     stage.push("normal");
@@ -416,7 +416,7 @@ fn jobs_are_told_in_the_order_of_their_priorities() {
     assert_eq!(running, 0);
 }
 
-fn turns_inside_a_job_are_told_inside_it() {
+fn turns_inside_a_job_are_reported_inside_it() {
     let stage = Stage::new();
     let nested_loop = Rc::new(NestedLoop::new());
     let exited = Rc::clone(&nested_loop);
@@ -475,7 +475,7 @@ fn exchange(stage: &Stage, bytes: u8) {
     echo.join().expect("the thread ends with its socket");
 }
 
-fn wait_for_the_next_event_is_told_with_its_timeout() {
+fn wait_for_the_next_event_is_reported_with_its_timeout() {
     let stage = Stage::new();
     exchange(&stage, 10);
     let entries = stage.log.read();
@@ -493,7 +493,7 @@ fn wait_for_the_next_event_is_told_with_its_timeout() {
     );
 }
 
-fn poll_inside_a_job_is_told_inside_it() {
+fn poll_inside_a_job_is_reported_inside_it() {
     let stage = Stage::new();
     stage.push("split");
     stage.on("split", |stage| {
@@ -516,7 +516,7 @@ fn poll_inside_a_job_is_told_inside_it() {
     assert_eq!(entries[..5], expected);
 }
 
-fn return_to_qt_without_a_ready_job_is_told() {
+fn return_to_qt_without_a_ready_job_is_reported() {
     let stage = Stage::new();
     stage.push("a");
     stage.push("b");
@@ -536,7 +536,7 @@ fn return_to_qt_without_a_ready_job_is_told() {
     assert_eq!(stage.log.read(), ["turn 1", "end of turn 1"]);
 }
 
-fn return_to_qt_is_told_to_an_observer_that_is_set_inside_the_turn() {
+fn return_to_qt_is_reported_to_an_observer_that_is_set_inside_the_turn() {
     let stage = Stage::new();
     stage.driver.set_observer(None);
     stage.push("a");
@@ -545,7 +545,7 @@ fn return_to_qt_is_told_to_an_observer_that_is_set_inside_the_turn() {
     assert_eq!(stage.log.read(), ["waits"]);
 }
 
-fn turn_of_one_batch_is_told() {
+fn turn_of_one_batch_is_reported() {
     let stage = Stage::new();
     stage.push("a");
     stage.log.read();
@@ -554,7 +554,7 @@ fn turn_of_one_batch_is_told() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn job_and_turn_that_a_panic_ends_are_told() {
+fn job_and_turn_that_a_panic_ends_are_reported() {
     let stage = Stage::new();
     stage.push("a");
     stage.push("b");
@@ -568,7 +568,7 @@ fn job_and_turn_that_a_panic_ends_are_told() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn turn_that_is_dropped_early_is_told() {
+fn turn_that_is_dropped_early_is_reported() {
     let stage = Stage::new();
     stage.push("a");
     stage.push("b");
@@ -598,7 +598,7 @@ fn observer_changes_a_job_before_it_is_queued() {
     assert_eq!(jobs, [note("renamed")]);
 }
 
-fn observer_that_is_set_inside_a_job_is_told_about_the_next_one() {
+fn observer_that_is_set_inside_a_job_is_called_for_the_next_one() {
     let stage = Stage::new();
     stage.driver.set_observer(None);
     for name in ["a", "b", "c"] {
@@ -613,7 +613,7 @@ fn observer_that_is_set_inside_a_job_is_told_about_the_next_one() {
     assert_eq!(stage.log.read_jobs(), expected);
 }
 
-fn observer_that_is_removed_inside_a_job_is_told_nothing_more() {
+fn observer_that_is_removed_inside_a_job_is_not_called_any_more() {
     let stage = Stage::new();
     for name in ["a", "b"] {
         stage.push(name);
@@ -628,7 +628,7 @@ fn observer_that_is_removed_inside_a_job_is_told_nothing_more() {
     assert_eq!(Rc::strong_count(&stage.log), 1, "the observer was dropped");
 }
 
-fn observer_that_is_replaced_inside_a_job_is_not_told_about_its_end() {
+fn observer_that_is_replaced_inside_a_job_is_not_called_for_its_end() {
     let stage = Stage::new();
     let second = Rc::new(Log::default());
     for name in ["a", "b"] {

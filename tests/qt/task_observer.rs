@@ -17,17 +17,17 @@ use crate::trials;
 use crate::world::{LONG_TURN, attached};
 
 trials![
-    observer_is_told_of_each_step_of_a_task,
+    observer_is_called_for_each_step_of_a_task,
     observer_knows_what_a_task_is,
     task_that_completes_schedules_the_task_that_joins_it,
     wake_up_names_the_task_that_has_caused_it,
-    wake_ups_by_timers_descriptors_threads_and_calls_are_told_apart,
+    wake_ups_by_timers_descriptors_threads_and_calls_are_distinguished,
     slot_in_a_nested_loop_of_a_task_is_outside_of_it,
     polls_nest_as_qt_loops_do,
     aborted_and_panicked_tasks_terminate,
     tasks_of_a_dropped_loop_terminate,
     poll_that_runs_when_the_observer_is_set_is_not_observed,
-    removed_observer_is_dropped_and_told_nothing_more,
+    removed_observer_is_dropped_and_not_called_any_more,
     calls_of_an_observer_are_not_reported,
     block_on_in_an_observer_is_refused,
     observer_that_panics_is_removed_and_harms_no_task,
@@ -37,7 +37,7 @@ trials![
     ids_of_tasks_differ_and_are_those_of_their_handles,
 ];
 
-/// Writes down what it is told.
+/// An observer that writes a line for each of its calls.
 #[derive(Default)]
 struct Diary(RefCell<Vec<String>>);
 
@@ -94,7 +94,7 @@ fn named(name: &str) -> Builder<'_> {
     Builder::new().name(name)
 }
 
-fn observer_is_told_of_each_step_of_a_task() {
+fn observer_is_called_for_each_step_of_a_task() {
     let (event_loop, diary) = observed();
     let task = named("a").spawn_local(yield_now());
     assert_eq!(
@@ -192,7 +192,7 @@ fn wake_up_names_the_task_that_has_caused_it() {
     assert!(lines.iter().any(|line| line == "child ready by writer"));
 }
 
-fn wake_ups_by_timers_descriptors_threads_and_calls_are_told_apart() {
+fn wake_ups_by_timers_descriptors_threads_and_calls_are_distinguished() {
     let (event_loop, diary) = observed();
     let handle = event_loop.handle();
     let (sender, receiver) = async_channel::bounded::<()>(1);
@@ -360,7 +360,7 @@ fn poll_that_runs_when_the_observer_is_set_is_not_observed() {
     event_loop.set_observer(None);
 }
 
-fn removed_observer_is_dropped_and_told_nothing_more() {
+fn removed_observer_is_dropped_and_not_called_any_more() {
     let (event_loop, diary) = observed();
     let first = named("a").spawn_local(async {});
     diary.read();

@@ -54,7 +54,7 @@ pub struct Instruments {
     jobs_history: qt_property!(QVariantList; READ jobs_history NOTIFY changed),
 
     is_recording: qt_property!(bool; READ is_recording NOTIFY recorded),
-    /// The number of recorded events, or what has become of the trace.
+    /// The number of recorded events, or the result of saving the trace.
     message: qt_property!(QString; READ message NOTIFY recorded),
     /// The tasks that have run longest: `name`, `total` and `worst`, in milliseconds.
     longest: qt_property!(QVariantList; READ longest NOTIFY recorded),

@@ -87,7 +87,7 @@ def waiting(task: asyncio.Task[Any]) -> Waiting:
 
 
 def describe(future: Any) -> str:
-    """Returns a few words for an awaited future."""
+    """Returns a short description of an awaited future."""
     if future is None:
         return ""
     if isinstance(future, asyncio.Task):
@@ -100,7 +100,7 @@ def describe(future: Any) -> str:
 
 
 def describe_awaited(task: asyncio.Task[Any] | None) -> str:
-    """Returns a few words for the future that a task awaits."""
+    """Returns a short description of the future that a task awaits."""
     return describe(future_awaited_by(task)) if task is not None else ""
 
 

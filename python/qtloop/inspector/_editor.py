@@ -10,7 +10,7 @@ from pathlib import Path
 from ._qt import QtCore, QtGui
 from ._text import Place
 
-# The arguments of editors that have a window. One that needs a terminal is not among them.
+# The arguments of editors that have a window. Editors that need a terminal are left out.
 EDITORS = {
     "code": "--goto {file}:{line}",
     "codium": "--goto {file}:{line}",

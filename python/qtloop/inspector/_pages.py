@@ -114,7 +114,7 @@ class TasksPage(Page):
         super().__init__(self.tasks, say)
 
     def read(self, source: Source) -> None:
-        """Is done by the window, which has the time between two frames."""
+        """Does nothing: the window updates the tasks, whichever page is visible."""
 
     def empty(self) -> str:
         """Returns the sentence that is shown without any task."""

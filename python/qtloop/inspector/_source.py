@@ -212,7 +212,7 @@ def _describe(callback: Any, args: tuple[Any, ...]) -> tuple[str, str, Place]:
 
 
 def _file(fd: int, owner: object, args: tuple[Any, ...]) -> str:
-    """Returns what a descriptor is: a path, or such as `socket` and an address."""
+    """Describes a descriptor: a path, or its kind, such as `socket`, and an address."""
     try:
         target = os.readlink(f"/proc/self/fd/{fd}")
     except OSError:

@@ -63,7 +63,7 @@ class Tasks:
         self._gap = 0  # the longest time between two frames since all tasks were read
 
     def update(self, changes: Changes, now: int, gap: int, is_nested: bool) -> None:
-        """Takes what has happened, and arranges the rows. See `Node.update`."""
+        """Takes the changes, and arranges the rows. See `Node.update`."""
         self.now = now
         self._gap = max(self._gap, gap)
         nodes, stale = self.nodes, self._stale
@@ -90,7 +90,7 @@ class Tasks:
             self.arrange()
 
     def read(self, numbers: Iterable[int]) -> None:
-        """Reads the figures of tasks, without a look at what is suspicious about them."""
+        """Reads the figures of tasks, and looks for no warnings."""
         nodes = [node for number in numbers if (node := self.nodes.get(number))]
         for node, account in zip(nodes, self._read([node.key for node in nodes]), strict=True):
             if account is not None:

@@ -45,7 +45,7 @@ class TraceButton(QtWidgets.QPushButton):
         self._show_state()
 
     def _ask(self, recording: Recording) -> None:
-        """Asks for a file. `exec()` would be a nested event loop in the program."""
+        """Asks for a file, without `exec()`, which would run a nested event loop in the program."""
         dialog = QtWidgets.QFileDialog(self.window(), "Save the trace")
         dialog.setAcceptMode(dialog.AcceptMode.AcceptSave)
         dialog.setNameFilters(["Trace (*.json.gz)", "Trace, not compressed (*.json)"])

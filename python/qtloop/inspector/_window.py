@@ -15,7 +15,7 @@ from ._source import Figures, Source
 from ._text import counted
 from ._trace import TraceButton
 
-# A window with this property is none that keeps the application alive: see `has_visible_window()`.
+# A window with this property does not keep the application alive: see `has_visible_window()`.
 NOT_COUNTED = "qtloop_inspector"
 PERIOD = 250  # milliseconds between two updates
 
@@ -254,7 +254,7 @@ class Window(QtWidgets.QWidget):
 
 
 def _label(name: str, text: str = "", *, fills: bool = False) -> QtWidgets.QLabel:
-    """Makes a label. One that `fills` does not lay out the window again when its text changes."""
+    """Makes a label. If it `fills`, a new text does not cause a new layout of the window."""
     label = QtWidgets.QLabel(text)
     label.setObjectName(name)
     if fills:

@@ -14,7 +14,7 @@ pub(super) struct Task {
     pub(super) place: PlaceId,
 }
 
-/// The tasks that live, and the finished ones that still have records in the ring.
+/// The live tasks, and the finished ones that still have records in the ring.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     tasks: FxHashMap<u32, Task>,

@@ -95,7 +95,7 @@ impl State {
         self.is_fresh = false;
         let waiting = self.waiting_job(mark, subject);
         let (number, ready) = if let Some(job) = waiting {
-            // The queue knows more of the kind, such as that another thread has queued the job.
+            // The queued record has the more exact kind, such as that of another thread's job.
             let kind = job.subject.kind;
             job.subject = Subject { kind, ..subject };
             let ready = job.ready;

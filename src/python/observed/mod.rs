@@ -1,4 +1,4 @@
-//! What the instruments of a Python loop are told about its jobs.
+//! The observer of a Python loop: finds the task and the code location of each job.
 //!
 //! [`Observed`] is the driver's observer while at least one instrument is on. It finds the task
 //! that a job steps and the place of its code, keeps the table of live tasks, and passes all of it
@@ -76,7 +76,8 @@ struct ActiveRecorder {
     _qt_events: Observation,
 }
 
-/// Measures how long Qt waits, by being there.
+/// An observer that does nothing: while there is one, [`activity::times`] measures how long Qt
+/// waits.
 struct Times;
 
 impl ActivityObserver for Times {
@@ -164,21 +165,21 @@ impl Observed {
     }
 
     /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place. Calls `tell` with each event of its task.
+    /// a place. Calls `notify` with each event of its task.
     fn note_ready(
         &self,
         job: &Job,
         now: Ticks,
         by: (usize, u32),
-        tell: impl Fn(Event, &Bound<'_, PyAny>),
+        notify: impl Fn(Event, &Bound<'_, PyAny>),
     ) -> Subject {
         let stepped = stepped(token(), job);
         let task = stepped.as_ref().map_or(0, |(task, stepped)| {
             let (number, is_new) = self.note_scheduled(task, *stepped, now, by);
             if is_new {
-                tell(Event::TaskSpawned, task);
+                notify(Event::TaskSpawned, task);
             }
-            tell(Event::TaskScheduled, task);
+            notify(Event::TaskScheduled, task);
             number
         });
         Subject {
@@ -189,7 +190,8 @@ impl Observed {
         }
     }
 
-    /// Notes that a step of a task was scheduled. Returns its number, and whether it is new.
+    /// Notes that a step of a task was scheduled. Returns the number of the task, and whether the
+    /// task is new.
     fn note_scheduled(
         &self,
         task: &Bound<'_, PyAny>,
@@ -230,7 +232,8 @@ impl Observed {
         }
     }
 
-    /// Returns the place of a task's coroutine. If the task is new here, names it first.
+    /// Notes that a step of a task begins. Returns the number of the task and the place of its
+    /// coroutine, which the first step reads.
     fn begin_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> (u32, PlaceId) {
         let address = task.as_ptr().addr();
         let named = {
@@ -362,7 +365,7 @@ impl Observed {
         Some((times.busy.saturating_sub(in_turns), times.waiting))
     }
 
-    /// Notes that a task was made. The first step of an eager task is not scheduled.
+    /// Notes that a task was made. No job runs the first step of an eager task, which may be done.
     pub(super) fn created(&self, task: &Bound<'_, PyAny>) {
         if step::is_done(task).unwrap_or(true) {
             self.instruments.call(Event::TaskSpawned, task);

@@ -25,7 +25,7 @@ pub(super) struct PythonPlaces {
     keys: RefCell<Vec<Py<PyAny>>>,
 }
 
-/// What names the place of a callable.
+/// The object that names the place of a callable.
 enum Named<'py> {
     /// A code object.
     Code(Bound<'py, PyAny>),

@@ -171,7 +171,7 @@ impl Parts {
 }
 
 impl Drop for Parts {
-    /// A recording that the program has lost ends.
+    /// Ends a recording to which the program has no reference any more.
     fn drop(&mut self) {
         self.stop();
     }

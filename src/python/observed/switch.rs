@@ -12,7 +12,7 @@ use crate::python::running;
 use crate::python::state::State;
 
 impl State {
-    /// Tells the instruments about a task that was made.
+    /// Notes a task that was made, if there is an observer.
     #[inline]
     pub(in crate::python) fn note_task(&self, task: &Bound<'_, PyAny>) {
         let observed = self.observed.borrow().clone(); // an instrument may change it
@@ -46,7 +46,7 @@ impl State {
         Ok(observed)
     }
 
-    /// Refuses a call on another thread than that of the loop.
+    /// Returns an error on another thread than that of the loop.
     pub(super) fn check_here(&self, py: Python<'_>) -> PyResult<()> {
         if self.is_elsewhere(py) {
             return Err(PyRuntimeError::new_err(

@@ -14,7 +14,7 @@ use crate::instruments::recorder::{PlaceId, Ticks};
 /// The number of the task that was seen last in this process.
 static LAST_NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// What is known about a live task.
+/// The figures of a live task.
 #[derive(Clone, Debug)]
 pub(super) struct Task {
     pub(super) number: u32,
@@ -40,7 +40,7 @@ pub(super) struct Task {
     is_known: bool,
 }
 
-/// What has happened to the tasks since the last time.
+/// The changes of the tasks since the last [`Tasks::take_changes`].
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// The addresses and numbers of new tasks.

@@ -69,7 +69,7 @@ def test_line_is_opened_and_copied(
     assert seen.read_text() == f"{__file__}:12\n"
 
 
-def test_missing_file_and_missing_editor_are_said(
+def test_missing_file_and_missing_editor_are_reported(
     app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "There is no file" in _editor.open_place(Place("<string>", 1, "f"))

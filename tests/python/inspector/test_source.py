@@ -155,7 +155,7 @@ def test_timers_of_the_wall_clock_are_listed(loop: qtloop.QEventLoop, source: So
     handle.cancel()
 
 
-def test_closed_descriptor_is_said(loop: qtloop.QEventLoop, source: Source) -> None:
+def test_closed_descriptor_is_described_as_closed(loop: qtloop.QEventLoop, source: Source) -> None:
     read, write = os.pipe()
     loop.add_reader(read, print)
     os.close(read)

@@ -436,7 +436,7 @@ def test_trace_is_recorded_and_saved(user: User, tmp_path: Path) -> None:
     assert "recorded" in json.dumps(trace)
 
 
-def test_trace_that_cannot_be_saved_is_said(user: User, tmp_path: Path) -> None:
+def test_trace_that_cannot_be_saved_shows_a_message(user: User, tmp_path: Path) -> None:
     user.click(user.button("Record trace"))
     user.update()
     recording = user.window.trace_button.stop()

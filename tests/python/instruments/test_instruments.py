@@ -319,7 +319,7 @@ def test_tasks_that_exist_are_not_spawned(loop: qtloop.QEventLoop) -> None:
     assert log.of("new") == ["spawned", *LAST_STEP]
 
 
-def test_removed_instrument_is_called_no_more(loop: qtloop.QEventLoop) -> None:
+def test_removed_instrument_is_not_called_any_more(loop: qtloop.QEventLoop) -> None:
     log = Log()
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-// The panel of F12: what the event loop does, and a button to save a trace of it.
+// The panel of F12: figures of the event loop, and a button to save a trace of it.
 import QtQuick
 
 Card {
