@@ -79,7 +79,7 @@ impl Observed {
             if let Some(observer) = observer {
                 call(&*observer);
                 if Rc::strong_count(&observer) == 1 {
-                    // It was removed meanwhile.
+                    // Its own call has removed it.
                     catch_panic(|| drop(observer));
                 }
             }

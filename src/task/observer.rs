@@ -44,7 +44,7 @@ use super::cell::TaskRef;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// - A method may spawn, wake and abort tasks. These calls of its own are not reported, so it cannot
+/// - A method may spawn, wake and abort tasks. The loop does not report these calls, so it cannot
 ///   recurse. It must not run a Qt event loop; [`block_on`](super::block_on) panics there.
 /// - A method that panics ends no task. The panic hook prints the panic, and the loop drops the
 ///   observer, as after `set_observer(None)`.
