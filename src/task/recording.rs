@@ -329,8 +329,8 @@ impl Observer<Job> for Feed {
 }
 
 /// Returns the function of a future, from the name of its type: the path without `{{closure}}`, of
-/// the innermost future if this crate or a `Box` has wrapped it.
-fn function(name: &str) -> &str {
+/// the innermost future if this crate or a `Box` has wrapped it, and without generic arguments.
+fn function(name: &str) -> String {
     let mut inner = name;
     while ["qtloop::", "core::pin::Pin<", "alloc::boxed::Box<"]
         .iter()
@@ -342,7 +342,30 @@ fn function(name: &str) -> &str {
     while let Some(outer) = inner.strip_suffix("::{{closure}}") {
         inner = outer;
     }
-    inner
+    without_arguments(inner)
+}
+
+/// Returns the name of a type without the generic arguments of its last type and function. Those of
+/// a `dyn` type and of an `impl` stay.
+fn without_arguments(name: &str) -> String {
+    let Some(start) = name.find('<') else {
+        return name.to_owned();
+    };
+    let (path, arguments) = name.split_at(start);
+    if path.is_empty() || path.ends_with("::") || name.contains("dyn ") {
+        return name.to_owned();
+    }
+    let mut depth = 0_u32;
+    let end = arguments.char_indices().find(|(at, letter)| {
+        match letter {
+            '<' => depth += 1,
+            '>' if !arguments[..*at].ends_with('-') => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    let rest = end.map_or("", |(at, _)| &arguments[at + 1..]);
+    format!("{path}{}", without_arguments(rest))
 }
 
 /// Returns the first generic argument of a type that is, or contains, a closure or an async block.
@@ -383,8 +406,12 @@ mod tests {
         let cases = [
             ("app::load::{{closure}}", "app::load"),
             ("app::main::{{closure}}::{{closure}}", "app::main"),
-            ("app::Fetch<i32>", "app::Fetch<i32>"),
-            ("app::load<i32>::{{closure}}", "app::load<i32>"),
+            ("app::Fetch<fn(i32) -> app::Kept<u8>>", "app::Fetch"),
+            ("app::Cache<i32>::load<u8>::{{closure}}", "app::Cache::load"),
+            (
+                "app::<impl app::Net>::load::{{closure}}",
+                "app::<impl app::Net>::load",
+            ),
             (
                 "core::pin::Pin<alloc::boxed::Box<app::load::{{closure}}>>",
                 "app::load",

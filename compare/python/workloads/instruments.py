@@ -47,6 +47,8 @@ def turned_on(loop: Any, instrument: str) -> Iterator[None]:
         yield
         loop.watchdog = 0
     elif instrument == ACCOUNTS:
+        import qtloop
+
         qtloop._native.observe_tasks(loop, True)
         yield
         qtloop._native.observe_tasks(loop, False)

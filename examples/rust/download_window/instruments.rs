@@ -20,7 +20,7 @@ const BEAT: Duration = Duration::from_millis(250);
 const KEPT: usize = 120;
 
 /// The number of tasks in the list.
-const LONGEST: usize = 4;
+const LONGEST: usize = 5;
 
 /// The number of events that a recording keeps: 5 MB, about a minute of downloads.
 const EVENTS: usize = 100_000;
@@ -216,8 +216,7 @@ fn millis(time: Duration) -> f64 {
 
 /// Returns the last two parts of a path: the type and the method, or the module and the function.
 fn short(function: &str) -> &str {
-    let end = function.find('<').unwrap_or(function.len());
-    let mut colons = function[..end].rmatch_indices("::");
+    let mut colons = function.rmatch_indices("::");
     let start = colons.nth(1).map_or(0, |(at, colons)| at + colons.len());
-    &function[start..end]
+    &function[start..]
 }

@@ -41,7 +41,6 @@ class TaskModel(RowsModel):
     def __init__(self, read: Read) -> None:
         super().__init__()
         self.tasks = Tasks(read)
-        self._depths: dict[int, int] = {}
         # Where a task waits, with the number of its steps at that time.
         self._waiting: dict[int, tuple[int, str, Waiting]] = {}
 
@@ -58,8 +57,7 @@ class TaskModel(RowsModel):
 
     def show_rows(self) -> None:
         """Shows the rows that the tasks have been arranged in."""
-        self._depths = dict(self.tasks.rows)
-        self.arrange([row for row, _ in self.tasks.rows])
+        self.arrange(self.tasks.rows)
 
     def find(self, words: str) -> None:
         """Shows the tasks whose name, function or file contains each word, and those above."""
@@ -86,7 +84,7 @@ class TaskModel(RowsModel):
 
     def depth(self, key: int) -> int:
         """Returns the number of tasks above one."""
-        return self._depths.get(key, 0)
+        return self.tasks.depths.get(key, 0)
 
     def branch(self, key: int) -> bool | None:
         """Returns whether the tasks below one are shown; None if there are none."""

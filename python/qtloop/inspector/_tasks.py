@@ -52,7 +52,8 @@ class Tasks:
         self.sort = ""  # a key of KEYS, or nothing: in the order of creation
         self.is_reversed = False
         self.closed: set[int] = set()  # the tasks whose children are hidden
-        self.rows: list[tuple[int, int]] = []  # the number and the depth
+        self.rows: list[int] = []
+        self.depths: dict[int, int] = {}  # of tasks below another one
         self._read = read
         self._numbers: dict[int, int] = {}  # by the address of the task
         self._awaits: dict[int, tuple[int, ...]] = {}
@@ -60,6 +61,7 @@ class Tasks:
         self._stale: dict[int, None] = {}  # tasks that must be read
         self._running: list[int] = []
         self._failed: list[int] = []
+        self._is_tree_old = False
         self._gap = 0  # the longest time between two frames since all tasks were read
 
     def update(self, changes: Changes, now: int, gap: int, is_nested: bool) -> None:
@@ -78,16 +80,22 @@ class Tasks:
                 stale[number] = None
         if changes.created:
             stale.update(dict.fromkeys(self._groups))
-        has_changed |= self._read_stale(is_nested)
-        if has_changed:
-            self.tree = _tree.build(
-                {
-                    waiter: [task for task in awaited if task in nodes]
-                    for waiter, awaited in self._awaits.items()
-                }
-            )
+        self._read_stale(is_nested)
+        if self._is_tree_old:
+            self._build_tree()
+            has_changed = True
         if has_changed or self.sort:
             self.arrange()
+
+    def _build_tree(self) -> None:
+        nodes = self.nodes
+        self.tree = _tree.build(
+            {
+                waiter: [task for task in awaited if task in nodes]
+                for waiter, awaited in self._awaits.items()
+            }
+        )
+        self._is_tree_old = False
 
     def read(self, numbers: Iterable[int]) -> None:
         """Reads the figures of tasks, and looks for no warnings."""
@@ -110,7 +118,7 @@ class Tasks:
             return self._sorted(visible)
 
         is_closed = self.closed.__contains__ if shown is None else lambda number: False
-        self.rows = _tree.flatten(numbers, tree, is_closed, order)
+        self.rows, self.depths = _tree.flatten(numbers, tree, is_closed, order)
 
     def _shown(self) -> set[int] | None:
         """Returns the tasks that the filter accepts; None if there is no filter."""
@@ -156,13 +164,15 @@ class Tasks:
 
     def _forget(self, number: int) -> None:
         """Forgets what a task that is done has awaited."""
+        if number in self.tree.parents or number in self.tree.children:
+            self._is_tree_old = True
         self._awaits.pop(number, None)
         self._groups.discard(number)
         self._stale.pop(number, None)
 
-    def _read_stale(self, is_nested: bool) -> bool:
-        """Reads tasks that have stepped, for a limited time. Returns whether the tree changes."""
-        has_changed, stale = False, self._stale
+    def _read_stale(self, is_nested: bool) -> None:
+        """Reads tasks that have stepped, for a limited time."""
+        stale = self._stale
         self._running = []
         deadline = time.perf_counter() + READING_TIME
         while stale and time.perf_counter() < deadline:
@@ -177,20 +187,17 @@ class Tasks:
                 node.update(account, self.now, self._gap, is_nested)
                 if node.is_running:
                     self._running.append(node.number)
-                has_changed |= self._read_awaits(node.number, task)
+                self._read_awaits(node.number, task)
         if not stale:
             self._gap = 0
-        return has_changed
 
-    def _read_awaits(self, number: int, task: Any) -> bool:
+    def _read_awaits(self, number: int, task: Any) -> None:
         awaited, is_open = _awaits.awaited_tasks(task)
         find = self._numbers.get
         found = tuple(each for task in awaited if (each := find(id(task))) is not None)
         (self._groups.add if is_open else self._groups.discard)(number)
-        if found == self._awaits.get(number, ()):
-            return False
-        if found:
+        if found != self._awaits.get(number, ()):
+            self._is_tree_old = True
             self._awaits[number] = found
-        else:
-            del self._awaits[number]
-        return True
+            if not found:
+                del self._awaits[number]

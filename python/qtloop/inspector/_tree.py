@@ -58,23 +58,29 @@ def flatten(
     tree: Tree,
     is_closed: Callable[[int], bool],
     order: Callable[[list[int]], list[int]],
-) -> list[tuple[int, int]]:
-    """Returns the visible rows as pairs of a task and its depth.
+) -> tuple[list[int], dict[int, int]]:
+    """Returns the visible tasks in the order of their rows, and the depths of those that have one.
 
     `order` sorts the tasks of one level. Tasks below a task that `is_closed` accepts have no row.
     """
     parents, children = tree.parents, tree.children
     roots = order([task for task in tasks if task not in parents])
     if not children:
-        return [(task, 0) for task in roots]
-    rows: list[tuple[int, int]] = []
-    stack = [(task, 0) for task in reversed(roots)]
-    while stack:
-        task, depth = stack.pop()
-        rows.append((task, depth))
-        if (below := children.get(task)) and not is_closed(task):
-            stack += [(child, depth + 1) for child in reversed(order(below))]
-    return rows
+        return roots, {}
+    rows: list[int] = []
+    depths: dict[int, int] = {}
+    for root in roots:
+        rows.append(root)
+        if root not in children or is_closed(root):
+            continue
+        stack = [(child, 1) for child in reversed(order(children[root]))]
+        while stack:
+            task, depth = stack.pop()
+            rows.append(task)
+            depths[task] = depth
+            if (below := children.get(task)) and not is_closed(task):
+                stack += [(child, depth + 1) for child in reversed(order(below))]
+    return rows, depths
 
 
 def with_ancestors(tasks: Iterable[int], tree: Tree) -> set[int]:

@@ -93,7 +93,8 @@ class Rows:
 
     def rows(self) -> list[str]:
         nodes = self.tasks.nodes
-        return [f"{'.' * depth}{nodes[number].name}" for number, depth in self.tasks.rows]
+        depths = self.tasks.depths
+        return [f"{'.' * depths.get(row, 0)}{nodes[row].name}" for row in self.tasks.rows]
 
     def warnings(self, name: str) -> tuple[str, ...]:
         return self.tasks.nodes[self.numbers[name]].warnings

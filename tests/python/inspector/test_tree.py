@@ -7,8 +7,8 @@ from qtloop.inspector._tree import Tree, build, flatten, with_ancestors
 
 def rows(tree: Tree, tasks: range | list[int], closed: frozenset[int] = frozenset()) -> list[str]:
     """Returns the rows as text, indented by their depth."""
-    flat = flatten(tasks, tree, closed.__contains__, sorted)
-    return [f"{'.' * depth}{task}" for task, depth in flat]
+    flat, depths = flatten(tasks, tree, closed.__contains__, sorted)
+    return [f"{'.' * depths.get(task, 0)}{task}" for task in flat]
 
 
 def test_task_is_below_its_first_waiter_and_the_others_are_counted() -> None:
@@ -41,7 +41,8 @@ def test_two_circles_and_a_branch_into_one_have_all_their_tasks_once() -> None:
 def test_chain_of_ten_thousand_is_flattened() -> None:
     length = 10_000
     tree = build({task: [task + 1] for task in range(length)})
-    assert flatten(range(length + 1), tree, lambda _: False, sorted)[-1] == (length, length)
+    flat, depths = flatten(range(length + 1), tree, lambda _: False, sorted)
+    assert flat == [*range(length + 1)] and depths[length] == length
 
 
 def test_tasks_below_a_closed_one_have_no_row() -> None:

@@ -277,7 +277,7 @@ QTest = importlib.import_module(f"{NAME}.QtTest").QTest
 async def person():
     await until(QtWidgets.QApplication.topLevelWidgets)
     window = next(w for w in app.topLevelWidgets() if isinstance(w, Window))
-    await until(window.isVisible)
+    await until(window.isActiveWindow)  # or it gets no shortcuts
     QTest.keyClick(window, QtCore.Qt.Key.Key_F12)
     inspector = next(w for w in app.topLevelWidgets() if w.objectName() == "inspector")
     button(window, "Start all").click()
