@@ -62,7 +62,7 @@ class InstrumentsMixin(BaseLoop):
         for name, method in zip(METHODS, methods, strict=True):
             if method is not None and not callable(method):
                 raise TypeError(f"{name} of the instrument {instrument!r} must be a method")
-        if not any(methods):
+        if all(method is None for method in methods):
             raise TypeError(
                 f"the instrument {instrument!r} has none of these methods: {', '.join(METHODS)}"
             )

@@ -136,9 +136,14 @@ class WatchdogMixin(BaseLoop):
             self._stop_watchdog()
 
     def _start_watchdog(self) -> None:
-        if self._watchdog_seconds > 0 and self._running_watchdog is None:
-            self._running_watchdog = _RunningWatchdog(self, self._watchdog_seconds)
-            _loops.add(self)
+        while (seconds := self._watchdog_seconds) > 0 and self._running_watchdog is None:
+            running = _RunningWatchdog(self, seconds)
+            # A signal handler or a destructor may have set `watchdog` meanwhile.
+            if self._running_watchdog is None and self._watchdog_seconds == seconds:
+                self._running_watchdog = running
+                _loops.add(self)
+            else:
+                running.stop(self)
 
     def _stop_watchdog(self) -> None:
         running, self._running_watchdog = self._running_watchdog, None

@@ -375,7 +375,7 @@ impl Observed {
         let by = self.running_task().1;
         let is_new = {
             let mut tasks = self.tasks.borrow_mut();
-            let (task, is_new) = tasks.seen(task.as_ptr().addr(), self.clock.now());
+            let (task, is_new) = tasks.created(task.as_ptr().addr(), self.clock.now());
             if is_new && let Some(recorder) = self.recorder() {
                 recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
             }
@@ -388,6 +388,7 @@ impl Observed {
 
     /// Visits the objects of the user, for the garbage collector.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.places.traverse(visit)?;
         self.instruments.traverse(visit)
     }
 }

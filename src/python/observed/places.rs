@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -119,6 +120,14 @@ impl PythonPlaces {
     /// Returns the place of a number.
     pub(super) fn get(&self, id: PlaceId) -> Place {
         self.places.get(id)
+    }
+
+    /// Visits the keys: a class may refer to the loop.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(keys) = self.keys.try_borrow() else {
+            return Ok(());
+        };
+        keys.iter().try_for_each(|key| visit.call(key))
     }
 
     /// Returns the place of a callback.

@@ -148,6 +148,16 @@ impl Tasks {
         (task, is_new)
     }
 
+    /// Returns the task that was made at this address, and whether it is new: its first step may
+    /// have been scheduled. An entry that is idle is that of a task that was collected.
+    pub(super) fn created(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
+        let is_idle = |task: &Task| task.ready_since.is_none() && task.running_since.is_none();
+        if self.table.get(&address).is_some_and(is_idle) {
+            self.table.remove(&address);
+        }
+        self.seen(address, now)
+    }
+
     /// Returns what has happened since the last call, to one reader.
     pub(super) fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();

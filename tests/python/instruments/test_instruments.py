@@ -648,6 +648,25 @@ def test_loop_with_an_instrument_that_refers_to_it_is_collected(app: object) -> 
     assert instrument() is None
 
 
+def test_loop_with_an_instrument_whose_callback_refers_to_it_is_collected(app: object) -> None:
+    def make() -> weakref.ref[Any]:
+        loop = qtloop.QEventLoop()
+
+        class Callback:
+            def __call__(self) -> qtloop.QEventLoop:
+                return loop
+
+        loop.add_instrument(on(task_spawned=nothing))
+        loop.call_soon(Callback())
+        loop.run_until_complete(yields(1))
+        return weakref.ref(loop)
+
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        reference = make()
+        gc.collect()
+    assert reference() is None
+
+
 def test_task_is_freed_although_an_instrument_has_seen_it(
     loop: qtloop.QEventLoop,
 ) -> None:
@@ -668,6 +687,26 @@ def test_new_task_at_the_address_of_a_lost_one_is_spawned(
         gc.collect()
     reports.clear()  # each was destroyed while it was pending
     assert log.of("lost") == ["spawned", *STEP] * 200
+
+
+@from_3_12
+def test_new_eager_task_at_the_address_of_a_lost_one_is_spawned(
+    loop: qtloop.QEventLoop, log: Log, reports: Errors
+) -> None:
+    for number in range(50):
+        loop.create_task(_forever(loop), name="lost")
+        run_once(loop)
+        gc.collect()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        loop.run_until_complete(_make(loop, f"eager {number}"))
+        loop.set_task_factory(None)
+    reports.clear()  # each was destroyed while it was pending
+    for number in range(50):
+        assert log.of(f"eager {number}") == ["spawned", *LAST_STEP]
+
+
+async def _make(loop: qtloop.QEventLoop, name: str) -> None:
+    await loop.create_task(asyncio.sleep(0.001), name=name)
 
 
 async def _forever(loop: qtloop.QEventLoop) -> None:

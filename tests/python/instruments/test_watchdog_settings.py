@@ -13,7 +13,7 @@ import pytest
 from conftest import Child, needs_binding
 from support.stalls import Stalls
 
-from qtloop import QEventLoop
+from qtloop import QEventLoop, _stack_dump
 
 pytest_plugins = ["support.stalls"]
 pytestmark = pytest.mark.timeout(60, method="thread")
@@ -27,6 +27,29 @@ def test_watchdog_is_off_by_default_and_reads_back(loop: QEventLoop) -> None:
     assert loop.watchdog == 1.0
     loop.watchdog = 0
     assert loop.watchdog == 0
+
+
+@pytest.mark.parametrize("inner", [0, 0.3])
+def test_watchdog_that_is_set_while_it_starts_has_the_last_value(
+    loop: QEventLoop, monkeypatch: pytest.MonkeyPatch, inner: float
+) -> None:
+    acquire = _stack_dump.acquire
+
+    def interrupted() -> Any:
+        monkeypatch.setattr(_stack_dump, "acquire", acquire)
+        loop.watchdog = inner  # as a signal handler may do
+        return acquire()
+
+    monkeypatch.setattr(_stack_dump, "acquire", interrupted)
+    loop.watchdog = 0.2
+    assert loop.watchdog == inner
+    assert _reporters() == (1 if inner else 0)
+    loop.watchdog = 0
+    assert _reporters() == 0
+
+
+def _reporters() -> int:
+    return sum(thread.name == "qtloop-reporter" for thread in threading.enumerate())
 
 
 @pytest.mark.parametrize("value", [-1, -0.1, 0.0001, float("nan"), float("inf")])
