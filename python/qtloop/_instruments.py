@@ -76,9 +76,9 @@ class InstrumentsMixin(BaseLoop):
         """
         _native.remove_instrument(self, instrument)
 
-    def _instrument_failed(self, instrument: object, name: str, error: BaseException) -> None:
+    def _instrument_failed(self, instrument: object, method: int, error: BaseException) -> None:
         """Reports the exception of an instrument, which the native half has removed."""
-        message = f"Exception in {name}() of an instrument, which was removed"
+        message = f"Exception in {METHODS[method]}() of an instrument, which was removed"
         self.call_exception_handler(
             {"message": message, "exception": error, "instrument": instrument}
         )

@@ -507,9 +507,9 @@ def task_changes(
 ) -> tuple[list[tuple[int, int]], list[int], list[int], list[tuple[int, asyncio.Task[Any]]]] | None:
     """Returns what has happened to the tasks since the last call, for one reader.
 
-    These are the addresses and numbers of new tasks, the numbers of those that have stepped, those
-    of tasks that have ended, and the tasks whose exception was not retrieved, with their numbers.
-    `live` are all tasks of the loop, for a comparison. None if the accounts are off.
+    Four lists: the addresses and numbers of new tasks, the numbers of tasks that have stepped, the
+    numbers of tasks that have ended, and the tasks whose exception was not retrieved, each with its
+    number. `live` are all tasks of the loop, for a comparison. None if the accounts are off.
     """
 
 def task_accounts(
@@ -517,10 +517,10 @@ def task_accounts(
 ) -> list[tuple[int, int, int, int, int, int, int, int, int] | None]:
     """Returns the accounts of tasks, by their addresses and numbers; None for one that has ended.
 
-    Each is the number of steps, the time in them, the longest one, how often a step was scheduled,
-    and how often by the task itself; then the times at which it was first seen, at which its next
-    step was scheduled (0: it is not), at which its step began (0: it does not run), and at which
-    the last one has returned. Times are nanoseconds of CLOCK_MONOTONIC.
+    An account begins with the steps: their number, their time and the longest one; how often a step
+    was scheduled, and how often by the task itself. The times follow: at which the task was first
+    seen, at which its next step was scheduled (0: it is not), at which its step began (0: it does
+    not run), and at which its last step has returned. All are nanoseconds, of CLOCK_MONOTONIC.
     """
 
 def place_accounts(event_loop: EventLoop) -> list[tuple[str, int, str, int, int, int]] | None:

@@ -110,8 +110,8 @@ impl<J: Queueable + 'static> Driver<J> {
         }
     }
 
-    /// Returns the time for which Qt waits before it begins the next turn, unless an event comes
-    /// first; zero if a job is ready, and `None` if no timer is set.
+    /// Returns the time until Qt begins the next turn, if no event comes first. Zero if a job is
+    /// ready, `None` if no timer is set.
     fn next_wait(&self) -> Option<Duration> {
         if self.reactor.borrow().ready() > 0 || self.stops_now() {
             return Some(Duration::ZERO);

@@ -10,8 +10,8 @@ use super::cell::TaskRef;
 /// Methods that a loop calls for its tasks, on its thread: for a log, or for figures.
 /// [`Loop::set_observer`](super::Loop::set_observer) sets it. All methods do nothing by default.
 ///
-/// While a loop has no observer, its tasks cost nothing more. The methods of tasks and their order
-/// are those of the hooks of tokio's
+/// Without an observer, a wake-up costs one test, and a poll costs nothing. The methods of tasks and
+/// their order are those of the hooks of tokio's
 /// [`Builder`](https://docs.rs/tokio/latest/tokio/runtime/struct.Builder.html#method.on_task_spawn),
 /// and [`on_task_schedule`](Observer::on_task_schedule) is added. For one task they are:
 /// `on_task_spawn`, then for each poll `on_task_schedule`, `on_before_task_poll` and

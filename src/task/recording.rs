@@ -345,8 +345,8 @@ fn function(name: &str) -> String {
     without_arguments(inner)
 }
 
-/// Returns the name of a type without the generic arguments of its last type and function. Those of
-/// a `dyn` type and of an `impl` stay.
+/// Returns the name of a type without the generic arguments of its last type and function. The
+/// arguments of a `dyn` type and of an `impl` stay.
 fn without_arguments(name: &str) -> String {
     let Some(start) = name.find('<') else {
         return name.to_owned();

@@ -419,89 +419,89 @@ fn calls_of_an_observer_are_not_reported() {
 }
 
 fn block_on_in_an_observer_is_refused() {
-    struct Waits;
+    /// The loop catches panics of an observer, so the test checks these afterwards.
+    #[derive(Default)]
+    struct Waits {
+        answer: Cell<u32>,
+        message: Cell<&'static str>,
+    }
 
     impl Observer for Waits {
         fn on_task_spawn(&self, _: TaskMeta<'_>) {
-            assert_eq!(qtloop::block_on(async { 6 * 7 }), 42); // it need not wait
+            self.answer.set(qtloop::block_on(async { 6 * 7 })); // it need not wait
             let wait = catch_unwind(|| qtloop::block_on(yield_now()));
             let panic = wait.expect_err("a panic");
-            let message = panic.downcast_ref::<String>().expect("a message");
-            assert!(message.contains("use `spawn_local()` there"), "{message}");
+            let message = panic.downcast_ref().copied();
+            self.message.set(message.unwrap_or("no message"));
             resume_unwind(panic);
         }
     }
 
     let event_loop = attached();
-    let observer = Rc::new(Waits);
+    let observer = Rc::new(Waits::default());
     event_loop.set_observer(Some(observer.clone()));
     run(&event_loop, spawn_local(async {})).expect("a result");
+    assert_eq!(observer.answer.get(), 42);
+    let message = observer.message.get();
+    assert!(message.contains("use `spawn_local()` there"), "{message}");
     assert_eq!(Rc::strong_count(&observer), 1);
 }
 
+/// An observer that calls a function in each of its methods.
+struct EachCall<F>(F);
+
+impl<F: Fn()> Observer for EachCall<F> {
+    fn on_task_spawn(&self, _: TaskMeta<'_>) {
+        (self.0)();
+    }
+    fn on_task_schedule(&self, _: TaskMeta<'_>, _: ScheduledBy<'_>) {
+        (self.0)();
+    }
+    fn on_before_task_poll(&self, _: TaskMeta<'_>) {
+        (self.0)();
+    }
+    fn on_after_task_poll(&self, _: TaskMeta<'_>) {
+        (self.0)();
+    }
+    fn on_task_terminate(&self, _: TaskMeta<'_>) {
+        (self.0)();
+    }
+    fn on_turn_begin(&self, _: usize) {
+        (self.0)();
+    }
+    fn on_turn_end(&self, _: usize) {
+        (self.0)();
+    }
+    fn on_before_io_wait(&self, _: Duration) {
+        (self.0)();
+    }
+    fn on_after_io_wait(&self, _: Duration) {
+        (self.0)();
+    }
+}
+
 fn observer_that_panics_is_removed_and_harms_no_task() {
-    #[derive(Default)]
-    struct Bad {
-        events: Cell<u32>,
-        bad: u32,
-    }
-
-    impl Bad {
-        fn count(&self) {
-            self.events.set(self.events.get() + 1);
-            if self.events.get() == self.bad {
-                resume_unwind(Box::new("on purpose")); // without a message from the panic hook
-            }
-        }
-    }
-
-    impl Observer for Bad {
-        fn on_task_spawn(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_task_schedule(&self, _: TaskMeta<'_>, _: ScheduledBy<'_>) {
-            self.count();
-        }
-        fn on_before_task_poll(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_after_task_poll(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_task_terminate(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_turn_begin(&self, _: usize) {
-            self.count();
-        }
-        fn on_turn_end(&self, _: usize) {
-            self.count();
-        }
-        fn on_before_io_wait(&self, _: Duration) {
-            self.count();
-        }
-        fn on_after_io_wait(&self, _: Duration) {
-            self.count();
-        }
-    }
-
     let event_loop = attached();
     for bad in 1.. {
-        let observer = Rc::new(Bad {
-            bad,
-            ..Bad::default()
-        });
+        let calls = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&calls);
+        let observer = Rc::new(EachCall(move || {
+            counted.set(counted.get() + 1);
+            if counted.get() == bad {
+                resume_unwind(Box::new("on purpose")); // without a message from the panic hook
+            }
+        }));
         event_loop.set_observer(Some(observer.clone()));
         let task = spawn_local(async {
             yield_now().await;
             7
         });
         assert_eq!(run(&event_loop, task).expect("a result"), 7);
-        if observer.events.get() < bad {
+        if calls.get() < bad {
             assert!(bad > 9, "{bad}");
             break;
         }
-        assert_eq!(observer.events.get(), bad, "it was called again");
+        assert_eq!(calls.get(), bad, "it was called again");
         assert_eq!(Rc::strong_count(&observer), 1, "it is still set");
     }
     event_loop.set_observer(None);
@@ -536,59 +536,18 @@ fn destructor_of_an_observer_may_panic() {
 }
 
 fn observer_may_drop_the_loop_at_any_event() {
-    /// Drops the loop at one of its events.
-    struct Drops {
-        event_loop: RefCell<Option<Rc<Loop>>>,
-        left: Cell<u32>,
-    }
-
-    impl Drops {
-        fn count(&self) {
-            self.left.set(self.left.get().saturating_sub(1));
-            if self.left.get() == 0 {
-                let event_loop = self.event_loop.take();
-                drop(event_loop);
-            }
-        }
-    }
-
-    impl Observer for Drops {
-        fn on_task_spawn(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_task_schedule(&self, _: TaskMeta<'_>, _: ScheduledBy<'_>) {
-            self.count();
-        }
-        fn on_before_task_poll(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_after_task_poll(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_task_terminate(&self, _: TaskMeta<'_>) {
-            self.count();
-        }
-        fn on_turn_begin(&self, _: usize) {
-            self.count();
-        }
-        fn on_turn_end(&self, _: usize) {
-            self.count();
-        }
-        fn on_before_io_wait(&self, _: Duration) {
-            self.count();
-        }
-        fn on_after_io_wait(&self, _: Duration) {
-            self.count();
-        }
-    }
-
     let mut completed = 0;
     for event in 1..40 {
         let event_loop = Rc::new(attached());
-        let observer = Rc::new(Drops {
-            event_loop: RefCell::new(Some(Rc::clone(&event_loop))),
-            left: Cell::new(event),
-        });
+        let kept = Rc::new(RefCell::new(Some(Rc::clone(&event_loop))));
+        let (to_drop, calls) = (Rc::clone(&kept), Cell::new(0));
+        let observer = Rc::new(EachCall(move || {
+            calls.set(calls.get() + 1);
+            if calls.get() >= event {
+                let event_loop = to_drop.take();
+                drop(event_loop);
+            }
+        }));
         event_loop.set_observer(Some(observer.clone()));
         drop(event_loop);
         let witness = Rc::new(());
@@ -599,7 +558,7 @@ fn observer_may_drop_the_loop_at_any_event() {
         });
         let posted = Rc::new(Cell::new(false));
         // The first event may have dropped the loop.
-        if observer.event_loop.borrow().is_some() {
+        if kept.borrow().is_some() {
             let nested_loop = Rc::new(NestedLoop::new());
             let (leave, left) = (Rc::clone(&nested_loop), Rc::clone(&posted));
             let joined = spawn_local(async move { drop(first.await) });
@@ -620,7 +579,7 @@ fn observer_may_drop_the_loop_at_any_event() {
         } else {
             assert!(first.is_finished());
         }
-        let event_loop = observer.event_loop.take();
+        let event_loop = kept.take();
         drop(event_loop);
         assert_eq!(Rc::strong_count(&witness), 1, "the future was not dropped");
         assert_eq!(

@@ -53,8 +53,9 @@ impl Observed {
     }
 }
 
-/// The addresses and numbers of new tasks; the numbers of those that have stepped; the numbers of
-/// those that have ended; the numbers of those whose exception was not retrieved, and the tasks.
+/// Four lists: the addresses and numbers of new tasks, the numbers of tasks that have stepped, the
+/// numbers of tasks that have ended, and the tasks whose exception was not retrieved, each with its
+/// number.
 type Changes<'py> = (
     Vec<(usize, u32)>,
     Vec<u32>,
@@ -93,10 +94,12 @@ pub(in crate::python) fn task_changes<'py>(
     Some((changes.created, changes.stepped, changes.ended, failed))
 }
 
-/// The account of a task: its steps, the time in them, the longest one, how often a step was
-/// scheduled, and how often by the task itself; then the times at which it was first seen, at which
-/// its next step was scheduled (0: it is not), at which its step began (0: it does not run), and at
-/// which the last one has returned. Times are nanoseconds.
+/// The account of a task, in nanoseconds.
+///
+/// - Its steps: their number, their time and the longest one; how often a step was scheduled, and
+///   how often by the task itself.
+/// - The times at which it was first seen, at which its next step was scheduled (0: it is not), at
+///   which its step began (0: it does not run), and at which its last step has returned.
 type Account = (u64, u64, u64, u64, u64, i64, i64, i64, i64);
 
 /// Returns the accounts of the tasks with these addresses and numbers; None for one that has ended.

@@ -52,9 +52,9 @@ pub(super) struct Observed {
     running: RefCell<Vec<Running>>,
     recorder: RefCell<Option<ActiveRecorder>>,
     instruments: Instruments,
-    /// Whether and for how long Qt waits on the thread on which the first instrument was turned on,
-    /// and the time that the loop had spent in turns by then.
+    /// Measures how long Qt waits on the thread on which the first instrument was turned on.
     _activity: Observation,
+    /// The time that the loop had spent in turns when the first instrument was turned on.
     in_turns_before: Duration,
     /// The note of the running task for the watchdog, if that is on.
     running_task: RefCell<Option<Arc<RunningTask>>>,

@@ -53,16 +53,6 @@ pub(super) struct Instruments {
 }
 
 impl Event {
-    const NAMES: [&str; 7] = [
-        "task_spawned",
-        "task_scheduled",
-        "before_task_step",
-        "after_task_step",
-        "task_exited",
-        "before_io_wait",
-        "after_io_wait",
-    ];
-
     fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -133,8 +123,7 @@ impl Instruments {
             remove(&event_loop, instrument.object.bind(py));
         }
         let result = report(event_loop.as_any(), Err(error), |error| {
-            let name = Event::NAMES[event as usize];
-            let arguments = (&instrument.object, name, error);
+            let arguments = (&instrument.object, event as usize, error);
             event_loop.call_method1(intern!(py, "_instrument_failed"), arguments)
         });
         let state = event_loop.get().state(py);

@@ -26,8 +26,11 @@ struct Parts {
     state: Weak<State>,
 }
 
-/// The file, line and function of a place; the number of its jobs, their time, the longest one, the
-/// time at which it began, and the longest latency; the quantiles of both. In seconds.
+/// The times of a place, in seconds.
+///
+/// - Its file, line and function.
+/// - The number of its jobs, their time, the longest one and when that began; the longest latency.
+/// - The quantiles of the time and of the latency.
 type Row = (
     (String, u32, String),
     (u64, f64, f64, f64, f64),
