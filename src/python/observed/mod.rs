@@ -206,10 +206,23 @@ impl Observed {
         let is_unknown = by.0 == 0 && tasks.contains(address);
         let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
         let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-        if is_new && let Some(recorder) = self.recorder() {
-            recorder.task_created(task.number, "", PlaceId::UNKNOWN, by.1);
+        let number = task.number;
+        if is_new {
+            self.record_new(&mut tasks, number, by.1);
         }
-        (task.number, is_new)
+        (number, is_new)
+    }
+
+    /// Records that a task was made by another one, and that the tasks that were collected before
+    /// have ended.
+    fn record_new(&self, tasks: &mut Tasks, number: u32, by: u32) {
+        let lost = tasks.take_lost();
+        if let Some(recorder) = self.recorder() {
+            for task in lost {
+                recorder.task_finished(task);
+            }
+            recorder.task_created(number, "", PlaceId::UNKNOWN, by);
+        }
     }
 
     /// Reads the name and the place of a task, which its first step does once.
@@ -376,8 +389,9 @@ impl Observed {
         let is_new = {
             let mut tasks = self.tasks.borrow_mut();
             let (task, is_new) = tasks.created(task.as_ptr().addr(), self.clock.now());
-            if is_new && let Some(recorder) = self.recorder() {
-                recorder.task_created(task.number, "", PlaceId::UNKNOWN, by);
+            let number = task.number;
+            if is_new {
+                self.record_new(&mut tasks, number, by);
             }
             is_new
         };

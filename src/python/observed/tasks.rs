@@ -103,6 +103,8 @@ pub(super) struct Tasks {
     table: FxHashMap<usize, Task>,
     /// The numbers of the tasks that the reader of [`Tasks::take_changes`] knows.
     known: FxHashSet<u32>,
+    /// The numbers of tasks that were collected, since the last [`Tasks::take_lost`].
+    lost: Vec<u32>,
 }
 
 impl Tasks {
@@ -129,7 +131,8 @@ impl Tasks {
     ) -> (&mut Task, bool) {
         let is_new = (is_first && by != address) || !self.table.contains_key(&address);
         if is_new {
-            self.table.insert(address, Task::new(now));
+            let before = self.table.insert(address, Task::new(now));
+            self.lost.extend(before.map(|lost| lost.number));
         }
         let task = self.table.get_mut(&address).expect("inserted above");
         task.wakeups += 1;
@@ -153,9 +156,15 @@ impl Tasks {
     pub(super) fn created(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
         let is_idle = |task: &Task| task.ready_since.is_none() && task.running_since.is_none();
         if self.table.get(&address).is_some_and(is_idle) {
-            self.table.remove(&address);
+            let before = self.table.remove(&address);
+            self.lost.extend(before.map(|lost| lost.number));
         }
         self.seen(address, now)
+    }
+
+    /// Returns the numbers of the tasks whose addresses new tasks have, since the last call.
+    pub(super) fn take_lost(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Returns what has happened since the last call, to one reader.

@@ -685,7 +685,7 @@ def test_new_task_at_the_address_of_a_lost_one_is_spawned(
         loop.create_task(_forever(loop), name="lost")
         run_once(loop)
         gc.collect()
-    reports.clear()  # each was destroyed while it was pending
+        reports.clear()  # it was destroyed while it was pending
     assert log.of("lost") == ["spawned", *STEP] * 200
 
 
@@ -697,10 +697,10 @@ def test_new_eager_task_at_the_address_of_a_lost_one_is_spawned(
         loop.create_task(_forever(loop), name="lost")
         run_once(loop)
         gc.collect()
+        reports.clear()  # it was destroyed while it was pending
         loop.set_task_factory(asyncio.eager_task_factory)
         loop.run_until_complete(_make(loop, f"eager {number}"))
         loop.set_task_factory(None)
-    reports.clear()  # each was destroyed while it was pending
     for number in range(50):
         assert log.of(f"eager {number}") == ["spawned", *LAST_STEP]
 

@@ -480,6 +480,24 @@ def test_cancelled_task_finishes(record: Record) -> None:
     assert "cancelled" in {trace.tracks[event["tid"]] for event in finished}
 
 
+def test_task_that_was_collected_finishes_when_a_new_one_has_its_address(
+    record: Record, loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
+) -> None:
+    async def wait() -> None:
+        await loop.create_future()
+
+    async def main() -> None:
+        for _ in range(50):
+            loop.create_task(wait(), name="lost")
+            await asyncio.sleep(0)
+            gc.collect()
+            reports.clear()  # it was destroyed while it was pending
+
+    trace = record(main())
+    finished = [event for event in trace.events if event["name"] == "finished"]
+    assert "lost" in {trace.tracks[event["tid"]] for event in finished}
+
+
 def test_failing_callback_is_recorded(
     loop: qtloop.QEventLoop, reports: list[dict[str, Any]]
 ) -> None:

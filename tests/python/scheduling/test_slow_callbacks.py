@@ -180,3 +180,14 @@ def test_forked_child_names_the_line(child: Child) -> None:
         os.wait()
     """)
     assert done.stdout.count(" of them in block() at <string>:") == 2, done.stdout
+
+
+def test_program_that_does_not_close_its_loop_in_debug_mode_exits(child: Child) -> None:
+    program = """
+        loop = QEventLoop()
+        loop.set_debug(True)
+        loop.cycle = loop  # so the exit collects it
+        loop.run_until_complete(asyncio.sleep(0))
+        print("end")
+    """
+    assert child(program).stdout == "end\n"
