@@ -1,7 +1,7 @@
 """Debug mode: runs handles, and logs slow ones with the line where the time went.
 
 asyncio logs only the handle. A thread samples the stack of the callback while it runs, to find the
-line. The thread needs the GIL. If C code holds it, the sample is taken when that code returns, which
+line. The thread needs the GIL. If C code holds it, the sample is taken when that code returns. This
 is soon enough for a message about the past.
 """
 
