@@ -31,30 +31,48 @@ class _Registration:
         self._file.close()
 
 
-_lock = threading.Lock()
+# A signal handler or a destructor may call these functions inside of one of them.
+_lock = threading.RLock()
+_is_changing = False
 _registration: _Registration | None = None
 
 
 def acquire() -> _native.StackDump | None:
-    """Registers the signal, if there is a free one. Each call needs one of `release()`."""
-    global _registration
+    """Registers the signal, if there is a free one. Each result needs one call of `release()`.
+
+    Returns None also inside of a call that registers or unregisters it.
+    """
+    global _is_changing, _registration
     with _lock:
-        if _registration is None:
-            signal = _native.StackDump.free_signal()
-            if signal is None:
-                return None
-            _registration = _Registration(signal)
-        _registration.users += 1
-        return _registration.dump
+        if _is_changing:
+            return None
+        _is_changing = True
+        try:
+            if _registration is None:
+                signal = _native.StackDump.free_signal()
+                if signal is None:
+                    return None
+                _registration = _Registration(signal)
+            _registration.users += 1
+            return _registration.dump
+        finally:
+            _is_changing = False
 
 
 def release() -> None:
     """Unregisters the signal if this was the last user."""
-    global _registration
+    global _is_changing, _registration
     with _lock:
         assert _registration is not None
-        _registration.users -= 1
-        # Without its handler, a signal that is still to be received would end the process.
-        if _registration.users == 0 and not _registration.dump.is_pending():
-            _registration.end()
-            _registration = None
+        if _is_changing:
+            _registration.users -= 1  # the outer call unregisters it, or is a user
+            return
+        _is_changing = True
+        try:
+            _registration.users -= 1
+            # Without its handler, a signal that is still to be received would end the process.
+            if _registration.users == 0 and not _registration.dump.is_pending():
+                _registration.end()
+                _registration = None
+        finally:
+            _is_changing = False

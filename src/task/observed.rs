@@ -12,8 +12,8 @@ use crate::panic::catch_panic;
 
 /// An observer of a driver that also has methods for tasks that begin and end outside of jobs.
 ///
-/// It may be set inside a job. If the loop had another one before, its first `ends` and `turn_ends`
-/// can be those of a job and a turn that began earlier.
+/// It may be set inside a job. Then its first `ends` and `turn_ends` can be those of a job and a
+/// turn that began before.
 pub(super) trait TaskObserver: Observer<Job> {
     /// A task was given to the loop.
     fn spawned(&self, task: &TaskRef);
@@ -79,7 +79,7 @@ impl Observed {
             if let Some(observer) = observer {
                 call(&*observer);
                 if Rc::strong_count(&observer) == 1 {
-                    // Its own method has removed it.
+                    // Its own call has removed it.
                     catch_panic(|| drop(observer));
                 }
             }

@@ -44,8 +44,8 @@ use super::cell::TaskRef;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// - A method may spawn, wake and abort tasks. No method is called for that, so it cannot recurse.
-///   It must not run a Qt event loop; [`block_on`](super::block_on) panics there.
+/// - A method may spawn, wake and abort tasks. The loop does not report these calls, so it cannot
+///   recurse. It must not run a Qt event loop; [`block_on`](super::block_on) panics there.
 /// - A method that panics ends no task. The panic hook prints the panic, and the loop drops the
 ///   observer, as after `set_observer(None)`.
 /// - The work of the methods delays the tasks, so they should be short.
@@ -131,8 +131,8 @@ impl<'a> TaskMeta<'a> {
         self.0.spawned_at()
     }
 
-    /// Returns the type name of the future, as [`std::any::type_name`] does. The name
-    /// of an `async` block contains the path of the function around it.
+    /// Returns the type name of the future, as [`std::any::type_name`] does. That of an `async`
+    /// block contains the path of the function around it.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         self.0.type_name()

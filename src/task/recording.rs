@@ -160,7 +160,7 @@ struct Feed {
     running: RefCell<Vec<Option<TaskRef>>>,
 }
 
-/// A task that has not completed, as a recording needs it.
+/// A task of a recording.
 struct Known {
     place: PlaceId,
     /// The mark of its poll that is queued; 0 if there is none.

@@ -1,4 +1,4 @@
-// The panel of F12: figures of the event loop, and a button to save a trace of it.
+// Figures of the event loop, which F12 opens, and a button that saves a trace.
 import QtQuick
 
 Card {
