@@ -274,7 +274,7 @@ def test_readme_is_one_page() -> None:
 def test_comparison_of_the_readme_is_a_part_of_the_whole_one() -> None:
     whole = (ROOT / "docs/comparison.md").read_text(encoding="utf-8").splitlines()
     rows = re.findall(r"^\|.*\|$", PAGES[0].read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert len(rows) == 2 + 5
+    assert len(rows) == 2 + 6
     assert [row for row in rows if row not in whole] == []
 
 
