@@ -1,7 +1,7 @@
 """Debug mode: runs handles, and logs slow ones with the line where the time went.
 
 asyncio logs only the handle. A thread samples the stack of the callback while it runs, to find the
-line. The thread needs the GIL. If C code holds it, the sample is taken when that code returns. That
+line. The thread needs the GIL. If C code holds it, the sample is taken when that code returns. This
 is soon enough for a message about the past.
 """
 
@@ -102,13 +102,8 @@ class Sampler:
         """Ends the thread."""
         self._is_stopped = True
         self._wake.set()
-        # The garbage collector may close a loop on any thread, and when the interpreter exits: then
-        # the thread runs no more, and a join would wait for ever.
-        if (
-            self._thread is not None
-            and self._thread is not threading.current_thread()
-            and not sys.is_finalizing()
-        ):
+        # The garbage collector may close a loop on any thread.
+        if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
