@@ -62,6 +62,9 @@ struct MailState {
     taken: u64,
     /// The stack that a signal has brought, and the number of its stall.
     stack: Option<(u64, Vec<Frame>)>,
+    /// The reporter waits for a report, or for the GIL to take one. Otherwise it logs one, or runs
+    /// the program's handler.
+    is_idle: bool,
     has_stopped: bool,
 }
 
@@ -79,13 +82,15 @@ impl Mail {
         state.posted
     }
 
-    /// Waits until the reporter has taken a report. Returns false if it does not get the GIL.
+    /// Waits until the reporter has taken a report. Returns false if it does not get the GIL, and
+    /// true if it is busy with another report.
     fn wait_until_taken(&self, number: u64) -> bool {
         let waits = |state: &mut MailState| state.taken < number && !state.has_stopped;
         let state = self
             .taken
             .wait_timeout_while(self.lock(), GIL_REFUSED, waits);
-        state.unwrap_or_else(PoisonError::into_inner).0.taken >= number
+        let state = state.unwrap_or_else(PoisonError::into_inner).0;
+        state.taken >= number || !state.is_idle
     }
 
     fn stop(&self) {
@@ -97,13 +102,16 @@ impl Mail {
     /// Waits for a report or the end.
     fn wait_until_posted(&self) {
         let waits = |state: &mut MailState| state.reports.is_empty() && !state.has_stopped;
-        drop(self.posted.wait_while(self.lock(), waits));
+        let mut state = self.lock();
+        state.is_idle = true;
+        drop(self.posted.wait_while(state, waits));
     }
 
     /// Takes the next report that is not out of date, and the stack of its stall if a signal has
     /// brought it.
     fn take(&self) -> Option<(Report, Option<Vec<Frame>>)> {
         let mut state = self.lock();
+        state.is_idle = false;
         let mut taken = None;
         while let Some(report) = state.reports.pop_front() {
             state.taken += 1;

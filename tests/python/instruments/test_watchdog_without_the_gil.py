@@ -181,3 +181,31 @@ def test_loop_of_another_thread_that_holds_the_gil_is_reported(child: Child) -> 
     written = [line for line in errors.splitlines() if line.startswith("qtloop: ")]
     assert written[0].startswith('qtloop: loop of thread "worker" blocked for 0.')
     assert " (load), task " in written[0]
+
+
+def test_slow_stall_handler_is_not_taken_for_a_refused_gil(child: Child) -> None:
+    program = """
+        may_return = threading.Event()
+        calls = []
+        def handle(stall):
+            calls.append(stall.is_over)
+            may_return.wait(60)
+        async def main():
+            loop = asyncio.get_running_loop()
+            loop.set_stall_handler(handle)
+            loop.watchdog = 0.05
+            await asyncio.sleep(0)
+            while not calls:
+                time.sleep(0.1)  # the handler waits from now on
+            await asyncio.sleep(0.01)
+            time.sleep(0.3)
+            await asyncio.sleep(0.01)
+            may_return.set()
+            while calls.count(True) < 2:
+                await asyncio.sleep(0.01)
+        qtloop.run(main())
+        print(calls)
+    """
+    lines, errors = run(child, program)
+    assert lines == ["[False, True, True]"] or lines == ["[False, True, False, True]"]
+    assert not [line for line in errors.splitlines() if line.startswith("qtloop: ")]
