@@ -54,12 +54,16 @@ class Stats:
     if there was none. A long job before the timer makes it late."""
     max_timer_lateness: float
     """The most of these seconds."""
+    time_polling: float | None = None
+    """Seconds in which turns have asked the operating system for events, or have lingered, or None.
+    It is a part of `time_in_turns`; the rest is that of jobs. Measured while an instrument is on: an
+    added instrument, a recording, the watchdog or the inspector."""
     time_in_qt: float | None = None
-    """Seconds in which Qt has processed its own events on this thread, or None. Measured while an
-    instrument is on: an added instrument, a recording, the watchdog or the inspector."""
+    """Seconds in which Qt has processed its own events on this thread, or None. Measured as
+    `time_polling` is."""
     time_waiting: float | None = None
     """Seconds in which this thread has waited for events in Qt's event loops, or None. Measured as
-    `time_in_qt` is."""
+    `time_polling` is."""
 
 
 class StatsMixin(MonitorsMixin):

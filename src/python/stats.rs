@@ -40,14 +40,13 @@ pub(super) fn stats<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'
     fields.set_item("mean_timer_lateness", mean.as_secs_f64())?;
     let max = stats.fired.max_lateness;
     fields.set_item("max_timer_lateness", max.as_secs_f64())?;
-    let times = state
-        .observed
-        .borrow()
-        .as_ref()
-        .and_then(|observed| observed.times(stats.in_turns));
-    if let Some((in_qt, waiting)) = times {
-        fields.set_item("time_in_qt", in_qt.as_secs_f64())?;
-        fields.set_item("time_waiting", waiting.as_secs_f64())?;
+    let observed = state.observed.borrow().clone();
+    if let Some(observed) = observed {
+        fields.set_item("time_polling", observed.polling().as_secs_f64())?;
+        if let Some((in_qt, waiting)) = observed.times(stats.in_turns) {
+            fields.set_item("time_in_qt", in_qt.as_secs_f64())?;
+            fields.set_item("time_waiting", waiting.as_secs_f64())?;
+        }
     }
     Ok(fields)
 }

@@ -1,12 +1,13 @@
 //! Recordings of a loop: feeds a recorder with its jobs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::ptr;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
@@ -18,6 +19,7 @@ use crate::driver::Observer;
 use crate::instruments::recorder::{
     JobKind, Order, Place, PlaceId, PlaceTimes, Places, Recorder, Subject,
 };
+use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
 use crate::reactor::{Priority, Queueable};
 
 /// A recording of a loop, which [`Loop::record`] begins. It ends when it is [stopped](Self::stop)
@@ -25,14 +27,16 @@ use crate::reactor::{Priority, Queueable};
 pub struct Recording {
     recorder: Rc<Recorder>,
     feed: Rc<Feed>,
+    /// Records the events that Qt delivers, until it is dropped.
+    qt_events: RefCell<Option<Observation>>,
     core: Weak<LoopCore>,
 }
 
 impl Loop {
     /// Begins to record what the loop does. The last `events` events are kept, of 48 bytes each.
     ///
-    /// An event is a poll of a task, another job, a turn, a poll of the operating system, or the
-    /// begin or the end of a task. The code location of a poll is that of the `spawn` call, and its
+    /// An event is a poll of a task, another job, a turn, a poll of the operating system, the begin
+    /// or the end of a task or, on the application's thread, an event that Qt delivers. The code location of a poll is that of the `spawn` call, and its
     /// function is that of the future's type name. A poll that is running is not recorded.
     ///
     /// ```no_run
@@ -65,9 +69,14 @@ impl Loop {
         core.tasks.each(|task| feed.name(task));
         let observer = Rc::clone(&feed) as Rc<dyn TaskObserver>;
         drop(Observed::set(core, Slot::Recording, Some(observer)));
+        let qt_events = QtEvents {
+            recorder: Rc::clone(&recorder),
+            waits: Cell::new(false),
+        };
         Ok(Recording {
             recorder,
             feed,
+            qt_events: RefCell::new(Some(activity::observe(Rc::new(qt_events), true))),
             core: Rc::downgrade(core),
         })
     }
@@ -76,6 +85,7 @@ impl Loop {
 impl Recording {
     /// Ends the recording. No effect if it has ended.
     pub fn stop(&self) {
+        drop(self.qt_events.take());
         self.recorder.stop();
         if let Some(core) = self.core.upgrade()
             && let Some(current) = core.observed.get(Slot::Recording)
@@ -142,6 +152,28 @@ impl fmt::Debug for Recording {
             .field("events", &self.events())
             .field("dropped", &self.dropped())
             .finish_non_exhaustive()
+    }
+}
+
+/// Passes the events of Qt to a recorder.
+struct QtEvents {
+    recorder: Rc<Recorder>,
+    /// Qt waits, and the recorder knows it.
+    waits: Cell<bool>,
+}
+
+impl ActivityObserver for QtEvents {
+    fn changed(&self, activity: Activity, _now: Instant) {
+        let waits = activity == Activity::Waits;
+        if !self.waits.replace(waits) && waits {
+            self.recorder.qt_blocks();
+        }
+    }
+
+    fn event(&self, receiver: &CStr, kind: i32) {
+        self.waits.set(false);
+        let kind = u16::try_from(kind).unwrap_or(u16::MAX);
+        self.recorder.qt_event(&receiver.to_string_lossy(), kind);
     }
 }
 

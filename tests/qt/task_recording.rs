@@ -1,6 +1,6 @@
 //! Tests of `Loop::record`: the trace of tasks, and the times per `spawn` call.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::panic::resume_unwind;
@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::tasks::run;
 use crate::trials;
+use crate::turns::qt_timer;
 use crate::world::{LONG_TURN, attached};
 
 trials![
@@ -24,6 +25,7 @@ trials![
     spans_nest_and_arrows_end_in_spans,
     arrow_leads_from_the_waking_poll_to_the_woken_one,
     other_jobs_are_spans_of_the_loop_by_kind,
+    events_of_qt_are_spans_of_its_track,
     task_has_its_creator_and_its_end,
     tasks_from_before_the_recording_have_their_names,
     top_has_the_spawn_calls_with_their_functions,
@@ -267,6 +269,28 @@ fn other_jobs_are_spans_of_the_loop_by_kind() {
         let is_it = |job: &&&Span| job.name == name && job.category == category;
         assert!(jobs.iter().any(|job| is_it(&job)), "{name}: {jobs:?}");
     }
+}
+
+fn events_of_qt_are_spans_of_its_track() {
+    let event_loop = attached();
+    let recording = event_loop.record(10_000).expect("a recording");
+    let fired = Rc::new(Cell::new(0));
+    let fires = Rc::clone(&fired);
+    let timer = qt_timer(Duration::ZERO, move |count| fires.set(count));
+    run(&event_loop, async {
+        while fired.get() < 3 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+    recording.stop();
+    drop(timer);
+    let trace = Trace::of(&recording);
+    trace.check();
+    let timers = trace.on("Qt").into_iter();
+    assert!(timers.filter(|span| span.name == "QTimer: Timer").count() >= 3);
+    let events = recording.events();
+    run(&event_loop, sleep(Duration::from_millis(1)));
+    assert_eq!(recording.events(), events, "it has stopped");
 }
 
 fn task_has_its_creator_and_its_end() {

@@ -56,6 +56,9 @@ pub(super) struct Observed {
     _activity: Observation,
     /// The time that the loop had spent in turns when the first instrument was turned on.
     in_turns_before: Duration,
+    /// The time in polls so far, and when the current one began.
+    polling: Cell<u64>,
+    poll_began: Cell<Ticks>,
     /// The note of the running task for the watchdog, if that is on.
     running_task: RefCell<Option<Arc<RunningTask>>>,
     /// The depth of the innermost turn.
@@ -140,6 +143,8 @@ impl Observed {
             instruments: Instruments::default(),
             _activity: activity::observe(Rc::new(Times), false),
             in_turns_before,
+            polling: Cell::new(0),
+            poll_began: Cell::new(Ticks::UNKNOWN),
             running_task: RefCell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
@@ -370,6 +375,12 @@ impl Observed {
 }
 
 impl Observed {
+    /// Returns how long the loop has polled since the first instrument was turned on.
+    pub(super) fn polling(&self) -> Duration {
+        let polling = Ticks(self.polling.get());
+        Duration::from_nanos(self.clock.nanos(Ticks::UNKNOWN, polling))
+    }
+
     /// Returns how long Qt has processed its own events, and how long it has waited, since the
     /// first instrument was turned on. `in_turns` is the time in turns. `None` on another thread.
     pub(super) fn times(&self, in_turns: Duration) -> Option<(Duration, Duration)> {

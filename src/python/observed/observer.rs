@@ -104,12 +104,15 @@ impl Observer<Job> for Observed {
     fn poll_begins(&self, timeout: Duration) {
         self.end_adopted(self.depth.get());
         self.instruments.end_wait(token());
+        self.poll_began.set(self.clock.now());
         if let Some(recorder) = self.recorder() {
             recorder.poll_begins(timeout);
         }
     }
 
     fn poll_ends(&self, _timeout: Duration) {
+        let took = self.clock.now().since(self.poll_began.get());
+        self.polling.set(self.polling.get() + took);
         if let Some(recorder) = self.recorder() {
             recorder.poll_ends();
         }

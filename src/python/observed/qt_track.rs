@@ -88,7 +88,8 @@ pub(super) struct QtEvents {
 
 impl ActivityObserver for QtEvents {
     fn changed(&self, activity: Activity, _now: Instant) {
-        if activity == Activity::Waits && !self.waits.replace(true) {
+        let waits = activity == Activity::Waits;
+        if !self.waits.replace(waits) && waits {
             self.track.keep(|_| None);
         }
     }

@@ -279,6 +279,9 @@ def test_time_in_qt_and_waiting_is_measured_while_an_instrument_is_on(
     assert 0.03 < stats.time_waiting
     assert stats.time_in_qt is not None
     assert stats.time_in_qt >= 0
+    assert stats.time_polling is not None
+    assert 0 < stats.time_polling <= stats.time_in_turns
+    assert loop.stats().time_polling is None
 
 
 def test_recording_begins_inside_a_step(loop: qtloop.QEventLoop, tmp_path: pathlib.Path) -> None:

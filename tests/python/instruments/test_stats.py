@@ -38,6 +38,7 @@ def test_new_loop_has_counted_nothing(app: object) -> None:
         timers_fired=0,
         mean_timer_lateness=0.0,
         max_timer_lateness=0.0,
+        time_polling=None,
         time_in_qt=None,
         time_waiting=None,
     )
