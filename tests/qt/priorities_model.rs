@@ -238,7 +238,8 @@ impl Model {
     fn collected(&mut self, reactor: &Reactor<Job>, mut fired: Vec<Job>) {
         let mut order = Vec::new();
         reactor.visit_queued(|job| order.push(job.number));
-        fired.sort_by_key(|job| order.iter().position(|number| *number == job.number));
+        // The same job may be ready since an earlier event.
+        fired.sort_by_key(|job| order.iter().rposition(|number| *number == job.number));
         self.ready.extend(fired);
     }
 

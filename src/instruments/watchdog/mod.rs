@@ -205,12 +205,14 @@ impl fmt::Debug for Watchdog {
 
 /// Runs the watchdog's thread.
 fn run(shared: &Arc<Shared>, pinger: &Pinger, mut policy: Policy, mut report: impl FnMut(Report)) {
-    let mut task = None;
-    let mut tell = |since: Nanos, until: Nanos, is_over, task: &Option<Arc<str>>| {
+    // What the first report of a stall says, for the later ones: at the end the window may be
+    // closed, and another task may run.
+    let (mut task, mut has_window) = (None, false);
+    let mut tell = |since: Nanos, until: Nanos, is_over, task: &Option<Arc<str>>, has_window| {
         report(Report {
             elapsed: Duration::from_nanos(until.saturating_sub(since)),
             is_over,
-            has_window: shared.has_window.load(Ordering::Relaxed),
+            has_window,
             task: task.clone(),
             stall: Stall {
                 shared: Arc::clone(shared),
@@ -224,7 +226,7 @@ fn run(shared: &Arc<Shared>, pinger: &Pinger, mut policy: Policy, mut report: im
         if shared.has_stopped.load(Ordering::SeqCst) {
             if reported != 0 {
                 let until = shared.watch.ended().unwrap_or(now);
-                tell(reported, until, true, &task);
+                tell(reported, until, true, &task, has_window);
             }
             return;
         }
@@ -233,12 +235,13 @@ fn run(shared: &Arc<Shared>, pinger: &Pinger, mut policy: Policy, mut report: im
             Step::Report => {
                 if reported == 0 {
                     task = shared.running_task.get();
+                    has_window = shared.has_window.load(Ordering::Relaxed);
                     if !shared.watch.claim(since) {
                         policy.withdraw();
                         continue;
                     }
                 }
-                tell(since, now, false, &task);
+                tell(since, now, false, &task, has_window);
             }
             Step::Over => {
                 let until = loop {
@@ -248,7 +251,7 @@ fn run(shared: &Arc<Shared>, pinger: &Pinger, mut policy: Policy, mut report: im
                     }
                 };
                 shared.watch.release();
-                tell(reported, until, true, &task);
+                tell(reported, until, true, &task, has_window);
             }
             Step::Sleep(until) => {
                 thread::park_timeout(Duration::from_nanos(until.saturating_sub(now)));

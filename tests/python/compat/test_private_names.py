@@ -17,7 +17,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != LIST)
 # Private names of `threading` and `concurrent.futures`, for `_executor.py`.
 OF_THREADS = {"_register_atexit", "_idle_semaphore", "_max_workers", "_threads", "_threads_queues"}
 # The documented names of `sys` that begin with an underscore.
-OF_SYS = {"_current_frames"}
+OF_SYS = {"_current_frames", "_getframe"}
 
 
 def is_private(name: str) -> bool:
