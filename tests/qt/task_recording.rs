@@ -363,6 +363,7 @@ fn top_has_the_spawn_calls_with_their_functions() {
         line = line!() - 1;
     }
     run(&event_loop, spawn_local(slow())).expect("a result");
+    recording.stop(); // the rate of its clock is final now
     let top = recording.top(10, Order::Total);
     assert!(top[0].place.function.ends_with("::slow"), "{top:?}");
     assert_eq!(top[0].count, 4);
