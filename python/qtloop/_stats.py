@@ -56,8 +56,8 @@ class Stats:
     """The most of these seconds."""
     time_polling: float | None = None
     """Seconds in which turns have asked the operating system for events, or have lingered, or None.
-    It is a part of `time_in_turns`; the rest is that of jobs. Measured while an instrument is on: an
-    added instrument, a recording, the watchdog or the inspector."""
+    It is a part of `time_in_turns`; the rest is that of jobs. Measured while an instrument is on:
+    an added instrument, a recording, the watchdog or the inspector."""
     time_in_qt: float | None = None
     """Seconds in which Qt has processed its own events on this thread, or None. Measured as
     `time_polling` is."""
