@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Child, needs_binding
+from support.running import count_descriptors
 from support.stalls import Stalls
 
 from qtloop import QEventLoop, _stack_dump
@@ -140,28 +142,34 @@ def test_closed_loop_has_no_watchdog(app: Any) -> None:
     assert "qtloop-reporter" not in [thread.name for thread in threading.enumerate()]
 
 
-def count(folder: str) -> int:
-    """Counts the threads or the descriptors of this process."""
-    return len(list(Path("/proc/self", folder).iterdir()))
+def count_watchdogs() -> tuple[int, int]:
+    """Counts the native threads and the reporters of the watchdogs of this process."""
+    names = [thread.name for thread in threading.enumerate()]
+    native = 0
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            native += (task / "comm").read_text().strip() == "qtloop-watchdog"
+    return native, names.count("qtloop-reporter")
 
 
-def wait_for_threads(number: int) -> None:
-    """Waits until this process has so many threads: one that was joined may still be ending."""
+def wait_for_watchdogs(number: int) -> None:
+    """Waits until there are so many: a thread that was joined may still be ending."""
     end = time.monotonic() + 20
-    while count("task") != number and time.monotonic() < end:
+    while count_watchdogs() != (number, number) and time.monotonic() < end:
         time.sleep(0)
-    assert count("task") == number
+    assert count_watchdogs() == (number, number)
 
 
 def test_watchdog_that_is_turned_off_leaves_no_thread_and_no_descriptor(loop: QEventLoop) -> None:
-    threads, descriptors = count("task"), count("fd")
+    wait_for_watchdogs(0)
+    descriptors = count_descriptors()
     for _ in range(20):
         loop.watchdog = 0.2
         loop.run_until_complete(asyncio.sleep(0))
-        wait_for_threads(threads + 2)
+        wait_for_watchdogs(1)
         loop.watchdog = 0
-    wait_for_threads(threads)
-    assert count("fd") == descriptors
+    wait_for_watchdogs(0)
+    assert count_descriptors() == descriptors
 
 
 def test_stall_is_frozen(loop: QEventLoop, stalls: Stalls) -> None:

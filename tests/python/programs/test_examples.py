@@ -109,7 +109,7 @@ def test_view_of_the_pace_example_is_updated_at_most_20_times_a_second(tmp_path:
 
 @needs_binding
 def test_example_parses_a_whole_file_while_its_window_shows_frames(tmp_path: Path) -> None:
-    printed = run("parse_file.py", tmp_path, "3")
+    printed = run("parse_file.py", tmp_path, "12")
     lines, total = re.findall(r"[\d.]+", printed)[:2]
     blocks, rest = divmod(int(lines), 10_000)
     assert blocks > 0 and rest == 0
