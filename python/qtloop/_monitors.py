@@ -86,10 +86,14 @@ class ScheduledView(HandlesView):
         timers = _native.handles(self._loop, True)
         if (clock := self._loop._wall_clock) is None:
             return timers
+        own = clock.own_timer()
+        timers = [timer for timer in timers if timer is not own]
         return list(heapq.merge(timers, clock.handles(), key=_deadline))
 
     def __len__(self) -> int:
         clock = self._loop._wall_clock
+        if clock is not None and clock.own_timer() is not None:
+            return len(self._handles())  # that timer may be due, and no longer wait
         return _native.count_handles(self._loop, True) + (clock.count() if clock else 0)
 
 

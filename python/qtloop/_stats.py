@@ -77,6 +77,6 @@ class StatsMixin(MonitorsMixin):
         """
         fields = _native.stats(self)
         clock = self._wall_clock
-        fields["timers"] += clock.count() if clock else 0
+        fields["timers"] = len(self._scheduled)
         fields["watched_fds"] -= 1 + (clock.watches() if clock else 0)  # the first is the self-pipe
         return Stats(tasks=len(asyncio.all_tasks(self)), **fields)

@@ -144,6 +144,10 @@ class WallClock:
         """Returns the number of file descriptors that the clock watches."""
         return self._alarm.watches
 
+    def own_timer(self) -> asyncio.TimerHandle | None:
+        """Returns the loop's timer by which the clock wakes, if it uses one."""
+        return self._alarm.timer
+
     def handles(self) -> list[DatetimeHandle]:
         """Returns the handles that wait, by deadline."""
         entries = sorted(self._heap)
@@ -191,6 +195,7 @@ class _TimerfdAlarm:
     """Wakes the loop at a time of the wall clock, and when the clock was set, by a timerfd."""
 
     watches = 1
+    timer = None
     _LATEST = 2**62  # in the year 2116; the clock is read then
 
     def __init__(self, loop: BaseLoop, wake: Callable[[], None]) -> None:
@@ -228,15 +233,15 @@ class _RecheckingAlarm:
         self._wake = wake
         self._now = now
         self._recheck = recheck
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def set(self, deadline: int | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         if deadline is not None:
             seconds = min((deadline - self._now()) / 1e9, self._recheck)
-            self._timer = self._loop.call_later(seconds, self._wake, context=Context())
+            self.timer = self._loop.call_later(seconds, self._wake, context=Context())
 
     def after_fork(self) -> None:
         """Does nothing: the loop's timers belong to the child."""
