@@ -102,14 +102,11 @@ class Sampler:
         """Ends the thread."""
         self._is_stopped = True
         self._wake.set()
+        thread, self._thread = self._thread, None
         # The garbage collector may close a loop on any thread, and when the interpreter exits: then
         # the thread runs no more, and a join would wait for ever.
-        if (
-            self._thread is not None
-            and self._thread is not threading.current_thread()
-            and not sys.is_finalizing()
-        ):
-            self._thread.join()
+        if thread not in (None, threading.current_thread()) and not sys.is_finalizing():
+            thread.join()
 
     def _run(self) -> None:
         while not self._is_stopped:

@@ -145,7 +145,7 @@ def all_idle() -> Iterator[dict[str, subprocess.Popen[str]]]:
             process.communicate()
 
 
-def test_idle_loop_causes_no_wake_ups_no_work_and_no_thread() -> None:
+def test_idle_loop_causes_no_wake_ups_and_no_work_and_has_no_thread() -> None:
     with all_idle() as children:
         before = {name: use_of(process) for name, process in children.items()}
         time.sleep(SPAN)
@@ -155,4 +155,5 @@ def test_idle_loop_causes_no_wake_ups_no_work_and_no_thread() -> None:
     assert {name: use for name, use in used.items() if use.seconds > 0.02} == {}
     # The main thread of the last program waits in Qt's own exec.
     threads = {name: use.threads for name, use in used.items() if name != "in a thread"}
+    assert threads.pop("in debug mode") == 2, "the thread that samples slow callbacks"
     assert set(threads.values()) == {1}, threads
