@@ -138,6 +138,9 @@ def targets() -> Iterable[Target]:
     for rows in (instruments.CALL_SOON, instruments.SLEEP_ZERO):
         yield added(rows[instruments.RECORDED], rows[instruments.OFF], 100e-9)
     yield limit(instruments.SAVE, 3, "s")
+    yield limit(instruments.WINDOW, 0.02, "s")
+    yield limit(instruments.UPDATE, 0.01, "s")
+    yield limit(instruments.CHANGING, 0.01, "s")
 
 
 def show(groups: dict[str, Table]) -> str:

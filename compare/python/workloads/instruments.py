@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import statistics
 import tempfile
 import time
@@ -25,6 +26,9 @@ ALL = (OFF, RECORDED, WATCHED, ACCOUNTS, INSTRUMENT)
 CALL_SOON = {each: f"call_soon, {each}" for each in ALL}
 SLEEP_ZERO = {each: f"sleep(0), {each}" for each in ALL}
 SAVE = "save 1,000,000 events"
+WINDOW = "inspector, 500 tasks: CPU time per second"
+UPDATE = "inspector, 10,000 tasks that wait: an update"
+CHANGING = "inspector, 10,000 tasks, 200 of them new: an update"
 
 
 class Steps:
@@ -94,3 +98,49 @@ async def save(bench: Bench) -> Figures:
         began = time.perf_counter()
         recording.save(Path(folder) / "trace.json")
         return {SAVE: time.perf_counter() - began}
+
+
+@group.figures("inspector", {WINDOW: SECONDS, UPDATE: SECONDS, CHANGING: SECONDS})
+async def inspector(bench: Bench) -> Figures:
+    """Measures the window: its share of the processor, and single updates."""
+    seconds = 2 if bench.quick else 5
+    tasks = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(500)]
+    await asyncio.sleep(0)
+
+    async def used() -> float:
+        began = CPU()
+        await asyncio.sleep(seconds)
+        return CPU() - began
+
+    without = await used()
+    window = importlib.import_module("qtloop.inspector").show(bench.loop)
+    await asyncio.sleep(2)  # it draws its first picture, and reads what each task awaits
+    share = (await used() - without) / seconds
+    tasks += [asyncio.create_task(asyncio.sleep(3600)) for _ in range(9_500)]
+    await asyncio.sleep(5)
+    idle, changing = [], []
+    for _ in range(20):
+        idle.append(timed(window.refresh))
+        await asyncio.sleep(0.1)
+    for _ in range(20):
+        tasks += [asyncio.create_task(asyncio.sleep(3600)) for _ in range(200)]
+        for task in tasks[:200]:
+            task.cancel()
+        del tasks[:200]
+        await asyncio.sleep(0.1)
+        changing.append(timed(window.refresh))
+    window.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.sleep(0)
+    return {
+        WINDOW: share,
+        UPDATE: statistics.median(idle),
+        CHANGING: statistics.median(changing),
+    }
+
+
+def timed(call: Callable[[], object]) -> float:
+    began = CPU()
+    call()
+    return CPU() - began
