@@ -13,11 +13,16 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Queues a job, from this thread, behind the ready jobs of its priority.
     #[inline(always)] // otherwise the job is built in memory and read back in pieces, which stalls
     pub fn push(&self, job: J) {
-        let job = if self.is_observed.get() {
-            self.observe_queued(job)
+        if self.is_observed.get() {
+            self.push_observed(job);
         } else {
-            job
-        };
+            self.enqueue(job);
+        }
+    }
+
+    /// Queues a job, after the observer was notified.
+    #[inline(always)] // as `push`
+    pub(super) fn enqueue(&self, job: J) {
         if job.priority() == Priority::NORMAL && !job.is_urgent() {
             self.reactor.borrow_mut().push_normal(job);
         } else {

@@ -75,13 +75,13 @@ impl<J: Queueable + 'static> Driver<J> {
         self.is_observed.get()
     }
 
-    /// Calls the observer for a job that is queued. The job is moved here and back, because a
-    /// reference to it would keep it in memory in all calls of [`push`](Driver::push).
+    /// Notifies the observer of a job, and queues it. It is apart from [`push`](Driver::push),
+    /// because a reference to the job would keep it in memory in all calls.
     #[cold]
     #[inline(never)]
-    pub(super) fn observe_queued(&self, mut job: J) -> J {
+    pub(super) fn push_observed(&self, mut job: J) {
         self.notify(|observer| observer.queued(&mut job));
-        job
+        self.enqueue(job);
     }
 
     /// Calls the observer for a job that is queued for a deadline.
