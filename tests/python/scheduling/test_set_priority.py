@@ -65,8 +65,10 @@ def test_numpy_integers_are_accepted(loop: qtloop.QEventLoop) -> None:
 
     async def main() -> None:
         assert get_priority(loop.create_task(asyncio.sleep(0), priority=numpy.int64(-7))) == -7
+        refused = asyncio.sleep(0)
         with pytest.raises(TypeError):
-            loop.create_task(asyncio.sleep(0), priority=numpy.float64(1))
+            loop.create_task(refused, priority=numpy.float64(1))
+        refused.close()
 
     loop.run_until_complete(main())
 
