@@ -136,11 +136,7 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Re-arms a watch after its job has run. See [`Reactor::rearm`].
     pub fn rearm(&self, fd: RawFd, direction: Direction, is_mine: impl FnOnce(&J) -> bool) {
         let rearm = || self.reactor.borrow_mut().rearm(fd, direction, is_mine);
-        if self.is_observed.get() {
-            self.observe_added(rearm);
-        } else {
-            rearm();
-        }
+        self.collect_by(rearm);
     }
 
     /// Returns a handle that queues jobs from other threads.
@@ -224,6 +220,15 @@ impl<J: Queueable + 'static> Driver<J> {
         self.reactor.borrow_mut().set_timer_slack(slack);
     }
 
+    /// Runs `collect`, and calls the observer for the jobs that it has made ready, if there is one.
+    fn collect_by<R>(&self, collect: impl FnOnce() -> R) -> R {
+        if self.is_observed.get() {
+            self.observe_added(collect)
+        } else {
+            collect()
+        }
+    }
+
     /// Polls, and makes the due jobs ready.
     pub(super) fn collect(&self, now: Time) {
         self.polled.set(now);
@@ -250,11 +255,7 @@ impl<J: Queueable + 'static> Driver<J> {
                 .borrow_mut()
                 .collect_timers(self.timer_time(now));
         };
-        if self.is_observed.get() {
-            self.observe_added(collect);
-        } else {
-            collect();
-        }
+        self.collect_by(collect);
     }
 
     /// Waits by `wait`, and makes the jobs of the events ready.

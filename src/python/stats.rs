@@ -25,7 +25,6 @@ pub(super) fn stats<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'
     let ready = stats.ready.iter();
     let ready = ready.map(|(priority, count)| (priority.get(), *count));
     let fields = [("ready", ready.into_py_dict(py)?)].into_py_dict(py)?;
-    fields.set_item("timers", stats.timers)?;
     fields.set_item("watched_fds", stats.watches)?;
     fields.set_item("turns", stats.turns)?;
     fields.set_item("jobs", stats.jobs)?;

@@ -1,6 +1,6 @@
 //! Recordings of a loop: feeds a recorder with its jobs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fmt;
 use std::io::{self, Write};
@@ -69,10 +69,7 @@ impl Loop {
         core.tasks.each(|task| feed.name(task));
         let observer = Rc::clone(&feed) as Rc<dyn TaskObserver>;
         drop(Observed::set(core, Slot::Recording, Some(observer)));
-        let qt_events = QtEvents {
-            recorder: Rc::clone(&recorder),
-            waits: Cell::new(false),
-        };
+        let qt_events = QtEvents(Rc::clone(&recorder));
         Ok(Recording {
             recorder,
             feed,
@@ -156,24 +153,18 @@ impl fmt::Debug for Recording {
 }
 
 /// Passes the events of Qt to a recorder.
-struct QtEvents {
-    recorder: Rc<Recorder>,
-    /// Qt waits, and the recorder knows it.
-    waits: Cell<bool>,
-}
+struct QtEvents(Rc<Recorder>);
 
 impl ActivityObserver for QtEvents {
     fn changed(&self, activity: Activity, _now: Instant) {
-        let waits = activity == Activity::Waits;
-        if !self.waits.replace(waits) && waits {
-            self.recorder.qt_blocks();
+        if activity == Activity::Waits {
+            self.0.qt_blocks();
         }
     }
 
     fn event(&self, receiver: &CStr, kind: i32) {
-        self.waits.set(false);
         let kind = u16::try_from(kind).unwrap_or(u16::MAX);
-        self.recorder.qt_event(&receiver.to_string_lossy(), kind);
+        self.0.qt_event(&receiver.to_string_lossy(), kind);
     }
 }
 

@@ -22,11 +22,11 @@ pub(in crate::python) fn observe_tasks(
     let state = event_loop.get().state(py);
     if on {
         let observed = state.observe(event_loop)?;
-        observed.keeps_failed.set(true);
+        observed.keeps_accounts.set(true);
         observed.tasks.borrow_mut().forget_reader();
     } else {
         if let Some(observed) = &*state.observed.borrow() {
-            observed.keeps_failed.set(false);
+            observed.keeps_accounts.set(false);
             observed.failed.take();
         }
         state.unobserve();
@@ -37,7 +37,7 @@ pub(in crate::python) fn observe_tasks(
 impl Observed {
     /// Keeps a weak reference to a done task whose exception was not retrieved.
     pub(super) fn note_failure(&self, task: &Bound<'_, PyAny>) {
-        if !self.keeps_failed.get() || self.failed.borrow().len() >= MAX_FAILED {
+        if !self.keeps_accounts.get() || self.failed.borrow().len() >= MAX_FAILED {
             return;
         }
         let has_failed = task.getattr(intern!(task.py(), "_log_traceback"));

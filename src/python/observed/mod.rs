@@ -68,8 +68,8 @@ pub(super) struct Observed {
     adopted: Cell<usize>,
     /// The numbers of done tasks whose exception was not retrieved, and weak references to them.
     failed: RefCell<Vec<(u32, Py<PyWeakrefReference>)>>,
-    /// The inspector is open, and takes the failed tasks.
-    keeps_failed: Cell<bool>,
+    /// The inspector is open: it reads the totals, and takes the failed tasks.
+    keeps_accounts: Cell<bool>,
 }
 
 /// The recorder, and what feeds it.
@@ -149,7 +149,7 @@ impl Observed {
             depth: Cell::new(0),
             adopted: Cell::new(0),
             failed: RefCell::default(),
-            keeps_failed: Cell::default(),
+            keeps_accounts: Cell::default(),
         }
     }
 
@@ -325,7 +325,9 @@ impl Observed {
         };
         let now = self.clock.now();
         self.restore_note(running.noted_before);
-        self.add(running.subject.place, now.since(running.began));
+        if self.keeps_accounts.get() {
+            self.add(running.subject.place, now.since(running.began));
+        }
         if let Some(recorder) = self.recorder() {
             recorder.ends_at(now);
         }

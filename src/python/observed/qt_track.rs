@@ -4,7 +4,6 @@
 //! on another thread than the one on which the recording began. So the track keeps the events until
 //! the recorder takes them, before it records anything else.
 
-use std::cell::Cell;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,24 +79,18 @@ impl QtTrack {
 }
 
 /// Keeps the events of the observed thread.
-pub(super) struct QtEvents {
-    pub(super) track: Arc<QtTrack>,
-    /// The last event was that Qt waits.
-    pub(super) waits: Cell<bool>,
-}
+pub(super) struct QtEvents(pub(super) Arc<QtTrack>);
 
 impl ActivityObserver for QtEvents {
     fn changed(&self, activity: Activity, _now: Instant) {
-        let waits = activity == Activity::Waits;
-        if !self.waits.replace(waits) && waits {
-            self.track.keep(|_| None);
+        if activity == Activity::Waits {
+            self.0.keep(|_| None);
         }
     }
 
     fn event(&self, receiver: &CStr, kind: i32) {
-        self.waits.set(false);
         let kind = u16::try_from(kind).unwrap_or(u16::MAX);
-        self.track.keep(|kept| {
+        self.0.keep(|kept| {
             let name = receiver.to_string_lossy();
             let known = kept.by_name.get(&*name).copied();
             let class = known.unwrap_or_else(|| {

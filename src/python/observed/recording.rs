@@ -1,6 +1,5 @@
 //! The native half of `qtloop.Recording`.
 
-use std::cell::Cell;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -78,10 +77,7 @@ impl Observed {
             recorder.begins(0, running.subject);
         }
         let qt_track = QtTrack::new(self.clock.clone());
-        let qt_events = QtEvents {
-            track: Arc::clone(&qt_track),
-            waits: Cell::new(false),
-        };
+        let qt_events = QtEvents(Arc::clone(&qt_track));
         self.recorder.replace(Some(super::ActiveRecorder {
             recorder: Rc::clone(&recorder),
             qt_track,
