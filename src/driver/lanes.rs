@@ -123,7 +123,7 @@ impl<J: Queueable + 'static> Driver<J> {
     #[cold]
     fn note_priorities(&self) {
         self.may_use_priorities.set(true);
-        self.plain_end.set(0);
+        self.forget_batch_end();
     }
 
     /// Queues a job that may not belong to the normal lane.

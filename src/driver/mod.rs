@@ -36,7 +36,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use crate::qt::Host;
-use crate::reactor::{Queueable, Reactor, Time};
+use crate::reactor::{Priority, Queueable, Reactor, Time};
 
 pub use observer::Observer;
 pub use stats::DriverStats;
@@ -108,6 +108,8 @@ pub struct Driver<J> {
     /// The end of the batch of the innermost turn, as a number of `popped`, while no priority is in
     /// use and there is no observer; otherwise zero.
     plain_end: Cell<u64>,
+    /// The same while there is an observer.
+    observed_end: Cell<u64>,
     /// See [`may_use_priorities`](Driver::may_use_priorities).
     may_use_priorities: Cell<bool>,
     /// The priority of the running job.
@@ -147,6 +149,8 @@ pub struct Driver<J> {
     /// How often the observer was set or removed.
     observer_changes: Cell<u64>,
     observer: RefCell<Option<Rc<dyn Observer<J>>>>,
+    /// An empty vector for the number of ready jobs of each priority before a collection.
+    ready_before: Cell<Vec<(Priority, usize)>>,
 }
 
 impl<J: Queueable + 'static> Driver<J> {
@@ -170,6 +174,7 @@ impl<J: Queueable + 'static> Driver<J> {
             level: Cell::default(),
             turn_deadline: Cell::new(None),
             plain_end: Cell::new(0),
+            observed_end: Cell::new(0),
             may_use_priorities: Cell::new(false),
             running: Cell::default(),
             polled: Cell::new(Time::from_nanos(0)),
@@ -190,6 +195,7 @@ impl<J: Queueable + 'static> Driver<J> {
             is_observed: Cell::new(false),
             observer_changes: Cell::new(0),
             observer: RefCell::new(None),
+            ready_before: Cell::default(),
         }))
     }
 
@@ -221,7 +227,7 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Detaches the driver from Qt. No turn begins after this, and queued jobs stay queued. If it
     /// is called on another thread than that of `attach`, that thread destroys the host later.
     pub fn detach(&self) {
-        self.plain_end.set(0); // the turn that is running must ask again
+        self.forget_batch_end(); // the turn that is running must ask again
         let host = self.host.take();
         self.exit_unrun.take();
         self.armed.set(false);

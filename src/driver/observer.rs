@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Driver, Turn};
-use crate::reactor::{Priority, Queueable, Time};
+use crate::reactor::{Queueable, Time};
 
 /// Callbacks for the actions of a driver, on the driver's thread. All do nothing by default.
 ///
@@ -64,7 +64,7 @@ impl<J: Queueable + 'static> Driver<J> {
     pub fn set_observer(&self, observer: Option<Rc<dyn Observer<J>>>) {
         self.is_observed.set(observer.is_some());
         self.observer_changes.set(self.observer_changes.get() + 1);
-        self.plain_end.set(0); // a turn that is running must ask again
+        self.forget_batch_end(); // a turn that is running must ask again
         drop(self.observer.replace(observer));
     }
 
@@ -93,7 +93,7 @@ impl<J: Queueable + 'static> Driver<J> {
     }
 
     /// Passes the observer to `call`, if there is one.
-    #[cold]
+    #[inline]
     pub(super) fn notify(&self, call: impl FnOnce(&dyn Observer<J>)) {
         let observer = self.observer.borrow().clone();
         if let Some(observer) = observer {
@@ -103,7 +103,7 @@ impl<J: Queueable + 'static> Driver<J> {
 
     /// Passes the observer to `call`, unless it was set or removed since there were `changes` such
     /// changes. So each call for an end has had a call for its begin.
-    #[cold]
+    #[inline]
     pub(super) fn notify_end(&self, changes: u64, call: impl FnOnce(&dyn Observer<J>)) {
         if self.observer_changes.get() == changes {
             self.notify(call);
@@ -123,19 +123,20 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Runs `collect`, and calls the observer for the jobs that it has made ready.
     #[cold]
     pub(super) fn observe_added<R>(&self, collect: impl FnOnce() -> R) -> R {
-        let before: Vec<(Priority, usize)> = self.reactor.borrow().ready_by_priority().collect();
+        let mut before = self.ready_before.take();
+        before.extend(self.reactor.borrow().ready_by_priority());
         let result = collect();
-        let observer = self.observer.borrow().clone();
-        if let Some(observer) = observer {
-            let mut any = false;
-            self.reactor.borrow_mut().visit_added(&before, |job| {
-                any = true;
-                observer.collected(job);
-            });
-            if any {
+        let known: usize = before.iter().map(|lane| lane.1).sum();
+        if self.reactor.borrow().ready() > known {
+            self.notify(|observer| {
+                let mut reactor = self.reactor.borrow_mut();
+                reactor.visit_added(&before, |job| observer.collected(job));
+                drop(reactor);
                 observer.collection_ends();
-            }
+            });
         }
+        before.clear();
+        self.ready_before.set(before);
         result
     }
 }
@@ -149,7 +150,15 @@ impl<J: Queueable + 'static> Turn<J> {
             self.driver
                 .notify_end(self.changes_at_job, |observer| observer.ends());
         }
-        let mut job = self.next_of_new_batch()?;
+        let next = if self.driver.popped.get() < self.driver.observed_end.get() {
+            self.next_of_batch()
+        } else {
+            None
+        };
+        let mut job = match next {
+            Some(job) => job,
+            None => self.next_of_new_batch()?,
+        };
         self.changes_at_job = self.driver.observer_changes.get();
         self.driver.notify(|observer| observer.begins(&mut job));
         Some(job)

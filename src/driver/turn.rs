@@ -81,6 +81,15 @@ pub struct Turn<J: Queueable + 'static> {
     pub(super) changes_at_job: u64,
 }
 
+impl<J: Queueable + 'static> Driver<J> {
+    /// Lets the innermost turn check everything before its next job.
+    #[inline]
+    pub(super) fn forget_batch_end(&self) {
+        self.plain_end.set(0);
+        self.observed_end.set(0);
+    }
+}
+
 impl<J: Queueable + 'static> Turn<J> {
     fn new(driver: Rc<Driver<J>>) -> Turn<J> {
         driver.depth.set(driver.depth.get() + 1);
@@ -92,7 +101,7 @@ impl<J: Queueable + 'static> Turn<J> {
         let outer = driver.level.get();
         let outer_deadline = driver.turn_deadline.take();
         let outer_running = driver.running.take();
-        driver.plain_end.set(0);
+        driver.forget_batch_end();
         let level = driver.loop_level();
         let is_same = driver.depth.get() > 1 && outer.level == level;
         let nested = if is_same { outer.nested + 1 } else { 1 };
@@ -265,7 +274,7 @@ impl<J: Queueable + 'static> Turn<J> {
                 return self.next_by_priority();
             }
             self.lanes.rest.clear(); // a nested turn may have ended the use of priorities
-            self.set_plain_end();
+            self.set_batch_end();
             if self.driver.popped.get() < self.end {
                 if self.is_budget_spent() {
                     // The next turn begins with the rest of the batch, before it polls, unless a
@@ -282,7 +291,7 @@ impl<J: Queueable + 'static> Turn<J> {
             if is_last || !self.begin_batch() {
                 return None;
             }
-            self.set_plain_end();
+            self.set_batch_end();
             if let Some(job) = self.driver.pop_normal() {
                 self.is_running = true;
                 return Some(job);
@@ -291,13 +300,23 @@ impl<J: Queueable + 'static> Turn<J> {
     }
 
     /// Lets [`next`](Turn::next) hand out the jobs of this batch without further checks.
-    fn set_plain_end(&self) {
-        let end = if self.driver.is_observed.get() {
-            0
+    fn set_batch_end(&self) {
+        if self.driver.is_observed.get() {
+            self.driver.observed_end.set(self.end);
         } else {
-            self.end
-        };
-        self.driver.plain_end.set(end);
+            self.driver.plain_end.set(self.end);
+        }
+    }
+
+    /// Returns the next job of a batch without priorities, unless the turn must end.
+    #[inline]
+    pub(super) fn next_of_batch(&mut self) -> Option<J> {
+        if self.is_budget_spent() {
+            return None;
+        }
+        let job = self.driver.pop_normal()?;
+        self.is_running = true;
+        Some(job)
     }
 
     /// Returns whether a job has detached the driver. The remaining jobs wait until it is attached
@@ -402,10 +421,8 @@ impl<J: Queueable + 'static> Iterator for Turn<J> {
             self.clock.count_job();
         }
         if self.driver.popped.get() < self.driver.plain_end.get()
-            && !self.is_budget_spent()
-            && let Some(job) = self.driver.pop_normal()
+            && let Some(job) = self.next_of_batch()
         {
-            self.is_running = true;
             return Some(job);
         }
         if self.driver.is_observed.get() {
@@ -428,7 +445,7 @@ impl<J: Queueable + 'static> Drop for Turn<J> {
         self.driver.level.set(self.outer);
         self.driver.turn_deadline.set(self.outer_deadline);
         self.driver.set_running(self.outer_running);
-        self.driver.plain_end.set(0); // the enclosing turn sets it again
+        self.driver.forget_batch_end(); // the enclosing turn sets it again
         // A paused turn has run nothing.
         if self.driver.depth.get() == 0 && self.driver.phase.get() != Phase::Paused {
             let queued = self.driver.end_of_ready();

@@ -10,7 +10,7 @@ use super::cell::TaskRef;
 use super::observed::{Observed, Slot, TaskObserver};
 use super::{Job, Loop};
 use crate::driver::Observer;
-use crate::instruments::watchdog::{Report, RunningTask, Watchdog};
+use crate::instruments::watchdog::{Report, RunningTask, TaskName, Watchdog};
 use crate::panic::catch_panic;
 
 /// A report of the watchdog: the thread of a loop is or was blocked. See [`Loop::set_watchdog`].
@@ -50,7 +50,7 @@ impl Stall {
 struct Note {
     note: Arc<RunningTask>,
     /// The notes that the running jobs have replaced, the outermost job first.
-    outer: RefCell<Vec<Option<Arc<str>>>>,
+    outer: RefCell<Vec<Option<TaskName>>>,
 }
 
 impl Observer<Job> for Note {
@@ -58,8 +58,8 @@ impl Observer<Job> for Note {
         let name = if let Job::Poll(task) = job {
             let task = task.task();
             Some(match task.name() {
-                Some(name) => name.into(),
-                None => task.spawned_at().to_string().into(),
+                Some(name) => TaskName::Name(name.into()),
+                None => TaskName::SpawnedAt(task.spawned_at()),
             })
         } else {
             None

@@ -198,16 +198,28 @@ impl Recorder {
 
     /// Records that the loop asks the operating system for events, and waits for up to `timeout`.
     pub fn poll_begins(&self, timeout: Duration) {
+        self.poll_begins_at(self.clock.now(), timeout);
+    }
+
+    /// Begins a poll like [`poll_begins`](Recorder::poll_begins), at a time that the caller has
+    /// read.
+    pub fn poll_begins_at(&self, now: Ticks, timeout: Duration) {
         let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         let mut state = self.state.borrow_mut();
-        state.read_after_code(&self.clock);
+        state.now = now;
+        state.is_fresh = false;
         state.open(Span::Poll { nanos });
     }
 
     /// Records that the poll or the wait has ended.
     pub fn poll_ends(&self) {
+        self.poll_ends_at(self.clock.now());
+    }
+
+    /// Ends a poll like [`poll_ends`](Recorder::poll_ends), at a time that the caller has read.
+    pub fn poll_ends_at(&self, now: Ticks) {
         let mut state = self.state.borrow_mut();
-        state.now = self.clock.now();
+        state.now = now;
         state.is_fresh = true;
         state.close(|span| matches!(span, Span::Poll { .. }));
     }

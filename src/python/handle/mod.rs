@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
 
+use pyo3::Borrowed;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::intern;
@@ -266,13 +267,27 @@ impl Job {
 
     /// Returns the callback of a handle that was not cancelled; `None` for a transport.
     pub(super) fn callback<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        // SAFETY: a new reference is made before any other code runs.
+        let callback = unsafe { self.borrowed_callback(py)? };
+        Some(callback.to_owned())
+    }
+
+    /// Returns the callback like [`callback`](Job::callback), without a new reference.
+    ///
+    /// # Safety
+    /// No code that may cancel the handle runs while the result is used.
+    #[inline]
+    pub(super) unsafe fn borrowed_callback<'a, 'py>(
+        &'a self,
+        py: Python<'py>,
+    ) -> Option<Borrowed<'a, 'py, PyAny>> {
         if matches!(self.kind, Kind::Transport(_)) {
             return None;
         }
-        // SAFETY: the job is a handle; the slot holds a callback or is empty.
+        // SAFETY: the job is a handle; the slot holds a callback or is empty. The caller keeps it.
         unsafe {
             let callback = get(self.object.as_ptr(), types(py).slots.callback);
-            Bound::from_borrowed_ptr_or_opt(py, callback)
+            (!callback.is_null()).then(|| Borrowed::from_ptr(py, callback))
         }
     }
 

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyWeakrefMethods, PyWeakrefReference};
 
 use super::Observed;
+use super::tasks::Task;
 use crate::instruments::recorder::{PlaceId, Ticks};
 use crate::python::state::EventLoop;
 use crate::reactor::Time;
@@ -36,7 +37,7 @@ pub(in crate::python) fn observe_tasks(
 
 impl Observed {
     /// Keeps a weak reference to a done task whose exception was not retrieved.
-    pub(super) fn note_failure(&self, task: &Bound<'_, PyAny>) {
+    pub(super) fn note_failure(&self, task: &Bound<'_, PyAny>, entry: &Task) {
         if !self.keeps_accounts.get() || self.failed.borrow().len() >= MAX_FAILED {
             return;
         }
@@ -44,9 +45,7 @@ impl Observed {
         if !has_failed.is_ok_and(|value| value.is_truthy().unwrap_or(false)) {
             return;
         }
-        let reference = PyWeakrefReference::new(task);
-        let mut tasks = self.tasks.borrow_mut();
-        if let (Ok(reference), Some(entry)) = (reference, tasks.get_mut(task.as_ptr().addr())) {
+        if let Ok(reference) = PyWeakrefReference::new(task) {
             let failed = (entry.number, reference.unbind());
             self.failed.borrow_mut().push(failed);
         }
@@ -117,19 +116,20 @@ pub(in crate::python) fn task_accounts(
     let nanos = |ticks| clock.nanos(Ticks(0), Ticks(ticks));
     let monotonic = Time::now().as_nanos();
     let time = |ticks: Ticks| monotonic.saturating_sub_unsigned(clock.nanos(ticks, now));
+    let known = |ticks: Ticks| if ticks.is_known() { time(ticks) } else { 0 };
     let tasks = observed.tasks.borrow();
     let account = |&(address, number): &(usize, u32)| {
         let task = tasks.get(address).filter(|task| task.number == number)?;
         Some((
-            task.steps,
-            nanos(task.busy),
-            nanos(task.longest),
-            task.wakeups,
-            task.self_wakeups,
+            task.steps.get(),
+            nanos(task.busy.get()),
+            nanos(task.longest.get()),
+            task.wakeups.get(),
+            task.self_wakeups.get(),
             time(task.created),
-            task.ready_since.map_or(0, time),
-            task.running_since.map_or(0, time),
-            time(task.idle_since),
+            known(task.ready_since.get()),
+            known(task.running_since.get()),
+            time(task.idle_since.get()),
         ))
     };
     keys.iter().map(account).collect()

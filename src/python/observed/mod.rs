@@ -33,7 +33,7 @@ use crate::reactor::Queueable;
 use self::places::PythonPlaces;
 use self::python::{Event, Instruments};
 use self::qt_track::QtTrack;
-use self::tasks::{Named, Tasks};
+use self::tasks::{Named, Task, Tasks};
 
 pub(super) use self::accounts::{observe_tasks, place_accounts, task_accounts, task_changes};
 pub(super) use self::python::{add_instrument, remove_instrument};
@@ -50,6 +50,8 @@ pub(super) struct Observed {
     totals: RefCell<Vec<Total>>,
     /// The jobs that run, nested in one another.
     running: RefCell<Vec<Running>>,
+    /// The time at which the last job has ended. Unknown if code of the program may have run since.
+    ended: Cell<Ticks>,
     recorder: RefCell<Option<ActiveRecorder>>,
     instruments: Instruments,
     /// Measures how long Qt waits on the thread on which the first instrument was turned on.
@@ -61,6 +63,8 @@ pub(super) struct Observed {
     poll_began: Cell<Ticks>,
     /// The note of the running task for the watchdog, if that is on.
     running_task: RefCell<Option<Arc<RunningTask>>>,
+    /// The note has a task.
+    has_noted: Cell<bool>,
     /// The depth of the innermost turn.
     depth: Cell<usize>,
     /// The depth of the turn whose job was running when this observer was set; zero if that job
@@ -70,6 +74,7 @@ pub(super) struct Observed {
     failed: RefCell<Vec<(u32, Py<PyWeakrefReference>)>>,
     /// The inspector is open: it reads the totals, and takes the failed tasks.
     keeps_accounts: Cell<bool>,
+    is_recording: Cell<bool>,
 }
 
 /// The recorder, and what feeds it.
@@ -98,14 +103,18 @@ struct Total {
 /// A job that runs.
 struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
-    task: Option<Py<PyAny>>,
-    address: usize,
+    task: Option<(Py<PyAny>, Rc<Task>)>,
+    began: Ticks,
+    subject: Subject,
     /// The methods of instruments for the steps of tasks are called.
     is_step: bool,
-    subject: Subject,
-    began: Ticks,
-    /// The note for the watchdog that was replaced when the job began.
-    noted_before: Option<Arc<str>>,
+}
+
+impl Running {
+    /// Returns the entry of its task.
+    fn entry(&self) -> Option<&Rc<Task>> {
+        self.task.as_ref().map(|(_, entry)| entry)
+    }
 }
 
 /// Returns the token of the GIL.
@@ -126,8 +135,11 @@ fn kind_of(job: &Job, is_step: bool) -> JobKind {
 }
 
 /// Returns the task that a job steps.
+#[inline]
 fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Stepped)> {
-    step::of(&job.callback(py)?)
+    // SAFETY: `step::of` runs no Python code.
+    let callback = unsafe { job.borrowed_callback(py)? };
+    step::of(&callback)
 }
 
 impl Observed {
@@ -139,6 +151,7 @@ impl Observed {
             places: PythonPlaces::default(),
             totals: RefCell::default(),
             running: RefCell::default(),
+            ended: Cell::new(Ticks::UNKNOWN),
             recorder: RefCell::default(),
             instruments: Instruments::default(),
             _activity: activity::observe(Rc::new(Times), false),
@@ -146,53 +159,57 @@ impl Observed {
             polling: Cell::new(0),
             poll_began: Cell::new(Ticks::UNKNOWN),
             running_task: RefCell::default(),
+            has_noted: Cell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
             failed: RefCell::default(),
             keeps_accounts: Cell::default(),
+            is_recording: Cell::default(),
         }
     }
 
-    /// Returns the recorder, if the loop is being recorded. It has recorded Qt's events so far.
+    /// Passes the recorder to `record`, if the loop is being recorded. It has recorded Qt's events
+    /// so far. `record` runs no Python code.
     #[inline]
-    fn recorder(&self) -> Option<Rc<Recorder>> {
+    fn record<R>(&self, record: impl FnOnce(&Recorder) -> R) -> Option<R> {
+        if !self.is_recording.get() {
+            return None;
+        }
         let recording = self.recorder.borrow();
-        let recording = recording.as_ref()?;
-        recording.qt_track.flush(&recording.recorder);
-        Some(Rc::clone(&recording.recorder))
+        let ActiveRecorder {
+            recorder, qt_track, ..
+        } = recording.as_ref()?;
+        qt_track.flush(recorder);
+        Some(record(recorder))
     }
 
-    /// Returns the address and the number of the task whose step runs, or zeros.
-    fn running_task(&self) -> (usize, u32) {
-        let running = self.running.borrow();
-        let last = running.last();
-        last.map_or((0, 0), |running| (running.address, running.subject.task))
+    /// Returns whether jobs that step no task are of interest for more than the note of the running
+    /// task.
+    #[inline]
+    fn needs_all_jobs(&self) -> bool {
+        self.is_recording.get() || self.keeps_accounts.get()
     }
 
-    /// Notes that a job has become ready, scheduled by the task `by`. Returns its subject, without
-    /// a place. Calls `notify` with each event of its task.
+    /// Notes that a job has become ready, scheduled by the job `by`. `stepped` is the task that it
+    /// steps. Returns its subject, without a place, and whether the task is new.
     fn note_ready(
         &self,
         job: &Job,
+        stepped: Option<&(Bound<'_, PyAny>, Stepped)>,
         now: Ticks,
-        by: (usize, u32),
-        notify: impl Fn(Event, &Bound<'_, PyAny>),
-    ) -> Subject {
-        let stepped = stepped(token(), job);
-        let task = stepped.as_ref().map_or(0, |(task, stepped)| {
-            let (number, is_new) = self.note_scheduled(task, *stepped, now, by);
-            if is_new {
-                notify(Event::TaskSpawned, task);
-            }
-            notify(Event::TaskScheduled, task);
-            number
-        });
-        Subject {
+        by: Option<&Running>,
+    ) -> (Subject, bool) {
+        let (task, is_new) = match stepped {
+            Some((task, stepped)) => self.note_scheduled(task, *stepped, now, by),
+            None => (0, false),
+        };
+        let subject = Subject {
             task,
             place: PlaceId::UNKNOWN,
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
-        }
+        };
+        (subject, is_new)
     }
 
     /// Notes that a step of a task was scheduled. Returns the number of the task, and whether the
@@ -202,18 +219,26 @@ impl Observed {
         task: &Bound<'_, PyAny>,
         stepped: Stepped,
         now: Ticks,
-        by: (usize, u32),
+        by: Option<&Running>,
     ) -> (u32, bool) {
         let address = task.as_ptr().addr();
+        let by = by.and_then(|by| by.task.as_ref());
+        if let Some((running, entry)) = by
+            && running.as_ptr().addr() == address
+        {
+            entry.scheduled(true, now);
+            return (entry.number, false);
+        }
         let mut tasks = self.tasks.borrow_mut();
         // A step that the driver does not run, such as the first one of an eager task, is not known
         // to be running.
-        let is_unknown = by.0 == 0 && tasks.contains(address);
+        let is_unknown = by.is_none() && tasks.get(address).is_some();
         let is_first = stepped == Stepped::Step && !(is_unknown && step::is_suspended(task));
-        let (task, is_new) = tasks.scheduled(address, by.0, is_first, now);
-        let number = task.number;
+        let (entry, is_new) = tasks.scheduled(address, is_first, now);
+        entry.scheduled(false, now);
+        let number = entry.number;
         if is_new {
-            self.record_new(&mut tasks, number, by.1);
+            self.record_new(&mut tasks, number, by.map_or(0, |(_, entry)| entry.number));
         }
         (number, is_new)
     }
@@ -222,12 +247,12 @@ impl Observed {
     /// have ended.
     fn record_new(&self, tasks: &mut Tasks, number: u32, by: u32) {
         let lost = tasks.take_lost();
-        if let Some(recorder) = self.recorder() {
+        self.record(|recorder| {
             for task in lost {
                 recorder.task_finished(task);
             }
             recorder.task_created(number, "", PlaceId::UNKNOWN, by);
-        }
+        });
     }
 
     /// Reads the name and the place of a task, which its first step does once.
@@ -250,29 +275,22 @@ impl Observed {
         }
     }
 
-    /// Notes that a step of a task begins. Returns the number of the task and the place of its
+    /// Notes that a step of a task begins. Returns the entry of the task, and the place of its
     /// coroutine, which the first step reads.
-    fn begin_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> (u32, PlaceId) {
-        let address = task.as_ptr().addr();
-        let named = {
-            let mut tasks = self.tasks.borrow_mut();
-            let (entry, _) = tasks.seen(address, now);
-            entry.begins(now);
-            match &entry.named {
-                Some(named) => return (entry.number, named.place),
-                None => entry.number,
-            }
-        };
-        let number = named;
+    fn begin_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> (Rc<Task>, PlaceId) {
+        let mut tasks = self.tasks.borrow_mut();
+        let entry = Rc::clone(tasks.seen(task.as_ptr().addr(), now).0);
+        drop(tasks);
+        entry.begins(now);
+        if let Some(named) = entry.named.get() {
+            let place = named.place;
+            return (entry, place);
+        }
         let named = self.name(task);
         let place = named.place;
-        if let Some(recorder) = self.recorder() {
-            recorder.name_task(number, &named.name, place);
-        }
-        if let Some(entry) = self.tasks.borrow_mut().get_mut(address) {
-            entry.named = Some(named);
-        }
-        (number, place)
+        self.record(|recorder| recorder.name_task(entry.number, &named.name, place));
+        let _ = entry.named.set(named); // the code of a name may have run a step of this task
+        (entry, place)
     }
 
     /// Adopts the job that is running, which steps `task`, if it steps one.
@@ -280,20 +298,14 @@ impl Observed {
         let now = self.clock.now();
         self.depth.set(depth);
         self.adopted.set(depth);
-        let (number, place) = match &task {
-            Some(task) => self.begin_step(task, now),
-            None => (0, PlaceId::UNKNOWN),
-        };
-        let subject = Subject {
-            task: number,
-            place,
-            kind: if task.is_some() {
-                JobKind::Step
-            } else {
-                JobKind::Callback
-            },
-            ..Subject::default()
-        };
+        let mut subject = Subject::default();
+        let task = task.map(|task| {
+            let (entry, place) = self.begin_step(&task, now);
+            subject.task = entry.number;
+            subject.place = place;
+            subject.kind = JobKind::Step;
+            (task.unbind(), entry)
+        });
         self.push(now, task, subject, false);
     }
 
@@ -305,62 +317,61 @@ impl Observed {
         }
     }
 
-    fn push(&self, began: Ticks, task: Option<Bound<'_, PyAny>>, subject: Subject, is_step: bool) {
-        let address = task.as_ref().map_or(0, |task| task.as_ptr().addr());
-        let noted_before = self.note_task(address);
+    #[inline(always)] // otherwise it is built in memory and read back in pieces, which stalls
+    fn push(
+        &self,
+        began: Ticks,
+        task: Option<(Py<PyAny>, Rc<Task>)>,
+        subject: Subject,
+        is_step: bool,
+    ) {
+        self.note_task(task.as_ref().map(|(_, entry)| entry));
         self.running.borrow_mut().push(Running {
-            address,
-            task: task.map(Bound::unbind),
-            is_step,
-            subject,
+            task,
             began,
-            noted_before,
+            subject,
+            is_step,
         });
     }
 
     /// Ends the innermost job.
     fn end_job(&self) {
-        let Some(running) = self.running.borrow_mut().pop() else {
+        let mut all = self.running.borrow_mut();
+        let Some(running) = all.pop() else { return };
+        self.note_task(all.last().and_then(Running::entry));
+        drop(all);
+        if running.task.is_none() && !self.needs_all_jobs() {
             return;
-        };
+        }
         let now = self.clock.now();
-        self.restore_note(running.noted_before);
+        self.ended.set(now);
         if self.keeps_accounts.get() {
             self.add(running.subject.place, now.since(running.began));
         }
-        if let Some(recorder) = self.recorder() {
-            recorder.ends_at(now);
-        }
-        if let Some(task) = running.task {
-            self.end_step(task.into_bound(token()), now, running.is_step);
+        self.record(|recorder| recorder.ends_at(now));
+        if let Some((task, entry)) = running.task {
+            self.end_step(task.into_bound(token()), &entry, now, running.is_step);
         }
     }
 
     /// Notes that the step of a task has returned. If the task is done, it leaves the table.
-    fn end_step(&self, task: Bound<'_, PyAny>, now: Ticks, is_step: bool) {
-        let address = task.as_ptr().addr();
-        let is_done = step::is_done(&task).unwrap_or(false);
+    fn end_step(&self, task: Bound<'_, PyAny>, entry: &Rc<Task>, now: Ticks, is_step: bool) {
+        entry.ends(now);
+        // A task that has scheduled its next step is not done.
+        let is_done = !entry.is_scheduled() && step::is_done(&task).unwrap_or(false);
         if is_done {
-            self.note_failure(&task);
-        }
-        let mut tasks = self.tasks.borrow_mut();
-        if let Some(entry) = tasks.get_mut(address) {
-            entry.ends(now);
-            if is_done {
-                if let Some(recorder) = self.recorder() {
-                    recorder.task_finished(entry.number);
-                }
-                tasks.remove(address);
-            }
-        }
-        drop(tasks);
-        if is_done {
+            self.note_failure(&task, entry);
+            self.record(|recorder| recorder.task_finished(entry.number));
+            self.tasks.borrow_mut().remove(task.as_ptr().addr(), entry);
             self.instruments.call(Event::TaskExited, &task);
         }
         if is_step {
             self.instruments.call(Event::AfterTaskStep, &task);
         }
-        drop(task); // the last reference may run code
+        if is_done || is_step {
+            drop(task); // the last reference may run code, as an instrument does
+            self.ended.set(Ticks::UNKNOWN);
+        }
     }
 
     fn add(&self, place: PlaceId, took: u64) {
@@ -398,7 +409,7 @@ impl Observed {
             self.instruments.call(Event::TaskExited, task);
             return;
         }
-        let by = self.running_task().1;
+        let by = self.running.borrow().last().map_or(0, |by| by.subject.task);
         let is_new = {
             let mut tasks = self.tasks.borrow_mut();
             let (task, is_new) = tasks.created(task.as_ptr().addr(), self.clock.now());

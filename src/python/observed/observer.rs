@@ -2,46 +2,70 @@
 
 use std::time::Duration;
 
+use pyo3::prelude::*;
+
 use super::python::Event;
 use super::{Observed, kind_of, stepped, token};
 use crate::driver::Observer;
-use crate::instruments::recorder::{JobKind, PlaceId, Subject};
+use crate::instruments::recorder::{JobKind, PlaceId, Recorder, Subject, Ticks};
 use crate::python::job::Job;
 use crate::reactor::{Queueable, Time};
 
 impl Observer<Job> for Observed {
     fn queued(&self, job: &mut Job) {
+        let stepped = stepped(token(), job);
+        if stepped.is_none() && !self.is_recording.get() {
+            return;
+        }
         let now = self.clock.now();
-        let by = self.running_task();
-        let subject = self.note_ready(job, now, by, |event, task| {
-            self.instruments.call(event, task);
-        });
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.queued_at(now, subject);
+        let (subject, is_new) = {
+            let running = self.running.borrow();
+            self.note_ready(job, stepped.as_ref(), now, running.last())
+        };
+        if let Some(mark) = self.record(|recorder| recorder.queued_at(now, subject)) {
+            job.mark = mark;
+        }
+        if let Some((task, _)) = &stepped {
+            if is_new {
+                self.instruments.call(Event::TaskSpawned, task);
+            }
+            self.instruments.call(Event::TaskScheduled, task);
         }
     }
 
     fn timer_set(&self, _when: Time, job: &mut Job) {
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.timer_set(Subject {
+        let set = self.record(|recorder| {
+            recorder.timer_set(Subject {
                 task: 0,
                 place: PlaceId::UNKNOWN,
                 priority: job.priority(),
                 kind: JobKind::Timer,
-            });
+            })
+        });
+        if let Some(mark) = set {
+            job.mark = mark;
         }
     }
 
     fn collected(&self, job: &mut Job) {
+        let stepped = stepped(token(), job);
+        if stepped.is_none() && !self.is_recording.get() {
+            return;
+        }
         let now = self.clock.now();
-        let mut subject = self.note_ready(job, now, (0, 0), |event, task| {
-            self.instruments.keep(event, task);
-        });
+        let (mut subject, is_new) = self.note_ready(job, stepped.as_ref(), now, None);
         if subject.kind == JobKind::Callback {
             subject.kind = JobKind::Remote;
         }
-        if let Some(recorder) = self.recorder() {
-            job.mark = recorder.collected_at(now, job.mark, subject);
+        let collected = self.record(|recorder| recorder.collected_at(now, job.mark, subject));
+        if let Some(mark) = collected {
+            job.mark = mark;
+        }
+        if let Some((task, _)) = &stepped {
+            if is_new {
+                self.instruments.keep(Event::TaskSpawned, task);
+            }
+            self.instruments.keep(Event::TaskScheduled, task);
         }
     }
 
@@ -52,49 +76,58 @@ impl Observer<Job> for Observed {
     fn begins(&self, job: &mut Job) {
         self.end_adopted(self.depth.get());
         let py = token();
-        self.instruments.end_wait(py);
-        let now = self.clock.now();
+        self.end_wait(py);
+        let ended = self.ended.replace(Ticks::UNKNOWN);
         let stepped = stepped(py, job);
-        let (task, place) = match &stepped {
-            Some((task, _)) => self.begin_step(task, now),
-            None => (0, self.place_of(py, job)),
+        if stepped.is_none() && !self.needs_all_jobs() {
+            self.push(Ticks::UNKNOWN, None, Subject::default(), false);
+            return;
+        }
+        let now = if ended.is_known() {
+            ended
+        } else {
+            self.clock.now()
         };
-        let subject = Subject {
-            task,
-            place,
+        let mut subject = Subject {
+            task: 0,
+            place: PlaceId::UNKNOWN,
             priority: job.priority(),
             kind: kind_of(job, stepped.is_some()),
         };
-        if let Some(recorder) = self.recorder() {
-            recorder.begins_at(now, job.mark, subject);
-        }
-        let task = stepped.map(|(task, _)| task);
+        let Some((task, _)) = stepped else {
+            subject.place = self.place_of(py, job);
+            self.record(|recorder| recorder.begins_at(now, job.mark, subject));
+            self.push(now, None, subject, false);
+            return;
+        };
+        let (entry, place) = self.begin_step(&task, now);
+        subject.task = entry.number;
+        subject.place = place;
+        self.record(|recorder| recorder.begins_at(now, job.mark, subject));
         // If its context is in use, the job is deferred and does not run.
-        let is_step = task.is_some() && self.instruments.wants_steps() && job.can_enter(py);
-        if is_step && let Some(task) = &task {
-            self.instruments.call(Event::BeforeTaskStep, task);
+        let is_step = self.instruments.wants_steps() && job.can_enter(py);
+        if is_step {
+            self.instruments.call(Event::BeforeTaskStep, &task);
         }
-        self.push(now, task, subject, is_step);
+        self.push(now, Some((task.unbind(), entry)), subject, is_step);
     }
 
     fn ends(&self) {
-        self.instruments.end_wait(token());
+        self.end_wait(token());
         self.end_job();
     }
 
     fn turn_begins(&self, depth: usize) {
         self.end_adopted(depth);
+        self.ended.set(Ticks::UNKNOWN);
         self.depth.set(depth);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_begins(depth);
-        }
+        self.record(|recorder| recorder.turn_begins(depth));
     }
 
     fn turn_ends(&self, depth: usize) {
+        self.ended.set(Ticks::UNKNOWN);
         self.depth.set(depth - 1);
-        if let Some(recorder) = self.recorder() {
-            recorder.turn_ends();
-        }
+        self.record(Recorder::turn_ends);
     }
 
     fn waits(&self, timeout: Option<Duration>) {
@@ -103,18 +136,29 @@ impl Observer<Job> for Observed {
 
     fn poll_begins(&self, timeout: Duration) {
         self.end_adopted(self.depth.get());
-        self.instruments.end_wait(token());
-        self.poll_began.set(self.clock.now());
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_begins(timeout);
-        }
+        self.end_wait(token());
+        self.ended.set(Ticks::UNKNOWN);
+        let now = self.clock.now();
+        self.poll_began.set(now);
+        self.record(|recorder| recorder.poll_begins_at(now, timeout));
     }
 
     fn poll_ends(&self, _timeout: Duration) {
-        let took = self.clock.now().since(self.poll_began.get());
+        let now = self.clock.now();
+        let took = now.since(self.poll_began.get());
         self.polling.set(self.polling.get() + took);
-        if let Some(recorder) = self.recorder() {
-            recorder.poll_ends();
+        self.ended.set(now);
+        self.record(|recorder| recorder.poll_ends_at(now));
+    }
+}
+
+impl Observed {
+    /// Ends the wait that the instruments were told of, if there is one.
+    #[inline]
+    fn end_wait(&self, py: Python<'_>) {
+        if self.instruments.is_waiting() {
+            self.ended.set(Ticks::UNKNOWN);
+            self.instruments.end_wait(py);
         }
     }
 }

@@ -169,8 +169,13 @@ impl Instruments {
         self.call(Event::BeforeIoWait, &timeout);
     }
 
-    /// Ends the wait, if there is one.
+    /// Returns whether a wait has begun and not ended.
     #[inline]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.get().is_some()
+    }
+
+    /// Ends the wait, if there is one.
     pub(super) fn end_wait(&self, py: Python<'_>) {
         if let Some(timeout) = self.waiting.take() {
             let Ok(timeout) = timeout.into_pyobject(py);

@@ -83,15 +83,16 @@ impl Observed {
             qt_track,
             _qt_events: activity::observe(Rc::new(qt_events), true),
         }));
+        self.is_recording.set(true);
         Ok(recorder)
     }
 
     /// Ends the recording by this recorder, and returns whether it was the current one.
     fn stop(&self, recorder: &Rc<Recorder>) -> bool {
-        let is_current = self
-            .recorder()
-            .is_some_and(|current| Rc::ptr_eq(&current, recorder));
+        let is_this = |current: &Recorder| std::ptr::eq(current, &raw const **recorder);
+        let is_current = self.record(is_this) == Some(true);
         if is_current {
+            self.is_recording.set(false);
             drop(self.recorder.take());
         }
         is_current

@@ -4,6 +4,9 @@
 //! an entry, which the next task at its address replaces: its first step is the only one that
 //! another job schedules.
 
+use std::cell::{Cell, OnceCell};
+use std::collections::hash_map::Entry;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,29 +18,29 @@ use crate::instruments::recorder::{PlaceId, Ticks};
 static LAST_NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// The figures of a live task.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Task {
     pub(super) number: u32,
-    /// `None` until its first step begins, because a program may name it after it was made.
-    pub(super) named: Option<Named>,
-    pub(super) steps: u64,
+    /// Empty until its first step begins, because a program may name it after it was made.
+    pub(super) named: OnceCell<Named>,
+    pub(super) steps: Cell<u64>,
     /// The time of its steps, and the longest one.
-    pub(super) busy: u64,
-    pub(super) longest: u64,
+    pub(super) busy: Cell<u64>,
+    pub(super) longest: Cell<u64>,
     /// How often a step was scheduled, and how often by the task itself.
-    pub(super) wakeups: u64,
-    pub(super) self_wakeups: u64,
+    pub(super) wakeups: Cell<u64>,
+    pub(super) self_wakeups: Cell<u64>,
     pub(super) created: Ticks,
-    /// When its next step was scheduled, if it has not begun.
-    pub(super) ready_since: Option<Ticks>,
-    /// When its step began, if it has not returned.
-    pub(super) running_since: Option<Ticks>,
+    /// When its next step was scheduled; unknown if it was not, or has begun.
+    pub(super) ready_since: Cell<Ticks>,
+    /// When its step began; unknown if it does not run.
+    pub(super) running_since: Cell<Ticks>,
     /// When its last step has returned, or when it was first seen.
-    pub(super) idle_since: Ticks,
+    pub(super) idle_since: Cell<Ticks>,
     /// A step has begun or returned since the last [`Tasks::take_changes`].
-    has_stepped: bool,
+    has_stepped: Cell<bool>,
     /// It was in the result of a [`Tasks::take_changes`].
-    is_known: bool,
+    is_known: Cell<bool>,
 }
 
 /// The changes of the tasks since the last [`Tasks::take_changes`].
@@ -62,45 +65,63 @@ impl Task {
     fn new(now: Ticks) -> Task {
         Task {
             number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
-            named: None,
-            steps: 0,
-            busy: 0,
-            longest: 0,
-            wakeups: 0,
-            self_wakeups: 0,
+            named: OnceCell::new(),
+            steps: Cell::new(0),
+            busy: Cell::new(0),
+            longest: Cell::new(0),
+            wakeups: Cell::new(0),
+            self_wakeups: Cell::new(0),
             created: now,
-            ready_since: None,
-            running_since: None,
-            idle_since: now,
-            has_stepped: false,
-            is_known: false,
+            ready_since: Cell::new(Ticks::UNKNOWN),
+            running_since: Cell::new(Ticks::UNKNOWN),
+            idle_since: Cell::new(now),
+            has_stepped: Cell::new(false),
+            is_known: Cell::new(false),
         }
+    }
+
+    /// Notes that a step was scheduled.
+    #[inline]
+    pub(super) fn scheduled(&self, is_by_itself: bool, now: Ticks) {
+        self.wakeups.set(self.wakeups.get() + 1);
+        self.self_wakeups
+            .set(self.self_wakeups.get() + u64::from(is_by_itself));
+        self.ready_since.set(now);
+    }
+
+    /// Returns whether its next step was scheduled.
+    #[inline]
+    pub(super) fn is_scheduled(&self) -> bool {
+        self.ready_since.get().is_known()
     }
 
     /// Notes that its step begins.
-    pub(super) fn begins(&mut self, now: Ticks) {
-        self.steps += 1;
-        self.ready_since = None;
-        self.running_since = Some(now);
-        self.has_stepped = true;
+    #[inline]
+    pub(super) fn begins(&self, now: Ticks) {
+        self.steps.set(self.steps.get() + 1);
+        self.ready_since.set(Ticks::UNKNOWN);
+        self.running_since.set(now);
+        self.has_stepped.set(true);
     }
 
     /// Notes that its step has returned.
-    pub(super) fn ends(&mut self, now: Ticks) {
-        if let Some(began) = self.running_since.take() {
+    #[inline]
+    pub(super) fn ends(&self, now: Ticks) {
+        let began = self.running_since.replace(Ticks::UNKNOWN);
+        if began.is_known() {
             let took = now.since(began);
-            self.busy += took;
-            self.longest = self.longest.max(took);
+            self.busy.set(self.busy.get() + took);
+            self.longest.set(self.longest.get().max(took));
         }
-        self.idle_since = now;
-        self.has_stepped = true;
+        self.idle_since.set(now);
+        self.has_stepped.set(true);
     }
 }
 
 /// The table.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    table: FxHashMap<usize, Task>,
+    table: FxHashMap<usize, Rc<Task>>,
     /// The numbers of the tasks that the reader of [`Tasks::take_changes`] knows.
     known: FxHashSet<u32>,
     /// The numbers of tasks that were collected, since the last [`Tasks::take_lost`].
@@ -108,58 +129,39 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn contains(&self, address: usize) -> bool {
-        self.table.contains_key(&address)
-    }
-
-    pub(super) fn get(&self, address: usize) -> Option<&Task> {
+    pub(super) fn get(&self, address: usize) -> Option<&Rc<Task>> {
         self.table.get(&address)
     }
 
-    pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Task> {
-        self.table.get_mut(&address)
-    }
-
-    /// Notes that a step of the task was scheduled, by the task with the address `by`. Returns the
-    /// task, and whether it is new.
+    /// Returns the task with this address of which another job schedules a step, and whether it is
+    /// new. `is_first` tells that the step is the first one.
     pub(super) fn scheduled(
         &mut self,
         address: usize,
-        by: usize,
         is_first: bool,
         now: Ticks,
-    ) -> (&mut Task, bool) {
-        let is_new = (is_first && by != address) || !self.table.contains_key(&address);
-        if is_new {
-            let before = self.table.insert(address, Task::new(now));
-            self.lost.extend(before.map(|lost| lost.number));
+    ) -> (&Rc<Task>, bool) {
+        if is_first && let Some(lost) = self.table.remove(&address) {
+            self.lost.push(lost.number);
         }
-        let task = self.table.get_mut(&address).expect("inserted above");
-        task.wakeups += 1;
-        task.self_wakeups += u64::from(by == address);
-        task.ready_since = Some(now);
-        (task, is_new)
+        self.seen(address, now)
     }
 
     /// Returns the task with this address, and whether it is new.
-    pub(super) fn seen(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
-        let mut is_new = false;
-        let task = self.table.entry(address).or_insert_with(|| {
-            is_new = true;
-            Task::new(now)
-        });
-        (task, is_new)
+    pub(super) fn seen(&mut self, address: usize, now: Ticks) -> (&Rc<Task>, bool) {
+        match self.table.entry(address) {
+            Entry::Occupied(entry) => (entry.into_mut(), false),
+            Entry::Vacant(entry) => (entry.insert(Rc::new(Task::new(now))), true),
+        }
     }
 
     /// Returns the task that was made at this address, and whether it is new: its first step may
     /// have been scheduled. An entry that is idle is that of a task that was collected.
-    pub(super) fn created(&mut self, address: usize, now: Ticks) -> (&mut Task, bool) {
-        let is_idle = |task: &Task| task.ready_since.is_none() && task.running_since.is_none();
-        if self.table.get(&address).is_some_and(is_idle) {
-            let before = self.table.remove(&address);
-            self.lost.extend(before.map(|lost| lost.number));
-        }
-        self.seen(address, now)
+    pub(super) fn created(&mut self, address: usize, now: Ticks) -> (&Rc<Task>, bool) {
+        let is_idle =
+            |task: &Rc<Task>| !task.is_scheduled() && !task.running_since.get().is_known();
+        let is_another = self.table.get(&address).is_some_and(is_idle);
+        self.scheduled(address, is_another, now)
     }
 
     /// Returns the numbers of the tasks whose addresses new tasks have, since the last call.
@@ -170,10 +172,9 @@ impl Tasks {
     /// Returns what has happened since the last call, to one reader.
     pub(super) fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
-        for (&address, task) in &mut self.table {
-            let has_stepped = std::mem::take(&mut task.has_stepped);
-            if !task.is_known {
-                task.is_known = true;
+        for (&address, task) in &self.table {
+            let has_stepped = task.has_stepped.take();
+            if !task.is_known.replace(true) {
                 changes.created.push((address, task.number));
             } else if has_stepped {
                 changes.stepped.push(task.number);
@@ -193,19 +194,24 @@ impl Tasks {
     /// Makes all tasks new for the reader of the changes.
     pub(super) fn forget_reader(&mut self) {
         self.known.clear();
-        for task in self.table.values_mut() {
-            task.is_known = false;
+        for task in self.table.values() {
+            task.is_known.set(false);
         }
     }
 
-    pub(super) fn remove(&mut self, address: usize) -> Option<Task> {
-        self.table.remove(&address)
+    /// Removes a task, unless another one has its address.
+    pub(super) fn remove(&mut self, address: usize, task: &Rc<Task>) {
+        if let Entry::Occupied(entry) = self.table.entry(address)
+            && Rc::ptr_eq(entry.get(), task)
+        {
+            entry.remove();
+        }
     }
 
     /// Returns the numbers of the tasks that have a name, and the names.
     pub(super) fn named(&self) -> impl Iterator<Item = (u32, &Named)> {
         let all = self.table.values();
-        all.filter_map(|task| Some((task.number, task.named.as_ref()?)))
+        all.filter_map(|task| Some((task.number, task.named.get()?)))
     }
 
     /// Removes the tasks that are not among the live ones.
