@@ -39,6 +39,7 @@ from ._virtual_time import VirtualTimeMixin
 from ._watchdog import WatchdogMixin
 
 
+@_native.add_scheduling_methods
 class QEventLoop(
     RunMixin,
     VirtualTimeMixin,

@@ -64,6 +64,8 @@ mod _native {
     #[pymodule_export]
     use super::priority::{check_priority, get_priority, set_priority};
     #[pymodule_export]
+    use super::schedule::add_scheduling_methods;
+    #[pymodule_export]
     use super::slice::{Yield, yield_if_needed};
     #[pymodule_export]
     use super::stack_dump::StackDump;

@@ -11,7 +11,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::handle::{self, Call};
 use super::priority;
@@ -19,58 +19,75 @@ use super::state::{EventLoop, State};
 use super::vectorcall::{self, Arguments};
 use crate::reactor::{Priority, Time};
 
-/// Adds the scheduling methods to the class.
+/// Adds the scheduling methods to `EventLoop`, and finds asyncio's objects.
 pub(super) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let class = module.py().get_type::<EventLoop>().into_any();
+    add_scheduling_methods(&module.py().get_type::<EventLoop>())?;
+    let _ = ASYNCIO_TYPES.set(module.py(), AsyncioTypes::find(module.py())?);
+    Ok(())
+}
+
+/// Adds the scheduling methods to a subclass of `EventLoop`, and returns the class. TypeError for
+/// another class.
+///
+/// Each call of a method checks its first argument. That is a comparison for an instance of the
+/// class itself, and a search in the bases for one of a subclass.
+#[pyfunction]
+pub(super) fn add_scheduling_methods<'py>(
+    class: &Bound<'py, PyType>,
+) -> PyResult<Bound<'py, PyType>> {
+    if !class.is_subclass_of::<EventLoop>()? {
+        return Err(PyTypeError::new_err(format!(
+            "{class} is no subclass of EventLoop"
+        )));
+    }
     vectorcall::add(
-        &class,
+        class,
         c"call_soon",
         c"call_soon($self, callback, *args, context=None)\n--\n\nCall callback(*args) as soon as possible, in the order of \
           the calls. Not from another thread.",
         call_soon,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"call_soon_threadsafe",
         c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.",
         call_soon_threadsafe,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"call_soon_priority",
         c"call_soon_priority($self, priority, callback, *args, context=None)\n--\n\nLike call_soon(), with a priority from \
           -100 to 100, of which the smaller runs first. Not from another thread.",
         call_soon_priority,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"call_later",
         c"call_later($self, delay, callback, *args, context=None)\n--\n\nCall callback(*args) when delay seconds have \
           passed, and never before. Not from another thread.",
         call_later,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"call_at",
         c"call_at($self, when, callback, *args, context=None)\n--\n\nCall callback(*args) when time() has reached when, \
           and never before. math.inf is legal. Not from another thread.",
         call_at,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"create_future",
         c"create_future($self)\n--\n\nA Future of this loop.",
         create_future,
     )?;
     vectorcall::add(
-        &class,
+        class,
         c"create_task",
         c"create_task($self, coro, *, priority=None, **kwargs)\n--\n\nRun a coroutine as a Task of this loop, made by the \
           task factory if there is one, with a priority from -100 to 100.",
         create_task,
     )?;
-    let _ = ASYNCIO_TYPES.set(module.py(), AsyncioTypes::find(module.py())?);
-    Ok(())
+    Ok(class.clone())
 }
 
 /// The asyncio objects that `create_future` and `create_task` call.

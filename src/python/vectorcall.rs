@@ -11,7 +11,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple, PyType};
 
 /// Runs `work` and returns its result as CPython expects it; a panic becomes a `RuntimeError`.
 pub(super) fn outcome(work: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> *mut ffi::PyObject {
@@ -182,7 +182,7 @@ pub(super) unsafe fn tuple(
 
 /// Adds a method in the vectorcall convention to `class`.
 pub(super) fn add(
-    class: &Bound<'_, PyAny>,
+    class: &Bound<'_, PyType>,
     name: &'static CStr,
     doc: &'static CStr,
     function: ffi::PyCFunctionFastWithKeywords,
@@ -200,7 +200,7 @@ pub(super) fn add(
     let descriptor = unsafe {
         Bound::from_owned_ptr_or_err(
             class.py(),
-            ffi::PyDescr_NewMethod(class.as_ptr().cast::<ffi::PyTypeObject>(), method),
+            ffi::PyDescr_NewMethod(class.as_type_ptr(), method),
         )?
     };
     class.setattr(name.to_str().expect("a method's name is ASCII"), descriptor)
