@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::cell::TaskRef;
 use super::observed::{Observed, Slot, TaskObserver};
-use super::{Job, Loop};
+use super::{Id, Job, Loop};
 use crate::driver::Observer;
-use crate::instruments::watchdog::{Report, RunningTask, TaskName, Watchdog};
+use crate::instruments::watchdog::{Report, RunningTask, Watchdog};
 use crate::panic::catch_panic;
 
 /// A report of the watchdog: the thread of a loop is or was blocked. See [`Loop::set_watchdog`].
@@ -49,36 +51,69 @@ impl Stall {
 /// Notes the running task for the reports.
 struct Note {
     note: Arc<RunningTask>,
-    /// The notes that the running jobs have replaced, the outermost job first.
-    outer: RefCell<Vec<Option<TaskName>>>,
+    /// The tasks that have a name in the note.
+    named: RefCell<FxHashSet<Id>>,
+    /// The tasks of the running jobs, the outermost job first.
+    running: RefCell<Vec<Option<TaskRef>>>,
+}
+
+impl Note {
+    fn name(&self, task: &TaskRef) {
+        let name = match task.name() {
+            Some(name) => name.into(),
+            None => task.spawned_at().to_string().into(),
+        };
+        self.note.name(task.id().get(), name);
+    }
+
+    fn forget(&self, task: &TaskRef) {
+        if self.named.borrow_mut().remove(&task.id()) {
+            self.note.forget(task.id().get());
+        }
+    }
 }
 
 impl Observer<Job> for Note {
     fn begins(&self, job: &mut Job) {
-        let name = if let Job::Poll(task) = job {
-            let task = task.task();
-            Some(match task.name() {
-                Some(name) => TaskName::Name(name.into()),
-                None => TaskName::SpawnedAt(task.spawned_at()),
-            })
-        } else {
-            None
+        let task = match job {
+            Job::Poll(queued) => Some(queued.task()),
+            _ => None,
         };
-        let outer = self.note.replace(name);
-        self.outer.borrow_mut().push(outer);
+        if let Some(task) = &task
+            && self.named.borrow_mut().insert(task.id())
+        {
+            self.name(task);
+        }
+        self.note.set(number(task.as_ref()));
+        self.running.borrow_mut().push(task);
     }
 
     fn ends(&self) {
+        let mut running = self.running.borrow_mut();
         // Without an entry, the job began before the watchdog was set.
-        let outer = self.outer.borrow_mut().pop().flatten();
-        self.note.replace(outer);
+        let ended = running.pop().flatten();
+        self.note
+            .set(number(running.last().and_then(Option::as_ref)));
+        drop(running);
+        if let Some(task) = ended
+            && task.is_finished()
+        {
+            self.forget(&task);
+        }
     }
 }
 
 impl TaskObserver for Note {
     fn spawned(&self, _: &TaskRef) {}
 
-    fn cancelled(&self, _: &TaskRef) {}
+    fn cancelled(&self, task: &TaskRef) {
+        self.forget(task);
+    }
+}
+
+/// Returns the number of a task for the note.
+fn number(task: Option<&TaskRef>) -> u32 {
+    task.map_or(0, |task| task.id().get())
 }
 
 impl Loop {
@@ -119,7 +154,8 @@ impl Loop {
         })?;
         let note = Note {
             note: watchdog.running_task(),
-            outer: RefCell::default(),
+            named: RefCell::default(),
+            running: RefCell::default(),
         };
         Observed::set(self.core(), Slot::Watchdog, Some(Rc::new(note)));
         self.core().watchdog.replace(Some(watchdog));

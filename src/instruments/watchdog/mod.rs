@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::qt::activity::{self, Activity, ActivityObserver, Observation, Pinger};
 
 use policy::{Nanos, Policy, Step};
-pub(crate) use task::{RunningTask, TaskName};
+pub(crate) use task::RunningTask;
 use watch::Watch;
 
 /// The stack of the watchdog's thread, which formats a few lines.

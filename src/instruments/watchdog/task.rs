@@ -1,37 +1,46 @@
 //! A note of the task that a thread runs, which other threads can read.
 
-use std::panic::Location;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a report calls a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TaskName {
-    Name(Arc<str>),
-    /// It has no name, and was spawned there.
-    #[cfg_attr(feature = "python", allow(dead_code))]
-    SpawnedAt(&'static Location<'static>),
+use rustc_hash::FxHashMap;
+
+/// The number of the running task, and the names of tasks by their numbers. The watched thread sets
+/// the number when a job begins and when it ends, so that a report has the name while the thread is
+/// blocked.
+///
+/// To set a number is one store, because it happens twice per job. To name a task takes a lock.
+#[derive(Debug, Default)]
+pub(crate) struct RunningTask {
+    number: AtomicU32,
+    names: Mutex<FxHashMap<u32, Arc<str>>>,
 }
 
-/// The name of the running task. The watched thread sets it when a job begins, and clears it when
-/// the job ends, so that a report has the name while the thread is blocked.
-#[derive(Debug, Default)]
-pub(crate) struct RunningTask(Mutex<Option<TaskName>>);
-
 impl RunningTask {
-    /// Sets the name; `None` for a job that belongs to no task. Returns the name before, which is
-    /// that of an outer job if there is one.
-    pub(crate) fn replace(&self, name: Option<TaskName>) -> Option<TaskName> {
-        let mut note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *note, name)
+    fn names(&self) -> MutexGuard<'_, FxHashMap<u32, Arc<str>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the name.
+    /// Names a task. Its number is not zero.
+    pub(crate) fn name(&self, number: u32, name: Arc<str>) {
+        self.names().insert(number, name);
+    }
+
+    /// Forgets the name of a task that has ended.
+    pub(crate) fn forget(&self, number: u32) {
+        self.names().remove(&number);
+    }
+
+    /// Sets the number of the running task; zero for a job that belongs to no task.
+    #[inline]
+    pub(crate) fn set(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
+
+    /// Returns the name of the running task.
     pub(crate) fn get(&self) -> Option<Arc<str>> {
-        let note = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match note.clone()? {
-            TaskName::Name(name) => Some(name),
-            TaskName::SpawnedAt(place) => Some(place.to_string().into()),
-        }
+        let names = self.names();
+        names.get(&self.number.load(Ordering::Relaxed)).cloned()
     }
 }
 
@@ -39,27 +48,19 @@ impl RunningTask {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Option<TaskName> {
-        Some(TaskName::Name(name.into()))
-    }
-
     #[test]
-    fn inner_job_restores_the_name_of_the_outer_one() {
+    fn running_task_has_its_name_until_it_is_forgotten() {
         let note = RunningTask::default();
-        assert_eq!(note.replace(named("outer")), None);
-        let outer = note.replace(named("inner"));
-        assert_eq!(note.get().as_deref(), Some("inner"));
-        note.replace(outer);
-        assert_eq!(note.get().as_deref(), Some("outer"));
-        note.replace(None);
+        note.name(1, "outer".into());
+        note.name(2, "inner".into());
         assert_eq!(note.get(), None);
-    }
-
-    #[test]
-    fn task_without_a_name_has_that_of_its_place() {
-        let note = RunningTask::default();
-        let place = Location::caller();
-        note.replace(Some(TaskName::SpawnedAt(place)));
-        assert_eq!(note.get().as_deref(), Some(place.to_string().as_str()));
+        note.set(1);
+        assert_eq!(note.get().as_deref(), Some("outer"));
+        note.set(2);
+        assert_eq!(note.get().as_deref(), Some("inner"));
+        note.forget(2);
+        assert_eq!(note.get(), None);
+        note.set(0);
+        assert_eq!(note.get(), None);
     }
 }

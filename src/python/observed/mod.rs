@@ -52,6 +52,8 @@ pub(super) struct Observed {
     running: RefCell<Vec<Running>>,
     /// The time at which the last job has ended. Unknown if code of the program may have run since.
     ended: Cell<Ticks>,
+    /// The time at which the last poll has ended.
+    polled: Cell<Ticks>,
     recorder: RefCell<Option<ActiveRecorder>>,
     instruments: Instruments,
     /// Measures how long Qt waits on the thread on which the first instrument was turned on.
@@ -63,8 +65,6 @@ pub(super) struct Observed {
     poll_began: Cell<Ticks>,
     /// The note of the running task for the watchdog, if that is on.
     running_task: RefCell<Option<Arc<RunningTask>>>,
-    /// The note has a task.
-    has_noted: Cell<bool>,
     /// The depth of the innermost turn.
     depth: Cell<usize>,
     /// The depth of the turn whose job was running when this observer was set; zero if that job
@@ -104,17 +104,11 @@ struct Total {
 struct Running {
     /// Its task, if it steps one. It is kept alive, so that no other task can have its address.
     task: Option<(Py<PyAny>, Rc<Task>)>,
+    /// Unknown if no times were needed when it began.
     began: Ticks,
     subject: Subject,
     /// The methods of instruments for the steps of tasks are called.
     is_step: bool,
-}
-
-impl Running {
-    /// Returns the entry of its task.
-    fn entry(&self) -> Option<&Rc<Task>> {
-        self.task.as_ref().map(|(_, entry)| entry)
-    }
 }
 
 /// Returns the token of the GIL.
@@ -144,14 +138,16 @@ fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Steppe
 
 impl Observed {
     fn new(in_turns_before: Duration) -> Observed {
+        let clock = Clock::default();
         Observed {
-            clock: Clock::default(),
+            clock: clock.clone(),
             users: Cell::new(0),
             tasks: RefCell::default(),
             places: PythonPlaces::default(),
             totals: RefCell::default(),
             running: RefCell::default(),
             ended: Cell::new(Ticks::UNKNOWN),
+            polled: Cell::new(clock.now()),
             recorder: RefCell::default(),
             instruments: Instruments::default(),
             _activity: activity::observe(Rc::new(Times), false),
@@ -159,7 +155,6 @@ impl Observed {
             polling: Cell::new(0),
             poll_began: Cell::new(Ticks::UNKNOWN),
             running_task: RefCell::default(),
-            has_noted: Cell::default(),
             depth: Cell::new(0),
             adopted: Cell::new(0),
             failed: RefCell::default(),
@@ -183,11 +178,20 @@ impl Observed {
         Some(record(recorder))
     }
 
-    /// Returns whether jobs that step no task are of interest for more than the note of the running
-    /// task.
+    /// Returns whether the times of jobs are needed, also those of jobs that step no task.
     #[inline]
-    fn needs_all_jobs(&self) -> bool {
+    fn is_timing(&self) -> bool {
         self.is_recording.get() || self.keeps_accounts.get()
+    }
+
+    /// Returns the time, or that of the last poll if no times of jobs are needed.
+    #[inline]
+    fn now(&self) -> Ticks {
+        if self.is_timing() {
+            self.clock.now()
+        } else {
+            self.polled.get()
+        }
     }
 
     /// Notes that a job has become ready, scheduled by the job `by`. `stepped` is the task that it
@@ -278,9 +282,12 @@ impl Observed {
     /// Notes that a step of a task begins. Returns the entry of the task, and the place of its
     /// coroutine, which the first step reads.
     fn begin_step(&self, task: &Bound<'_, PyAny>, now: Ticks) -> (Rc<Task>, PlaceId) {
-        let mut tasks = self.tasks.borrow_mut();
-        let entry = Rc::clone(tasks.seen(task.as_ptr().addr(), now).0);
-        drop(tasks);
+        let address = task.as_ptr().addr();
+        let known = self.tasks.borrow().get(address).map(Rc::clone);
+        let entry = match known {
+            Some(entry) => entry,
+            None => Rc::clone(self.tasks.borrow_mut().seen(address, now).0),
+        };
         entry.begins(now);
         if let Some(named) = entry.named.get() {
             let place = named.place;
@@ -290,6 +297,7 @@ impl Observed {
         let place = named.place;
         self.record(|recorder| recorder.name_task(entry.number, &named.name, place));
         let _ = entry.named.set(named); // the code of a name may have run a step of this task
+        self.note_name(&entry);
         (entry, place)
     }
 
@@ -325,27 +333,28 @@ impl Observed {
         subject: Subject,
         is_step: bool,
     ) {
-        self.note_task(task.as_ref().map(|(_, entry)| entry));
-        self.running.borrow_mut().push(Running {
+        let mut running = self.running.borrow_mut();
+        running.push(Running {
             task,
             began,
             subject,
             is_step,
         });
+        self.note_task(running.last());
     }
 
     /// Ends the innermost job.
     fn end_job(&self) {
         let mut all = self.running.borrow_mut();
         let Some(running) = all.pop() else { return };
-        self.note_task(all.last().and_then(Running::entry));
+        self.note_task(all.last());
         drop(all);
-        if running.task.is_none() && !self.needs_all_jobs() {
+        if running.task.is_none() && !self.is_timing() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.now();
         self.ended.set(now);
-        if self.keeps_accounts.get() {
+        if self.keeps_accounts.get() && running.began.is_known() {
             self.add(running.subject.place, now.since(running.began));
         }
         self.record(|recorder| recorder.ends_at(now));

@@ -1,19 +1,33 @@
 //! The note of the running task, which the watchdog reads on its own thread.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::tasks::Task;
 use super::{Observed, Running};
-use crate::instruments::watchdog::{RunningTask, TaskName};
+use crate::instruments::watchdog::RunningTask;
+
+/// The name of a task in a note, until the task has ended.
+#[derive(Debug)]
+pub(super) struct NotedName {
+    note: Arc<RunningTask>,
+    number: u32,
+}
+
+impl Drop for NotedName {
+    fn drop(&mut self) {
+        self.note.forget(self.number);
+    }
+}
 
 impl Observed {
-    /// Keeps the name of the running task in a note, for the watchdog. Returns whether there was
-    /// another note, which is no longer kept.
+    /// Keeps the running task in a note, for the watchdog. Returns whether there was another note,
+    /// which is no longer kept.
     pub(in crate::python) fn note_tasks(&self, note: Arc<RunningTask>) -> bool {
         let before = self.running_task.replace(Some(note));
-        let running = self.running.borrow();
-        self.note_task(running.last().and_then(Running::entry));
+        for task in self.tasks.borrow().all() {
+            self.note_name(task);
+        }
+        self.note_task(self.running.borrow().last());
         before.is_some()
     }
 
@@ -25,24 +39,31 @@ impl Observed {
             .is_some_and(|current| Arc::ptr_eq(current, note));
         if is_current {
             current.take();
-            self.has_noted.set(false);
+            for task in self.tasks.borrow().all() {
+                task.noted.take();
+            }
         }
         is_current
     }
 
-    /// Notes the running task for the watchdog.
-    #[inline]
-    pub(super) fn note_task(&self, task: Option<&Rc<Task>>) {
-        if task.is_some() || self.has_noted.get() {
-            self.replace_note(task);
-        }
+    /// Writes the name of a task into the note, if it has one.
+    pub(super) fn note_name(&self, task: &Task) {
+        let note = self.running_task.borrow();
+        let (Some(note), Some(named)) = (&*note, task.named.get()) else {
+            return;
+        };
+        note.name(task.number, Arc::clone(&named.name));
+        task.noted.replace(Some(NotedName {
+            note: Arc::clone(note),
+            number: task.number,
+        }));
     }
 
-    fn replace_note(&self, task: Option<&Rc<Task>>) {
-        let note = self.running_task.borrow();
-        let Some(note) = &*note else { return };
-        let named = task.and_then(|task| task.named.get());
-        self.has_noted.set(named.is_some());
-        note.replace(named.map(|named| TaskName::Name(Arc::clone(&named.name))));
+    /// Notes the running job.
+    #[inline]
+    pub(super) fn note_task(&self, running: Option<&Running>) {
+        if let Some(note) = &*self.running_task.borrow() {
+            note.set(running.map_or(0, |running| running.subject.task));
+        }
     }
 }

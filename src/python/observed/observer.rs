@@ -17,7 +17,7 @@ impl Observer<Job> for Observed {
         if stepped.is_none() && !self.is_recording.get() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.now();
         let (subject, is_new) = {
             let running = self.running.borrow();
             self.note_ready(job, stepped.as_ref(), now, running.last())
@@ -52,7 +52,7 @@ impl Observer<Job> for Observed {
         if stepped.is_none() && !self.is_recording.get() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.now();
         let (mut subject, is_new) = self.note_ready(job, stepped.as_ref(), now, None);
         if subject.kind == JobKind::Callback {
             subject.kind = JobKind::Remote;
@@ -79,15 +79,11 @@ impl Observer<Job> for Observed {
         self.end_wait(py);
         let ended = self.ended.replace(Ticks::UNKNOWN);
         let stepped = stepped(py, job);
-        if stepped.is_none() && !self.needs_all_jobs() {
+        if stepped.is_none() && !self.is_timing() {
             self.push(Ticks::UNKNOWN, None, Subject::default(), false);
             return;
         }
-        let now = if ended.is_known() {
-            ended
-        } else {
-            self.clock.now()
-        };
+        let now = if ended.is_known() { ended } else { self.now() };
         let mut subject = Subject {
             task: 0,
             place: PlaceId::UNKNOWN,
@@ -148,6 +144,7 @@ impl Observer<Job> for Observed {
         let took = now.since(self.poll_began.get());
         self.polling.set(self.polling.get() + took);
         self.ended.set(now);
+        self.polled.set(now);
         self.record(|recorder| recorder.poll_ends_at(now));
     }
 }

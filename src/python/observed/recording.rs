@@ -70,8 +70,10 @@ impl Observed {
         }
         let recorder = Recorder::new(events, Rc::clone(&self.places.places)).map_err(os_error)?;
         let recorder = Rc::new(recorder);
-        for (number, named) in self.tasks.borrow().named() {
-            recorder.name_task(number, &named.name, named.place);
+        for task in self.tasks.borrow().all() {
+            if let Some(named) = task.named.get() {
+                recorder.name_task(task.number, &named.name, named.place);
+            }
         }
         for running in self.running.borrow().iter() {
             recorder.begins(0, running.subject);

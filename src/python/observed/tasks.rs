@@ -4,7 +4,7 @@
 //! an entry, which the next task at its address replaces: its first step is the only one that
 //! another job schedules.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::note::NotedName;
 use crate::instruments::recorder::{PlaceId, Ticks};
 
 /// The number of the task that was seen last in this process.
@@ -23,6 +24,8 @@ pub(super) struct Task {
     pub(super) number: u32,
     /// Empty until its first step begins, because a program may name it after it was made.
     pub(super) named: OnceCell<Named>,
+    /// Its name in the note of the watchdog.
+    pub(super) noted: RefCell<Option<NotedName>>,
     pub(super) steps: Cell<u64>,
     /// The time of its steps, and the longest one.
     pub(super) busy: Cell<u64>,
@@ -66,6 +69,7 @@ impl Task {
         Task {
             number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
             named: OnceCell::new(),
+            noted: RefCell::default(),
             steps: Cell::new(0),
             busy: Cell::new(0),
             longest: Cell::new(0),
@@ -208,10 +212,8 @@ impl Tasks {
         }
     }
 
-    /// Returns the numbers of the tasks that have a name, and the names.
-    pub(super) fn named(&self) -> impl Iterator<Item = (u32, &Named)> {
-        let all = self.table.values();
-        all.filter_map(|task| Some((task.number, task.named.get()?)))
+    pub(super) fn all(&self) -> impl Iterator<Item = &Rc<Task>> {
+        self.table.values()
     }
 
     /// Removes the tasks that are not among the live ones.
