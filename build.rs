@@ -1,7 +1,21 @@
-//! Finds Qt with qmake, compiles `cpp/` and the `cpp!` closures, and links QtCore only.
+//! Finds Qt with qmake and compiles `cpp/`. The Rust API gets it with the `cpp!` closures, the Python
+//! API as the module `_qt6`. Both link QtCore only.
 
+use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
+
+/// The implementation of `cpp/table.h`.
+const TABLE: [&str; 4] = [
+    "cpp/activity.cpp",
+    "cpp/app.cpp",
+    "cpp/host.cpp",
+    "cpp/table.cpp",
+];
+
+/// The Python module with the table, which `pyproject.toml` names, too.
+const MODULE: &str = "_qt6.abi3.so";
 
 /// The properties of `qmake -query` that the build needs.
 struct Qt {
@@ -33,6 +47,23 @@ fn find(qmakes: &[&str]) -> Option<Qt> {
         .find(|qt| qt.headers.join("QtCore").is_dir())
 }
 
+/// Returns the Qt to build against. An error says why there is none, and what to do.
+fn choose() -> Result<Qt, String> {
+    let named = env::var("QMAKE").ok().filter(|named| !named.is_empty());
+    let qmakes = named
+        .as_deref()
+        .map_or(vec!["qmake6", "qmake"], |named| vec![named]);
+    find(&qmakes).ok_or_else(|| {
+        let tried = qmakes.join(" and ");
+        format!(
+            "qtloop needs the development files of Qt 6.4 or newer. There is no such Qt behind {tried}.\n\
+             Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
+             Arch: pacman -S qt6-base.\n\
+             A Qt elsewhere: set QMAKE to its qmake6."
+        )
+    })
+}
+
 impl Qt {
     fn is_supported(&self) -> bool {
         let mut numbers = self.version.split('.').map(str::parse::<u32>);
@@ -52,38 +83,11 @@ fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
         .define("QT_DISABLE_DEPRECATED_BEFORE", "0x060400")
 }
 
-fn main() {
-    for changes in ["build.rs", "cpp", "src"] {
-        println!("cargo:rerun-if-changed={changes}");
-    }
-    for name in ["QMAKE", "DOCS_RS"] {
-        println!("cargo:rerun-if-env-changed={name}");
-    }
-    println!("cargo:rustc-check-cfg=cfg(no_qt)");
-    if std::env::var_os("DOCS_RS").is_some() {
-        // docs.rs has no Qt: build the documentation only.
-        println!("cargo:rustc-cfg=no_qt");
-        return;
-    }
-    let named = std::env::var("QMAKE")
-        .ok()
-        .filter(|named| !named.is_empty());
-    let qmakes = named
-        .as_deref()
-        .map_or(vec!["qmake6", "qmake"], |named| vec![named]);
-    let Some(qt) = find(&qmakes) else {
-        let tried = qmakes.join(" and ");
-        eprintln!(
-            "qtloop needs the development files of Qt 6.4 or newer. There is no such Qt behind {tried}.\n\
-             Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
-             Arch: pacman -S qt6-base.\n\
-             A Qt elsewhere: set QMAKE to its qmake6."
-        );
-        exit(1);
-    };
-
+/// Compiles the table, the connections and the `cpp!` closures, and links them and QtCore.
+fn link(qt: &Qt) {
     flags(&mut cc::Build::new(), &qt.headers)
-        .files(["cpp/activity.cpp", "cpp/host.cpp", "cpp/signal.cpp"])
+        .files(TABLE)
+        .file("cpp/signal.cpp")
         .warnings(true)
         .extra_warnings(true)
         .compile("qtloop_cpp");
@@ -99,4 +103,71 @@ fn main() {
 
     println!("cargo:rustc-link-search=native={}", qt.libs.display());
     println!("cargo:rustc-link-lib=dylib=Qt6Core");
+}
+
+/// Builds the Python module with the table in OUT_DIR, from where maturin copies it. Without Qt there
+/// is no such module afterwards.
+fn make_module(qt: Option<&Qt>) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    let module = out.join(MODULE);
+    let Some(qt) = qt else {
+        println!(
+            "cargo:warning=no Qt found: qtloop is built without {MODULE}, and cannot be imported"
+        );
+        let _ = fs::remove_file(&module);
+        // It does not exist, so the next build searches for Qt again.
+        println!("cargo:rerun-if-changed={}", module.display());
+        return;
+    };
+    let mut build = cc::Build::new();
+    flags(&mut build, &qt.headers)
+        .files(TABLE)
+        .file("cpp/python_module.cpp")
+        .flag("-fvisibility=hidden")
+        .warnings(true)
+        .extra_warnings(true);
+    let objects = build.compile_intermediates();
+    let mut linker = build.get_compiler().to_command();
+    linker
+        .arg("-shared")
+        .args(objects)
+        .arg("-L")
+        .arg(&qt.libs)
+        .args(["-lQt6Core", "-o"])
+        .arg(module);
+    let status = linker.status();
+    if !status.as_ref().is_ok_and(|status| status.success()) {
+        eprintln!("cannot link {MODULE} by {linker:?}: {status:?}");
+        exit(1);
+    }
+}
+
+fn main() {
+    for changes in ["build.rs", "cpp", "src"] {
+        println!("cargo:rerun-if-changed={changes}");
+    }
+    for name in ["QMAKE", "DOCS_RS"] {
+        println!("cargo:rerun-if-env-changed={name}");
+    }
+    println!("cargo:rustc-check-cfg=cfg(no_qt, qt_linked)");
+    let has = |feature| env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    let is_linked = has("TASKS") || !has("PYTHON");
+    if is_linked {
+        println!("cargo:rustc-cfg=qt_linked");
+    }
+    if env::var_os("DOCS_RS").is_some() {
+        // docs.rs has no Qt: build the documentation only.
+        println!("cargo:rustc-cfg=no_qt");
+        return;
+    }
+    let qt = choose();
+    if has("PYTHON") {
+        make_module(qt.as_ref().ok());
+    }
+    if is_linked {
+        link(&qt.unwrap_or_else(|error| {
+            eprintln!("{error}");
+            exit(1);
+        }));
+    }
 }

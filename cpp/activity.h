@@ -1,6 +1,7 @@
 // The C ABI of an activity: whether a thread processes Qt's events or waits for them.
-// Mirrored by src/qt/ffi.rs. No function throws. Only qtloop_activity_ping() may be called on any
-// thread; the other functions belong to the thread that made the activity.
+// No function throws. Only qtloop_activity_ping() may be called on any thread; the other functions
+// belong to the thread that made the activity. src/qt/table.rs calls the functions through
+// cpp/table.h.
 #pragma once
 
 extern "C" {

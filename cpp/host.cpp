@@ -165,44 +165,4 @@ void qtloop_nested_loop_exit(QtloopNestedLoop* nested, int code) noexcept
     nested->loop.wakeUp();
 }
 
-namespace {
-
-void (*notify_application)(int) = nullptr;
-QCoreApplication* watched_application = nullptr;
-
-void application_destroyed()
-{
-    // Only the first application is watched. Qt calls a post-routine once.
-    watched_application = nullptr;
-    notify_application(QtloopApplicationDestroyed);
-}
-
-void application_made()
-{
-    auto* app = QCoreApplication::instance();
-    if (watched_application) {
-        notify_application(QtloopApplicationDoubled);
-        return;
-    }
-    watched_application = app;
-    QObject::connect(app, &QCoreApplication::aboutToQuit, app, [] {
-        notify_application(QtloopApplicationQuits);
-        // Qt processes deleteLater() when the slots have returned.
-        auto* marker = new QObject;
-        QObject::connect(marker, &QObject::destroyed, [] { notify_application(QtloopApplicationQuitDone); });
-        marker->deleteLater();
-    });
-    qAddPostRoutine(application_destroyed);
-    notify_application(QtloopApplicationMade);
-}
-
-} // namespace
-
-void qtloop_watch_application(void (*notify)(int event)) noexcept
-{
-    notify_application = notify;
-    // Qt calls it at once if an application exists.
-    qAddPreRoutine(application_made);
-}
-
 } // extern "C"

@@ -1,6 +1,6 @@
-// The C ABI of the host, which calls the driver, of the nested event loop, and of the application's
-// events. Mirrored, in this order, by src/qt/ffi.rs. No function throws. Each pointer is used on
-// the thread that made it.
+// The C ABI of the host, which calls the driver, and of the nested event loop. No function throws.
+// Each pointer is used on the thread that made it. src/qt/table.rs calls the functions through
+// cpp/table.h.
 #pragma once
 
 extern "C" {
@@ -44,20 +44,5 @@ void qtloop_nested_loop_free(QtloopNestedLoop* nested) noexcept;
 // application.
 int qtloop_nested_loop_exec(QtloopNestedLoop* nested, bool until_exit) noexcept;
 void qtloop_nested_loop_exit(QtloopNestedLoop* nested, int code) noexcept;
-
-// Events of the application object, reported on its thread.
-enum QtloopApplicationEvent {
-    QtloopApplicationMade = 0,
-    QtloopApplicationQuits = 1,
-    QtloopApplicationDestroyed = 2,
-    // A second one was made, which Qt does not support.
-    QtloopApplicationDoubled = 3,
-    // The slots of aboutToQuit have returned, and exec() is about to.
-    QtloopApplicationQuitDone = 4,
-};
-
-// Calls `notify` for each of these events from now on, and at once (Made) if an application exists.
-// For aboutToQuit it is called before all slots that are connected later. Call it once per process.
-void qtloop_watch_application(void (*notify)(int event)) noexcept;
 
 } // extern "C"

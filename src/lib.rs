@@ -144,6 +144,7 @@ pub mod core {
         Clock, JobKind, Order, Place, PlaceId, PlaceTimes, Places, Quantiles, Recorder, Subject,
         Ticks,
     };
+    #[cfg(qt_linked)]
     pub use crate::qt::connection::SignalConnection;
     pub use crate::qt::host::Host;
     pub use crate::qt::nested_loop::NestedLoop;

@@ -86,7 +86,8 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 /// import only modules above it, so no imports form a circle, not even inside of functions.
 const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_native", &[]),
-    ("_binding", &["_native"]),
+    ("_qt6", &[]),
+    ("_binding", &["_native", "_qt6"]),
     ("_asyncio_private", &[]),
     ("_async_wrap", &[]),
     ("_method_slot", &[]),

@@ -21,31 +21,28 @@ The modules `qtloop.QtAsyncio` and `qtloop.qtinter` have the names of those libr
 import sys as _sys
 from typing import Any as _Any
 
-from . import _binding
-
-_binding.preload(_binding.binding)
-with _binding.explain_missing_qt():
-    from . import _native as _native
-    from . import _qasync_names, inspector
-    from ._async_close import asyncClose
-    from ._async_slot import asyncSlot
-    from ._async_wrap import asyncWrap
-    from ._block_on import block_on
-    from ._dialog import exec_dialog
-    from ._executor import QThreadExecutor
-    from ._loop import QEventLoop, new_event_loop
-    from ._native import VirtualClock, get_priority, set_priority, yield_if_needed
-    from ._pace import debounce, throttle
-    from ._priority import Priority
-    from ._qml import qmlSlot
-    from ._recording import PlaceTimes, Quantiles, Recording
-    from ._run import attach, run
-    from ._signal_connection import SenderDestroyed
-    from ._signals import SignalStream, once, stream
-    from ._spawn import spawn
-    from ._stats import Stats
-    from ._wall_clock import sleep_until
-    from ._watchdog import Stall
+# First `_binding`: it loads Qt, which the others use.
+from . import _binding as _binding
+from . import _native, _qasync_names, inspector
+from ._async_close import asyncClose
+from ._async_slot import asyncSlot
+from ._async_wrap import asyncWrap
+from ._block_on import block_on
+from ._dialog import exec_dialog
+from ._executor import QThreadExecutor
+from ._loop import QEventLoop, new_event_loop
+from ._native import VirtualClock, get_priority, set_priority, yield_if_needed
+from ._pace import debounce, throttle
+from ._priority import Priority
+from ._qml import qmlSlot
+from ._recording import PlaceTimes, Quantiles, Recording
+from ._run import attach, run
+from ._signal_connection import SenderDestroyed
+from ._signals import SignalStream, once, stream
+from ._spawn import spawn
+from ._stats import Stats
+from ._wall_clock import sleep_until
+from ._watchdog import Stall
 
 __version__ = _native.__version__
 

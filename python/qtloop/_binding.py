@@ -1,8 +1,8 @@
-"""Chooses the Qt binding and loads its libQt6Core, so that the native module uses the same one.
+"""Chooses the Qt binding, and loads its libQt6Core and the Qt functions of the native module.
 
-The dynamic linker gives a module the libQt6Core that is already in the process. A binding that is
-imported after the native module would get ours, and fails to load if that is older than its own
-Qt. So the binding is chosen once, before the native module is loaded.
+The functions are in the module `_qt6`. The dynamic linker gives it the libQt6Core that is already
+in the process. A binding that is imported after it would get the same one, and fails to load if
+that is older than its own Qt. So the binding is chosen once, before `_qt6` is imported.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import importlib.util
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +70,7 @@ def choose() -> Binding | None:
     """Returns the binding that `QT_API` names, else the imported one, else the first installed.
 
     If two are imported, returns the one whose libQt6Core is loaded: both use that.
-    None means no binding: the native module then loads the system's Qt.
+    None means no binding: the Qt functions then load the system's Qt.
     """
     wanted = os.environ.get("QT_API", "")
     if wanted:
@@ -110,11 +108,11 @@ def _owns_one_of(binding: Binding, cores: list[Path]) -> bool:
     return folder is not None and any(core.is_relative_to(folder) for core in cores)
 
 
-def preload(binding: Binding | None) -> None:
+def _preload(binding: Binding | None) -> None:
     """Loads the binding's own libQt6Core, unless the process has loaded one already.
 
     This takes 7 ms; importing the binding would take 200 ms. A binding from a distribution's
-    package contains no Qt: it uses the system's, and so does the native module then.
+    package contains no Qt: it uses the system's, and so do the Qt functions then.
     """
     folder = binding.folder if binding else None
     if binding is None or folder is None or loaded_cores():
@@ -131,11 +129,21 @@ def preload(binding: Binding | None) -> None:
         ) from error
 
 
-@contextmanager
-def explain_missing_qt() -> Iterator[None]:
-    """Makes an ImportError in the block name what to install, if the cause is a missing Qt."""
+def _load_qt_functions() -> None:
+    """Gives the native module its Qt functions.
+
+    They use the libQt6Core that the process has loaded, or else the system's.
+    """
+    from . import _native  # not at module level: the platform is checked before
+
     try:
-        yield
+        from ._qt6 import table
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "qtloop was built without its module for Qt 6, because no Qt was found: install the "
+            "development files of Qt 6.4 or newer (Debian: qt6-base-dev), and build qtloop again: "
+            "pip install --force-reinstall --no-cache-dir --no-binary qtloop qtloop"
+        ) from error
     except ImportError as error:
         if "libQt6Core" not in str(error):
             raise
@@ -143,9 +151,12 @@ def explain_missing_qt() -> Iterator[None]:
             "no Qt 6 found: `pip install PySide6` or `pip install PyQt6`, "
             "or install Debian's libqt6core6"
         ) from error
+    _native.set_qt_functions(table)
 
 
 binding: Final = choose()
+_preload(binding)
+_load_qt_functions()
 _applications: list[Any] = []
 
 # Whether QtWidgets was imported by `make_application()`, and not by the program.
@@ -187,7 +198,7 @@ def make_application() -> None:
     yet, the application does not quit when its last window closes.
     """
     if binding is None:
-        from . import _native  # not at module level: `preload()` must run before
+        from . import _native
 
         _native.ensure_app()
         return

@@ -49,6 +49,7 @@ __all__ = [
     "remove_instrument",
     "send_posted_events",
     "set_priority",
+    "set_qt_functions",
     "start_recording",
     "stats",
     "task_accounts",
@@ -497,6 +498,13 @@ def level() -> int:
 
 def send_posted_events() -> None:
     """Delivers the events posted to objects of this thread, without a loop."""
+
+def set_qt_functions(table: object) -> None:
+    """Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6`.
+
+    Only the first call has an effect. ImportError if the table belongs to another version of
+    qtloop, TypeError or ValueError for another object.
+    """
 
 def use_clock(event_loop: EventLoop, clock: VirtualClock) -> None:
     """Makes the timers of a loop use a clock, before there are any.

@@ -38,9 +38,11 @@ mod virtual_clock;
 mod wall_timer;
 mod watchdog;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
 
-use crate::qt::app;
+use crate::qt::{app, table};
 
 /// The native module: its classes, and the Qt functions that the Python half calls without a
 /// binding.
@@ -88,6 +90,21 @@ mod _native {
         super::running::init(module.py())?;
         super::handle::init(module)?;
         super::schedule::init(module)
+    }
+
+    /// Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6`. Only the
+    /// first call has an effect. ImportError if the table belongs to another version of qtloop.
+    #[pyfunction]
+    fn set_qt_functions(table: &Bound<'_, PyCapsule>) -> PyResult<()> {
+        let pointer = table.pointer_checked(Some(c"QtloopTable"))?;
+        // SAFETY: only `cpp/python_module.cpp` makes capsules of this name. Their table is static.
+        unsafe { table::install(pointer) }.map_err(|version| {
+            let needed = table::VERSION;
+            PyImportError::new_err(format!(
+                "the Qt functions have version {version}, and qtloop._native needs version \
+                 {needed}: pip install --force-reinstall qtloop"
+            ))
+        })
     }
 
     /// Returns whether there is an application object.

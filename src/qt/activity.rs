@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::{app, ffi};
+use super::app;
+use super::table::{QtloopActivity, Table, table};
 use crate::panic::catch_panic;
 
 /// The activity of a thread: busy, or waiting.
@@ -57,9 +58,9 @@ pub struct ActivityTimes {
 #[derive(Clone, Default)]
 pub struct Pinger(Arc<Mutex<Option<Target>>>);
 
-struct Target(NonNull<ffi::QtloopActivity>);
+struct Target(NonNull<QtloopActivity>);
 
-// SAFETY: other threads only call `qtloop_activity_ping` with it, which allows that.
+// SAFETY: other threads only call `activity_ping` with it, which allows that.
 unsafe impl Send for Target {}
 
 impl Pinger {
@@ -68,7 +69,7 @@ impl Pinger {
         let target = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Target(activity)) = &*target {
             // SAFETY: the activity is freed only after the target was taken under this lock.
-            unsafe { ffi::qtloop_activity_ping(activity.as_ptr()) };
+            unsafe { (table().activity_ping)(activity.as_ptr()) };
         }
     }
 }
@@ -91,7 +92,7 @@ struct Entry {
 /// The observers of a thread, and what they share.
 #[derive(Default)]
 struct Observed {
-    activity: Cell<Option<NonNull<ffi::QtloopActivity>>>,
+    activity: Cell<Option<NonNull<QtloopActivity>>>,
     entries: RefCell<Vec<Entry>>,
     pinger: RefCell<Pinger>,
     has_window: Cell<bool>,
@@ -119,7 +120,7 @@ impl Observed {
             return;
         }
         // SAFETY: no preconditions; `notify` is a static function.
-        let activity = unsafe { ffi::qtloop_activity_new(notify, TURNS.get()) };
+        let activity = unsafe { (table().activity_new)(notify, TURNS.get()) };
         let activity = NonNull::new(activity).expect("new does not return null");
         self.activity.set(Some(activity));
         self.pinger
@@ -150,13 +151,13 @@ impl Observed {
         *pinger.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
         // SAFETY: freed once, here, on its thread. No other thread has it after the lock above.
         // Observers do not remove observers, so this is not inside of a call to them.
-        unsafe { ffi::qtloop_activity_free(activity.as_ptr()) };
+        unsafe { (table().activity_free)(activity.as_ptr()) };
     }
 
     fn is_busy(&self) -> bool {
         // SAFETY: the activity of this thread is alive until it is taken.
         let is_busy =
-            |activity: NonNull<_>| unsafe { ffi::qtloop_activity_is_busy(activity.as_ptr()) };
+            |activity: NonNull<_>| unsafe { (table().activity_is_busy)(activity.as_ptr()) };
         self.activity.get().is_some_and(is_busy)
     }
 
@@ -164,7 +165,7 @@ impl Observed {
     fn look_for_window(&self) {
         // SAFETY: as in `is_busy`.
         let has_changed =
-            |activity: NonNull<_>| unsafe { ffi::qtloop_activity_take_windows(activity.as_ptr()) };
+            |activity: NonNull<_>| unsafe { (table().activity_take_windows)(activity.as_ptr()) };
         if self.activity.get().is_some_and(has_changed) {
             self.has_window
                 .set(app::is_main_thread() && app::has_visible_window());
@@ -221,7 +222,7 @@ impl Observed {
         if let Some(activity) = self.activity.get() {
             // SAFETY: as in `is_busy`; `event` is a static function.
             unsafe {
-                ffi::qtloop_activity_set_event(activity.as_ptr(), is_wanted.then_some(event));
+                (table().activity_set_event)(activity.as_ptr(), is_wanted.then_some(event));
             };
         }
     }
@@ -330,15 +331,15 @@ pub fn times() -> Option<ActivityTimes> {
     })
 }
 
-/// Calls a function with the activity of this thread, if it is observed.
-fn with_activity(call: unsafe extern "C" fn(*mut ffi::QtloopActivity)) {
+/// Calls the function that `choose` returns with the activity of this thread, if it is observed.
+fn with_activity(choose: fn(&Table) -> unsafe extern "C" fn(*mut QtloopActivity)) {
     if THREADS.load(Ordering::Relaxed) == 0 {
         return;
     }
     let activity = OBSERVED.try_with(|observed| observed.activity.get());
     if let Ok(Some(activity)) = activity {
         // SAFETY: the activity of this thread is alive until it is taken.
-        unsafe { call(activity.as_ptr()) };
+        unsafe { choose(table())(activity.as_ptr()) };
     }
 }
 
@@ -349,10 +350,10 @@ pub(crate) fn in_turn<R>(turn: impl FnOnce() -> R) -> R {
     impl Drop for Ends {
         fn drop(&mut self) {
             TURNS.set(TURNS.get() - 1);
-            with_activity(ffi::qtloop_activity_turn_ends);
+            with_activity(|table| table.activity_turn_ends);
         }
     }
-    with_activity(ffi::qtloop_activity_turn_begins);
+    with_activity(|table| table.activity_turn_begins);
     TURNS.set(TURNS.get() + 1);
     let ends = Ends;
     let result = turn();
@@ -362,5 +363,5 @@ pub(crate) fn in_turn<R>(turn: impl FnOnce() -> R) -> R {
 
 /// Notes that a Qt event loop of this thread has returned.
 pub(crate) fn loop_returned() {
-    with_activity(ffi::qtloop_activity_loop_returned);
+    with_activity(|table| table.activity_loop_returned);
 }

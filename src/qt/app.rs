@@ -1,31 +1,14 @@
-//! Small functions of `QCoreApplication` and `QThread`, as `cpp!` closures.
+//! Small functions of `QCoreApplication` and `QThread`, in `cpp/app.cpp`.
 
 use std::ffi::{OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
 
-#[cfg(not(no_qt))]
-use cpp::cpp;
-
-use super::{activity, ffi};
+use super::activity;
+use super::table::table;
 use crate::panic::catch_panic;
 
-cpp! {{
-    #include <dlfcn.h>
-
-    #include <QtCore/QCoreApplication>
-    #include <QtCore/QEvent>
-    #include <QtCore/QList>
-    #include <QtCore/QThread>
-    #include <QtCore/QVariant>
-
-    using QtloopPosted = void (*)(void*);
-
-    // QThread::exec is protected, but a subclass may take a pointer to it.
-    struct QtloopThread : QThread { static constexpr auto run_events = &QtloopThread::exec; };
-}}
-
-/// An event of the application object; see `cpp/host.h`.
+/// An event of the application object; see `cpp/app.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It was made, or exists when [`watch`] is called. Its constructor may not have returned.
@@ -60,7 +43,7 @@ pub fn watch(notify: fn(Event)) {
     }
     if NOTIFY.set(notify).is_ok() {
         // SAFETY: called once; the function lives as long as the process.
-        unsafe { ffi::qtloop_watch_application(trampoline) }
+        unsafe { (table().app_watch)(trampoline) }
     }
 }
 
@@ -68,7 +51,7 @@ pub fn watch(notify: fn(Event)) {
 #[must_use]
 pub fn exists() -> bool {
     // SAFETY: reads a global.
-    unsafe { cpp!([] -> bool as "bool" { return QCoreApplication::instance() != nullptr; }) }
+    unsafe { (table().app_exists)() }
 }
 
 /// Makes a `QCoreApplication`, which lives as long as the process, unless an application exists. Qt
@@ -93,9 +76,7 @@ pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
     let texts = texts.leak().as_mut_ptr();
     // SAFETY: argc and argv must live as long as the application, and do: they are leaked. It is
     // never deleted, because Qt objects of other owners may still be alive when the process ends.
-    unsafe {
-        cpp!([count as "int*", texts as "char**"] { new QCoreApplication(*count, texts); });
-    }
+    unsafe { (table().app_new)(count, texts) }
 }
 
 /// Returns whether the application shows a window. QtGui is not linked; its function is looked up
@@ -104,23 +85,7 @@ pub fn ensure(arguments: impl IntoIterator<Item = impl Into<OsString>>) {
 pub fn has_visible_window() -> bool {
     // SAFETY: the function is static and returns a list of pointers to QWindow, whose first base
     // class is QObject. The windows are alive: this is called on the application's thread.
-    unsafe {
-        cpp!([] -> bool as "bool" {
-            using Windows = QList<QObject*>();
-            static Windows* windows = nullptr;
-            if (!windows) {
-                if (void* gui = dlopen("libQt6Gui.so.6", RTLD_LAZY | RTLD_NOLOAD))
-                    windows = reinterpret_cast<Windows*>(dlsym(gui, "_ZN15QGuiApplication15topLevelWindowsEv"));
-            }
-            if (!windows || !QCoreApplication::instance())
-                return false;
-            for (QObject* window : windows()) {
-                if (window->property("visible").toBool() && !window->property("qtloop_inspector").toBool())
-                    return true;
-            }
-            return false;
-        })
-    }
+    unsafe { (table().app_has_visible_window)() }
 }
 
 /// Returns whether the application has windows and quits when the last one closes
@@ -129,52 +94,35 @@ pub fn has_visible_window() -> bool {
 pub fn quits_with_last_window() -> bool {
     // SAFETY: the pointer is checked. A property of the application is read on its own thread: the
     // callers are slots of its signals.
-    unsafe {
-        cpp!([] -> bool as "bool" {
-            auto* app = QCoreApplication::instance();
-            return app && app->property("quitOnLastWindowClosed").toBool();
-        })
-    }
+    unsafe { (table().app_quits_with_last_window)() }
 }
 
 /// Calls `QCoreApplication::quit()`, which closes the windows, unless one refuses, and exits
 /// `exec()`.
 pub fn quit() {
     // SAFETY: the pointer is checked.
-    unsafe {
-        // Not only the call: `cpp!` names a closure by a hash of its text, and qmetaobject has one
-        // with that text.
-        cpp!([] {
-            if (QCoreApplication::instance())
-                QCoreApplication::quit();
-        });
-    }
+    unsafe { (table().app_quit)() }
 }
 
 /// Returns whether this is the thread of the application object.
 #[must_use]
 pub fn is_main_thread() -> bool {
     // SAFETY: reads globals.
-    unsafe {
-        cpp!([] -> bool as "bool" {
-            auto* app = QCoreApplication::instance();
-            return app && app->thread() == QThread::currentThread();
-        })
-    }
+    unsafe { (table().app_is_main_thread)() }
 }
 
 /// Returns how many nested Qt event loops run on this thread.
 #[must_use]
 pub fn level() -> i32 {
     // SAFETY: reads data of the current thread.
-    unsafe { cpp!([] -> i32 as "int" { return QThread::currentThread()->loopLevel(); }) }
+    unsafe { (table().app_level)() }
 }
 
 /// Runs `QCoreApplication::exec()`. Call it on the main thread at level 0.
 #[must_use]
 pub fn exec() -> i32 {
     // SAFETY: Qt checks its own preconditions, with a message and the code -1.
-    let code = unsafe { cpp!([] -> i32 as "int" { return QCoreApplication::exec(); }) };
+    let code = unsafe { (table().app_exec)() };
     activity::loop_returned();
     code
 }
@@ -182,7 +130,7 @@ pub fn exec() -> i32 {
 /// Exits all Qt loops of the main thread; `exec()` returns the code.
 pub fn exit(code: i32) {
     // SAFETY: may be called at any time.
-    unsafe { cpp!([code as "int"] { QCoreApplication::exit(code); }) }
+    unsafe { (table().app_exit)(code) }
 }
 
 /// Blocks the application object's signals, or unblocks them. Returns whether they were blocked.
@@ -192,23 +140,13 @@ pub fn exit(code: i32) {
 /// application quits".
 pub fn block_signals(block: bool) -> bool {
     // SAFETY: the pointer is checked, and is null after the application was destroyed.
-    unsafe {
-        cpp!([block as "bool"] -> bool as "bool" {
-            auto* app = QCoreApplication::instance();
-            return app && app->blockSignals(block);
-        })
-    }
+    unsafe { (table().app_block_signals)(block) }
 }
 
 /// Removes quit requests that are still queued, after the application has quit for an earlier one.
 pub fn forget_quit() {
     // SAFETY: the pointer is checked.
-    unsafe {
-        cpp!([] {
-            if (auto* app = QCoreApplication::instance())
-                QCoreApplication::removePostedEvents(app, QEvent::Quit);
-        });
-    }
+    unsafe { (table().app_forget_quit)() }
 }
 
 /// Removes quit requests that are queued before Qt next delivers queued events.
@@ -227,37 +165,22 @@ pub fn post(work: impl FnOnce() + 'static) {
     }
     let work: Box<Box<dyn FnOnce()>> = Box::new(Box::new(work));
     let work: *mut c_void = Box::into_raw(work).cast();
-    let call: extern "C" fn(*mut c_void) = call;
     // SAFETY: the pointer to the application is checked. This is its thread: the callers are slots
     // of its signals.
-    unsafe {
-        cpp!([work as "void*", call as "QtloopPosted"] {
-            if (auto* app = QCoreApplication::instance())
-                QMetaObject::invokeMethod(app, [work, call] { call(work); }, Qt::QueuedConnection);
-        });
-    }
+    unsafe { (table().app_post)(call, work) }
 }
 
 /// Delivers the events posted to objects of this thread, without an event loop.
 pub fn send_posted_events() {
     // SAFETY: may be called at any time there is an application, which is checked.
-    unsafe {
-        cpp!([] {
-            if (QCoreApplication::instance())
-                QCoreApplication::sendPostedEvents();
-        });
-    }
+    unsafe { (table().app_send_posted_events)() }
 }
 
 /// Runs `exec()` of this thread's `QThread`; this also works in a thread that Qt did not start.
 #[must_use]
 pub fn thread_exec() -> i32 {
     // SAFETY: it is called on the thread that it runs.
-    let code = unsafe {
-        cpp!([] -> i32 as "int" {
-            return (QThread::currentThread()->*QtloopThread::run_events)();
-        })
-    };
+    let code = unsafe { (table().thread_exec)() };
     activity::loop_returned();
     code
 }
@@ -265,5 +188,5 @@ pub fn thread_exec() -> i32 {
 /// Exits all Qt loops of this thread.
 pub fn thread_exit(code: i32) {
     // SAFETY: `QThread::exit` may be called at any time.
-    unsafe { cpp!([code as "int"] { QThread::currentThread()->exit(code); }) }
+    unsafe { (table().thread_exit)(code) }
 }

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use rustix::io::{DupFlags, dup3};
 
-use super::{activity, ffi};
+use super::activity;
+use super::table::{QtloopHost, table};
 use crate::panic::catch_panic;
 
 type Callback = Rc<dyn Fn()>;
@@ -35,7 +36,7 @@ pub struct Host(Option<Parts>, PhantomData<*const ()>);
 
 /// The parts of a host.
 struct Parts {
-    host: NonNull<ffi::QtloopHost>,
+    host: NonNull<QtloopHost>,
     // The C++ side points to it. Boxed, because an `Rc<dyn Fn>` is two words and `void *` is one.
     _turn: Box<Callback>,
     descriptor: Arc<OwnedFd>,
@@ -54,7 +55,7 @@ static RETIRED: Mutex<Vec<Parts>> = Mutex::new(Vec::new());
 /// The hosts of a thread. When the thread ends, their notifiers and timers are stopped, so that any
 /// thread may free them.
 struct ThreadHosts {
-    hosts: RefCell<Vec<NonNull<ffi::QtloopHost>>>,
+    hosts: RefCell<Vec<NonNull<QtloopHost>>>,
     has_ended: Arc<AtomicBool>,
 }
 
@@ -69,7 +70,7 @@ impl Drop for ThreadHosts {
     fn drop(&mut self) {
         for host in self.hosts.take() {
             // SAFETY: a host leaves the list before it is freed, and this is its thread.
-            unsafe { ffi::qtloop_host_silence(host.as_ptr()) };
+            unsafe { (table().host_silence)(host.as_ptr()) };
         }
         self.has_ended.store(true, Ordering::Release);
     }
@@ -95,7 +96,7 @@ impl Parts {
         let _ = HOSTS.try_with(|mine| mine.hosts.borrow_mut().retain(|host| *host != self.host));
         // SAFETY: freed once, here. No call begins after it, and one that is under way holds a
         // reference to the closure.
-        unsafe { ffi::qtloop_host_free(self.host.as_ptr()) };
+        unsafe { (table().host_free)(self.host.as_ptr()) };
     }
 }
 
@@ -110,7 +111,7 @@ impl Host {
             .cast_mut()
             .cast::<c_void>();
         // SAFETY: the closure and the descriptor outlive the host's last call, see `drop`.
-        let host = unsafe { ffi::qtloop_host_new(descriptor.as_raw_fd(), trampoline, data) };
+        let host = unsafe { (table().host_new)(descriptor.as_raw_fd(), trampoline, data) };
         let host = NonNull::new(host).expect("new does not return null");
         // Thread-local data are dropped in reverse: the list is made after Qt's, so it is dropped
         // first.
@@ -152,7 +153,7 @@ impl Host {
     #[must_use]
     pub fn quits(&self) -> u32 {
         // SAFETY: as in `arm_msec`.
-        unsafe { ffi::qtloop_host_quits(self.parts().host.as_ptr()) }
+        unsafe { (table().host_quits)(self.parts().host.as_ptr()) }
     }
 
     /// Replaces the file behind the descriptor's number, for a forked child, which must not use its
@@ -176,7 +177,7 @@ impl Host {
 
     fn arm_msec(&self, msec: c_int) {
         // SAFETY: the host is alive until drop, and `Host` is not `Send`, so this is its thread.
-        unsafe { ffi::qtloop_host_arm(self.parts().host.as_ptr(), msec) }
+        unsafe { (table().host_arm)(self.parts().host.as_ptr(), msec) }
     }
 }
 
@@ -189,7 +190,7 @@ impl Drop for Host {
         } else {
             if !parts.has_ended.load(Ordering::Acquire) {
                 // SAFETY: the host is alive until it is freed.
-                unsafe { ffi::qtloop_host_retire(parts.host.as_ptr()) };
+                unsafe { (table().host_retire)(parts.host.as_ptr()) };
             }
             let mut retired = RETIRED.lock().unwrap_or_else(PoisonError::into_inner);
             retired.push(parts);

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use super::{activity, ffi};
+use super::activity;
+use super::table::{QtloopNestedLoop, table};
 
 /// A nested `QEventLoop` for one wait: after `exit`, `exec` returns at once.
-pub struct NestedLoop(NonNull<ffi::QtloopNestedLoop>);
+pub struct NestedLoop(NonNull<QtloopNestedLoop>);
 
 impl NestedLoop {
     /// Makes a nested event loop on this thread.
     #[must_use]
     pub fn new() -> NestedLoop {
         // SAFETY: no preconditions.
-        let nested_loop = unsafe { ffi::qtloop_nested_loop_new() };
+        let nested_loop = unsafe { (table().nested_loop_new)() };
         NestedLoop(NonNull::new(nested_loop).expect("new does not return null"))
     }
 
@@ -33,7 +34,7 @@ impl NestedLoop {
 
     fn exec_with(&self, until_exit: bool) -> i32 {
         // SAFETY: alive until drop, and `NestedLoop` is not `Send`, so this is its thread.
-        let code = unsafe { ffi::qtloop_nested_loop_exec(self.0.as_ptr(), until_exit) };
+        let code = unsafe { (table().nested_loop_exec)(self.0.as_ptr(), until_exit) };
         activity::loop_returned();
         code
     }
@@ -42,7 +43,7 @@ impl NestedLoop {
     /// returned.
     pub fn exit(&self, code: i32) {
         // SAFETY: as in `exec_with`.
-        unsafe { ffi::qtloop_nested_loop_exit(self.0.as_ptr(), code) }
+        unsafe { (table().nested_loop_exit)(self.0.as_ptr(), code) }
     }
 }
 
@@ -55,7 +56,7 @@ impl Default for NestedLoop {
 impl Drop for NestedLoop {
     fn drop(&mut self) {
         // SAFETY: freed once, here; `exec` borrows the nested loop, so it is not running.
-        unsafe { ffi::qtloop_nested_loop_free(self.0.as_ptr()) }
+        unsafe { (table().nested_loop_free)(self.0.as_ptr()) }
     }
 }
 

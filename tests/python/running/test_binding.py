@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _datetime
 import importlib.util
 import os
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qtloop import _binding
+from qtloop import _binding, _native
 
 INSTALLED = [name for name in ("PyQt6", "PySide6") if importlib.util.find_spec(name)]
 SYSTEM_QT = next(Path("/usr/lib").glob("*/libQt6Core.so.6"), None)
@@ -243,10 +244,58 @@ def test_import_without_any_qt_raises_an_error_that_names_the_cure(tmp_path: Pat
     )
 
 
-def test_import_error_that_is_not_about_qt_is_unchanged() -> None:
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        with _binding.explain_missing_qt():
-            importlib.import_module("no_such_module")
+def qtloop_without_its_qt_module(folder: Path) -> Path:
+    """Makes a copy of qtloop without the module `_qt6`; returns its folder."""
+    copy = folder / "qtloop"
+    copy.mkdir()
+    for file in Path(_binding.__file__).parent.iterdir():
+        if not file.name.startswith("_qt6."):
+            (copy / file.name).symlink_to(file)
+    return copy
+
+
+def test_import_without_a_qt_module_raises_an_error_that_names_the_cure(tmp_path: Path) -> None:
+    qtloop_without_its_qt_module(tmp_path)
+    error = import_error("import qtloop", PYTHONPATH=str(tmp_path))
+    assert error == (
+        "qtloop was built without its module for Qt 6, because no Qt was found: install the "
+        "development files of Qt 6.4 or newer (Debian: qt6-base-dev), and build qtloop again: "
+        "pip install --force-reinstall --no-cache-dir --no-binary qtloop qtloop"
+    )
+
+
+def test_qt_functions_of_another_version_raise_an_error_that_names_the_cure(tmp_path: Path) -> None:
+    module = """
+import ctypes
+version = ctypes.c_uint(99)
+capsule = ctypes.pythonapi.PyCapsule_New
+capsule.argtypes = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
+capsule.restype = ctypes.py_object
+name = b"QtloopTable"
+table = capsule(ctypes.addressof(version), name, None)
+"""
+    (qtloop_without_its_qt_module(tmp_path) / "_qt6.py").write_text(module)
+    error = import_error("import qtloop", PYTHONPATH=str(tmp_path))
+    assert error.startswith("the Qt functions have version 99, and qtloop._native needs version ")
+    assert error.endswith(": pip install --force-reinstall qtloop")
+
+
+def test_qt_functions_of_another_type_are_refused() -> None:
+    with pytest.raises(TypeError, match="PyCapsule"):
+        _native.set_qt_functions(object())
+    with pytest.raises(ValueError, match="PyCapsule"):
+        _native.set_qt_functions(_datetime.datetime_CAPI)
+
+
+def test_native_module_alone_loads_no_qt() -> None:
+    code = f"""
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("qtloop._native", {_native.__file__!r})
+spec.loader.exec_module(module_from_spec(spec))
+with open("/proc/self/maps") as maps:
+    print("libQt" in maps.read())
+"""
+    assert python(code).stdout == "False\n"
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
