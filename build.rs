@@ -1,45 +1,10 @@
 //! Finds Qt with qmake, compiles `cpp/` and the `cpp!` closures, and links QtCore only.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::path::Path;
+use std::process::exit;
 
-/// The properties of `qmake -query` that the build needs.
-struct Qt {
-    headers: PathBuf,
-    libs: PathBuf,
-    version: String,
-}
-
-fn query(qmake: &str, property: &str) -> Option<String> {
-    let output = Command::new(qmake)
-        .args(["-query", property])
-        .output()
-        .ok()?;
-    let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !value.is_empty() && !value.contains("Unknown")).then_some(value)
-}
-
-/// Returns the Qt of the first of these qmakes that belongs to Qt 6.4 or newer.
-fn find(qmakes: &[&str]) -> Option<Qt> {
-    let qmakes = qmakes.iter().filter_map(|qmake| {
-        Some(Qt {
-            headers: query(qmake, "QT_INSTALL_HEADERS")?.into(),
-            libs: query(qmake, "QT_INSTALL_LIBS")?.into(),
-            version: query(qmake, "QT_VERSION")?,
-        })
-    });
-    qmakes
-        .filter(Qt::is_supported)
-        .find(|qt| qt.headers.join("QtCore").is_dir())
-}
-
-impl Qt {
-    fn is_supported(&self) -> bool {
-        let mut numbers = self.version.split('.').map(str::parse::<u32>);
-        let (major, minor) = (numbers.next(), numbers.next());
-        major == Some(Ok(6)) && matches!(minor, Some(Ok(minor)) if minor >= 4)
-    }
-}
+#[path = "build/qt.rs"]
+mod qt;
 
 fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
     build
@@ -53,34 +18,25 @@ fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
 }
 
 fn main() {
-    for changes in ["build.rs", "cpp", "src"] {
+    for changes in ["build.rs", "build", "cpp", "src"] {
         println!("cargo:rerun-if-changed={changes}");
     }
-    for name in ["QMAKE", "DOCS_RS"] {
+    for name in ["QMAKE", "QTLOOP_QT", "DOCS_RS"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    println!("cargo:rustc-check-cfg=cfg(no_qt)");
+    println!("cargo:rustc-check-cfg=cfg(no_qt, qt5)");
     if std::env::var_os("DOCS_RS").is_some() {
         // docs.rs has no Qt: build the documentation only.
         println!("cargo:rustc-cfg=no_qt");
         return;
     }
-    let named = std::env::var("QMAKE")
-        .ok()
-        .filter(|named| !named.is_empty());
-    let qmakes = named
-        .as_deref()
-        .map_or(vec!["qmake6", "qmake"], |named| vec![named]);
-    let Some(qt) = find(&qmakes) else {
-        let tried = qmakes.join(" and ");
-        eprintln!(
-            "qtloop needs the development files of Qt 6.4 or newer. There is no such Qt behind {tried}.\n\
-             Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
-             Arch: pacman -S qt6-base.\n\
-             A Qt elsewhere: set QMAKE to its qmake6."
-        );
+    let qt = qt::Request::from_env().choose().unwrap_or_else(|error| {
+        eprintln!("{error}");
         exit(1);
-    };
+    });
+    if qt.major == 5 {
+        println!("cargo:rustc-cfg=qt5");
+    }
 
     flags(&mut cc::Build::new(), &qt.headers)
         .files(["cpp/activity.cpp", "cpp/host.cpp", "cpp/signal.cpp"])
@@ -98,5 +54,5 @@ fn main() {
     closures.build("src/lib.rs");
 
     println!("cargo:rustc-link-search=native={}", qt.libs.display());
-    println!("cargo:rustc-link-lib=dylib=Qt6Core");
+    println!("cargo:rustc-link-lib=dylib=Qt{}Core", qt.major);
 }
