@@ -109,7 +109,7 @@ pub fn has_visible_window() -> bool {
             using Windows = QList<QObject*>();
             static Windows* windows = nullptr;
             if (!windows) {
-                if (void* gui = dlopen("libQt6Gui.so.6", RTLD_LAZY | RTLD_NOLOAD))
+                if (void* gui = dlopen(QT_VERSION_MAJOR == 6 ? "libQt6Gui.so.6" : "libQt5Gui.so.5", RTLD_LAZY | RTLD_NOLOAD))
                     windows = reinterpret_cast<Windows*>(dlsym(gui, "_ZN15QGuiApplication15topLevelWindowsEv"));
             }
             if (!windows || !QCoreApplication::instance())
