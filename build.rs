@@ -1,10 +1,15 @@
 //! Finds Qt with qmake and compiles `cpp/`. The Rust API gets it with the `cpp!` closures, the Python
-//! API as the module `_qt6`. Both link QtCore only.
+//! API as one module for each major version of Qt. They link QtCore only.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::process::exit;
+
+#[path = "build/qt.rs"]
+mod qt;
+
+use qt::{MAJORS, Qt, Request};
 
 /// The implementation of `cpp/table.h`.
 const TABLE: [&str; 4] = [
@@ -13,64 +18,6 @@ const TABLE: [&str; 4] = [
     "cpp/host.cpp",
     "cpp/table.cpp",
 ];
-
-/// The Python module with the table, which `pyproject.toml` names, too.
-const MODULE: &str = "_qt6.abi3.so";
-
-/// The properties of `qmake -query` that the build needs.
-struct Qt {
-    headers: PathBuf,
-    libs: PathBuf,
-    version: String,
-}
-
-fn query(qmake: &str, property: &str) -> Option<String> {
-    let output = Command::new(qmake)
-        .args(["-query", property])
-        .output()
-        .ok()?;
-    let value = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !value.is_empty() && !value.contains("Unknown")).then_some(value)
-}
-
-/// Returns the Qt of the first of these qmakes that belongs to Qt 6.4 or newer.
-fn find(qmakes: &[&str]) -> Option<Qt> {
-    let qmakes = qmakes.iter().filter_map(|qmake| {
-        Some(Qt {
-            headers: query(qmake, "QT_INSTALL_HEADERS")?.into(),
-            libs: query(qmake, "QT_INSTALL_LIBS")?.into(),
-            version: query(qmake, "QT_VERSION")?,
-        })
-    });
-    qmakes
-        .filter(Qt::is_supported)
-        .find(|qt| qt.headers.join("QtCore").is_dir())
-}
-
-/// Returns the Qt to build against. An error says why there is none, and what to do.
-fn choose() -> Result<Qt, String> {
-    let named = env::var("QMAKE").ok().filter(|named| !named.is_empty());
-    let qmakes = named
-        .as_deref()
-        .map_or(vec!["qmake6", "qmake"], |named| vec![named]);
-    find(&qmakes).ok_or_else(|| {
-        let tried = qmakes.join(" and ");
-        format!(
-            "qtloop needs the development files of Qt 6.4 or newer. There is no such Qt behind {tried}.\n\
-             Debian and Ubuntu: apt-get install qt6-base-dev. Fedora: dnf install qt6-qtbase-devel. \
-             Arch: pacman -S qt6-base.\n\
-             A Qt elsewhere: set QMAKE to its qmake6."
-        )
-    })
-}
-
-impl Qt {
-    fn is_supported(&self) -> bool {
-        let mut numbers = self.version.split('.').map(str::parse::<u32>);
-        let (major, minor) = (numbers.next(), numbers.next());
-        major == Some(Ok(6)) && matches!(minor, Some(Ok(minor)) if minor >= 4)
-    }
-}
 
 fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
     build
@@ -85,6 +32,9 @@ fn flags<'a>(build: &'a mut cc::Build, headers: &Path) -> &'a mut cc::Build {
 
 /// Compiles the table, the connections and the `cpp!` closures, and links them and QtCore.
 fn link(qt: &Qt) {
+    if qt.major == 5 {
+        println!("cargo:rustc-cfg=qt5");
+    }
     flags(&mut cc::Build::new(), &qt.headers)
         .files(TABLE)
         .file("cpp/signal.cpp")
@@ -102,27 +52,37 @@ fn link(qt: &Qt) {
     closures.build("src/lib.rs");
 
     println!("cargo:rustc-link-search=native={}", qt.libs.display());
-    println!("cargo:rustc-link-lib=dylib=Qt6Core");
+    println!("cargo:rustc-link-lib=dylib=Qt{}Core", qt.major);
 }
 
-/// Builds the Python module with the table in OUT_DIR, from where maturin copies it. Without Qt there
-/// is no such module afterwards.
-fn make_module(qt: Option<&Qt>) {
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    let module = out.join(MODULE);
-    let Some(qt) = qt else {
-        println!(
-            "cargo:warning=no Qt found: qtloop is built without {MODULE}, and cannot be imported"
-        );
-        let _ = fs::remove_file(&module);
+/// Builds the Python modules with the table in OUT_DIR, from where maturin copies those that
+/// `pyproject.toml` names. Without a Qt there is no module for it afterwards.
+fn make_modules(found: &[Qt]) {
+    for major in MAJORS {
+        let name = format!("_qt{major}.abi3.so");
+        let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+        let module = out.join(&name);
+        match found.iter().find(|qt| qt.major == major) {
+            Some(qt) => make_module(qt, &module),
+            None => {
+                let _ = fs::remove_file(&module);
+            }
+        }
+    }
+    if found.is_empty() {
+        println!("cargo:warning=no Qt found: this qtloop has no Qt functions, and cannot be imported");
         // It does not exist, so the next build searches for Qt again.
-        println!("cargo:rerun-if-changed={}", module.display());
-        return;
-    };
+        println!("cargo:rerun-if-changed=target/no-qt");
+    }
+}
+
+fn make_module(qt: &Qt, module: &Path) {
     let mut build = cc::Build::new();
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     flags(&mut build, &qt.headers)
         .files(TABLE)
         .file("cpp/python_module.cpp")
+        .out_dir(out.join(format!("qt{}", qt.major)))
         .flag("-fvisibility=hidden")
         .warnings(true)
         .extra_warnings(true);
@@ -133,23 +93,24 @@ fn make_module(qt: Option<&Qt>) {
         .args(objects)
         .arg("-L")
         .arg(&qt.libs)
-        .args(["-lQt6Core", "-o"])
+        .arg(format!("-lQt{}Core", qt.major))
+        .arg("-o")
         .arg(module);
     let status = linker.status();
     if !status.as_ref().is_ok_and(|status| status.success()) {
-        eprintln!("cannot link {MODULE} by {linker:?}: {status:?}");
+        eprintln!("cannot link {} by {linker:?}: {status:?}", module.display());
         exit(1);
     }
 }
 
 fn main() {
-    for changes in ["build.rs", "cpp", "src"] {
+    for changes in ["build.rs", "build", "cpp", "src"] {
         println!("cargo:rerun-if-changed={changes}");
     }
-    for name in ["QMAKE", "DOCS_RS"] {
+    for name in ["QMAKE", "QTLOOP_QT", "DOCS_RS"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
-    println!("cargo:rustc-check-cfg=cfg(no_qt, qt_linked)");
+    println!("cargo:rustc-check-cfg=cfg(no_qt, qt_linked, qt5)");
     let has = |feature| env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
     let is_linked = has("TASKS") || !has("PYTHON");
     if is_linked {
@@ -160,12 +121,12 @@ fn main() {
         println!("cargo:rustc-cfg=no_qt");
         return;
     }
-    let qt = choose();
+    let request = Request::from_env();
     if has("PYTHON") {
-        make_module(qt.as_ref().ok());
+        make_modules(&request.choose_all());
     }
     if is_linked {
-        link(&qt.unwrap_or_else(|error| {
+        link(&request.choose().unwrap_or_else(|error| {
             eprintln!("{error}");
             exit(1);
         }));

@@ -1,10 +1,20 @@
-// The Python module qtloop._qt6. Its only attribute is the table, in a capsule.
+// The Python module qtloop._qt6, or _qt5 for Qt 5. Its only attribute is the table, in a capsule.
 //
 // The declarations are those of Python's stable ABI, so a build needs no headers of Python, and the
 // module fits every Python from 3.10 on.
 #include "table.h"
 
+#include <QtCore/qglobal.h>
+
 #include <cstddef>
+
+#if QT_VERSION_MAJOR == 5
+#define MODULE "_qt5"
+#define INIT PyInit__qt5
+#else
+#define MODULE "_qt6"
+#define INIT PyInit__qt6
+#endif
 
 extern "C" {
 
@@ -64,7 +74,7 @@ PyModuleDef make_definition()
 {
     PyModuleDef made = {};
     made.reference_count = 1;
-    made.name = "_qt6";
+    made.name = MODULE;
     made.slots = slots;
     return made;
 }
@@ -73,7 +83,7 @@ PyModuleDef definition = make_definition();
 
 } // namespace
 
-extern "C" __attribute__((visibility("default"))) PyObject* PyInit__qt6()
+extern "C" __attribute__((visibility("default"))) PyObject* INIT()
 {
     return PyModuleDef_Init(&definition);
 }

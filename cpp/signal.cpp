@@ -10,6 +10,8 @@
 // QtloopConnection calls the callback, and lives on the thread of the connection.
 #include "signal.h"
 
+#include "type.h"
+
 #include <QtCore/QCoreApplication>
 #include <QtCore/QEvent>
 #include <QtCore/QMetaMethod>
@@ -46,7 +48,7 @@ struct Line final
     std::atomic<QtloopConnection*> connection{ nullptr };
     QThread* home = nullptr;
     QByteArray signal;
-    QList<QMetaType> types;
+    QList<QtloopType> types;
     // The signal is destroyed(QObject*): a QPointer cannot refer to its argument any more.
     bool is_end = false;
     // Guards `connection` between threads: another thread locks it to use `connection`, and
@@ -58,7 +60,7 @@ struct Line final
     void emitted(void** arguments);
     void ended();
     void post(List list);
-    QVariant kept(QMetaType type, const void* argument) const;
+    QVariant kept(QtloopType type, const void* argument) const;
 };
 
 // The receiver of one direct connection at a time. It is used again for the next connection and
@@ -153,7 +155,7 @@ struct QtloopConnection final : QObject
         line->home = thread();
         line->signal = QByteArray(method.name().constData());
         for (int index = 0; index < method.parameterCount(); ++index)
-            line->types.append(method.parameterMetaType(index));
+            line->types.append(qtloop_parameter_type(object, method, index));
         line->is_end = method == QMetaMethod::fromSignal(&QObject::destroyed);
         tap = Taps::all().take(line);
         emissions = QMetaObject::connect(object,
@@ -252,12 +254,12 @@ void Line::post(List list)
     QCoreApplication::postEvent(connection, new Emission(std::move(list)));
 }
 
-QVariant Line::kept(QMetaType type, const void* argument) const
+QVariant Line::kept(QtloopType type, const void* argument) const
 {
     if (type.id() == QMetaType::QVariant)
         return *static_cast<const QVariant*>(argument);
     if (!(type.flags() & QMetaType::PointerToQObject))
-        return QVariant(type, argument);
+        return qtloop_value(type, argument);
     auto* object = is_end ? nullptr : *static_cast<QObject* const*>(argument);
     // An object's own thread may destroy it at any time, so a pointer is of use on that thread
     // only.

@@ -3,11 +3,11 @@
 // rounded or guessed. Included by the cpp! closures in src/qt.
 #pragma once
 
-#include <QtCore/QMetaType>
+#include "type.h"
+
 #include <QtCore/QPointer>
 #include <QtCore/QRectF>
 #include <QtCore/QStringList>
-#include <QtCore/QVariant>
 #include <cmath>
 #include <type_traits>
 
@@ -38,7 +38,7 @@ enum QtloopKind {
     QtloopObject
 };
 
-inline bool qtloop_is_signed(QMetaType type)
+inline bool qtloop_is_signed(QtloopType type)
 {
     switch (type.id()) {
         case QMetaType::Char:
@@ -54,7 +54,7 @@ inline bool qtloop_is_signed(QMetaType type)
     }
 }
 
-inline bool qtloop_is_unsigned(QMetaType type)
+inline bool qtloop_is_unsigned(QtloopType type)
 {
     switch (type.id()) {
         case QMetaType::Char:
@@ -70,13 +70,13 @@ inline bool qtloop_is_unsigned(QMetaType type)
     }
 }
 
-inline bool qtloop_is_float(QMetaType type)
+inline bool qtloop_is_float(QtloopType type)
 {
     return type.id() == QMetaType::Double || type.id() == QMetaType::Float;
 }
 
 // Whether a conversion is worth an attempt.
-inline bool qtloop_may_convert(QMetaType from, QMetaType to)
+inline bool qtloop_may_convert(QtloopType from, QtloopType to)
 {
     if (from == to)
         return true;
@@ -86,26 +86,29 @@ inline bool qtloop_may_convert(QMetaType from, QMetaType to)
     // Qt makes a text of a list of one text.
     if (from.id() == QMetaType::QStringList || from.id() == QMetaType::QVariantList)
         return to.id() == QMetaType::QStringList || to.id() == QMetaType::QVariantList;
-    return QMetaType::canConvert(from, to);
+    return qtloop_qt_converts(from, to);
 }
 
-inline bool qtloop_convert(const QVariant& value, QMetaType to, QVariant* out)
+inline bool qtloop_convert(const QVariant& value, QtloopType to, QVariant* out)
 {
-    const QMetaType from = value.metaType();
+    const QtloopType from = qtloop_type(value);
+    if (!from.isValid())
+        return false;
     if (to.id() == QMetaType::QVariant || from == to) {
         *out = value;
         return true;
     }
-    if (!from.isValid() || !to.isValid() || !qtloop_may_convert(from, to))
+    if (!to.isValid() || !qtloop_may_convert(from, to))
         return false;
     const bool to_integer = qtloop_is_signed(to) || qtloop_is_unsigned(to);
     // Beyond its range the conversion of a floating-point number is undefined in C++.
     if (qtloop_is_float(from) && to_integer && !(std::abs(value.toDouble()) < 9e18))
         return false;
-    if (qtloop_is_signed(from) && qtloop_is_unsigned(to) && value.toLongLong() < 0)
+    const bool may_be_negative = qtloop_is_signed(from) || !qtloop_knows_sign(from);
+    if (may_be_negative && qtloop_is_unsigned(to) && value.toLongLong() < 0)
         return false;
     QVariant there = value;
-    if (!there.convert(to))
+    if (!qtloop_qt_convert(&there, to))
         return false;
     if (qtloop_is_unsigned(from) && qtloop_is_signed(to) && there.toLongLong() < 0)
         return false;
@@ -116,7 +119,7 @@ inline bool qtloop_convert(const QVariant& value, QMetaType to, QVariant* out)
         return was_null || *static_cast<QObject* const*>(there.constData());
     }
     QVariant back = there;
-    if (!back.convert(from) || back != value)
+    if (!qtloop_qt_convert(&back, from) || !qtloop_equals(back, value))
         return false;
     *out = there;
     return true;
@@ -126,77 +129,79 @@ template<typename T>
 bool qtloop_read(const QVariant* value, T* out)
 {
     QVariant there;
-    if (!qtloop_convert(*value, QMetaType::fromType<T>(), &there))
+    if (!qtloop_convert(*value, qtloop_type<T>(), &there))
         return false;
     *out = *static_cast<const T*>(there.constData());
     return true;
 }
 
 // An enumeration or flags are the int that C++ makes of them, which is negative if the highest bit
-// is set.
+// is set. In other sizes than that of int, the highest bit is ambiguous if Qt does not know the sign.
 inline bool qtloop_read_signed(const QVariant* value, qlonglong* out)
 {
     if (!qtloop_read(value, out))
         return false;
-    const QMetaType from = value->metaType();
-    if (from.flags() & QMetaType::IsEnumeration && from.sizeOf() == sizeof(qint32))
+    const QtloopType from = qtloop_type(*value);
+    if (!(from.flags() & QMetaType::IsEnumeration))
+        return true;
+    if (from.sizeOf() == sizeof(qint32))
         *out = qint32(*out);
-    return true;
+    return *out >= 0 || from.sizeOf() == sizeof(qint32) || qtloop_knows_sign(from);
 }
 
-inline QMetaType qtloop_type_of(int kind)
+inline QtloopType qtloop_type_of(int kind)
 {
     switch (kind) {
         case QtloopI8:
         case QtloopI16:
         case QtloopI32:
         case QtloopI64:
-            return QMetaType(QMetaType::LongLong);
+            return QtloopType(QMetaType::LongLong);
         case QtloopU8:
         case QtloopU16:
         case QtloopU32:
         case QtloopU64:
-            return QMetaType(QMetaType::ULongLong);
+            return QtloopType(QMetaType::ULongLong);
         case QtloopF32:
-            return QMetaType(QMetaType::Float);
+            return QtloopType(QMetaType::Float);
         case QtloopF64:
-            return QMetaType(QMetaType::Double);
+            return QtloopType(QMetaType::Double);
         case QtloopBool:
-            return QMetaType(QMetaType::Bool);
+            return QtloopType(QMetaType::Bool);
         case QtloopChar:
         case QtloopText:
-            return QMetaType(QMetaType::QString);
+            return QtloopType(QMetaType::QString);
         case QtloopBytes:
-            return QMetaType(QMetaType::QByteArray);
+            return QtloopType(QMetaType::QByteArray);
         case QtloopTexts:
-            return QMetaType(QMetaType::QStringList);
+            return QtloopType(QMetaType::QStringList);
         case QtloopPoint:
-            return QMetaType(QMetaType::QPoint);
+            return QtloopType(QMetaType::QPoint);
         case QtloopPointF:
-            return QMetaType(QMetaType::QPointF);
+            return QtloopType(QMetaType::QPointF);
         case QtloopSize:
-            return QMetaType(QMetaType::QSize);
+            return QtloopType(QMetaType::QSize);
         case QtloopSizeF:
-            return QMetaType(QMetaType::QSizeF);
+            return QtloopType(QMetaType::QSizeF);
         case QtloopRect:
-            return QMetaType(QMetaType::QRect);
+            return QtloopType(QMetaType::QRect);
         case QtloopRectF:
-            return QMetaType(QMetaType::QRectF);
+            return QtloopType(QMetaType::QRectF);
         default:
-            return QMetaType();
+            return QtloopType();
     }
 }
 
 // Whether every value of the type converts.
-inline bool qtloop_always_reads(QMetaType from, int kind)
+inline bool qtloop_always_reads(QtloopType from, int kind)
 {
     if (kind == QtloopAny)
         return true;
     const bool is_enum = from.flags() & QMetaType::IsEnumeration;
-    const bool is_unsigned_enum = from.flags() & QMetaType::IsUnsignedEnumeration;
-    const bool is_unsigned = qtloop_is_unsigned(from) || (is_enum && is_unsigned_enum);
+    const bool is_unsigned_enum = is_enum && qtloop_is_unsigned_enum(from);
+    const bool is_unsigned = qtloop_is_unsigned(from) || is_unsigned_enum;
     const auto size = from.sizeOf();
-    const bool is_int = is_enum && (!is_unsigned_enum || size == sizeof(qint32));
+    const bool is_int = is_enum && ((!is_unsigned_enum && qtloop_knows_sign(from)) || size == sizeof(qint32));
     const bool is_signed = qtloop_is_signed(from) || is_int;
     const auto integer = [&](bool to_signed, int width) {
         return to_signed ? (is_signed && size <= width) || (is_unsigned && size < width) : is_unsigned && size <= width;
@@ -241,7 +246,7 @@ inline bool qtloop_always_reads(QMetaType from, int kind)
 }
 
 // Whether some value of the type may convert.
-inline bool qtloop_may_read(QMetaType from, int kind)
+inline bool qtloop_may_read(QtloopType from, int kind)
 {
     if (kind == QtloopAny || from.id() == QMetaType::QVariant)
         return true;

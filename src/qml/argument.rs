@@ -8,8 +8,9 @@ use crate::qt::argument::sealed::Read;
 use crate::qt::variant::{Kind, VariantRef};
 
 cpp! {{
+    #include "type.h"
+
     #include <QtCore/QPointer>
-    #include <QtCore/QVariant>
 }}
 
 /// A value of any type, which `QVariantList::from_qvariant(..)` and its like convert further.
@@ -22,7 +23,7 @@ impl Read for QVariant {
         // destroyed or lives on another thread.
         Some(unsafe {
             cpp!([value as "const QVariant*"] -> QVariant as "QVariant" {
-                if (value->metaType() == QMetaType::fromType<QPointer<QObject>>())
+                if (qtloop_type(*value) == qtloop_type<QPointer<QObject>>())
                     return QVariant::fromValue(value->value<QPointer<QObject>>().data());
                 return *value;
             })

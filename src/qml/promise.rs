@@ -96,7 +96,7 @@ impl Promise {
         unsafe {
             cpp!([promise as "QtloopPromise*", bytes as "const char*", length as "size_t"] {
                 if (promise->engine) {
-                    const QString message = QString::fromUtf8(bytes, qsizetype(length));
+                    const QString message = QString::fromUtf8(qtloop_name(bytes, length));
                     promise->reject.call({ promise->engine->newErrorObject(QJSValue::GenericError, message) });
                 }
             });

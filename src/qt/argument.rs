@@ -61,6 +61,10 @@ use sealed::{Read, Write};
 /// back gives the same value. So the text `"12"` and the number `12.0` are an `i32`; `"012"`, `3.5`
 /// and 2⁴⁰ are not. The text `"true"` is a `bool`, `"abc"` is not.
 ///
+/// With Qt 5, the enumeration of a parameter or a result is read and passed as an `int`, as in QML,
+/// if it is of the namespace `Qt` or declared by `Q_ENUM` in a class of the object. Other ones, and
+/// enumerations that are not as large as an `int`, must be registered by `qRegisterMetaType`.
+///
 /// The trait is sealed: only this crate implements it, and only this crate calls it.
 ///
 /// ```compile_fail

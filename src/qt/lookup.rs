@@ -11,8 +11,7 @@ use super::text::text;
 use super::{Destroyed, Object};
 
 cpp! {{
-    #include <QtCore/QMetaMethod>
-    #include <QtCore/QMetaProperty>
+    #include "type.h"
 }}
 
 /// The maximum number of names in an error.
@@ -32,7 +31,7 @@ impl Object {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t"] -> c_int as "int" {
                 if (!object)
                     return -1;
-                const QByteArray name(bytes, qsizetype(length));
+                const QByteArray name = qtloop_name(bytes, length);
                 const QMetaObject* meta = object->metaObject();
                 if (name.contains('('))
                     return meta->indexOfSignal(QMetaObject::normalizedSignature(name.constData()).constData());

@@ -120,7 +120,7 @@ impl Object {
         unsafe {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t"] {
                 if (object)
-                    object->setObjectName(QString::fromUtf8(bytes, qsizetype(length)));
+                    object->setObjectName(QString::fromUtf8(qtloop_name(bytes, length)));
             });
         }
     }

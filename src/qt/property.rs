@@ -12,6 +12,7 @@ use super::variant::{Type, Variant};
 use super::{Destroyed, Object};
 
 cpp! {{
+    #include "type.h"
     #include <vector>
 
     // Whether only the owner of an object may call the method. QML hides the same two.
@@ -22,10 +23,10 @@ cpp! {{
     }
 
     // An object as a pointer that does not dangle, also if the value is kept.
-    static inline void qtloop_keep(QMetaType type, QVariant* value)
+    static inline void qtloop_keep(QtloopType type, QVariant* value)
     {
         // The pointer in a property or result of type QVariant may dangle already.
-        if (type.flags() & QMetaType::PointerToQObject && value->metaType() == type)
+        if (type.flags() & QMetaType::PointerToQObject && qtloop_type(*value) == type)
             *value = QVariant::fromValue(QPointer<QObject>(*static_cast<QObject* const*>(value->constData())));
     }
 }}
@@ -76,10 +77,12 @@ impl Object {
     ///
     /// # Errors
     /// `NotFound` and `NotConnected`: as [`property`](Object::property). `InvalidInput`: the value
-    /// does not convert to the property's type. `PermissionDenied`: the property is read-only.
+    /// does not convert to the property's type, or is a text or bytes of 1 GiB with Qt 5.
+    /// `PermissionDenied`: the property is read-only.
     pub fn set_property(&self, name: &str, value: impl ToArgument) -> io::Result<()> {
         let info = self.property_info(name)?;
         let value = value.write();
+        value.check_length()?;
         let (object, index, variant) = (self.as_ptr(), info.index, value.as_ptr());
         let (bytes, length) = (name.as_ptr(), name.len());
         // SAFETY: null, or alive and of this thread; the name and the value are borrowed for the
@@ -90,14 +93,14 @@ impl Object {
                 if (!object)
                     return 3;
                 if (index < 0) {
-                    object->setProperty(QByteArray(bytes, qsizetype(length)).constData(), *variant);
+                    object->setProperty(qtloop_name(bytes, length).constData(), *variant);
                     return 0;
                 }
                 const QMetaProperty property = object->metaObject()->property(index);
                 if (!property.isWritable())
                     return 2;
                 QVariant converted;
-                if (!qtloop_convert(*variant, property.metaType(), &converted))
+                if (!qtloop_convert(*variant, qtloop_type(property), &converted))
                     return 1;
                 return property.write(object, converted) ? 0 : 1;
             })
@@ -136,17 +139,19 @@ impl Object {
     ///
     /// # Errors
     /// `NotFound`: there is no such public method with this number of arguments; the message lists
-    /// the methods, the nearest name first. `InvalidInput`: an argument does not convert, or the
-    /// result can never be read as an `R`; the method is not called. `InvalidData`: the result does
-    /// not convert; the method was called. `NotConnected`: the object was destroyed.
-    /// `PermissionDenied`: `deleteLater` and `destroyed` cannot be called, as in QML: the owner of
-    /// the object, such as a `QObjectBox`, would use it after it was freed.
+    /// the methods, the nearest name first. `InvalidInput`: an argument does not convert, or is a
+    /// text or bytes of 1 GiB with Qt 5, or the result can never be read as an `R`; the method is
+    /// not called. `InvalidData`: the result does not convert; the method was called.
+    /// `NotConnected`: the object was destroyed. `PermissionDenied`: `deleteLater` and `destroyed`
+    /// cannot be called, as in QML: the owner of the object, such as a `QObjectBox`, would use it
+    /// after it was freed.
     pub fn invoke<R: FromArgument>(
         &self,
         name: &str,
         arguments: impl ToArguments,
     ) -> io::Result<R> {
         let arguments = arguments.write();
+        arguments.iter().try_for_each(Variant::check_length)?;
         let pointers = arguments.iter().map(Variant::as_ptr).collect::<Vec<_>>();
         let (given, count) = (pointers.as_ptr(), pointers.len());
         let object = self.as_ptr();
@@ -160,7 +165,7 @@ impl Object {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t", given as "QVariant**",
                   count as "size_t", known as "bool*", type_id as "int*"] -> c_int as "int" {
                 const QMetaObject* meta = object ? object->metaObject() : nullptr;
-                const QByteArray name(bytes, qsizetype(length));
+                const QByteArray name = qtloop_name(bytes, length);
                 const bool is_signature = name.contains('(');
                 const QByteArray wanted = is_signature ? QMetaObject::normalizedSignature(name.constData()) : name;
                 for (int index = meta ? meta->methodCount() - 1 : -1; index >= 0; --index) {
@@ -174,10 +179,10 @@ impl Object {
                     bool fits = true;
                     QVariant converted;
                     for (size_t place = 0; fits && place < count; ++place)
-                        fits = qtloop_convert(*given[place], method.parameterMetaType(int(place)), &converted);
+                        fits = qtloop_convert(*given[place], qtloop_parameter_type(object, method, int(place)), &converted);
                     if (!fits)
                         continue;
-                    *type_id = method.returnMetaType().id();
+                    *type_id = qtloop_return_type(object, method).id();
                     return index;
                 }
                 return -1;
@@ -226,17 +231,17 @@ impl Object {
                 std::vector<QVariant> values(count);
                 std::vector<void*> pointers(1 + count);
                 for (size_t place = 0; place < count; ++place) {
-                    const QMetaType type = method.parameterMetaType(int(place));
+                    const QtloopType type = qtloop_parameter_type(object, method, int(place));
                     if (!qtloop_convert(*given[place], type, &values[place]))
                         return false;
                     pointers[1 + place] = type.id() == QMetaType::QVariant
                         ? static_cast<void*>(&values[place]) : values[place].data();
                 }
-                const QMetaType type = method.returnMetaType();
+                const QtloopType type = qtloop_return_type(object, method);
                 if (type.id() == QMetaType::QVariant) {
                     pointers[0] = out;
                 } else if (type.isValid() && type.id() != QMetaType::Void) {
-                    *out = QVariant(type);
+                    *out = qtloop_value(type);
                     pointers[0] = out->data();
                 }
                 QMetaObject::metacall(object, QMetaObject::InvokeMetaMethod, index, pointers.data());
@@ -270,12 +275,12 @@ impl Object {
             cpp!([object as "QObject*", bytes as "const char*", length as "size_t", out as "int*"] {
                 if (!object)
                     return;
-                const QByteArray name(bytes, qsizetype(length));
+                const QByteArray name = qtloop_name(bytes, length);
                 const int index = object->metaObject()->indexOfProperty(name.constData());
                 if (index >= 0) {
                     const QMetaProperty property = object->metaObject()->property(index);
                     out[0] = index;
-                    out[1] = property.metaType().id();
+                    out[1] = qtloop_type(property).id();
                     out[2] = property.notifySignalIndex();
                     out[3] = property.isConstant();
                 } else if (object->dynamicPropertyNames().contains(name)) {
@@ -307,12 +312,12 @@ impl Object {
                 if (!object)
                     return;
                 if (index < 0) {
-                    *out = object->property(QByteArray(bytes, qsizetype(length)).constData());
+                    *out = object->property(qtloop_name(bytes, length).constData());
                     return;
                 }
                 const QMetaProperty property = object->metaObject()->property(index);
                 *out = property.read(object);
-                qtloop_keep(property.metaType(), out);
+                qtloop_keep(qtloop_type(property), out);
             });
         }
         value

@@ -66,7 +66,7 @@ impl VariantRef<'_> {
         // SAFETY: the variant is borrowed.
         let is_text = unsafe {
             cpp!([value as "const QVariant*"] -> bool as "bool" {
-                return qtloop_may_read(value->metaType(), QtloopChar);
+                return qtloop_may_read(qtloop_type(*value), QtloopChar);
             })
         };
         let text = is_text.then(|| self.text()).flatten()?;
@@ -196,7 +196,7 @@ impl VariantRef<'_> {
         // the pointer is null, or the object is alive.
         unsafe {
             let object = cpp!([value as "const QVariant*"] -> *mut c_void as "QObject*" {
-                const bool is_pointer = value->metaType() == QMetaType::fromType<QPointer<QObject>>();
+                const bool is_pointer = qtloop_type(*value) == qtloop_type<QPointer<QObject>>();
                 return is_pointer ? value->value<QPointer<QObject>>().data() : nullptr;
             });
             Object::from_raw(object)

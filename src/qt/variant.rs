@@ -3,6 +3,7 @@
 //! `cpp/variant.h` has the rule of conversion.
 
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -62,13 +63,13 @@ impl Type {
             // SAFETY: the name is in a table that lives as long as the process.
             unsafe {
                 cpp!([id as "int", out as "void*", sink as "QtloopSink"] {
-                    const QByteArray name = QMetaType(id).name();
+                    const QByteArray name = QtloopType(id).name();
                     sink(out, name.constData(), size_t(name.size()));
                 });
             }
         });
         if name.is_empty() {
-            "an unknown type".to_owned()
+            "an unknown type (C++ has not called qRegisterMetaType for it)".to_owned()
         } else {
             name
         }
@@ -79,7 +80,7 @@ impl Type {
         let (id, kind) = (self.0, kind as c_int);
         // SAFETY: as above.
         unsafe {
-            cpp!([id as "int", kind as "int"] -> bool as "bool" { return qtloop_always_reads(QMetaType(id), kind); })
+            cpp!([id as "int", kind as "int"] -> bool as "bool" { return qtloop_always_reads(QtloopType(id), kind); })
         }
     }
 
@@ -88,7 +89,7 @@ impl Type {
         let (id, kind) = (self.0, kind as c_int);
         // SAFETY: as above.
         unsafe {
-            cpp!([id as "int", kind as "int"] -> bool as "bool" { return qtloop_may_read(QMetaType(id), kind); })
+            cpp!([id as "int", kind as "int"] -> bool as "bool" { return qtloop_may_read(QtloopType(id), kind); })
         }
     }
 }
@@ -108,6 +109,22 @@ impl Variant {
     /// Returns the `QVariant*`, valid as long as this value.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr()
+    }
+
+    /// Returns an error if the variant is without a value because a text or an array of bytes is too
+    /// long for Qt 5.
+    pub(super) fn check_length(&self) -> io::Result<()> {
+        let variant = self.as_ptr();
+        // SAFETY: the variant is alive.
+        let is_valid = unsafe {
+            cpp!([variant as "const QVariant*"] -> bool as "bool" { return variant->isValid(); })
+        };
+        if is_valid {
+            return Ok(());
+        }
+        let message =
+            "a text or an array of bytes is too long: Qt 5 has room for 1 GiB, Qt 6 for more";
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     }
 
     pub(crate) fn borrow(&self) -> VariantRef<'_> {

@@ -1,4 +1,4 @@
-//! Makes a `QVariant` of a Rust value.
+//! Makes a `QVariant` of a Rust value: without a value, if Qt has no room for a text of its length.
 
 use std::ffi::{c_int, c_void};
 
@@ -55,7 +55,8 @@ impl Variant {
         // SAFETY: as in `of_signed`; the text is borrowed for the call.
         unsafe {
             cpp!([out as "QVariant*", bytes as "const char*", length as "size_t"] {
-                *out = QVariant(QString::fromUtf8(bytes, qsizetype(length)));
+                if (length <= qtloop_max_length)
+                    *out = QVariant(QString::fromUtf8(bytes, qsizetype(length)));
             });
         }
         variant
@@ -67,7 +68,8 @@ impl Variant {
         // SAFETY: as in `of_text`.
         unsafe {
             cpp!([out as "QVariant*", bytes as "const char*", length as "size_t"] {
-                *out = QVariant(QByteArray(bytes, qsizetype(length)));
+                if (length <= qtloop_max_length)
+                    *out = QVariant(QByteArray(bytes, qsizetype(length)));
             });
         }
         variant
@@ -82,10 +84,13 @@ impl Variant {
         }
         for value in values {
             let (bytes, length) = (value.as_ref().as_ptr(), value.as_ref().len());
-            // SAFETY: as in `of_text`; the variant holds a list.
+            // SAFETY: as in `of_text`; the variant holds a list, or no value.
             unsafe {
                 cpp!([out as "QVariant*", bytes as "const char*", length as "size_t"] {
-                    static_cast<QStringList*>(out->data())->append(QString::fromUtf8(bytes, qsizetype(length)));
+                    if (length > qtloop_max_length)
+                        *out = QVariant();
+                    else if (out->isValid())
+                        static_cast<QStringList*>(out->data())->append(QString::fromUtf8(bytes, qsizetype(length)));
                 });
             }
         }

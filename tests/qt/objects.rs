@@ -31,6 +31,10 @@ unsafe extern "C" {
     fn timer_new(timer: *mut c_void, parent: *mut c_void);
     #[link_name = "_ZN6QTimerD0Ev"]
     fn timer_delete(timer: *mut c_void);
+    #[link_name = "_ZN19QIdentityProxyModelC1EP7QObject"]
+    fn model_new(model: *mut c_void, parent: *mut c_void);
+    #[link_name = "_ZN19QIdentityProxyModelD0Ev"]
+    fn model_delete(model: *mut c_void);
     #[link_name = "_ZN15QPauseAnimationC1EP7QObject"]
     fn pause_new(pause: *mut c_void, parent: *mut c_void);
     #[link_name = "_ZN15QPauseAnimationD0Ev"]
@@ -39,6 +43,9 @@ unsafe extern "C" {
 
 /// The classes have a virtual table and a `d` pointer.
 const SIZE: usize = 16;
+
+/// In Qt 5 a `QTimer` has four more members, of the size of an `int`.
+const TIMER_SIZE: usize = if cfg!(qt5) { 32 } else { SIZE };
 
 type Construct = unsafe extern "C" fn(*mut c_void, *mut c_void);
 type Delete = unsafe extern "C" fn(*mut c_void);
@@ -53,32 +60,37 @@ pub(crate) struct Owner {
 unsafe impl Send for Owner {}
 
 impl Owner {
-    fn new(construct: Construct, delete: Delete) -> Owner {
+    fn new(size: usize, construct: Construct, delete: Delete) -> Owner {
         // SAFETY: the classes have this size, and the constructors fill it.
         unsafe {
-            let object = operator_new(SIZE);
+            let object = operator_new(size);
             construct(object, null_mut());
             Owner { object, delete }
         }
     }
 
     pub(crate) fn object() -> Owner {
-        Owner::new(object_new, object_delete)
+        Owner::new(SIZE, object_new, object_delete)
     }
 
     /// A `QTimer`.
     pub(crate) fn timer() -> Owner {
-        Owner::new(timer_new, timer_delete)
+        Owner::new(TIMER_SIZE, timer_new, timer_delete)
     }
 
     /// A `QPauseAnimation`, with the signal `stateChanged(QAbstractAnimation::State, ..)`.
     pub(crate) fn pause() -> Owner {
-        Owner::new(pause_new, pause_delete)
+        Owner::new(SIZE, pause_new, pause_delete)
+    }
+
+    /// A `QIdentityProxyModel`, with the signal `headerDataChanged(Qt::Orientation, int, int)`.
+    pub(crate) fn model() -> Owner {
+        Owner::new(SIZE, model_new, model_delete)
     }
 
     /// A `QSignalMapper`, with the signals `mappedInt(int)` and `mappedObject(QObject*)`.
     pub(crate) fn mapper() -> Owner {
-        Owner::new(mapper_new, mapper_delete)
+        Owner::new(SIZE, mapper_new, mapper_delete)
     }
 
     /// The object, as C++ code hands it to Rust.

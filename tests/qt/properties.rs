@@ -13,6 +13,9 @@ use crate::world::{attached, run};
 trials![
     property_is_read_and_set_by_its_name,
     property_converts_only_without_loss,
+    empty_text_converts_to_bytes_and_not_to_a_number,
+    #[cfg(qt5)]
+    value_that_is_too_long_for_qt_5_is_an_error,
     missing_property_is_an_error_that_lists_the_nearest_first,
     read_only_property_is_an_error,
     property_of_a_destroyed_object_is_an_error,
@@ -84,6 +87,28 @@ fn property_converts_only_without_loss() {
             .expect("it has one"),
         None
     );
+}
+
+fn empty_text_converts_to_bytes_and_not_to_a_number() {
+    // The name is a null QString, which Qt 5 converts to nothing.
+    let object = OwnedObject::new();
+    let bytes = object.property::<Vec<u8>>("objectName");
+    assert_eq!(bytes.expect("an empty text"), b"");
+    let error = object.property::<i32>("objectName").expect_err("no number");
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+}
+
+#[cfg(qt5)]
+fn value_that_is_too_long_for_qt_5_is_an_error() {
+    let object = OwnedObject::new();
+    object.set_name("kept");
+    let long = vec![0_u8; 1 << 30];
+    let error = object
+        .set_property("objectName", long.as_slice())
+        .expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("1 GiB"), "{error}");
+    assert_eq!(object.name(), "kept");
 }
 
 fn missing_property_is_an_error_that_lists_the_nearest_first() {

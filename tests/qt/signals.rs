@@ -22,6 +22,7 @@ trials![
     error_of_a_wrong_name_lists_the_nearest_first,
     typed_signal_yields_a_tuple,
     enumeration_is_read_as_an_integer,
+    enumeration_of_the_namespace_qt_is_passed_as_an_integer,
     type_that_does_not_fit_is_an_error_when_it_is_connected,
     latest_keeps_the_newest_emission,
     bounded_stream_drops_the_oldest_and_counts,
@@ -185,6 +186,21 @@ fn enumeration_is_read_as_an_integer() {
     // QAbstractAnimation::Running, and before it Stopped.
     assert_eq!(event_loop.block_on(states.next()), Some((2, 0)));
     assert_eq!(pause.property::<i32>("state").expect("it has one"), 2);
+}
+
+fn enumeration_of_the_namespace_qt_is_passed_as_an_integer() {
+    let event_loop = attached();
+    let owner = Owner::model();
+    let model = owner.get().expect("an object of this thread");
+    let headers = signal::stream(&model, "headerDataChanged").expect("a signal");
+    let mut headers = headers
+        .typed::<(i32, i32, i32)>()
+        .expect("an enumeration and two numbers");
+    // Qt::Vertical.
+    model
+        .invoke::<()>("headerDataChanged", (2, 3, 4))
+        .expect("a signal");
+    assert_eq!(event_loop.block_on(headers.next()), Some((2, 3, 4)));
 }
 
 fn type_that_does_not_fit_is_an_error_when_it_is_connected() {
