@@ -1,8 +1,9 @@
-"""Chooses the Qt binding, and loads its libQt6Core and the Qt functions of the native module.
+"""Chooses the Qt binding, and loads its QtCore library and the Qt functions of the native module.
 
-The functions are in the module `_qt6`. The dynamic linker gives it the libQt6Core that is already
-in the process. A binding that is imported after it would get the same one, and fails to load if
-that is older than its own Qt. So the binding is chosen once, before `_qt6` is imported.
+The functions are in the modules `_qt6` and `_qt5`, one for each major version of Qt. The dynamic
+linker gives them the library that is already in the process. A binding that is imported after them
+would get the same one, and fails to load if that is older than its own Qt. So the binding is chosen
+once, before one of these modules is imported.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ class Binding:
     """A Qt binding; it is imported only when one of its modules is asked for."""
 
     name: str
+    qt: int
+    """The major version of Qt."""
+    qt_folder: str
+    """The folder of Qt inside the package, if that contains Qt."""
+    support: str
+    """The module with functions for wrappers: sip, or shiboken."""
 
     def module(self, sub: str) -> ModuleType:
         """Imports a module of the binding, for example `QtCore`."""
@@ -54,22 +61,35 @@ class Binding:
         return sys.modules.get(f"{self.name}.{sub}".rstrip(".")) is not None
 
 
-# In qasync's order, so that a program that moves to qtloop keeps its binding.
-_BINDINGS: Final = (Binding("PyQt6"), Binding("PySide6"))
-_QT_FOLDER: Final = {"PyQt6": "Qt6", "PySide6": "Qt"}
+# In qasync's order for each Qt, so that a program that moves to qtloop keeps its binding.
+_BINDINGS: Final = (
+    Binding("PyQt6", 6, "Qt6", "PyQt6.sip"),
+    Binding("PySide6", 6, "Qt", "shiboken6"),
+    Binding("PyQt5", 5, "Qt5", "PyQt5.sip"),
+    Binding("PySide2", 5, "Qt", "shiboken2"),
+)
+
+
+def _core(qt: int) -> str:
+    return f"libQt{qt}Core.so"
 
 
 def loaded_cores() -> list[Path]:
-    """Returns every libQt6Core that is mapped into this process."""
+    """Returns every QtCore library that is mapped into this process."""
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
-        paths = {line.split(maxsplit=5)[5].strip() for line in maps if "/libQt6Core.so" in line}
+        cores = ("/" + _core(6), "/" + _core(5))
+        paths = {
+            line.split(maxsplit=5)[5].strip()
+            for line in maps
+            if any(core in line for core in cores)
+        }
     return sorted(Path(path) for path in paths)
 
 
 def choose() -> Binding | None:
     """Returns the binding that `QT_API` names, else the imported one, else the first installed.
 
-    If two are imported, returns the one whose libQt6Core is loaded: both use that.
+    If two are imported, returns the one whose QtCore library is loaded: both use that.
     None means no binding: the Qt functions then load the system's Qt.
     """
     wanted = os.environ.get("QT_API", "")
@@ -109,7 +129,7 @@ def _owns_one_of(binding: Binding, cores: list[Path]) -> bool:
 
 
 def _preload(binding: Binding | None) -> None:
-    """Loads the binding's own libQt6Core, unless the process has loaded one already.
+    """Loads the binding's own QtCore library, unless the process has loaded one already.
 
     This takes 7 ms; importing the binding would take 200 ms. A binding from a distribution's
     package contains no Qt: it uses the system's, and so do the Qt functions then.
@@ -117,7 +137,7 @@ def _preload(binding: Binding | None) -> None:
     folder = binding.folder if binding else None
     if binding is None or folder is None or loaded_cores():
         return
-    core = folder / _QT_FOLDER[binding.name] / "lib" / "libQt6Core.so.6"
+    core = folder / binding.qt_folder / "lib" / f"{_core(binding.qt)}.{binding.qt}"
     if not core.exists():
         return
     try:
@@ -129,34 +149,49 @@ def _preload(binding: Binding | None) -> None:
         ) from error
 
 
-def _load_qt_functions() -> None:
+# What a distribution calls the development files and the library of each Qt.
+_PACKAGES: Final = {
+    6: ("Qt 6.4 or newer (Debian: qt6-base-dev)", "PySide6` or `pip install PyQt6", "libqt6core6"),
+    5: ("Qt 5.15 (Debian: qtbase5-dev)", "PyQt5", "libqt5core5a"),
+}
+
+
+def _major_version(binding: Binding | None) -> int:
+    """Returns the major version of Qt: the binding's, else that of the loaded QtCore, else 6."""
+    if binding is not None:
+        return binding.qt
+    names = {core.name.partition(".")[0] for core in loaded_cores()}
+    return 5 if names == {_core(5).partition(".")[0]} else 6
+
+
+def _load_qt_functions(qt: int) -> None:
     """Gives the native module its Qt functions.
 
-    They use the libQt6Core that the process has loaded, or else the system's.
+    They use the QtCore library that the process has loaded, or else the system's.
     """
     from . import _native  # not at module level: the platform is checked before
 
+    development, binding_names, library = _PACKAGES[qt]
     try:
-        from ._qt6 import table
+        module: Any = importlib.import_module(f"{__package__}._qt{qt}")
     except ModuleNotFoundError as error:
         raise ImportError(
-            "qtloop was built without its module for Qt 6, because no Qt was found: install the "
-            "development files of Qt 6.4 or newer (Debian: qt6-base-dev), and build qtloop again: "
+            f"qtloop was built without its module for Qt {qt}, because no such Qt was found: "
+            f"install the development files of {development}, and build qtloop again: "
             "pip install --force-reinstall --no-cache-dir --no-binary qtloop qtloop"
         ) from error
     except ImportError as error:
-        if "libQt6Core" not in str(error):
+        if f"libQt{qt}Core" not in str(error):
             raise
         raise ImportError(
-            "no Qt 6 found: `pip install PySide6` or `pip install PyQt6`, "
-            "or install Debian's libqt6core6"
+            f"no Qt {qt} found: `pip install {binding_names}`, or install Debian's {library}"
         ) from error
-    _native.set_qt_functions(table)
+    _native.set_qt_functions(module.table)
 
 
 binding: Final = choose()
 _preload(binding)
-_load_qt_functions()
+_load_qt_functions(_major_version(binding))
 _applications: list[Any] = []
 
 # Whether QtWidgets was imported by `make_application()`, and not by the program.
@@ -169,8 +204,14 @@ def application() -> Any | None:
 
 
 def is_pyqt() -> bool:
-    """Returns whether the binding is PyQt6."""
-    return binding is not None and binding.name == "PyQt6"
+    """Returns whether the binding is PyQt6 or PyQt5."""
+    return binding is not None and binding.name.startswith("PyQt")
+
+
+def support() -> Any:
+    """Imports the binding's module with functions for wrappers: sip, or shiboken."""
+    assert binding is not None
+    return importlib.import_module(binding.support)
 
 
 def is_destroyed(value: object) -> bool:
@@ -178,9 +219,9 @@ def is_destroyed(value: object) -> bool:
     if binding is None:
         return False
     if is_pyqt():
-        sip = importlib.import_module("PyQt6.sip")
+        sip = support()
         return isinstance(value, sip.simplewrapper) and bool(sip.isdeleted(value))
-    return not importlib.import_module("shiboken6").isValid(value)
+    return not support().isValid(value)
 
 
 def quit() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
 import inspect
 import weakref
 from collections.abc import Callable, Coroutine
@@ -140,5 +139,5 @@ def _plain(value: Any) -> Any:
 def _is_owned(wrapper: Any) -> bool:
     """Returns whether the object is destroyed together with its Python wrapper."""
     if _binding.is_pyqt():
-        return bool(importlib.import_module("PyQt6.sip").ispyowned(wrapper))
-    return bool(importlib.import_module("shiboken6").ownedByPython(wrapper))
+        return bool(_binding.support().ispyowned(wrapper))
+    return bool(_binding.support().ownedByPython(wrapper))

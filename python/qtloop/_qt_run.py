@@ -38,7 +38,8 @@ class QtRunMixin(ThreadStateMixin):
             if app is None:
                 return self._exec()
             # Called on the program's object, whose class may override `exec()`.
-            code: int = app.exec()
+            run = app.exec if hasattr(app, "exec") else app.exec_  # PySide2
+            code: int = run()
             return code
         finally:
             self._end_run()

@@ -37,14 +37,14 @@ def is_qobject(value: object) -> bool:
 
 
 def overrides_qt(name: str, args: tuple[Any, ...]) -> bool:
-    """Returns whether a method with these arguments overrides PyQt6's, and so must return None."""
+    """Returns whether a method with these arguments overrides PyQt's, and so must return None."""
     return (
         _binding.is_pyqt()
         and bool(args)
         and any(
             name in vars(each)
             for each in type(args[0]).__mro__
-            if each.__module__.startswith("PyQt6.")
+            if each.__module__.startswith("PyQt")
         )
     )
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from . import _binding
+
 # Types that Qt's signals pass for a slot to fill in: the sender reads them after the emission.
 _OUTPUT_TYPES = {
     "QAuthenticator",
@@ -26,8 +28,9 @@ def copy_borrowed(args: tuple[Any, ...], *, keep_outputs: bool = False) -> tuple
     `keep_outputs`, for code that starts during the emission, objects that a slot fills in for the
     sender are not copied either; these are valid during the emission only.
     """
-    # Without an import of PyQt6 no argument can be one of its objects.
-    sip = sys.modules.get("PyQt6.sip")
+    # Without an import of PyQt no argument can be one of its objects.
+    binding = _binding.binding
+    sip = sys.modules.get(binding.support) if binding and _binding.is_pyqt() else None
     if sip is None:
         return args
     for each in args:
@@ -39,7 +42,7 @@ def copy_borrowed(args: tuple[Any, ...], *, keep_outputs: bool = False) -> tuple
 
 
 def _is_borrowed(sip: Any, value: Any) -> bool:
-    # In PyQt6 a class with an identity derives from sip.wrapper, which can have an owner; a value
+    # In PyQt a class with an identity derives from sip.wrapper, which can have an owner; a value
     # class derives from sip.simplewrapper only.
     return (
         isinstance(value, sip.simplewrapper)

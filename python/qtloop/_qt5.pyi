@@ -1,0 +1,8 @@
+"""The functions through which the native module uses Qt 5. This module links QtCore."""
+
+from typing import Final
+
+__all__ = ["table"]
+
+# A capsule for `_native.set_qt_functions()`.
+table: Final[object]
