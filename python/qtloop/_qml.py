@@ -16,7 +16,14 @@ from ._spawn import start
 
 _NEW_PROMISE = """(() => {
     const parts = {};
-    parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+    parts.promise = new Promise((resolve, reject) => {
+        parts.resolve = resolve;
+        parts.reject = (name, text) => {
+            const error = new Error(text);
+            Object.defineProperty(error, "name", { value: name, writable: true, configurable: true });
+            reject(error);
+        };
+    });
     return parts;
 })()"""
 
@@ -105,7 +112,7 @@ class _Promise:
             self.reject(error)
         elif (engine := self._living_engine()) is not None:
             try:
-                value = engine.toScriptValue(_plain(task.result()))
+                value = _to_script(engine, _plain(task.result()))
             except (TypeError, OverflowError) as refusal:  # it has no JavaScript equivalent
                 self.reject(refusal)
             else:
@@ -113,11 +120,9 @@ class _Promise:
 
     def reject(self, error: BaseException) -> None:
         """Rejects the promise with a JavaScript `Error` for the exception."""
-        if (engine := self._living_engine()) is not None:
-            kind, name = self.qml.QJSValue.ErrorType.GenericError, type(error).__name__
-            value = engine.newErrorObject(kind, str(error) or name)
-            value.setProperty("name", engine.toScriptValue(name))
-            self._reject.call([value])
+        if self._living_engine() is not None:
+            name = type(error).__name__
+            self._reject.call([self.qml.QJSValue(text) for text in (name, str(error) or name)])
 
     def _living_engine(self) -> Any:
         engine = self._engine()
@@ -134,6 +139,31 @@ def _plain(value: Any) -> Any:
         assert _binding.binding is not None
         return _binding.binding.QtCore.QByteArray(bytes(value))
     return value
+
+
+def _to_script(engine: Any, value: Any) -> Any:
+    """Converts a value to JavaScript. PyQt5 has no `toScriptValue()`, and converts a property."""
+    if hasattr(engine, "toScriptValue"):
+        return engine.toScriptValue(value)
+    return engine.newQObject(_holder()(value)).property("value")
+
+
+@functools.cache
+def _holder() -> type:
+    """Returns a class of objects with a property `value`."""
+    assert _binding.binding is not None
+    QtCore: Any = _binding.binding.QtCore
+
+    class Holder(QtCore.QObject):  # type: ignore[misc]
+        def __init__(self, value: Any) -> None:
+            super().__init__()
+            self._value = value
+
+        @QtCore.pyqtProperty("QVariant")  # type: ignore[untyped-decorator]
+        def value(self) -> Any:
+            return self._value
+
+    return Holder
 
 
 def _is_owned(wrapper: Any) -> bool:

@@ -74,7 +74,7 @@ PREAMBLE = """
 import asyncio, os, signal, sys, threading, time
 import qtloop
 from qtloop import QEventLoop
-from qtloop._binding import binding
+from qtloop._binding import binding, support
 if binding:
     QtCore = binding.module("QtCore")
     QtGui = binding.module("QtGui")

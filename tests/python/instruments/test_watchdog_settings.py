@@ -306,12 +306,7 @@ def test_watchdog_continues_with_the_next_application(child: Child) -> None:
         for number in range(3):
             app = QtWidgets.QApplication([])
             print(loop.run_until_complete(main()).is_over, seen.get(timeout=20).is_over)
-            if binding.name == "PyQt6":
-                from PyQt6 import sip
-                sip.delete(app)
-            else:
-                import shiboken6
-                shiboken6.delete(app)
+            support().delete(app)
             del app
         loop.close()
     """

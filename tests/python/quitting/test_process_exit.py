@@ -8,12 +8,7 @@ from conftest import Child, needs_binding
 MAKE_APP = "app = QtWidgets.QApplication([])\n"
 DELETE = """
 def delete(thing):
-    if binding.name == "PyQt6":
-        from PyQt6 import sip
-        sip.delete(thing)
-    else:
-        import shiboken6
-        shiboken6.delete(thing)
+    support().delete(thing)
 """
 WORK = """
 def leave_work(loop):

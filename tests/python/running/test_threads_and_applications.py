@@ -80,12 +80,7 @@ def test_loop_is_served_by_one_application_after_another(child: Child) -> None:
             loop.call_soon(print, number)
             loop.call_later(0.001, app.exit, number)
             assert app.exec() == number
-            if binding.name == "PyQt6":
-                from PyQt6 import sip
-                sip.delete(app)
-            else:
-                import shiboken6
-                shiboken6.delete(app)
+            support().delete(app)
             del app
     """
     assert child(program).stdout.split() == ["0", "1", "2"]

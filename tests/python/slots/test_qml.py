@@ -21,7 +21,7 @@ Signal: Any = getattr(QtCore, "Signal", None) or QtCore.pyqtSignal
 
 # Calls one of the methods, and passes the promise's result or error to `settled`.
 QML = """
-import QtQml
+import QtQml 2.15
 QtObject {
     signal moved(int count, string name)
     signal pinged()
@@ -110,8 +110,8 @@ class Scene:
         )
 
     def call(self, method: str, *args: Any) -> None:
-        values = [self.engine.newQObject(self.root), self.engine.toScriptValue(method)]
-        values += [self.engine.toScriptValue(each) for each in args]
+        values = [self.engine.newQObject(self.root), QtQml.QJSValue(method)]
+        values += [QtQml.QJSValue(each) for each in args]
         result = self.holder.call(values)
         assert not result.isError(), result.toString()
 

@@ -9,11 +9,11 @@ import weakref
 from typing import Any
 
 import pytest
-from conftest import BINDING
 from support.slots import QObject, QtCore, Sender, destroy, run
 
 import qtloop
 from qtloop import asyncSlot
+from qtloop._binding import is_pyqt
 
 
 class Window(QObject):  # type: ignore[misc]
@@ -133,8 +133,8 @@ def test_object_that_is_destroyed_after_the_loop_was_closed_cancels_nothing(
 
 
 @pytest.mark.skipif(
-    BINDING == "PyQt6",
-    reason="PyQt6 loses a `destroyed` that another thread emits, or crashes in it",
+    is_pyqt(),
+    reason="PyQt loses a `destroyed` that another thread emits, or crashes in it",
 )
 def test_object_that_another_thread_destroys_cancels_on_the_loops_thread(
     loop: qtloop.QEventLoop,

@@ -14,7 +14,7 @@ import pytest
 from conftest import Child
 
 import qtloop
-from qtloop._binding import binding
+from qtloop._binding import binding, is_pyqt
 
 if binding is None:
     pytest.skip("slots need a Qt binding", allow_module_level=True)
@@ -327,7 +327,7 @@ QtCore.QTimer.singleShot(0, lambda: int("after"))
 QtCore.QTimer.singleShot(10, lambda: app.exit(3))
 sys.exit(app.exec())
 """
-    aborts = binding is not None and binding.name == "PyQt6"
+    aborts = is_pyqt()
     done = child(program, code=-6 if aborts else 3)
     handled, after = done.stdout.splitlines()
     assert handled.startswith("handled ValueError(") and "during" in handled

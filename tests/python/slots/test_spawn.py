@@ -15,7 +15,7 @@ import pytest
 from conftest import Child, needs_binding
 
 import qtloop
-from qtloop._binding import binding
+from qtloop._binding import binding, support
 
 QtCore: Any = binding and binding.QtCore
 log: list[str] = []
@@ -171,15 +171,7 @@ def test_task_never_runs_a_step_after_its_parent_was_destroyed(app: Any) -> None
         task = qtloop.spawn(wait(), parent=parent)
         await asyncio.sleep(0.001)
         event.set()
-        assert binding is not None
-        if binding.name == "PyQt6":
-            from PyQt6 import sip
-
-            sip.delete(parent)
-        else:
-            import shiboken6
-
-            shiboken6.delete(parent)
+        support().delete(parent)
         await asyncio.wait([task], timeout=10)
         assert task.cancelled()
 
@@ -268,7 +260,8 @@ def test_parent_can_own_tasks_of_a_second_loop(app: Any) -> None:
 def test_task_whose_first_step_destroys_the_parent_is_cancelled(app: Any) -> None:
     async def close(parents: list[Any]) -> None:
         parents.pop().deleteLater()
-        QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
+        kind = QtCore.QEvent.Type.DeferredDelete
+        QtCore.QCoreApplication.sendPostedEvents(None, getattr(kind, "value", kind))
         await asyncio.sleep(60)
 
     async def main() -> None:

@@ -37,4 +37,5 @@ def run(loop: qtloop.QEventLoop, main: Any) -> Any:
 def destroy(qobject: Any) -> None:
     """Destroys the C++ object now, as `delete` does."""
     qobject.deleteLater()
-    QtCore.QCoreApplication.sendPostedEvents(qobject, QtCore.QEvent.Type.DeferredDelete.value)
+    kind = QtCore.QEvent.Type.DeferredDelete
+    QtCore.QCoreApplication.sendPostedEvents(qobject, getattr(kind, "value", kind))  # int in Qt 5
