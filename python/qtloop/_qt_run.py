@@ -65,7 +65,8 @@ class QtRunMixin(ThreadStateMixin):
         try:
             while not (future.done() or wait.is_over):
                 wait.nested_loop = _native.NestedLoop()
-                self._exec_nested(wait.nested_loop)
+                # An older Qt emits aboutToQuit, which limits the wait, only after it.
+                self._exec_nested(wait.nested_loop, until_exit=not grace)
                 if future.done() or not grace or self._has_fatal():
                     break
                 wait.limit()

@@ -357,11 +357,13 @@ impl EventLoop {
         }
     }
 
-    /// Waits in a nested Qt loop until its exit() is called or this loop stops.
+    /// Waits in a nested Qt loop until its exit() is called or this loop stops. Without `until_exit`,
+    /// a quit of the application ends the wait, too, unless it began before.
     fn _exec_nested(
         &self,
         py: Python<'_>,
         nested_loop: &Bound<'_, super::nested_loop::NestedLoop>,
+        until_exit: bool,
     ) {
         let state = self.state(py);
         let nested_loop = nested_loop.borrow().share();
@@ -369,7 +371,15 @@ impl EventLoop {
             .nested_loops
             .borrow_mut()
             .push(Rc::clone(&nested_loop));
-        let wait = || gil::release(py, || nested_loop.exec_until_exit());
+        let wait = || {
+            gil::release(py, || {
+                if until_exit {
+                    nested_loop.exec_until_exit()
+                } else {
+                    nested_loop.exec()
+                }
+            })
+        };
         let _ = match state.driver() {
             Ok(driver) => driver.in_nested_wait(wait),
             Err(_) => wait(),
