@@ -162,7 +162,7 @@ impl Observer<Job> for Observed {
 }
 
 impl Observed {
-    /// Ends the wait that the instruments were told of, if there is one.
+    /// Calls the instruments for the end of a wait, if one has begun.
     #[inline]
     fn end_wait(&self, py: Python<'_>) {
         if self.instruments.is_waiting() {
