@@ -1,9 +1,9 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test test-newest test-asan test-tsan lint fmt bench bench-rust probes probes-rust docs docs-serve docs-rust wheel release-check
+.PHONY: help demo demo-python test test-newest test-debian13 test-asan test-tsan lint fmt bench bench-rust probes probes-rust docs docs-serve docs-rust wheel release-check
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo:  ## open the demo window of the Rust API; ARGS="URL ..." fetches those; without a display it saves target/demo.png
 	@tools/demo rust $(ARGS)
@@ -15,7 +15,10 @@ test:  ## every check there is, quickest first; STEPS="lint qt ..." runs only th
 	@tools/test $(STEPS)
 
 test-newest:  ## the steps python, cpython and timing on the newest Pythons and Qt, in a Debian sid that it makes; as root
-	@tools/chroot tools/test $(or $(STEPS),python cpython timing)
+	@tools/chroot sid tools/test $(or $(STEPS),python cpython timing)
+
+test-debian13:  ## `make demo` and `make test` on a bare Debian 13 that it makes, with this machine's Rust; as root
+	@tools/chroot trixie make demo test STEPS="$(STEPS)"
 
 test-asan:  ## the Qt tests of the Rust API under AddressSanitizer
 	@tools/test asan

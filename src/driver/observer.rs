@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Driver, Turn};
-use crate::reactor::{Queueable, Time};
+use crate::reactor::{Priority, Queueable, Time};
 
 /// Callbacks for the actions of a driver, on the driver's thread. All do nothing by default.
 ///
@@ -123,11 +123,15 @@ impl<J: Queueable + 'static> Driver<J> {
     /// Runs `collect`, and calls the observer for the jobs that it has made ready.
     #[cold]
     pub(super) fn observe_added<R>(&self, collect: impl FnOnce() -> R) -> R {
+        let ready = self.reactor.borrow().ready();
         let mut before = self.ready_before.take();
-        before.extend(self.reactor.borrow().ready_by_priority());
+        if self.may_use_priorities() {
+            before.extend(self.reactor.borrow().ready_by_priority());
+        } else {
+            before.push((Priority::NORMAL, ready));
+        }
         let result = collect();
-        let known: usize = before.iter().map(|lane| lane.1).sum();
-        if self.reactor.borrow().ready() > known {
+        if self.reactor.borrow().ready() > ready {
             self.notify(|observer| {
                 let mut reactor = self.reactor.borrow_mut();
                 reactor.visit_added(&before, |job| observer.collected(job));

@@ -139,7 +139,7 @@ impl Recorder {
         let mut state = self.state.borrow_mut();
         state.now = now;
         state.is_fresh = true; // the loop itself is running
-        if let Some(job) = state.waiting_job(mark, subject) {
+        if let Some((_, job)) = state.waiting_job(mark, subject) {
             job.ready = now;
             return mark;
         }

@@ -74,15 +74,19 @@ impl State {
         });
     }
 
-    /// Returns the job of a mark if it is in the ring, has not begun, and is of the same task.
+    /// Returns the begin and the job of a mark if it is in the ring, has not begun, and is of the
+    /// same task.
     #[inline]
-    pub(super) fn waiting_job(&mut self, mark: u32, subject: Subject) -> Option<&mut Job> {
-        match self.ring.get_mut(mark)? {
-            Record {
-                started: Ticks::UNKNOWN,
-                what: What::Job(job),
-                ..
-            } if job.subject.task == subject.task => Some(job),
+    pub(super) fn waiting_job(
+        &mut self,
+        mark: u32,
+        subject: Subject,
+    ) -> Option<(&mut Ticks, &mut Job)> {
+        let Record { started, what, .. } = self.ring.get_mut(mark)?;
+        match what {
+            What::Job(job) if !started.is_known() && job.subject.task == subject.task => {
+                Some((started, job))
+            }
             _ => None,
         }
     }
@@ -94,15 +98,12 @@ impl State {
         self.now = now;
         self.is_fresh = false;
         let waiting = self.waiting_job(mark, subject);
-        let (number, ready) = if let Some(job) = waiting {
+        let (number, ready) = if let Some((started, job)) = waiting {
             // The queued record has the more exact kind, such as that of another thread's job.
             let kind = job.subject.kind;
             job.subject = Subject { kind, ..subject };
-            let ready = job.ready;
-            if let Some(record) = self.ring.get_mut(mark) {
-                record.started = now;
-            }
-            (mark, ready)
+            *started = now;
+            (mark, job.ready)
         } else {
             let record = Record::running(now, subject);
             (self.ring.push(record), Ticks::UNKNOWN)

@@ -111,10 +111,11 @@ impl<'a, W: Write> Trace<'a, W> {
         }
     }
 
-    /// Writes the names of the process and of its tracks.
+    /// Writes the names of the process and of its tracks. Qt Creator ignores events without a time.
     fn names(&mut self) -> io::Result<()> {
         let process = json!({
-            "ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": "qtloop"},
+            "ph": "M", "name": "process_name", "ts": 0, "pid": PROCESS, "tid": QT,
+            "args": {"name": "qtloop"},
         });
         writeln!(self.out, "{process},")?;
         self.track(QT, "Qt")?;
@@ -132,7 +133,8 @@ impl<'a, W: Write> Trace<'a, W> {
 
     fn track(&mut self, track: u64, name: &str) -> io::Result<()> {
         let name = json!({
-            "ph": "M", "name": "thread_name", "pid": PROCESS, "tid": track, "args": {"name": name},
+            "ph": "M", "name": "thread_name", "ts": 0, "pid": PROCESS, "tid": track,
+            "args": {"name": name},
         });
         let order = json!({
             "ph": "M", "name": "thread_sort_index", "pid": PROCESS, "tid": track,

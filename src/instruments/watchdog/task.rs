@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 /// the number when a job begins and when it ends, so that a report has the name while the thread is
 /// blocked.
 ///
-/// To set a number is one store, because it happens twice per job. To name a task takes a lock.
+/// A number is set twice per job, by one store. A name is set once per task, with a lock.
 #[derive(Debug, Default)]
 pub(crate) struct RunningTask {
     number: AtomicU32,

@@ -28,7 +28,6 @@ use super::step::{self, Stepped};
 use crate::instruments::recorder::{Clock, JobKind, PlaceId, Recorder, Subject, Ticks};
 use crate::instruments::watchdog::RunningTask;
 use crate::qt::activity::{self, Activity, ActivityObserver, Observation};
-use crate::reactor::Queueable;
 
 use self::places::PythonPlaces;
 use self::python::{Event, Instruments};
@@ -117,17 +116,6 @@ fn token<'py>() -> Python<'py> {
     unsafe { Python::assume_attached() }
 }
 
-fn kind_of(job: &Job, is_step: bool) -> JobKind {
-    match job.kind {
-        _ if is_step => JobKind::Step,
-        Kind::Plain => JobKind::Callback,
-        Kind::ThreadSafe => JobKind::Remote,
-        Kind::Timer => JobKind::Timer,
-        Kind::Watch => JobKind::Reader,
-        Kind::Transport(_) => JobKind::Transport,
-    }
-}
-
 /// Returns the task that a job steps.
 #[inline]
 fn stepped<'py>(py: Python<'py>, job: &Job) -> Option<(Bound<'py, PyAny>, Stepped)> {
@@ -194,39 +182,16 @@ impl Observed {
         }
     }
 
-    /// Notes that a job has become ready, scheduled by the job `by`. `stepped` is the task that it
-    /// steps. Returns its subject, without a place, and whether the task is new.
-    fn note_ready(
-        &self,
-        job: &Job,
-        stepped: Option<&(Bound<'_, PyAny>, Stepped)>,
-        now: Ticks,
-        by: Option<&Running>,
-    ) -> (Subject, bool) {
-        let (task, is_new) = match stepped {
-            Some((task, stepped)) => self.note_scheduled(task, *stepped, now, by),
-            None => (0, false),
-        };
-        let subject = Subject {
-            task,
-            place: PlaceId::UNKNOWN,
-            priority: job.priority(),
-            kind: kind_of(job, stepped.is_some()),
-        };
-        (subject, is_new)
-    }
-
-    /// Notes that a step of a task was scheduled. Returns the number of the task, and whether the
-    /// task is new.
+    /// Notes that a step of a task was scheduled, by a step of the task `by`. Returns the number of
+    /// the task, and whether the task is new.
     fn note_scheduled(
         &self,
         task: &Bound<'_, PyAny>,
         stepped: Stepped,
         now: Ticks,
-        by: Option<&Running>,
+        by: Option<&(Py<PyAny>, Rc<Task>)>,
     ) -> (u32, bool) {
         let address = task.as_ptr().addr();
-        let by = by.and_then(|by| by.task.as_ref());
         if let Some((running, entry)) = by
             && running.as_ptr().addr() == address
         {

@@ -5,46 +5,61 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::python::Event;
-use super::{Observed, kind_of, stepped, token};
+use super::{Observed, stepped, token};
 use crate::driver::Observer;
 use crate::instruments::recorder::{JobKind, PlaceId, Recorder, Subject, Ticks};
-use crate::python::job::Job;
+use crate::python::job::{Job, Kind};
 use crate::reactor::{Queueable, Time};
+
+/// Returns the subject of a job, without a task and a place.
+#[inline]
+fn subject(job: &Job, is_step: bool) -> Subject {
+    let kind = match job.kind {
+        _ if is_step => JobKind::Step,
+        Kind::Plain => JobKind::Callback,
+        Kind::ThreadSafe => JobKind::Remote,
+        Kind::Timer => JobKind::Timer,
+        Kind::Watch => JobKind::Reader,
+        Kind::Transport(_) => JobKind::Transport,
+    };
+    Subject {
+        task: 0,
+        place: PlaceId::UNKNOWN,
+        priority: job.priority(),
+        kind,
+    }
+}
 
 impl Observer<Job> for Observed {
     fn queued(&self, job: &mut Job) {
-        let stepped = stepped(token(), job);
-        if stepped.is_none() && !self.is_recording.get() {
+        let Some((task, stepped)) = stepped(token(), job) else {
+            let subject = subject(job, false);
+            let queued = self.record(|recorder| recorder.queued(subject));
+            job.mark = queued.unwrap_or(job.mark);
             return;
-        }
-        let now = self.now();
-        let (subject, is_new) = {
-            let running = self.running.borrow();
-            self.note_ready(job, stepped.as_ref(), now, running.last())
         };
-        if let Some(mark) = self.record(|recorder| recorder.queued_at(now, subject)) {
-            job.mark = mark;
+        let now = self.now();
+        let mut subject = subject(job, true);
+        let is_new = {
+            let running = self.running.borrow();
+            let by = running.last().and_then(|by| by.task.as_ref());
+            let (number, is_new) = self.note_scheduled(&task, stepped, now, by);
+            subject.task = number;
+            is_new
+        };
+        let queued = self.record(|recorder| recorder.queued_at(now, subject));
+        job.mark = queued.unwrap_or(job.mark);
+        if is_new {
+            self.instruments.call(Event::TaskSpawned, &task);
         }
-        if let Some((task, _)) = &stepped {
-            if is_new {
-                self.instruments.call(Event::TaskSpawned, task);
-            }
-            self.instruments.call(Event::TaskScheduled, task);
-        }
+        self.instruments.call(Event::TaskScheduled, &task);
     }
 
     fn timer_set(&self, _when: Time, job: &mut Job) {
-        let set = self.record(|recorder| {
-            recorder.timer_set(Subject {
-                task: 0,
-                place: PlaceId::UNKNOWN,
-                priority: job.priority(),
-                kind: JobKind::Timer,
-            })
-        });
-        if let Some(mark) = set {
-            job.mark = mark;
-        }
+        let mut subject = subject(job, false);
+        subject.kind = JobKind::Timer;
+        let set = self.record(|recorder| recorder.timer_set(subject));
+        job.mark = set.unwrap_or(job.mark);
     }
 
     fn collected(&self, job: &mut Job) {
@@ -53,14 +68,16 @@ impl Observer<Job> for Observed {
             return;
         }
         let now = self.now();
-        let (mut subject, is_new) = self.note_ready(job, stepped.as_ref(), now, None);
+        let mut subject = subject(job, stepped.is_some());
         if subject.kind == JobKind::Callback {
             subject.kind = JobKind::Remote;
         }
-        let collected = self.record(|recorder| recorder.collected_at(now, job.mark, subject));
-        if let Some(mark) = collected {
-            job.mark = mark;
+        let mut is_new = false;
+        if let Some((task, stepped)) = &stepped {
+            (subject.task, is_new) = self.note_scheduled(task, *stepped, now, None);
         }
+        let collected = self.record(|recorder| recorder.collected_at(now, job.mark, subject));
+        job.mark = collected.unwrap_or(job.mark);
         if let Some((task, _)) = &stepped {
             if is_new {
                 self.instruments.keep(Event::TaskSpawned, task);
@@ -84,12 +101,7 @@ impl Observer<Job> for Observed {
             return;
         }
         let now = if ended.is_known() { ended } else { self.now() };
-        let mut subject = Subject {
-            task: 0,
-            place: PlaceId::UNKNOWN,
-            priority: job.priority(),
-            kind: kind_of(job, stepped.is_some()),
-        };
+        let mut subject = subject(job, stepped.is_some());
         let Some((task, _)) = stepped else {
             subject.place = self.place_of(py, job);
             self.record(|recorder| recorder.begins_at(now, job.mark, subject));
@@ -150,7 +162,7 @@ impl Observer<Job> for Observed {
 }
 
 impl Observed {
-    /// Ends the wait that the instruments were told of, if there is one.
+    /// Calls the instruments for the end of a wait, if one has begun.
     #[inline]
     fn end_wait(&self, py: Python<'_>) {
         if self.instruments.is_waiting() {

@@ -9,6 +9,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use pyo3::Borrowed;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -51,6 +52,19 @@ fn partial_type(py: Python<'_>) -> *mut ffi::PyObject {
     partial.as_ref().map_or(ptr::null_mut(), Py::as_ptr)
 }
 
+/// Returns the code object of a function that is written in Python.
+#[inline]
+fn code_of<'a, 'py>(callable: &'a Bound<'py, PyAny>) -> Option<Borrowed<'a, 'py, PyAny>> {
+    if callable.get_type_ptr() != &raw mut ffi::PyFunction_Type {
+        return None;
+    }
+    // SAFETY: it is a function, which holds its code object.
+    unsafe {
+        let code = ffi::PyFunction_GetCode(callable.as_ptr());
+        Some(Borrowed::from_ptr(callable.py(), code))
+    }
+}
+
 /// Follows bound methods and partial functions to what names the place. Runs no Python code.
 fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Named<'py> {
     let py = callable.py();
@@ -70,10 +84,8 @@ fn name_of<'py>(callable: &Bound<'py, PyAny>) -> Named<'py> {
                 break;
             }
         }
-        let class = ffi::Py_TYPE(callable.as_ptr());
-        if class == &raw mut ffi::PyFunction_Type {
-            let code = ffi::PyFunction_GetCode(callable.as_ptr());
-            Named::Code(Bound::from_borrowed_ptr(py, code))
+        if let Some(code) = code_of(&callable) {
+            Named::Code(code.to_owned())
         } else if ffi::PyCFunction_Check(callable.as_ptr()) != 0 {
             let function = callable.as_ptr().cast::<ffi::PyCFunctionObject>();
             Named::Native((*function).m_ml, callable)
@@ -132,7 +144,15 @@ impl PythonPlaces {
 
     /// Returns the place of a callback.
     pub(super) fn of_callback(&self, callback: &Bound<'_, PyAny>) -> PlaceId {
-        self.of(name_of(callback))
+        code_of(callback).map_or_else(|| self.of(name_of(callback)), |code| self.of_code(&code))
+    }
+
+    #[inline]
+    fn of_code(&self, code: &Bound<'_, PyAny>) -> PlaceId {
+        self.places.intern(code.as_ptr().addr(), || {
+            self.keys.borrow_mut().push(code.clone().unbind());
+            place_of_code(code)
+        })
     }
 
     /// Returns the place where the coroutine of a task is defined.
@@ -160,14 +180,7 @@ impl PythonPlaces {
     fn of(&self, named: Named<'_>) -> PlaceId {
         let PythonPlaces { places, keys } = self;
         match named {
-            Named::Code(code) => {
-                let key = code.as_ptr().addr();
-                places.intern(key, || {
-                    let place = place_of_code(&code);
-                    keys.borrow_mut().push(code.unbind());
-                    place
-                })
-            }
+            Named::Code(code) => self.of_code(&code),
             Named::Type(class) => {
                 let key = class.as_ptr().addr();
                 places.intern(key, || {

@@ -138,7 +138,7 @@ impl Tasks {
     }
 
     /// Returns the task with this address of which another job schedules a step, and whether it is
-    /// new. `is_first` tells that the step is the first one.
+    /// new. `is_first`: the step is the first one.
     pub(super) fn scheduled(
         &mut self,
         address: usize,

@@ -234,6 +234,7 @@ def test_task_that_has_blocked_the_window_has_a_warning(user: User) -> None:
         time.sleep(0.2)
         await asyncio.sleep(60)
 
+    user.until(lambda: user.window._clock._last)  # it measures from its first event on
     user.update()
     user.loop.create_task(blocks(), name="blocks")
     user.loop.run_until_complete(asyncio.sleep(0.05))

@@ -31,7 +31,9 @@ pub(super) fn check(trace: &Value) {
     }
     for (track, spans) in &tracks {
         check_nesting(*track, spans);
-        let has_name = |event: &Value| event["name"] == "thread_name" && event["tid"] == *track;
+        let has_name = |event: &Value| {
+            event["name"] == "thread_name" && event["tid"] == *track && event["ts"] == 0
+        };
         assert!(
             events(trace).iter().any(has_name),
             "track {track} has no name"
