@@ -53,7 +53,8 @@ using Windows = QList<QObject*>();
 // Looks the function up, because QtGui is not linked. Returns null if the process has not loaded it.
 Windows* find_windows()
 {
-    void* gui = dlopen("libQt" QT_STRINGIFY(QT_VERSION_MAJOR) "Gui.so." QT_STRINGIFY(QT_VERSION_MAJOR), RTLD_LAZY | RTLD_NOLOAD);
+    void* gui =
+      dlopen("libQt" QT_STRINGIFY(QT_VERSION_MAJOR) "Gui.so." QT_STRINGIFY(QT_VERSION_MAJOR), RTLD_LAZY | RTLD_NOLOAD);
     return gui ? reinterpret_cast<Windows*>(dlsym(gui, "_ZN15QGuiApplication15topLevelWindowsEv")) : nullptr;
 }
 

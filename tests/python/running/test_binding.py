@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _datetime
+import datetime
 import importlib.util
 import os
 import subprocess
@@ -284,7 +284,7 @@ def test_qt_functions_of_another_type_are_refused() -> None:
     with pytest.raises(TypeError, match="PyCapsule"):
         _native.set_qt_functions(object())
     with pytest.raises(ValueError, match="PyCapsule"):
-        _native.set_qt_functions(_datetime.datetime_CAPI)
+        _native.set_qt_functions(datetime.datetime_CAPI)
 
 
 def test_native_module_alone_loads_no_qt() -> None:
