@@ -1,5 +1,5 @@
 //! Operations of Qt classes, awaited by their signals: `QTimer`, `QFuture`, `QNetworkReply` and
-//! `QIODevice`. The Rust half of `operations.cpp`, which owns the Qt objects.
+//! `QIODevice`. The Rust half of `operations.cpp`, which owns the Qt objects and needs Qt 6.
 //!
 //!     cargo rustc --example operations --crate-type cdylib
 //!     g++ -std=c++17 -fPIC -I"$(qmake6 -query QT_INSTALL_HEADERS)" examples/cpp_host/operations.cpp -o target/debug/examples/operations \

@@ -1,10 +1,11 @@
 // The window of `dialog.rs`: a count, and a question over it as long as one is open.
-import QtQuick
-import QtQuick.Window
+import QtQuick 2.15
+import QtQuick.Window 2.15
 
 Window {
     id: window
 
+    property bool isAsking: false
     property bool isOver: false
 
     title: "Dialog"
@@ -13,7 +14,12 @@ Window {
     visible: true
     onClosing: close => {
         // One question is enough: while it is open, the window stays.
-        close.accepted = isOver || (question.text === "" && (isOver = talk.may_close()))
+        if (!isOver && !isAsking && question.text === "") {
+            isAsking = true
+            isOver = talk.may_close()
+            isAsking = false
+        }
+        close.accepted = isOver
         if (isOver)
             Qt.quit()
     }

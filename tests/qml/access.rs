@@ -89,7 +89,7 @@ pub(crate) fn child(name: &str) {
             let (this, object) = leaked();
             // A child object is destroyed with its parent.
             set_parent(object, engine.cpp_ptr());
-            engine.load_data("import QtQuick; Item {}".into());
+            engine.load_data("import QtQuick 2.15; Item {}".into());
             let _ = this.with(|text| {
                 drop(engine);
                 println!("{}", text.text);

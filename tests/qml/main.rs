@@ -114,7 +114,7 @@ impl World {
     fn hear(&mut self, count: usize, qml: &str) -> Vec<String> {
         let object = self.this().object().expect("it lives");
         let said = signal::stream(&object, "said").expect("a signal");
-        let text = format!("import QtQuick; Item {{ {qml} }}");
+        let text = format!("import QtQuick 2.15; Item {{ {qml} }}");
         self.engine.load_data(text.as_str().into());
         let all = said.take(count).map(|said| said.get(0).expect("a text"));
         self.event_loop

@@ -15,6 +15,7 @@ use crate::{Probe, World, trials};
 pub(crate) fn tests() -> Vec<Trial> {
     trials![
         argument_of_each_type_is_read,
+        point_and_size_of_zeros_convert,
         value_in_a_variant_is_read_if_nothing_is_lost,
         typed_arguments_need_types_that_hold_each_value,
         property_of_a_qml_object_is_read_set_and_followed,
@@ -127,6 +128,18 @@ fn argument_of_each_type_is_read() {
         (RectF::new(1.0, 2.0, 3.0, 4.5),),
     );
     scene.hears("rects", |kinds| kinds.rects(rect), (None::<Rect>,));
+}
+
+/// Qt 5 does not convert them by itself, because they are null.
+fn point_and_size_of_zeros_convert() {
+    let scene = Scene::new();
+    let points = |kinds: &Kinds| kinds.points(QPoint::default(), QPointF::default());
+    let origin = (PointF::new(0.0, 0.0), Some(Point::new(0, 0)));
+    scene.hears("points", points, origin);
+    let (width, height) = (0, 0);
+    let sizes = |kinds: &Kinds| kinds.sizes(QSize { width, height }, QSizeF::default());
+    let nothing = (SizeF::new(0.0, 0.0), Some(Size::new(0, 0)));
+    scene.hears("sizes", sizes, nothing);
 }
 
 fn value_in_a_variant_is_read_if_nothing_is_lost() {

@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// Loads QML with a login window and a main window, which shows when `probe.number` is 1.
 fn windows(world: &mut World) {
-    let qml = "import QtQuick; import QtQuick.Window; QtObject {
+    let qml = "import QtQuick 2.15; import QtQuick.Window 2.15; QtObject {
         property Window login: Window {
             visible: true
             onClosing: probe.say('login closed')
