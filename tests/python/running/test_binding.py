@@ -149,6 +149,11 @@ def test_frozen_program_ignores_qt_api(name: str, value: str) -> None:
     assert chosen(code, QT_API=value)[0] == name
 
 
+def test_import_of_qtloop_works_where_modules_have_no_files() -> None:
+    # cx_Freeze freezes the modules that it needs itself without their files.
+    assert python("import os; del os.__file__\nimport qtloop\nprint('done')").stdout == "done\n"
+
+
 @needs_both
 @each_binding
 def test_imported_binding_is_chosen_of_two_installed_ones(name: str) -> None:
