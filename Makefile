@@ -1,9 +1,9 @@
 # The tasks of this repository, one word each; the work is done by the scripts in tools/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-python test test-newest test-debian13 test-asan test-tsan lint fmt bench bench-rust probes probes-rust docs docs-serve docs-rust wheel release-check
+.PHONY: help demo demo-python test test-newest test-debian13 test-asan test-tsan lint fmt bench bench-rust probes probes-rust docs docs-serve docs-rust wheel wheels frozen release-check
 
 help:  ## list these tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo:  ## open the demo window of the Rust API; ARGS="URL ..." fetches those; without a display it saves target/demo.png
 	@tools/demo rust $(ARGS)
@@ -53,8 +53,14 @@ docs-serve:  ## show the documentation site on 127.0.0.1:8800, and follow change
 docs-rust:  ## build the reference of the Rust API by rustdoc, and say where it is
 	@tools/doc
 
-wheel:  ## build a wheel into dist/ and try it in a fresh virtual environment; VERSIONS="3.12 3.13" names the Pythons
+wheel:  ## build a wheel into dist/, and try it without and with each binding; VERSIONS="3.12 3.13" names the Pythons
 	@tools/wheel $(VERSIONS)
+
+wheels:  ## the same with every Python that there is
+	@tools/wheel $$(tools/pythons | cut -d ' ' -f 1)
+
+frozen:  ## freeze the demo window by PyInstaller with each binding, as a folder and as a file, and run the results
+	@tools/frozen
 
 release-check:  ## check what a release publishes; CHECKS="deny msrv ..." runs only those, TAG=v0.1.0 checks for that tag
 	@TAG="$(TAG)" tools/release-check $(CHECKS)

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use qt::Request;
+use qt::{MAJORS, Request};
 
 #[path = "../build/qt.rs"]
 #[expect(dead_code, reason = "the build script alone reads the environment")]
@@ -138,17 +138,19 @@ fn old_qt_and_qt_without_headers_are_errors_that_name_the_packages() {
 }
 
 #[test]
-fn python_module_needs_qt_6() {
-    let python = |system, major: Option<&str>| Request {
-        has_python: true,
-        major: major.map(str::to_owned),
-        ..on(system)
+fn python_modules_are_made_for_each_qt_that_is_there() {
+    let majors = |system, major: Option<&str>| -> Vec<u32> {
+        let request = Request {
+            major: major.map(str::to_owned),
+            ..on(system)
+        };
+        let found = request.choose_all().into_iter();
+        found.map(|qt| qt.major).collect()
     };
-    assert_eq!(version(&python("both", None)).expect("Qt 6"), "6.4.2");
-    let error = version(&python("five", None)).expect_err("Qt 5 only");
-    assert!(!error.contains("or of Qt 5.15"), "{error}");
-    let error = version(&python("both", Some("5"))).expect_err("Qt 5");
-    assert!(error.contains("unset QTLOOP_QT"), "{error}");
+    assert_eq!(majors("both", None), MAJORS);
+    assert_eq!(majors("five", None), [5]);
+    assert_eq!(majors("both", Some("5")), [5]);
+    assert_eq!(majors("old", None), []);
 }
 
 #[test]

@@ -91,9 +91,10 @@ def choose() -> Binding | None:
 
     If two are imported, returns the one whose QtCore library is loaded: both use that.
     None means no binding: the Qt functions then load the system's Qt.
+    A frozen program ignores `QT_API`: it contains one binding, and its user sets the variable.
     """
     wanted = os.environ.get("QT_API", "")
-    if wanted:
+    if wanted and not hasattr(sys, "frozen"):
         return _named(wanted)
     imported = [binding for binding in _BINDINGS if binding.has_imported()]
     if len(imported) > 1:

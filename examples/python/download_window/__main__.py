@@ -13,7 +13,9 @@ and one of PySide6 or PyQt6. Without a display it runs under Xvfb.
 import sys
 from pathlib import Path
 
-if not __package__:  # The folder was started: import it as a package, for its relative imports.
+# The folder was started: import it as a package, for its relative imports. A frozen program has no
+# folders to import from.
+if not (__package__ or hasattr(sys, "frozen")):
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from download_window.app import start

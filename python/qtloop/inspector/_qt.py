@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import _binding
 
@@ -13,4 +13,16 @@ else:
     QtGui = _binding.binding.module("QtGui")
     QtWidgets = _binding.binding.module("QtWidgets")
 
-__all__ = ["QtCore", "QtGui", "QtWidgets"]
+# Qt 6 has moved it to QtGui.
+QShortcut: Any = getattr(QtGui, "QShortcut", None) or QtWidgets.QShortcut
+
+
+def position(event: QtGui.QMouseEvent) -> QtCore.QPoint:
+    """Returns where in the widget a mouse event is."""
+    if hasattr(event, "position"):
+        return event.position().toPoint()
+    point: QtCore.QPoint = event.pos()  # Qt 5
+    return point
+
+
+__all__ = ["QShortcut", "QtCore", "QtGui", "QtWidgets", "position"]

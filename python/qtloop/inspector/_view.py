@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._delegate import CellDelegate
-from ._qt import QtCore, QtGui, QtWidgets
+from ._qt import QtCore, QtGui, QtWidgets, position
 from ._rows import RowsModel
 
 ROW = 28  # pixels
@@ -105,11 +105,11 @@ class TableView(QtWidgets.QTableView):
 
     def mousePressEvent(self, event: QtGui.QMouseEvent) -> None:
         """Opens or closes a branch by a click on its arrow; selects the row by others."""
-        index = self.indexAt(event.position().toPoint())
+        index = self.indexAt(position(event))
         if index.isValid() and self.rows.columns[index.column()].kind == "name":
             key = self.rows.key(index.row())
             arrow = self._delegate.arrow_area(self.visualRect(index), key)
-            if arrow is not None and arrow.contains(event.position().toPoint()):
+            if arrow is not None and arrow.contains(position(event)):
                 self._toggle(key)
                 return
         super().mousePressEvent(event)

@@ -10,7 +10,7 @@ from .._loop import QEventLoop
 from . import _theme, _warnings
 from ._pages import CallbacksPage, Page, TasksPage, TimersPage, WatchesPage
 from ._plot import FrameClock, Plots
-from ._qt import QtCore, QtGui, QtWidgets
+from ._qt import QShortcut, QtCore, QtGui, QtWidgets
 from ._source import Figures, Source
 from ._text import counted
 from ._trace import TraceButton
@@ -209,7 +209,7 @@ class Window(QtWidgets.QWidget):
             ("F12", self.close),
             ("Esc", self._escape),
         ):
-            QtGui.QShortcut(QtGui.QKeySequence(keys), self).activated.connect(slot)
+            QShortcut(QtGui.QKeySequence(keys), self).activated.connect(slot)
         self._update_theme()
         self.pause_button.setFixedWidth(self.pause_button.sizeHint().width() + 24)
         self.trace_button.setFixedWidth(self.trace_button.sizeHint().width() + 16)

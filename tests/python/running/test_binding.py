@@ -143,6 +143,18 @@ def test_qt_api_against_the_imported_binding_is_refused() -> None:
     )
 
 
+@each_binding
+@pytest.mark.parametrize("value", ["pyside6", "pyqt6", "pyqt5"])
+def test_frozen_program_ignores_qt_api(name: str, value: str) -> None:
+    code = f"import sys; sys.frozen = True\nimport {name}.QtCore, qtloop"
+    assert chosen(code, QT_API=value)[0] == name
+
+
+def test_import_of_qtloop_works_where_modules_have_no_files() -> None:
+    # cx_Freeze freezes the modules that it needs itself without their files.
+    assert python("import os; del os.__file__\nimport qtloop\nprint('done')").stdout == "done\n"
+
+
 @needs_both
 @each_binding
 def test_imported_binding_is_chosen_of_two_installed_ones(name: str) -> None:
