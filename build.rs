@@ -70,7 +70,9 @@ fn make_modules(found: &[Qt]) {
         }
     }
     if found.is_empty() {
-        println!("cargo:warning=no Qt found: this qtloop has no Qt functions, and cannot be imported");
+        println!(
+            "cargo:warning=no Qt found: this qtloop has no Qt functions, and cannot be imported"
+        );
         // It does not exist, so the next build searches for Qt again.
         println!("cargo:rerun-if-changed=target/no-qt");
     }

@@ -87,7 +87,8 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
 const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_native", &[]),
     ("_qt6", &[]),
-    ("_binding", &["_native", "_qt6"]),
+    ("_qt5", &[]),
+    ("_binding", &["_native", "_qt6", "_qt5"]),
     ("_asyncio_private", &[]),
     ("_async_wrap", &[]),
     ("_method_slot", &[]),

@@ -174,7 +174,11 @@ def _load_qt_functions(qt: int) -> None:
 
     development, binding_names, library = _PACKAGES[qt]
     try:
-        module: Any = importlib.import_module(f"{__package__}._qt{qt}")
+        # Import statements, which programs that freeze this one read.
+        if qt == 6:
+            from ._qt6 import table
+        else:
+            from ._qt5 import table
     except ModuleNotFoundError as error:
         raise ImportError(
             f"qtloop was built without its module for Qt {qt}, because no such Qt was found: "
@@ -187,7 +191,7 @@ def _load_qt_functions(qt: int) -> None:
         raise ImportError(
             f"no Qt {qt} found: `pip install {binding_names}`, or install Debian's {library}"
         ) from error
-    _native.set_qt_functions(module.table)
+    _native.set_qt_functions(table)
 
 
 binding: Final = choose()

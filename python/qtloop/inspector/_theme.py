@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from string import Template
 
+from .. import _binding
 from ._qt import QtGui, QtWidgets
 
 
@@ -122,7 +123,10 @@ def current() -> Theme:
 
 def sheet() -> str:
     """Returns the style sheet in the current colours."""
-    return SHEET.substitute(vars(current()))
+    text = SHEET.substitute(vars(current()))
+    # Qt 5 does not know this property.
+    lines = (line for line in text.splitlines() if "placeholder" not in line)
+    return "\n".join(lines) if _binding.binding and _binding.binding.qt == 5 else text
 
 
 def colour(name: str) -> QtGui.QColor:

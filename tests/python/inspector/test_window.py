@@ -415,9 +415,12 @@ def test_window_is_closed_by_f12_and_all_is_off(user: User) -> None:
     assert qtloop._native.task_changes(user.loop) is None
     assert inspector._windows == {}
     user.forget_window()
-    user.loop.run_until_complete(asyncio.sleep(0.01))
-    gc.collect()
-    assert reference() is None
+
+    def is_collected() -> bool:
+        gc.collect()
+        return reference() is None
+
+    user.until(is_collected)
 
 
 def test_trace_is_recorded_and_saved(user: User, tmp_path: Path) -> None:

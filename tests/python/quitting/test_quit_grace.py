@@ -332,13 +332,15 @@ SHOWS = {
 @pytest.mark.parametrize("way", SHOWS)
 def test_main_continues_after_dialogs_shown_by(way: str, run: str, child: Child) -> None:
     """aboutToQuit is emitted once, when the main window closes."""
+    # Qt 5 quits for accept() of a dialog that was closed before.
+    accept = "" if way == "its own close" else "QtCore.QTimer.singleShot(30, dialog.accept)"
     program = f"""
         app = QtWidgets.QApplication([])
         app.aboutToQuit.connect(lambda: print("quits"))
         async def main():
             for name in ("login", "again"):
                 dialog = QtWidgets.QDialog()
-                QtCore.QTimer.singleShot(30, dialog.accept)
+                {accept}
                 {SHOWS[way]}
                 print(name)
                 await asyncio.sleep(0.05)
