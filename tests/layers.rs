@@ -92,7 +92,7 @@ const PYTHON_TABLE: &[(&str, &[&str])] = &[
     ("_asyncio_private", &[]),
     ("_async_wrap", &[]),
     ("_method_slot", &[]),
-    ("_signal_arguments", &[]),
+    ("_signal_arguments", &["_binding"]),
     ("_when_busy", &[]),
     ("_coroutines", &["_asyncio_private"]),
     ("_executor", &["_binding"]),

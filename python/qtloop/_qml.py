@@ -20,7 +20,7 @@ _NEW_PROMISE = """(() => {
         parts.resolve = resolve;
         parts.reject = (name, text) => {
             const error = new Error(text);
-            Object.defineProperty(error, "name", { value: name, writable: true, configurable: true });
+            Object.defineProperty(error, "name", { value: name, configurable: true });
             reject(error);
         };
     });

@@ -13,8 +13,8 @@ else:
     QtGui = _binding.binding.module("QtGui")
     QtWidgets = _binding.binding.module("QtWidgets")
 
-# Qt 6 has moved it to QtGui.
-QShortcut: Any = getattr(QtGui, "QShortcut", None) or QtWidgets.QShortcut
+_of_shortcuts: Any = QtGui if hasattr(QtGui, "QShortcut") else QtWidgets  # in Qt 5
+QShortcut = _of_shortcuts.QShortcut
 
 
 def position(event: QtGui.QMouseEvent) -> QtCore.QPoint:
