@@ -2,7 +2,5 @@
 
 from typing import Final
 
-__all__ = ["table"]
-
 # A capsule for `_native.set_qt_functions()`.
 table: Final[object]
