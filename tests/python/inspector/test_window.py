@@ -415,6 +415,7 @@ def test_window_is_closed_by_f12_and_all_is_off(user: User) -> None:
     assert qtloop._native.task_changes(user.loop) is None
     assert inspector._windows == {}
     user.forget_window()
+    user.loop.run_until_complete(asyncio.sleep(0.05))
 
     def is_gone() -> bool:
         gc.collect()
