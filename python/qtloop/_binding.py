@@ -174,11 +174,13 @@ def _load_qt_functions(qt: int) -> None:
 
     development, binding_names, library = _PACKAGES[qt]
     try:
-        # Import statements, which programs that freeze this one read.
         if qt == 6:
             from ._qt6 import table
+
+            functions: object = table
         else:
-            from ._qt5 import table
+            # PyInstaller would read an import statement, and add Qt 5 to each program.
+            functions = importlib.import_module(f"{__package__}._qt5").table
     except ModuleNotFoundError as error:
         raise ImportError(
             f"qtloop was built without its module for Qt {qt}, because no such Qt was found: "
@@ -191,7 +193,7 @@ def _load_qt_functions(qt: int) -> None:
         raise ImportError(
             f"no Qt {qt} found: `pip install {binding_names}`, or install Debian's {library}"
         ) from error
-    _native.set_qt_functions(table)
+    _native.set_qt_functions(functions)
 
 
 binding: Final = choose()
