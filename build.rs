@@ -58,29 +58,28 @@ fn link(qt: &Qt) {
 /// Builds the Python modules with the table in OUT_DIR, from where maturin copies those that
 /// `pyproject.toml` names. Without a Qt there is no module for it afterwards.
 fn make_modules(found: &[Qt]) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     for major in MAJORS {
-        let name = format!("_qt{major}.abi3.so");
-        let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-        let module = out.join(&name);
-        match found.iter().find(|qt| qt.major == major) {
-            Some(qt) => make_module(qt, &module),
-            None => {
-                let _ = fs::remove_file(&module);
-            }
+        let module = out.join(format!("_qt{major}.abi3.so"));
+        if let Some(qt) = found.iter().find(|qt| qt.major == major) {
+            make_module(qt, &out, &module);
+            continue;
+        }
+        let _ = fs::remove_file(&module);
+        if found.is_empty() {
+            // It does not exist, so the next build searches for Qt again.
+            println!("cargo:rerun-if-changed={}", module.display());
         }
     }
     if found.is_empty() {
         println!(
             "cargo:warning=no Qt found: this qtloop has no Qt functions, and cannot be imported"
         );
-        // It does not exist, so the next build searches for Qt again.
-        println!("cargo:rerun-if-changed=target/no-qt");
     }
 }
 
-fn make_module(qt: &Qt, module: &Path) {
+fn make_module(qt: &Qt, out: &Path, module: &Path) {
     let mut build = cc::Build::new();
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     flags(&mut build, &qt.headers)
         .files(TABLE)
         .file("cpp/python_module.cpp")

@@ -1,8 +1,8 @@
 // The table of all functions through which the driver and the Python API use Qt: those of
 // cpp/app.h, cpp/host.h and cpp/activity.h. Mirrored, in this order, by src/qt/table.rs.
 //
-// The Rust API links the table. For the Python API it is in a module of its own
-// (cpp/python_module.cpp), so that the native module needs no Qt.
+// The Rust API links the table. The Python API loads it from a module (cpp/python_module.cpp), so
+// that the native module needs no Qt.
 #pragma once
 
 #include "activity.h"

@@ -150,7 +150,7 @@ def _preload(binding: Binding | None) -> None:
         ) from error
 
 
-# What a distribution calls the development files and the library of each Qt.
+# The names in error messages, for each Qt: of its development files, its bindings and its library.
 _PACKAGES: Final = {
     6: ("Qt 6.4 or newer (Debian: qt6-base-dev)", "PySide6` or `pip install PyQt6", "libqt6core6"),
     5: ("Qt 5.15 (Debian: qtbase5-dev)", "PyQt5", "libqt5core5a"),
@@ -161,8 +161,9 @@ def _major_version(binding: Binding | None) -> int:
     """Returns the major version of Qt: the binding's, else that of the loaded QtCore, else 6."""
     if binding is not None:
         return binding.qt
-    names = {core.name.partition(".")[0] for core in loaded_cores()}
-    return 5 if names == {_core(5).partition(".")[0]} else 6
+    cores = loaded_cores()
+    is_five = bool(cores) and all(core.name.startswith(_core(5)) for core in cores)
+    return 5 if is_five else 6
 
 
 def _load_qt_functions(qt: int) -> None:

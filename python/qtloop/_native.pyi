@@ -500,7 +500,7 @@ def send_posted_events() -> None:
     """Delivers the events posted to objects of this thread, without a loop."""
 
 def set_qt_functions(table: object) -> None:
-    """Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6`.
+    """Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6` or `_qt5`.
 
     Only the first call has an effect. ImportError if the table belongs to another version of
     qtloop, TypeError or ValueError for another object.

@@ -92,8 +92,9 @@ mod _native {
         super::schedule::init(module)
     }
 
-    /// Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6`. Only the
-    /// first call has an effect. ImportError if the table belongs to another version of qtloop.
+    /// Sets the Qt functions for the rest of the process: the `table` of `qtloop._qt6` or
+    /// `_qt5`. Only the first call has an effect. ImportError if the table belongs to another
+    /// version of qtloop.
     #[pyfunction]
     fn set_qt_functions(table: &Bound<'_, PyCapsule>) -> PyResult<()> {
         let pointer = table.pointer_checked(Some(c"QtloopTable"))?;
